@@ -1,0 +1,179 @@
+"""Every error that scriberrd raises on purpose.
+
+A code is stable: scripts and alerts may depend on it. `status` is the HTTP status that the API
+answers with, so the API needs a single error handler.
+
+    ScriberrdError
+    ├── ConfigError            the configuration can't be used
+    ├── AlreadyRunning         another daemon holds the state directory
+    ├── StoreError             the database can't be used
+    │   ├── DatabaseForeign        it belongs to another application, or is no database
+    │   ├── DatabaseNewer          a newer scriberrd wrote it
+    │   ├── DatabaseBusy           another process holds the write lock
+    │   ├── DatabaseReadOnly       the file system refuses writes
+    │   └── DiskFull               no space left for the database
+    ├── RequestError           a request that can't be carried out
+    │   ├── JobNotFound
+    │   ├── TranscriptNotReady
+    │   ├── IllegalMove
+    │   ├── InvalidRequest
+    │   ├── UploadTooLarge
+    │   └── ShuttingDown
+    ├── LeaseLost              a holder that no longer holds its job tried to write
+    ├── TaskFailed             a recording could not be transcribed (carries a failure code)
+    └── WorkerDied             a worker process ended before its task did
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class ScriberrdError(Exception):
+    """The base of all errors here; `str(error)` is a sentence for people."""
+
+    code: ClassVar[str] = "internal_error"
+    status: ClassVar[int] = 500
+
+
+class ConfigError(ScriberrdError):
+    """The configuration can't be used: each problem names file, line, key, found and allowed."""
+
+    code = "config_invalid"
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+class AlreadyRunning(ScriberrdError):
+    """Another daemon holds this state directory; it keeps its socket and its jobs."""
+
+    code = "already_running"
+    status = 503
+
+
+class StoreError(ScriberrdError):
+    """The database can't be used."""
+
+    code = "store_failed"
+    status = 503
+
+
+class DatabaseForeign(StoreError):
+    """The file is no database, or another application's; it was left untouched."""
+
+    code = "database_foreign"
+
+
+class DatabaseNewer(StoreError):
+    """A newer scriberrd wrote this database; it was left untouched."""
+
+    code = "database_newer"
+
+
+class DatabaseBusy(StoreError):
+    """Another process holds the write lock of the database."""
+
+    code = "busy"
+
+
+class DatabaseReadOnly(StoreError):
+    """The file system of the database refuses writes."""
+
+    code = "read_only"
+
+
+class DiskFull(StoreError):
+    """No space is left for the database; nothing of the transaction was kept."""
+
+    code = "disk_full"
+
+
+class RequestError(ScriberrdError):
+    """A request that can't be carried out as asked."""
+
+    code = "invalid_request"
+    status = 400
+
+
+class JobNotFound(RequestError):
+    """There is no job with this id."""
+
+    code = "job_not_found"
+    status = 404
+
+    def __init__(self, job: int) -> None:
+        super().__init__(f"there is no job {job}")
+        self.job = job
+
+
+class TranscriptNotReady(RequestError):
+    """The job has no transcript yet, or its files have gone."""
+
+    code = "transcript_not_ready"
+    status = 409
+
+
+class IllegalMove(RequestError):
+    """The job's state does not allow this; nothing was changed."""
+
+    code = "illegal_move"
+    status = 409
+
+    def __init__(self, job: int, state: str, verb: str) -> None:
+        super().__init__(f"job {job} is {state}: it can't {verb}")
+        self.job, self.state, self.verb = job, state, verb
+
+
+class InvalidRequest(RequestError):
+    """A field of the request is missing, of the wrong type or out of range."""
+
+    code = "invalid_request"
+    status = 422
+
+
+class UploadTooLarge(RequestError):
+    """The uploaded recording is larger than `daemon.max_upload`."""
+
+    code = "upload_too_large"
+    status = 413
+
+
+class ShuttingDown(RequestError):
+    """The daemon is stopping; what was accepted before stays queued."""
+
+    code = "shutting_down"
+    status = 503
+
+
+class LeaseLost(ScriberrdError):
+    """The job was taken back meanwhile: this holder's result is dropped."""
+
+    code = "lease_lost"
+    status = 409
+
+    def __init__(self, job: int, lease: int) -> None:
+        super().__init__(f"lease {lease} of job {job} is no longer valid")
+        self.job, self.lease = job, lease
+
+
+class TaskFailed(ScriberrdError):
+    """A recording could not be transcribed; `failure` is a code of `model.FAILURES`."""
+
+    code = "task_failed"
+
+    def __init__(self, failure: str, detail: str = "") -> None:
+        super().__init__(f"{failure}: {detail}" if detail else failure)
+        self.failure, self.detail = failure, detail
+
+
+class WorkerDied(ScriberrdError):
+    """A worker process ended before its task did."""
+
+    code = "worker_died"
+
+    def __init__(self, status: int, stderr: str) -> None:
+        how = f"was killed by signal {-status}" if status < 0 else f"exited with status {status}"
+        super().__init__(f"the worker {how}")
+        self.returncode, self.stderr = status, stderr

@@ -1,0 +1,242 @@
+"""The words that all rooms share: jobs, states, settings, failures, events. Pure values.
+
+Times are seconds since the Unix epoch (float) unless a name says otherwise; positions in a
+recording are seconds from its start.
+"""
+
+from __future__ import annotations
+
+import enum
+import os
+from typing import Literal, NamedTuple, Protocol
+
+import msgspec
+
+
+class Clock(Protocol):
+    """Where time comes from. The `time` module is one; tests pass their own."""
+
+    def time(self) -> float:
+        """Seconds since the Unix epoch; may jump."""
+
+    def monotonic(self) -> float:
+        """Seconds since some start; never jumps."""
+
+
+class JobState(enum.StrEnum):
+    """The state of a job; `TRANSITIONS` holds the legal moves."""
+
+    QUEUED = "queued"
+    PROCESSING = "processing"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELED = "canceled"
+
+
+TERMINAL = frozenset({JobState.COMPLETED, JobState.FAILED, JobState.CANCELED})
+
+TRANSITIONS: dict[JobState, frozenset[JobState]] = {
+    JobState.QUEUED: frozenset({JobState.PROCESSING, JobState.CANCELED}),
+    JobState.PROCESSING: frozenset({JobState.QUEUED, *TERMINAL}),
+    JobState.COMPLETED: frozenset({JobState.QUEUED}),
+    JobState.FAILED: frozenset({JobState.QUEUED}),
+    JobState.CANCELED: frozenset({JobState.QUEUED}),
+}
+
+
+class Stage(enum.StrEnum):
+    """What a job in `processing` is doing, in this order."""
+
+    PREPARING = "preparing"
+    TRANSCRIBING = "transcribing"
+    DIARIZING = "diarizing"
+    MERGING = "merging"
+    SAVING = "saving"
+
+
+class Priority(enum.IntEnum):
+    """Smaller is claimed first."""
+
+    URGENT = 0
+    HIGH = 1
+    NORMAL = 2
+    LOW = 3
+
+
+PriorityName = Literal["urgent", "high", "normal", "low"]
+Format = Literal["json", "txt", "srt", "vtt"]
+
+
+class Identity(NamedTuple):
+    """What tells one version of a file from another, as `os.stat` gives it."""
+
+    dev: int
+    inode: int
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+
+    @classmethod
+    def of(cls, stat: os.stat_result) -> Identity:
+        """The identity of the file that `stat` describes."""
+        return cls(stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
+
+
+class Source(NamedTuple):
+    """A recording: the inbox it lies in, its path within, and which version of it is meant."""
+
+    inbox: str
+    path: bytes  # relative to the inbox, as the file system has it: not always UTF-8
+    identity: Identity
+    sha256: str | None  # hexadecimal; None when the bytes could not be read
+
+
+def display(path: bytes) -> str:
+    """A path as text that people and JSON can bear; bytes that are not UTF-8 become escapes."""
+    return path.decode("utf-8", "backslashreplace")
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How a recording is transcribed: a `[profile.NAME]`, and the snapshot that a job carries."""
+
+    engine: str = "faster-whisper"
+    model: str = "base"
+    language: str = "auto"
+    task: Literal["transcribe", "translate"] = "transcribe"
+    audio_track: int | Literal["default"] = "default"
+    word_timestamps: bool = True
+    vad: bool = True
+    beam_size: int = 5
+    batch_size: int = 1
+    condition_on_previous_text: bool = True
+    initial_prompt: str = ""
+    hotwords: str = ""
+    block_seconds: float = 300.0
+    formats: tuple[Format, ...] = ("json", "txt", "srt", "vtt")
+    priority: PriorityName = "normal"
+
+
+class Job(msgspec.Struct, frozen=True, kw_only=True):
+    """One recording on its way to a transcript: a row of the table `job`."""
+
+    id: int
+    state: JobState
+    stage: Stage | None  # while processing
+    inbox: str
+    path: bytes  # relative to the inbox
+    identity: Identity
+    sha256: str | None  # of the source's bytes; None when it could not be read
+    profile: str  # the name of the profile that the settings were taken from
+    settings: Settings  # as they were when the job was submitted
+    priority: int
+    lease: int  # the fencing token: grows with every claim, never shrinks
+    failures: int  # what counts against the retry budget
+    not_before: float  # a retry waits until then
+    cancel_requested: bool
+    created_at: float
+    queued_at: float
+    started_at: float | None  # of the latest claim
+    finished_at: float | None
+    progress: float  # seconds of the recording that are transcribed
+    duration: float | None  # seconds, once known
+    language: str | None  # of the finished transcript
+    error_code: str | None  # of the last failure: a key of FAILURES
+    error_detail: str | None  # for people; without absolute paths
+    outputs: tuple[bytes, ...]  # relative to the output folder of the inbox; () until published
+
+    @property
+    def name(self) -> str:
+        """The file's name for people."""
+        return display(os.path.basename(self.path))
+
+
+class Execution(msgspec.Struct, frozen=True, kw_only=True):
+    """One run of a job on a worker."""
+
+    job: int
+    lease: int
+    worker: str
+    device: str | None
+    compute_type: str | None
+    started_at: float
+    finished_at: float | None
+    outcome: str | None  # completed, failed, canceled, released, superseded, lost
+    error_code: str | None
+    error_detail: str | None
+    audio_seconds: float  # transcribed in this run
+
+    @property
+    def real_time_factor(self) -> float | None:
+        """Seconds of work a second of audio; smaller is faster."""
+        if self.finished_at is None or self.audio_seconds <= 0:
+            return None
+        return (self.finished_at - self.started_at) / self.audio_seconds
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that happened to a job, committed together with the change it tells of."""
+
+    id: int
+    at: float
+    job: int
+    type: str  # submitted, claimed, checkpointed, released, retried, failed, finished, canceled ...
+    data: dict[str, str | int | float | None]
+
+
+Fault = Literal["file", "worker", "machine"]
+
+
+class FailureKind(msgspec.Struct, frozen=True):
+    """Why a job could not go on.
+
+    The fault decides what follows. The file's: `failed` at once, since a second run would end the
+    same. The worker's: retried with backoff until `retry.attempts` are used up. The machine's:
+    retried with backoff for as long as it takes, and never counted against the recording.
+    """
+
+    fault: Fault
+    message: str
+    advice: str = ""
+
+
+FAILURES: dict[str, FailureKind] = {
+    "empty_file": FailureKind("file", "the file has no bytes", "copy it again"),
+    "unreadable": FailureKind(
+        "file", "the file can't be read", "give the daemon's user permission; it is tried again"
+    ),
+    "source_missing": FailureKind("file", "the file has gone", "put it back; it is tried again"),
+    "not_regular": FailureKind("file", "not a regular file", "links and devices are not followed"),
+    "invalid_media": FailureKind(
+        "file", "no audio or video format that is known", "play it; it may be damaged"
+    ),
+    "no_audio_stream": FailureKind("file", "the file has no sound"),
+    "no_such_track": FailureKind(
+        "file", "the file has no such audio track", "see audio_track in the profile"
+    ),
+    "empty_audio": FailureKind("file", "the audio track has no samples"),
+    "read_failed": FailureKind("worker", "the file could not be read to its end"),
+    "engine_failed": FailureKind("worker", "the engine gave up on this recording"),
+    "worker_crashed": FailureKind("worker", "the worker process died"),
+    "worker_stalled": FailureKind("worker", "the worker made no progress and was killed"),
+    "out_of_memory": FailureKind(
+        "worker", "not enough memory", "use a smaller model, batch_size or compute_type"
+    ),
+    "internal_error": FailureKind(
+        "worker", "an error inside scriberrd", "the journal has the traceback; please report it"
+    ),
+    "engine_missing": FailureKind(
+        "machine", "the engine of the profile is not installed", "install its extra"
+    ),
+    "model_missing": FailureKind(
+        "machine", "the model is not there and could not be downloaded", "see model, auto_download"
+    ),
+    "device_unavailable": FailureKind(
+        "machine", "the device of the worker can't be used", "see device in [[worker]]"
+    ),
+    "unsupported_setting": FailureKind(
+        "machine", "the engine can't do what the profile asks", "change the profile, then retry"
+    ),
+    "output_unwritable": FailureKind("machine", "the output folder can't be written"),
+    "inbox_unavailable": FailureKind("machine", "the inbox folder is not there"),
+    "disk_full": FailureKind("machine", "no space left on the device"),
+}

@@ -1,0 +1,125 @@
+"""What daemon and worker say to each other: one JSON line a message, on private descriptors.
+
+The daemon sends commands over a Unix socket, so that a `Task` can carry the open recording with
+it as a descriptor (SCM_RIGHTS): a worker opens no path of a recording. The worker replies over a
+pipe. Every reply about a task names its job and lease; the daemon drops those of a task it has
+given up.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from scriberrd.model import Settings
+from scriberrd.transcript import Block, EngineInfo
+
+MAX_LINE = 16 * 1024 * 1024  # bytes; a longer reply is babble, and its worker is killed
+
+
+class Hardware(msgspec.Struct, frozen=True, kw_only=True):
+    """What a worker computes on, from its `[[worker]]` table."""
+
+    device: str  # auto, cpu, cuda or cuda:N
+    threads: int  # 0: the engine decides
+    compute_type: str  # a CTranslate2 name, or "auto"
+
+
+class Resume(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a task goes on: what the checkpoints of earlier runs say."""
+
+    block: int  # the number of the next block
+    position: float  # seconds: where it starts
+    language: str | None
+    language_probability: float | None
+    prompt: str
+
+
+class Task(msgspec.Struct, frozen=True, kw_only=True, tag="task"):
+    """Transcribe the recording whose descriptor comes with this message."""
+
+    job: int
+    lease: int
+    settings: Settings
+    hardware: Hardware
+    resume: Resume | None
+    auto_download: bool
+    model_cache: str  # a directory; "" is the cache of the Hugging Face hub
+
+
+class Stop(msgspec.Struct, frozen=True, kw_only=True, tag="stop"):
+    """Give up the current task: at once, or when the block in progress is done."""
+
+    job: int
+    lease: int
+    after_block: bool
+
+
+Command = Task | Stop
+
+
+class Beat(msgspec.Struct, frozen=True, kw_only=True, tag="beat"):
+    """Sent every second. `ticks` grows when the work moves, not merely because time passes."""
+
+    job: int
+    lease: int
+    ticks: int
+    position: float  # seconds of the recording that are transcribed
+
+
+class Probed(msgspec.Struct, frozen=True, kw_only=True, tag="probed"):
+    """The recording was opened: what the container says of it."""
+
+    job: int
+    lease: int
+    container: str
+    codec: str
+    channels: int
+    duration: float | None  # seconds; None when the container does not say
+
+
+class Loaded(msgspec.Struct, frozen=True, kw_only=True, tag="loaded"):
+    """The model is in memory: what the task runs on."""
+
+    job: int
+    lease: int
+    engine: EngineInfo
+
+
+class BlockDone(msgspec.Struct, frozen=True, kw_only=True, tag="block"):
+    """A block is transcribed."""
+
+    job: int
+    lease: int
+    block: Block
+
+
+class Finished(msgspec.Struct, frozen=True, kw_only=True, tag="finished"):
+    """All blocks are done."""
+
+    job: int
+    lease: int
+    duration: float  # seconds that were decoded
+    warnings: tuple[str, ...]
+
+
+class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="failed"):
+    """The task can't go on; `code` is a key of `model.FAILURES`. The worker stays usable."""
+
+    job: int
+    lease: int
+    code: str
+    detail: str  # for people, without absolute paths
+
+
+class Stopped(msgspec.Struct, frozen=True, kw_only=True, tag="stopped"):
+    """The task was given up as asked. The worker stays usable."""
+
+    job: int
+    lease: int
+
+
+Reply = Beat | Probed | Loaded | BlockDone | Finished | Failed | Stopped
+
+encode = msgspec.json.encode
+decode_command = msgspec.json.Decoder(Command).decode
+decode_reply = msgspec.json.Decoder(Reply).decode

@@ -1,0 +1,102 @@
+-- The whole schema. Times are seconds since the Unix epoch, but for lease_expires.
+
+CREATE TABLE job (
+    -- AUTOINCREMENT: a reused id would break first in, first out, and links that people keep
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    state TEXT NOT NULL DEFAULT 'queued'
+        CHECK (state IN ('queued', 'processing', 'completed', 'failed', 'canceled')),
+    stage TEXT CHECK (stage IN ('preparing', 'transcribing', 'diarizing', 'merging', 'saving')),
+    inbox TEXT NOT NULL,
+    path BLOB NOT NULL,             -- relative to the inbox; a BLOB, since it need not be UTF-8
+    identity TEXT NOT NULL,         -- JSON [dev, inode, size, mtime_ns, ctime_ns]
+    sha256 TEXT,                    -- NULL: the source could not be read
+    profile TEXT NOT NULL,
+    settings TEXT NOT NULL,         -- JSON: the profile as it was at submission
+    priority INTEGER NOT NULL,
+    lease INTEGER NOT NULL DEFAULT 0,   -- the fencing token: only ever grows
+    lease_expires REAL,             -- on the monotonic clock of the daemon that granted it;
+                                    -- a new daemon releases every lease before it grants one
+    failures INTEGER NOT NULL DEFAULT 0,
+    not_before REAL NOT NULL DEFAULT 0,
+    cancel_requested INTEGER NOT NULL DEFAULT 0,
+    created_at REAL NOT NULL,
+    queued_at REAL NOT NULL,
+    started_at REAL,                -- of the latest claim; NULL: never claimed
+    finished_at REAL,               -- NULL until the state is terminal
+    progress REAL NOT NULL DEFAULT 0,   -- seconds of audio
+    duration REAL,                  -- seconds of audio; NULL until the recording was opened
+    probe TEXT,                     -- JSON protocol.Probed; NULL until the recording was opened
+    engine TEXT,                    -- JSON transcript.EngineInfo; NULL until the model was loaded
+    language TEXT,                  -- NULL until finished, and when nothing was said
+    result TEXT,                    -- JSON protocol.Finished: all blocks are checkpointed
+    error_code TEXT,                -- of the last failure
+    error_detail TEXT,
+    CHECK ((state = 'processing') = (stage IS NOT NULL)),
+    CHECK ((state = 'processing') = (lease_expires IS NOT NULL))
+) STRICT;
+
+CREATE INDEX job_claim ON job (priority, queued_at, created_at, id) WHERE state = 'queued';
+CREATE INDEX job_processing ON job (id) WHERE state = 'processing';
+CREATE INDEX job_source ON job (inbox, path, id);
+CREATE INDEX job_sha256 ON job (sha256) WHERE state = 'completed';
+-- One recording, one live job.
+CREATE UNIQUE INDEX job_live ON job (inbox, path) WHERE state IN ('queued', 'processing');
+
+-- How many jobs are in each state, kept by triggers: counting a million rows is slow.
+CREATE TABLE tally (
+    state TEXT PRIMARY KEY,
+    jobs INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+INSERT INTO tally VALUES
+    ('queued', 0), ('processing', 0), ('completed', 0), ('failed', 0), ('canceled', 0);
+CREATE TRIGGER job_added AFTER INSERT ON job BEGIN
+    UPDATE tally SET jobs = jobs + 1 WHERE state = NEW.state;
+END;
+CREATE TRIGGER job_moved AFTER UPDATE OF state ON job WHEN OLD.state <> NEW.state BEGIN
+    UPDATE tally SET jobs = jobs - 1 WHERE state = OLD.state;
+    UPDATE tally SET jobs = jobs + 1 WHERE state = NEW.state;
+END;
+CREATE TRIGGER job_removed AFTER DELETE ON job BEGIN
+    UPDATE tally SET jobs = jobs - 1 WHERE state = OLD.state;
+END;
+
+-- What is done of an unfinished recording; deleted when the transcript is published.
+CREATE TABLE checkpoint (
+    job INTEGER NOT NULL REFERENCES job ON DELETE CASCADE,
+    number INTEGER NOT NULL,
+    block TEXT NOT NULL,            -- JSON transcript.Block
+    PRIMARY KEY (job, number)
+) STRICT, WITHOUT ROWID;
+
+-- Which published file is whose: what is not listed here is never overwritten.
+CREATE TABLE output (
+    path BLOB PRIMARY KEY,          -- absolute
+    name BLOB NOT NULL,             -- relative to the output folder
+    job INTEGER NOT NULL REFERENCES job ON DELETE CASCADE
+) STRICT, WITHOUT ROWID;
+CREATE INDEX output_job ON output (job);
+
+CREATE TABLE execution (
+    job INTEGER NOT NULL REFERENCES job ON DELETE CASCADE,
+    lease INTEGER NOT NULL,
+    worker TEXT NOT NULL,
+    device TEXT,                    -- NULL until the model was loaded
+    compute_type TEXT,
+    started_at REAL NOT NULL,
+    finished_at REAL,               -- NULL while it runs
+    outcome TEXT,
+    error_code TEXT,
+    error_detail TEXT,
+    start_position REAL NOT NULL,   -- seconds of audio: where this run went on
+    audio_seconds REAL NOT NULL DEFAULT 0,
+    PRIMARY KEY (job, lease)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE event (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    at REAL NOT NULL,
+    job INTEGER NOT NULL REFERENCES job ON DELETE CASCADE,
+    type TEXT NOT NULL,
+    data TEXT NOT NULL              -- JSON object
+) STRICT;
+CREATE INDEX event_job ON event (job);
