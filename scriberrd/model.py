@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import enum
 import os
-from typing import Literal, NamedTuple, Protocol
+from typing import Annotated, Literal, NamedTuple, Protocol
 
 import msgspec
+from msgspec import Meta
 
 
 class Clock(Protocol):
@@ -65,6 +66,7 @@ class Priority(enum.IntEnum):
 
 PriorityName = Literal["urgent", "high", "normal", "low"]
 Format = Literal["json", "txt", "srt", "vtt"]
+Positive = Annotated[int, Meta(ge=1)]
 
 
 class Identity(NamedTuple):
@@ -103,15 +105,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     model: str = "base"
     language: str = "auto"
     task: Literal["transcribe", "translate"] = "transcribe"
-    audio_track: int | Literal["default"] = "default"
+    audio_track: Annotated[int, Meta(ge=0)] | Literal["default"] = "default"
     word_timestamps: bool = True
     vad: bool = True
-    beam_size: int = 5
-    batch_size: int = 1
+    beam_size: Positive = 5
+    batch_size: Positive = 1
     condition_on_previous_text: bool = True
     initial_prompt: str = ""
     hotwords: str = ""
-    block_seconds: float = 300.0
+    block_seconds: Annotated[float, Meta(ge=5, le=3600)] = 300.0
     formats: tuple[Format, ...] = ("json", "txt", "srt", "vtt")
     priority: PriorityName = "normal"
 

@@ -1,0 +1,226 @@
+"""TOML to a frozen Config: the only reader of configuration and environment."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+from itertools import combinations
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+from msgspec import Meta
+
+from scriberrd.errors import ConfigError
+from scriberrd.model import Positive, Settings
+from scriberrd.toml import Bytes, Document, Seconds, Where
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+EXTENSIONS = (
+    *("wav", "mp3", "m4a", "m4b", "aac", "ogg", "oga", "opus", "flac", "webm", "mp4", "m4v", "mov"),
+    *("mkv", "mka", "avi", "wma", "wmv", "amr", "aiff", "aif", "caf", "mpg", "mpeg", "ts", "mts"),
+    *("3gp", "mp2", "ac3", "wv", "ape", "dss", "au"),
+)
+
+Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+
+
+class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A table of the configuration file."""
+
+
+class Daemon(Section):
+    """`[daemon]`: what concerns all inboxes and workers."""
+
+    state_dir: str = ""  # the database and the lock; load() fills in the default
+    socket: str = ""  # of the API; load() fills in the default
+    auto_download: bool = True
+    model_cache: str = ""
+    rescan: Seconds = Seconds(60)
+    stop_timeout: Seconds = Seconds(30)
+    max_upload: Bytes = Bytes(4 << 30)
+    log_level: Annotated[str, Meta(pattern="^(debug|info|warning|error)$")] = "info"
+
+
+class Inbox(Section):
+    """`[[inbox]]`: a folder that is watched, and where its transcripts go."""
+
+    name: Name
+    path: Path
+    output: Path
+    profile: str = "default"
+    recursive: bool = True
+    settle: Seconds = Seconds(10)
+    extensions: tuple[str, ...] = EXTENSIONS
+
+
+class Worker(Section):
+    """`[[worker]]`: a pool of worker processes on one device."""
+
+    name: Name
+    device: Annotated[str, Meta(pattern=r"^(auto|cpu|cuda|cuda:\d+)$")] = "auto"
+    count: Positive = 1
+    threads: Annotated[int, Meta(ge=0)] = 0
+    compute_type: str = "auto"
+    idle_unload: Seconds = Seconds(300)
+    heartbeat_timeout: Seconds = Seconds(60)
+    stall_timeout: Seconds = Seconds(600)
+
+
+class Retry(Section):
+    """`[retry]`: how often and how soon a failed recording is tried again."""
+
+    attempts: Positive = 3
+    backoff: Seconds = Seconds(30)
+    backoff_max: Seconds = Seconds(3600)
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True):
+    """All settings of a daemon, checked."""
+
+    file: Path
+    daemon: Daemon
+    inboxes: tuple[Inbox, ...]
+    profiles: dict[str, Settings]
+    workers: tuple[Worker, ...]
+    retry: Retry
+
+    def inbox(self, name: str) -> Inbox | None:
+        """The inbox of that name, if there is one."""
+        return next((inbox for inbox in self.inboxes if inbox.name == name), None)
+
+
+def find(option: Path | None, environment: Mapping[str, str]) -> Path:
+    """The configuration file: the option, the environment, the user's, the system's.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    if option is not None:
+        return option
+    if "SCRIBERRD_CONFIG" in environment:
+        return Path(environment["SCRIBERRD_CONFIG"])
+    home = Path(environment.get("HOME", "/"))
+    user = Path(environment.get("XDG_CONFIG_HOME") or home / ".config")
+    places = [user / "scriberrd/scriberrd.toml", Path("/etc/scriberrd/scriberrd.toml")]
+    for place in places:
+        if place.is_file():
+            return place
+    looked = ", ".join(map(str, places))
+    raise ConfigError([f"no configuration (looked for {looked}): write one with `scriberrd init`"])
+
+
+def load(file: Path, environment: Mapping[str, str]) -> Config:
+    """Read and check a configuration.
+
+    Raises:
+        ConfigError: with every problem that was found.
+    """
+    file = file.absolute()
+    document = Document(file)
+    for key in document.root.keys() - {"daemon", "inbox", "profile", "worker", "retry"}:
+        document.problem(
+            (key,),
+            "an unknown key",
+            "allowed: [daemon], [[inbox]], [profile.NAME], [[worker]], [retry]",
+        )
+    daemon = document.table(Daemon, document.root.get("daemon", {}), ("daemon",))
+    retry = document.table(Retry, document.root.get("retry", {}), ("retry",))
+    inboxes = document.tables(Inbox, "inbox")
+    workers = document.tables(Worker, "worker")
+    profiles = _profiles(document)
+    _check_names(document, inboxes)
+    _check_names(document, workers)
+    _check_folders(document, inboxes)
+    for where, inbox in inboxes:
+        if inbox.profile not in profiles:
+            allowed = f"allowed: {', '.join(profiles)}"
+            document.problem((*where, "profile"), repr(inbox.profile), allowed)
+    if document.problems or daemon is None or retry is None:
+        raise ConfigError(document.problems)
+    return Config(
+        file=file,
+        daemon=_placed(daemon, environment),
+        inboxes=tuple(inbox for _, inbox in inboxes),
+        profiles={name: profile for name, profile in profiles.items() if profile is not None},
+        workers=tuple(worker for _, worker in workers) or (Worker(name="default"),),
+        retry=retry,
+    )
+
+
+def _profiles(document: Document) -> dict[str, Settings | None]:
+    """All profiles by name; None stands for one with problems of its own."""
+    tables = document.root.get("profile", {})
+    if not isinstance(tables, dict) or not all(isinstance(one, dict) for one in tables.values()):
+        document.problem(("profile",), "no tables", "allowed: [profile.NAME]")
+        return {}
+    profiles: dict[str, Settings | None] = {"default": Settings()}
+    engines = {entry.name for entry in importlib.metadata.entry_points(group="scriberrd.engines")}
+    for name, table in tables.items():
+        where = ("profile", name)
+        profiles[name] = document.table(Settings, table, where)
+        if (
+            isinstance(engine := table.get("engine", "faster-whisper"), str)
+            and engine not in engines
+        ):
+            allowed = f"allowed: {', '.join(sorted(engines))}"
+            document.problem((*where, "engine"), repr(engine), allowed)
+    return profiles
+
+
+def _check_names(
+    document: Document, tables: list[tuple[Where, Inbox]] | list[tuple[Where, Worker]]
+) -> None:
+    for (_, first), (where, second) in combinations(tables, 2):
+        if first.name == second.name:
+            document.problem((*where, "name"), repr(second.name), "each name may be used once")
+
+
+def _check_folders(document: Document, inboxes: list[tuple[Where, Inbox]]) -> None:
+    for where, inbox in inboxes:
+        for key, folder in (("path", inbox.path), ("output", inbox.output)):
+            if not folder.is_dir():
+                document.problem(
+                    (*where, key),
+                    f"'{folder}', which is no folder",
+                    f"make it: mkdir -p '{folder}'",
+                )
+        if inbox.output.resolve().is_relative_to(inbox.path.resolve()):
+            document.problem(
+                (*where, "output"),
+                f"'{inbox.output}', inside its own inbox",
+                "allowed: a folder outside of it",
+            )
+    for (_, one), (where, other) in combinations(inboxes, 2):
+        first, second = one.path.resolve(), other.path.resolve()
+        if (
+            first == second
+            or (one.recursive and second.is_relative_to(first))
+            or (other.recursive and first.is_relative_to(second))
+        ):
+            document.problem(
+                (*where, "path"),
+                f"'{other.path}', which inbox {one.name!r} watches as well",
+                "allowed: a folder of its own",
+            )
+
+
+def _placed(daemon: Daemon, environment: Mapping[str, str]) -> Daemon:
+    """Fill in where state and socket live: systemd's places, or the system's, or the user's."""
+    home = Path(environment.get("HOME", "/"))
+    if os.geteuid() == 0:
+        state, runtime = Path("/var/lib/scriberrd"), Path("/run/scriberrd")
+    else:
+        state = Path(environment.get("XDG_STATE_HOME") or home / ".local/state") / "scriberrd"
+        runtime = (
+            Path(environment.get("XDG_RUNTIME_DIR") or f"/run/user/{os.geteuid()}") / "scriberrd"
+        )
+    state_dir = daemon.state_dir or environment.get("STATE_DIRECTORY") or str(state)
+    runtime_dir = environment.get("RUNTIME_DIRECTORY") or str(runtime)
+    return msgspec.structs.replace(
+        daemon,
+        state_dir=str(Path(state_dir).expanduser()),
+        socket=str(Path(daemon.socket or f"{runtime_dir}/scriberrd.sock").expanduser()),
+    )

@@ -1,0 +1,143 @@
+"""What a holder does with its job, from the claim to the end of the run; all of it fenced."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING
+
+from scriberrd import listing
+from scriberrd.jobs.rows import Hold, encode, end_execution, held, move, tell, write
+from scriberrd.model import FAILURES, JobState, Stage
+
+if TYPE_CHECKING:
+    import apsw
+
+    from scriberrd.config import Retry
+    from scriberrd.model import Job
+    from scriberrd.protocol import Finished, Probed
+    from scriberrd.transcript import Block, EngineInfo
+
+
+def claim(db: apsw.Connection, worker: str, *, now: float, expires: float) -> Job | None:
+    """Give the next job that is due to a worker: by priority, then first in, first out.
+
+    Args:
+        db: the database.
+        worker: the name of the worker, for the record.
+        now: the time.
+        expires: on the monotonic clock: when the lease ends unless it is renewed.
+    """
+    row = db.execute(
+        f"""
+        UPDATE job SET state = 'processing', stage = 'preparing', lease = lease + 1,
+                       lease_expires = :expires, started_at = :now, not_before = 0
+        WHERE id = (SELECT id FROM job WHERE state = 'queued' AND not_before <= :now
+                    ORDER BY priority, queued_at, created_at, id LIMIT 1)
+        RETURNING {listing.JOB_COLUMNS}
+        """,
+        {"now": now, "expires": expires},
+    ).get
+    if row is None:
+        return None
+    job = listing.job(row)
+    db.execute(
+        "INSERT INTO execution (job, lease, worker, started_at, start_position)"
+        " VALUES (?, ?, ?, ?, ?)",
+        (job.id, job.lease, worker, now, job.progress),
+    )
+    tell(db, job.id, "claimed", now, worker=worker, lease=job.lease)
+    return job
+
+
+def next_due(db: apsw.Connection) -> float | None:
+    """When the earliest queued job may be claimed; None when nothing is queued."""
+    due: float | None = db.execute("SELECT min(not_before) FROM job WHERE state = 'queued'").get
+    return due
+
+
+def renew(db: apsw.Connection, hold: Hold, *, expires: float, progress: float) -> None:
+    """Extend the lease, because the work has moved."""
+    write(db, hold, {"lease_expires": expires, "progress": progress})
+
+
+def probed(db: apsw.Connection, hold: Hold, probe: Probed) -> None:
+    """Note what the container says of the recording."""
+    write(db, hold, {"probe": encode(probe), "duration": probe.duration})
+
+
+def loaded(db: apsw.Connection, hold: Hold, engine: EngineInfo) -> None:
+    """Note what the recording is transcribed with."""
+    write(db, hold, {"engine": encode(engine), "stage": Stage.TRANSCRIBING})
+    db.execute(
+        "UPDATE execution SET device = ?, compute_type = ? WHERE job = ? AND lease = ?",
+        (engine.device, engine.compute_type, *hold),
+    )
+
+
+def checkpoint(
+    db: apsw.Connection, hold: Hold, block: Block, *, expires: float, now: float
+) -> None:
+    """Keep a block that is done: no later run repeats it."""
+    write(db, hold, {"lease_expires": expires, "progress": block.end})
+    db.execute("INSERT INTO checkpoint VALUES (?, ?, ?)", (hold.job, block.number, encode(block)))
+    tell(db, hold.job, "checkpointed", now, block=block.number, seconds=block.end)
+
+
+def transcribed(db: apsw.Connection, hold: Hold, finished: Finished) -> None:
+    """Note that all blocks are done: what is left is to save the transcript."""
+    columns = {"result": encode(finished), "duration": finished.duration}
+    write(db, hold, columns | {"progress": finished.duration, "stage": Stage.SAVING})
+
+
+def finish(db: apsw.Connection, hold: Hold, *, language: str | None, now: float) -> Job:
+    """The outputs are in place: the job is done."""
+    job = held(db, hold)
+    done = {"finished_at": now, "language": language, "error_code": None, "error_detail": None}
+    end_execution(db, hold, now, "completed")
+    move(db, job, JobState.COMPLETED, done)
+    db.execute("DELETE FROM checkpoint WHERE job = ?", (hold.job,))
+    tell(db, hold.job, "finished", now)
+    return listing.get(db, hold.job)
+
+
+def fail(
+    db: apsw.Connection, hold: Hold, code: str, detail: str, *, retry: Retry, now: float
+) -> Job:
+    """The run failed: the fault of its kind decides between another try and the end."""
+    job = held(db, hold)
+    end_execution(db, hold, now, "failed", code, detail)
+    error = {"error_code": code, "error_detail": detail}
+    fault = FAILURES[code].fault
+    failures = job.failures + (fault == "worker")
+    if job.cancel_requested:
+        move(db, job, JobState.CANCELED, error | {"finished_at": now})
+        tell(db, job.id, "canceled", now)
+    elif fault == "file" or (fault == "worker" and failures >= retry.attempts):
+        move(db, job, JobState.FAILED, error | {"finished_at": now, "failures": failures})
+        tell(db, job.id, "failed", now, code=code, failures=failures)
+    else:
+        # Half of it fixed, half of it random: jobs that failed together come back apart.
+        backoff = min(retry.backoff * 2.0 ** max(failures - 1, 0), retry.backoff_max)
+        due = now + backoff * random.uniform(0.5, 1)  # noqa: S311 - no secret
+        move(db, job, JobState.QUEUED, error | {"failures": failures, "not_before": due})
+        tell(db, job.id, "retried", now, code=code, failures=failures, not_before=due)
+    return listing.get(db, job.id)
+
+
+def release(db: apsw.Connection, hold: Hold, *, now: float, outcome: str = "released") -> Job:
+    """Back to the queue with its checkpoints; nothing is counted against the recording."""
+    job = held(db, hold)
+    end_execution(db, hold, now, outcome)
+    if job.cancel_requested:
+        move(db, job, JobState.CANCELED, {"finished_at": now})
+        tell(db, job.id, "canceled", now)
+    else:
+        move(db, job, JobState.QUEUED, {})
+        tell(db, job.id, "released", now, outcome=outcome)
+    return listing.get(db, job.id)
+
+
+def recover(db: apsw.Connection, now: float) -> list[Job]:
+    """Release what an earlier daemon held. Call it once, when no other daemon can be alive."""
+    held = db.execute("SELECT id, lease FROM job WHERE state = 'processing' ORDER BY id").fetchall()
+    return [release(db, Hold(*hold), now=now, outcome="lost") for hold in held]

@@ -1,0 +1,95 @@
+"""What all moves are made of: fenced writes, legal moves, and the event of each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
+
+from scriberrd import listing
+from scriberrd.errors import IllegalMove, LeaseLost
+from scriberrd.model import TRANSITIONS, JobState
+
+if TYPE_CHECKING:
+    import apsw
+
+    from scriberrd.model import Job
+
+
+class Hold(NamedTuple):
+    """What entitles a holder to write: the job, and the lease of its claim."""
+
+    job: int
+    lease: int
+
+
+def encode(value: object) -> str:
+    """A value as JSON text."""
+    return msgspec.json.encode(value).decode()
+
+
+def held(db: apsw.Connection, hold: Hold) -> Job:
+    """The job, if this is still its holder; otherwise LeaseLost."""
+    job = listing.get(db, hold.job)
+    if job.state is not JobState.PROCESSING or job.lease != hold.lease:
+        raise LeaseLost(*hold)
+    return job
+
+
+def write(db: apsw.Connection, hold: Hold, columns: dict[str, Any]) -> None:
+    """A fenced write: exactly one row, or the hold is lost."""
+    assignments = ", ".join(f"{name} = :{name}" for name in columns)
+    db.execute(
+        f"UPDATE job SET {assignments} WHERE id = :hold_job AND lease = :hold_lease"
+        " AND state = 'processing'",
+        columns | {"hold_job": hold.job, "hold_lease": hold.lease},
+    )
+    if db.changes() != 1:
+        raise LeaseLost(*hold)
+
+
+def update(db: apsw.Connection, id_: int, columns: dict[str, Any]) -> None:
+    """An unfenced write, for those who hold no lease."""
+    assignments = ", ".join(f"{name} = :{name}" for name in columns)
+    db.execute(f"UPDATE job SET {assignments} WHERE id = :id", columns | {"id": id_})
+
+
+def move(db: apsw.Connection, job: Job, to: JobState, columns: dict[str, Any]) -> None:
+    """The only way out of a state, but for the claim: TRANSITIONS has the last word."""
+    if to not in TRANSITIONS[job.state]:
+        raise IllegalMove(job.id, job.state, f"become {to}")
+    idle = {"stage": None, "lease_expires": None, "cancel_requested": 0}
+    update(db, job.id, {"state": to} | idle | columns)
+
+
+def end_execution(
+    db: apsw.Connection,
+    hold: Hold,
+    now: float,
+    outcome: str,
+    code: str | None = None,
+    detail: str | None = None,
+) -> None:
+    """Close the record of a run."""
+    db.execute(
+        "UPDATE execution SET finished_at = ?, outcome = ?, error_code = ?, error_detail = ?,"
+        " audio_seconds = max(0, (SELECT progress FROM job WHERE id = job) - start_position)"
+        " WHERE job = ? AND lease = ?",
+        (now, outcome, code, detail, *hold),
+    )
+
+
+def tell(db: apsw.Connection, id_: int, type_: str, now: float, **data: str | float | None) -> None:
+    """Record an event of the change that this transaction makes."""
+    db.execute(
+        "INSERT INTO event (at, job, type, data) VALUES (?, ?, ?, ?)",
+        (now, id_, type_, encode(data)),
+    )
+
+
+def requeue(db: apsw.Connection, job: Job, now: float, event: str) -> Job:
+    """An ended job starts again, with a fresh budget and its checkpoints."""
+    fresh = {"failures": 0, "not_before": 0, "queued_at": now, "finished_at": None}
+    move(db, job, JobState.QUEUED, fresh)
+    tell(db, job.id, event, now)
+    return listing.get(db, job.id)

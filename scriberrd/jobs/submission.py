@@ -1,0 +1,95 @@
+"""A recording becomes a job, or turns out to be known."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from scriberrd import listing
+from scriberrd.jobs.rows import Hold, encode, end_execution, move, requeue, tell, update
+from scriberrd.model import TERMINAL, JobState, Priority
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import apsw
+
+    from scriberrd.model import Identity, Job, Settings, Source
+
+
+def submit(
+    db: apsw.Connection, source: Source, *, profile: str, settings: Settings, now: float
+) -> tuple[Job, bool]:
+    """Queue a recording, unless it is known; tells whether anything is to be done that was not.
+
+    The newest job of the same path decides. The same bytes again are no news, except for one that
+    failed: somebody has mended what was wrong with the file. Other bytes under the name of a live
+    job replace what it was about, and fence off whoever works on the old ones.
+    """
+    columns: dict[str, Any] = {
+        "identity": encode(source.identity),
+        "sha256": source.sha256,
+        "profile": profile,
+        "settings": encode(settings),
+        "priority": Priority[settings.priority.upper()],
+    }
+    known = newest(db, source.inbox, source.path)
+    if known is not None and known.sha256 == source.sha256 and source.sha256 is not None:
+        update(db, known.id, {"identity": columns["identity"]})
+        if known.state is JobState.FAILED and known.identity != source.identity:
+            return requeue(db, known, now, "submitted"), True
+        return listing.get(db, known.id), False
+    if known is not None and known.identity == source.identity:
+        return known, False
+    if known is not None and known.state not in TERMINAL:
+        return _supersede(db, known, columns, now), True
+    if known is not None and known.sha256 is None:  # it could not be read, now it can
+        update(db, known.id, columns)
+        return requeue(db, known, now, "submitted"), True
+    id_ = db.execute(
+        """
+        INSERT INTO job (inbox, path, identity, sha256, profile, settings, priority,
+                         created_at, queued_at)
+        VALUES (:inbox, :path, :identity, :sha256, :profile, :settings, :priority, :now, :now)
+        RETURNING id
+        """,
+        {"inbox": source.inbox, "path": source.path, "now": now} | columns,
+    ).get
+    tell(db, id_, "submitted", now)
+    return listing.get(db, id_), True
+
+
+def newest(db: apsw.Connection, inbox: str, path: bytes) -> Job | None:
+    """The latest job about this path, if any."""
+    id_ = db.execute(
+        "SELECT id FROM job WHERE inbox = ? AND path = ? ORDER BY id DESC LIMIT 1", (inbox, path)
+    ).get
+    return None if id_ is None else listing.get(db, id_)
+
+
+def unknown(
+    db: apsw.Connection, inbox: str, found: Iterable[tuple[bytes, Identity]]
+) -> list[bytes]:
+    """The paths among `found` of which no job knows this version of the file."""
+    latest = "SELECT identity FROM job WHERE inbox = ? AND path = ? ORDER BY id DESC LIMIT 1"
+    return [
+        path
+        for path, identity in found
+        if db.execute(latest, (inbox, path)).get != encode(identity)
+    ]
+
+
+def _supersede(db: apsw.Connection, job: Job, columns: dict[str, Any], now: float) -> Job:
+    _forget_work(db, job.id)
+    update(db, job.id, columns | {"failures": 0, "not_before": 0, "error_code": None})
+    if job.state is JobState.PROCESSING:
+        end_execution(db, Hold(job.id, job.lease), now, "superseded")
+        move(db, job, JobState.QUEUED, {})
+    tell(db, job.id, "superseded", now)
+    return listing.get(db, job.id)
+
+
+def _forget_work(db: apsw.Connection, id_: int) -> None:
+    db.execute("DELETE FROM checkpoint WHERE job = ?", (id_,))
+    update(
+        db, id_, {"progress": 0, "duration": None, "probe": None, "engine": None, "result": None}
+    )

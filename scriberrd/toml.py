@@ -1,0 +1,194 @@
+"""Read TOML tables into frozen structs, and say precisely what is wrong with them.
+
+Every problem names the file, the line, the key, what was found and what is allowed; all problems
+of a file are gathered, so that nobody has to find them one start at a time.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+import msgspec
+import tomlkit
+import tomlkit.exceptions
+from msgspec import NODEFAULT, inspect
+
+from scriberrd.errors import ConfigError
+
+T = TypeVar("T", bound=msgspec.Struct)
+Where = tuple[str | int, ...]  # the way to a value: ("inbox", 0, "path")
+
+
+class Seconds(float):
+    """A duration in seconds; written as a number, or as "90s", "10m", "1h30m", "7d"."""
+
+    UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
+    ALLOWED = 'a duration such as "30s", "10m", "1h30m", or a number of seconds'
+
+    @classmethod
+    def read(cls, value: object) -> Self:
+        """Parse a value of the file; ValueError when it is no duration."""
+        if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0:
+            return cls(value)
+        if isinstance(value, str) and re.fullmatch(r"(\d+(\.\d+)?(ms|s|m|h|d))+", value):
+            parts = re.findall(r"([\d.]+)([a-z]+)", value)
+            return cls(sum(float(number) * cls.UNITS[unit] for number, unit in parts))
+        raise ValueError
+
+
+class Bytes(int):
+    """A size in bytes; written as a number, or as "500MB", "4GiB"."""
+
+    UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12} | {
+        "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40
+    }  # fmt: skip
+    ALLOWED = 'a size such as "500MB", "4GiB", or a number of bytes'
+
+    @classmethod
+    def read(cls, value: object) -> Self:
+        """Parse a value of the file; ValueError when it is no size."""
+        if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+            return cls(value)
+        if isinstance(value, str) and (
+            match := re.fullmatch(r"(\d+(?:\.\d+)?) ?([kMGT]i?)?B?", value)
+        ):
+            return cls(float(match[1]) * cls.UNITS[match[2] or ""])
+        raise ValueError
+
+
+class Document:
+    """A configuration file that is being read, and what was found wrong with it so far.
+
+    Raises:
+        ConfigError: it can't be read, or is no TOML.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        self.problems: list[str] = []
+        try:
+            self._text = file.read_text("utf-8")
+            self.root: dict[str, Any] = tomlkit.parse(self._text).unwrap()
+        except OSError as error:
+            raise ConfigError([f"{file}: {error.strerror}"]) from error
+        except UnicodeDecodeError as error:
+            raise ConfigError([f"{file}: not UTF-8 text"]) from error
+        except tomlkit.exceptions.ParseError as error:
+            raise ConfigError([f"{file}:{error.line}: {error}"]) from error
+        except tomlkit.exceptions.TOMLKitError as error:
+            raise ConfigError([f"{file}: {error}"]) from error
+
+    def problem(self, where: Where, found: object, allowed: str) -> None:
+        """Note what is wrong with the value there."""
+        line = locate(self._text, where)
+        self.problems.append(f"{self.file}:{line}: {spell(where)}: found {found}; {allowed}")
+
+    def table(self, kind: type[T], value: object, where: Where) -> T | None:
+        """Read one table; None when problems were found in it."""
+        if not isinstance(value, dict):
+            self.problem(where, repr(value), "allowed: a table")
+            return None
+        before = len(self.problems)
+        fields = {field.name: field for field in msgspec.structs.fields(kind)}
+        for key in value.keys() - fields.keys():
+            close = difflib.get_close_matches(key, fields, 1)
+            hint = f"did you mean {close[0]!r}? " if close else ""
+            self.problem((*where, key), "an unknown key", f"{hint}allowed: {', '.join(fields)}")
+        read = {}
+        for name, field in fields.items():
+            if name not in value:
+                if field.default is NODEFAULT and field.default_factory is NODEFAULT:
+                    self.problem(
+                        (*where, name),
+                        "nothing",
+                        f"needed: {allowed(inspect.type_info(field.type))}",
+                    )
+                continue
+            try:
+                read[name] = msgspec.convert(value[name], field.type, dec_hook=self._hook)
+            except (msgspec.ValidationError, ValueError):
+                self.problem(
+                    (*where, name),
+                    repr(value[name]),
+                    f"allowed: {allowed(inspect.type_info(field.type))}",
+                )
+        return kind(**read) if len(self.problems) == before else None
+
+    def tables(self, kind: type[T], key: str) -> list[tuple[Where, T]]:
+        """Read all tables of `[[key]]`, with the way to each."""
+        value = self.root.get(key, [])
+        if not isinstance(value, list):
+            self.problem((key,), "one table", f"allowed: [[{key}]], with two brackets")
+            return []
+        entries = [((key, n), self.table(kind, entry, (key, n))) for n, entry in enumerate(value)]
+        return [(where, entry) for where, entry in entries if entry is not None]
+
+    def _hook(self, kind: type, value: object) -> object:
+        if kind in (Seconds, Bytes):
+            return kind.read(value)
+        if kind is Path and isinstance(value, str) and value and "\0" not in value:
+            return self.file.parent / Path(value).expanduser()
+        raise ValueError
+
+
+def allowed(kind: inspect.Type) -> str:
+    """What may stand for a value of this type, for people."""
+    match kind:
+        case inspect.BoolType():
+            return "true or false"
+        case inspect.IntType(ge=None):
+            return "a whole number"
+        case inspect.IntType(ge=least):
+            return f"a whole number of at least {least}"
+        case inspect.FloatType(ge=None):
+            return "a number"
+        case inspect.FloatType(ge=least, le=most):
+            return f"a number from {least:g} to {most:g}"
+        case inspect.LiteralType(values=values):
+            return ", ".join(f'"{value}"' for value in values)
+        case inspect.StrType(pattern=None):
+            return "a text"
+        case inspect.StrType(pattern=pattern):
+            return f"a text that matches {pattern}"
+        case inspect.VarTupleType(item_type=item):
+            return f"a list of: {allowed(item)}"
+        case inspect.UnionType(types=types):
+            return ", or ".join(allowed(one) for one in types)
+        case inspect.CustomType(cls=cls) if cls is Path:
+            return "a folder or file, absolute or relative to this file"
+        case inspect.CustomType(cls=cls):
+            return str(cls.ALLOWED)
+        case other:
+            return str(other)
+
+
+def spell(where: Where) -> str:
+    """The way to a value as people write it: inbox[1].path (counted from 1)."""
+    spelled = ""
+    for step in where:
+        spelled += f"[{step + 1}]" if isinstance(step, int) else f".{step}"
+    return spelled.lstrip(".")
+
+
+def locate(text: str, where: Where) -> int:
+    """The line (from 1) of a value, or of the nearest table around it.
+
+    The parser tells no lines, so this looks for headers and keys as they are usually written.
+    """
+    tables = [step for step in where if isinstance(step, str)]
+    wanted_number = next((step for step in where if isinstance(step, int)), 0)
+    found, number, current = 1, -1, ""
+    for line_number, line in enumerate(text.splitlines(), 1):
+        if header := re.match(r"\s*\[\[?\s*([^\[\]#]+?)\s*\]\]?", line):
+            current = header[1].replace('"', "").replace("'", "")
+            number += current == tables[0]
+            if current in (tables[0], ".".join(tables[:2])) and number in (-1, wanted_number):
+                found = line_number
+        elif key := re.match(r"\s*[\"']?([\w.-]+)[\"']?\s*=", line):
+            inside = ".".join((*current.split("."), key[1])) if current else key[1]
+            if inside == ".".join(tables) and number in (-1, wanted_number):
+                return line_number
+    return found
