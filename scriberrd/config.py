@@ -16,7 +16,7 @@ from scriberrd.model import Positive, Settings
 from scriberrd.toml import Bytes, Document, Seconds, Where
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 EXTENSIONS = (
     *("wav", "mp3", "m4a", "m4b", "aac", "ogg", "oga", "opus", "flac", "webm", "mp4", "m4v", "mov"),
@@ -27,11 +27,7 @@ EXTENSIONS = (
 Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 
 
-class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A table of the configuration file."""
-
-
-class Daemon(Section):
+class Daemon(msgspec.Struct, frozen=True, kw_only=True):
     """`[daemon]`: what concerns all inboxes and workers."""
 
     state_dir: str = ""  # the database and the lock; load() fills in the default
@@ -44,7 +40,7 @@ class Daemon(Section):
     log_level: Annotated[str, Meta(pattern="^(debug|info|warning|error)$")] = "info"
 
 
-class Inbox(Section):
+class Inbox(msgspec.Struct, frozen=True, kw_only=True):
     """`[[inbox]]`: a folder that is watched, and where its transcripts go."""
 
     name: Name
@@ -56,7 +52,7 @@ class Inbox(Section):
     extensions: tuple[str, ...] = EXTENSIONS
 
 
-class Worker(Section):
+class Worker(msgspec.Struct, frozen=True, kw_only=True):
     """`[[worker]]`: a pool of worker processes on one device."""
 
     name: Name
@@ -69,7 +65,7 @@ class Worker(Section):
     stall_timeout: Seconds = Seconds(600)
 
 
-class Retry(Section):
+class Retry(msgspec.Struct, frozen=True, kw_only=True):
     """`[retry]`: how often and how soon a failed recording is tried again."""
 
     attempts: Positive = 3
@@ -170,9 +166,7 @@ def _profiles(document: Document) -> dict[str, Settings | None]:
     return profiles
 
 
-def _check_names(
-    document: Document, tables: list[tuple[Where, Inbox]] | list[tuple[Where, Worker]]
-) -> None:
+def _check_names(document: Document, tables: Sequence[tuple[Where, Inbox | Worker]]) -> None:
     for (_, first), (where, second) in combinations(tables, 2):
         if first.name == second.name:
             document.problem((*where, "name"), repr(second.name), "each name may be used once")

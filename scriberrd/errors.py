@@ -17,7 +17,9 @@ answers with, so the API needs a single error handler.
     │   ├── TranscriptNotReady
     │   ├── IllegalMove
     │   ├── InvalidRequest
+    │   ├── PathOutsideInbox
     │   ├── UploadTooLarge
+    │   ├── UploadFailed
     │   └── ShuttingDown
     ├── LeaseLost              a holder that no longer holds its job tried to write
     ├── TaskFailed             a recording could not be transcribed (carries a failure code)
@@ -133,11 +135,25 @@ class InvalidRequest(RequestError):
     status = 422
 
 
+class PathOutsideInbox(RequestError):
+    """The path lies in no inbox; whether there is such a file is not said."""
+
+    code = "path_outside_inbox"
+    status = 422
+
+
 class UploadTooLarge(RequestError):
     """The uploaded recording is larger than `daemon.max_upload`."""
 
     code = "upload_too_large"
     status = 413
+
+
+class UploadFailed(RequestError):
+    """The uploaded recording could not be stored in its inbox; nothing of it was kept."""
+
+    code = "upload_failed"
+    status = 503
 
 
 class ShuttingDown(RequestError):

@@ -98,7 +98,7 @@ def display(path: bytes) -> str:
     return path.decode("utf-8", "backslashreplace")
 
 
-class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """How a recording is transcribed: a `[profile.NAME]`, and the snapshot that a job carries."""
 
     engine: str = "faster-whisper"
@@ -185,6 +185,24 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     data: dict[str, str | int | float | None]
 
 
+class WorkerStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """What a worker is doing right now."""
+
+    name: str
+    device: str
+    state: Literal["stopped", "starting", "idle", "busy"]
+    job: int | None
+    pid: int | None
+
+
+class InboxStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether an inbox is seen right now."""
+
+    name: str
+    state: Literal["starting", "watching", "polling", "unavailable"]
+    reason: str | None = None  # for people; without absolute paths
+
+
 Fault = Literal["file", "worker", "machine"]
 
 
@@ -226,6 +244,7 @@ FAILURES: dict[str, FailureKind] = {
     "internal_error": FailureKind(
         "worker", "an error inside scriberrd", "the journal has the traceback; please report it"
     ),
+    "no_worker": FailureKind("machine", "no worker process could be started"),
     "engine_missing": FailureKind(
         "machine", "the engine of the profile is not installed", "install its extra"
     ),
@@ -238,7 +257,11 @@ FAILURES: dict[str, FailureKind] = {
     "unsupported_setting": FailureKind(
         "machine", "the engine can't do what the profile asks", "change the profile, then retry"
     ),
+    "source_changed": FailureKind(
+        "machine", "the file changed while it was read", "its new version is queued once it settles"
+    ),
     "output_unwritable": FailureKind("machine", "the output folder can't be written"),
     "inbox_unavailable": FailureKind("machine", "the inbox folder is not there"),
+    "store_failed": FailureKind("machine", "the database can't be used", "see the journal"),
     "disk_full": FailureKind("machine", "no space left on the device"),
 }

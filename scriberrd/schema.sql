@@ -38,7 +38,7 @@ CREATE TABLE job (
 CREATE INDEX job_claim ON job (priority, queued_at, created_at, id) WHERE state = 'queued';
 CREATE INDEX job_processing ON job (id) WHERE state = 'processing';
 CREATE INDEX job_source ON job (inbox, path, id);
-CREATE INDEX job_sha256 ON job (sha256) WHERE state = 'completed';
+CREATE INDEX job_sha256 ON job (sha256);
 -- One recording, one live job.
 CREATE UNIQUE INDEX job_live ON job (inbox, path) WHERE state IN ('queued', 'processing');
 

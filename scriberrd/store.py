@@ -122,11 +122,11 @@ class Bell:
         self._event.set()
         self._event = asyncio.Event()
 
-    async def wait(self, seen: int, timeout: float | None = None) -> None:
-        """Return when it has rung since `rings` was `seen`, or after `timeout` seconds."""
+    async def wait(self, seen: int, seconds: float | None = None) -> None:
+        """Return when it has rung since `rings` was `seen`, or after so many seconds."""
         if self.rings == seen:
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(timeout):
+                async with asyncio.timeout(seconds):
                     await self._event.wait()
 
 
@@ -175,7 +175,8 @@ class Store:
 
         def look() -> T:
             with translated(), self._reader:
-                return function(self._reader, *args, **kwargs)
+                result = function(self._reader, *args, **kwargs)
+            return result  # noqa: RET504 - apsw's context does not promise to pass errors on
 
         return await asyncio.get_running_loop().run_in_executor(self._read_thread, look)
 

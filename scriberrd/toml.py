@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import re
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 
 import msgspec
 import tomlkit
@@ -25,7 +25,7 @@ Where = tuple[str | int, ...]  # the way to a value: ("inbox", 0, "path")
 class Seconds(float):
     """A duration in seconds; written as a number, or as "90s", "10m", "1h30m", "7d"."""
 
-    UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
+    UNITS: ClassVar = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
     ALLOWED = 'a duration such as "30s", "10m", "1h30m", or a number of seconds'
 
     @classmethod
@@ -42,7 +42,7 @@ class Seconds(float):
 class Bytes(int):
     """A size in bytes; written as a number, or as "500MB", "4GiB"."""
 
-    UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12} | {
+    UNITS: ClassVar = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12} | {
         "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40
     }  # fmt: skip
     ALLOWED = 'a size such as "500MB", "4GiB", or a number of bytes'
@@ -134,7 +134,7 @@ class Document:
         raise ValueError
 
 
-def allowed(kind: inspect.Type) -> str:
+def allowed(kind: inspect.Type) -> str:  # noqa: C901, PLR0911, PLR0912 - a table of types
     """What may stand for a value of this type, for people."""
     match kind:
         case inspect.BoolType():
@@ -160,7 +160,7 @@ def allowed(kind: inspect.Type) -> str:
         case inspect.CustomType(cls=cls) if cls is Path:
             return "a folder or file, absolute or relative to this file"
         case inspect.CustomType(cls=cls):
-            return str(cls.ALLOWED)
+            return cls.ALLOWED if issubclass(cls, Seconds | Bytes) else cls.__name__
         case other:
             return str(other)
 

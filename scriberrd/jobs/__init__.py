@@ -5,6 +5,7 @@ name the lease that the claim gave out, and raise LeaseLost when the job has bee
 """
 
 from scriberrd.jobs.holder import (
+    Work,
     checkpoint,
     claim,
     fail,
@@ -16,20 +17,24 @@ from scriberrd.jobs.holder import (
     release,
     renew,
     transcribed,
+    twin,
+    work,
 )
 from scriberrd.jobs.orders import cancel, cancel_requested, retry
 from scriberrd.jobs.outputs import reserve, unreserve
 from scriberrd.jobs.rows import Hold
-from scriberrd.jobs.submission import newest, submit, unknown
+from scriberrd.jobs.submission import known_bytes, newest, submit, unknown
 
 __all__ = [
     "Hold",
+    "Work",
     "cancel",
     "cancel_requested",
     "checkpoint",
     "claim",
     "fail",
     "finish",
+    "known_bytes",
     "loaded",
     "newest",
     "next_due",
@@ -41,6 +46,8 @@ __all__ = [
     "retry",
     "submit",
     "transcribed",
+    "twin",
     "unknown",
     "unreserve",
+    "work",
 ]

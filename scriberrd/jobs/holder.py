@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple, cast
+
+import msgspec
 
 from scriberrd import listing
 from scriberrd.jobs.rows import Hold, encode, end_execution, held, move, tell, write
 from scriberrd.model import FAILURES, JobState, Stage
+from scriberrd.protocol import Finished, Probed
+from scriberrd.transcript import Block, EngineInfo
 
 if TYPE_CHECKING:
     import apsw
 
     from scriberrd.config import Retry
-    from scriberrd.model import Job
-    from scriberrd.protocol import Finished, Probed
-    from scriberrd.transcript import Block, EngineInfo
+    from scriberrd.model import Job, Settings
 
 
 def claim(db: apsw.Connection, worker: str, *, now: float, expires: float) -> Job | None:
@@ -89,6 +91,52 @@ def transcribed(db: apsw.Connection, hold: Hold, finished: Finished) -> None:
     write(db, hold, columns | {"progress": finished.duration, "stage": Stage.SAVING})
 
 
+class Work(NamedTuple):
+    """What earlier runs of a job have left behind."""
+
+    probe: Probed | None
+    engine: EngineInfo | None
+    finished: Finished | None  # all blocks are done
+    last: Block | None  # the latest checkpoint
+    seconds: float  # that all ended runs took
+
+
+def work(db: apsw.Connection, id_: int) -> Work:
+    """What is done of a job already."""
+    probe, engine, finished, last, seconds = db.execute(
+        """
+        SELECT probe, engine, result,
+               (SELECT block FROM checkpoint WHERE job = id ORDER BY number DESC LIMIT 1),
+               (SELECT total(finished_at - started_at) FROM execution WHERE job = id)
+        FROM job WHERE id = ?
+        """,
+        (id_,),
+    ).get
+    return Work(
+        probe and msgspec.json.decode(probe, type=Probed),
+        engine and msgspec.json.decode(engine, type=EngineInfo),
+        finished and msgspec.json.decode(finished, type=Finished),
+        last and msgspec.json.decode(last, type=Block),
+        seconds,
+    )
+
+
+def twin(db: apsw.Connection, job: Job) -> Job | None:
+    """A completed job about the same bytes with the same settings: its transcript serves."""
+    rows = db.execute(
+        "SELECT id FROM job WHERE sha256 = ? AND state = 'completed' AND id <> ?"
+        " ORDER BY id DESC LIMIT 8",
+        (job.sha256, job.id),
+    )
+    same = _comparable(job.settings)
+    others = (listing.get(db, cast("int", row[0])) for row in rows.fetchall())
+    return next((other for other in others if _comparable(other.settings) == same), None)
+
+
+def _comparable(settings: Settings) -> Settings:
+    return msgspec.structs.replace(settings, priority="normal", formats=())
+
+
 def finish(db: apsw.Connection, hold: Hold, *, language: str | None, now: float) -> Job:
     """The outputs are in place: the job is done."""
     job = held(db, hold)
@@ -139,5 +187,5 @@ def release(db: apsw.Connection, hold: Hold, *, now: float, outcome: str = "rele
 
 def recover(db: apsw.Connection, now: float) -> list[Job]:
     """Release what an earlier daemon held. Call it once, when no other daemon can be alive."""
-    held = db.execute("SELECT id, lease FROM job WHERE state = 'processing' ORDER BY id").fetchall()
-    return [release(db, Hold(*hold), now=now, outcome="lost") for hold in held]
+    holds = [Hold(job.id, job.lease) for job in listing.processing(db)]
+    return [release(db, hold, now=now, outcome="lost") for hold in holds]

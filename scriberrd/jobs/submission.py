@@ -66,6 +66,16 @@ def newest(db: apsw.Connection, inbox: str, path: bytes) -> Job | None:
     return None if id_ is None else listing.get(db, id_)
 
 
+def known_bytes(db: apsw.Connection, inbox: str, sha256: str, profile: str) -> Job | None:
+    """A job of the inbox about these bytes that is live or completed."""
+    id_ = db.execute(
+        "SELECT id FROM job WHERE sha256 = ? AND inbox = ? AND profile = ?"
+        " AND state NOT IN ('failed', 'canceled') ORDER BY id DESC LIMIT 1",
+        (sha256, inbox, profile),
+    ).get
+    return None if id_ is None else listing.get(db, id_)
+
+
 def unknown(
     db: apsw.Connection, inbox: str, found: Iterable[tuple[bytes, Identity]]
 ) -> list[bytes]:

@@ -1,0 +1,127 @@
+"""The command `scriberrd`: run the daemon, check or write its configuration, show what it does."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+import click
+
+from scriberrd import __version__
+
+if TYPE_CHECKING:
+    from scriberrd.config import Config
+
+# sysexits.h; systemd knows these too.
+EX_FAILURE = 1
+EX_TEMPFAIL = 75  # another daemon is running
+EX_CONFIG = 78
+
+FILE = click.Path(path_type=Path, dir_okay=False)
+config_option = click.option(
+    "-c",
+    "--config",
+    "option",
+    type=FILE,
+    metavar="FILE",
+    help="The configuration. Without it: $SCRIBERRD_CONFIG, "
+    "$XDG_CONFIG_HOME/scriberrd/scriberrd.toml, /etc/scriberrd/scriberrd.toml.",
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="scriberrd", message="%(prog)s %(version)s")
+def main() -> None:
+    """Turn recordings that are dropped into folders into transcripts.
+
+    Exit status: 0 done, 1 failed, 2 wrong usage, 75 another daemon is running,
+    78 the configuration can't be used.
+    """
+
+
+@main.command()
+@config_option
+def run(option: Path | None) -> None:
+    """Be the daemon, until SIGTERM or Ctrl-C."""
+    import asyncio  # noqa: PLC0415 - `scriberrd check` and `--help` start without it
+
+    from scriberrd import daemon, logs  # noqa: PLC0415
+    from scriberrd.errors import AlreadyRunning, ConfigError, ScriberrdError  # noqa: PLC0415
+
+    config = _load(option)
+    logs.start(config.daemon.log_level)
+    try:
+        asyncio.run(daemon.run(config))
+    except ConfigError as error:
+        _fail(str(error), EX_CONFIG)
+    except AlreadyRunning as error:
+        _fail(str(error), EX_TEMPFAIL)
+    except (ScriberrdError, OSError) as error:
+        _fail(str(error), EX_FAILURE)
+
+
+@main.command()
+@config_option
+def check(option: Path | None) -> None:
+    """Tell what is wrong with the configuration, and start nothing."""
+    config = _load(option)
+    click.echo(f"{config.file}: ok")
+
+
+@main.command()
+@click.argument("file", type=FILE, required=False)
+@click.option("--force", is_flag=True, help="Replace a file that is there.")
+def init(file: Path | None, *, force: bool) -> None:
+    """Write a commented sample configuration to FILE, and make its folders.
+
+    Without FILE it goes where `scriberrd run` looks first: /etc/scriberrd/scriberrd.toml for root,
+    $XDG_CONFIG_HOME/scriberrd/scriberrd.toml for others.
+    """
+    from importlib import resources  # noqa: PLC0415
+
+    target = file or _usual_place()
+    sample = resources.files("scriberrd").joinpath("scriberrd.toml").read_text("utf-8")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with target.open("w" if force else "x", encoding="utf-8") as opened:
+            opened.write(sample)
+        for folder in ("inbox", "transcripts"):
+            (target.parent / folder).mkdir(exist_ok=True)
+    except FileExistsError:
+        _fail(f"{target}: is there already; --force replaces it", EX_FAILURE)
+    except OSError as error:
+        _fail(f"{target}: {error.strerror}", EX_FAILURE)
+    click.echo(f"wrote {target}; its inbox is {target.parent / 'inbox'}")
+
+
+def _usual_place() -> Path:
+    if os.geteuid() == 0:
+        return Path("/etc/scriberrd/scriberrd.toml")
+    home = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
+    return Path(home) / "scriberrd/scriberrd.toml"
+
+
+@main.command()
+@click.argument("recordings", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True))
+def demo(recordings: tuple[Path, ...]) -> None:
+    """Transcribe RECORDINGS with a daemon of their own on a throwaway folder, and show it all."""
+    from scriberrd import demo as demonstration  # noqa: PLC0415
+
+    sys.exit(demonstration.run(recordings))
+
+
+def _load(option: Path | None) -> Config:
+    from scriberrd import config  # noqa: PLC0415
+    from scriberrd.errors import ConfigError  # noqa: PLC0415
+
+    try:
+        return config.load(config.find(option, os.environ), os.environ)
+    except ConfigError as error:
+        _fail(str(error), EX_CONFIG)
+
+
+def _fail(message: str, status: int) -> NoReturn:
+    click.echo(message, err=True)
+    sys.exit(status)

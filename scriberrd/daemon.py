@@ -1,0 +1,147 @@
+"""The composition root: every room is made here, handed what it needs, started and stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import functools
+import logging
+import os
+import signal
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from scriberrd import __version__, inbox, jobs, systemd
+from scriberrd.api.app import application
+from scriberrd.api.rooms import LiveStatus, Rooms
+from scriberrd.api.socket import listening, serving
+from scriberrd.dispatch import Dispatcher
+from scriberrd.errors import AlreadyRunning, StoreError
+from scriberrd.intake import Intake
+from scriberrd.model import InboxStatus
+from scriberrd.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from scriberrd.config import Config, Inbox
+
+log = logging.getLogger(__name__)
+
+
+async def run(config: Config) -> None:
+    """Be the daemon, until SIGTERM or SIGINT.
+
+    Raises:
+        AlreadyRunning: another daemon holds the state directory.
+        StoreError: the database can't be used.
+    """
+    stop = asyncio.Event()
+    _listen_to_signals(stop)
+    with locked(Path(config.daemon.state_dir)) as state:
+        store = Store(state / "scriberrd.db")
+        try:
+            for job in await store.run(jobs.recover, time.time()):
+                log.info("job %d was held by an earlier daemon: %s", job.id, job.state)
+            await _serve(config, store, stop)
+        finally:
+            store.close()
+    log.info("stopped")
+
+
+@contextlib.contextmanager
+def locked(state: Path) -> Iterator[Path]:
+    """Hold the state directory: nobody else touches database, leases and socket meanwhile.
+
+    Raises:
+        AlreadyRunning: another daemon holds it.
+    """
+    state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor = os.open(state / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise AlreadyRunning(
+                f"another daemon holds {state}: stop it, or set daemon.state_dir"
+            ) from None
+        yield state
+    finally:
+        os.close(descriptor)
+
+
+def _listen_to_signals(stop: asyncio.Event) -> None:
+    loop = asyncio.get_running_loop()
+
+    def hear(number: int) -> None:
+        log.info("stopping, because of %s", signal.Signals(number).name)
+        stop.set()
+        # Who asks again does not want to wait: the next signal kills, and recovery does the rest.
+        loop.remove_signal_handler(number)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, hear, number)
+
+
+async def _serve(config: Config, store: Store, stop: asyncio.Event) -> None:
+    intake = Intake(config, store, time)
+    intake.sweep()
+    dispatcher = Dispatcher(config, store, time)
+    statuses = {one.name: inbox.InboxStatus() for one in config.inboxes}
+    rooms = Rooms(
+        store=store,
+        clock=time,
+        config=config,
+        intake=intake,
+        stopping=stop.is_set,
+        live=lambda: LiveStatus(
+            workers=tuple(slot.status() for slot in dispatcher.slots),
+            inboxes=tuple(
+                InboxStatus(name=name, state=status.state, reason=status.reason or None)
+                for name, status in statuses.items()
+            ),
+        ),
+    )
+    with listening(Path(config.daemon.socket)) as server:
+        async with serving(application(rooms), server), asyncio.TaskGroup() as group:
+            background = [
+                group.create_task(_watch(intake, one, config.daemon.rescan, statuses[one.name]))
+                for one in config.inboxes
+            ]
+            background.append(group.create_task(systemd.keep_alive(lambda: _alive(store))))
+            group.create_task(_drain(dispatcher, background, stop))
+            group.create_task(dispatcher.run())
+            names = ", ".join(statuses) or "none"
+            log.info("scriberrd %s is ready, inboxes: %s", __version__, names)
+            systemd.notify("READY=1")
+
+
+async def _watch(intake: Intake, one: Inbox, rescan: float, status: inbox.InboxStatus) -> None:
+    async def accept(found: inbox.Found) -> None:
+        await intake.accept(one, found.path, identity=found.identity)
+
+    unknown = functools.partial(intake.unknown, one)
+    await inbox.watch(one, unknown=unknown, accept=accept, rescan=rescan, clock=time, status=status)
+
+
+async def _drain(
+    dispatcher: Dispatcher, background: list[asyncio.Task[None]], stop: asyncio.Event
+) -> None:
+    """When asked to stop: take in nothing more, let the runs end; the API answers to the last."""
+    await stop.wait()
+    systemd.notify("STOPPING=1")
+    for task in background:
+        task.cancel()
+    dispatcher.stop()
+
+
+async def _alive(store: Store) -> bool:
+    """Whether the store answers; a full or read-only disk is no reason to restart."""
+    try:
+        # Writes a page, and changes nothing.
+        await store.run(lambda db: db.pragma("user_version", db.pragma("user_version")))
+    except StoreError as error:
+        log.warning("the database can't be written: %s", error)
+    return True

@@ -1,0 +1,228 @@
+"""From the claim to the end of a run: each slot of a worker pool takes one job after the other."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+import os
+from typing import TYPE_CHECKING
+
+from scriberrd import jobs, protocol, saving, sources
+from scriberrd.errors import LeaseLost, StoreError, TaskFailed, WorkerDied
+from scriberrd.model import Identity, JobState
+from scriberrd.slot import Interrupted, Slot
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from scriberrd.config import Config, Inbox
+    from scriberrd.model import Clock, Job
+    from scriberrd.store import Store
+
+log = logging.getLogger(__name__)
+
+STORE_PAUSE = 5.0  # seconds before the queue is looked at again when the database failed
+
+
+class Dispatcher:
+    """All slots of all pools."""
+
+    def __init__(self, config: Config, store: Store, clock: Clock) -> None:
+        self._config = config
+        self._store = store
+        self._clock = clock
+        self._stopping = False
+        self.slots = [
+            Slot(f"{pool.name}-{number}" if pool.count > 1 else pool.name, pool, store, clock)
+            for pool in config.workers
+            for number in range(1, pool.count + 1)
+        ]
+
+    def stop(self) -> None:
+        """Claim nothing more; let the running tasks end at their next block."""
+        self._stopping = True
+        for slot in self.slots:
+            slot.interruption = slot.interruption or "release"
+        self._store.bell.ring()
+
+    async def run(self) -> None:
+        """Work until `stop` was called and all runs have ended."""
+        watcher = asyncio.create_task(self._watch_cancels())
+        try:
+            async with asyncio.TaskGroup() as group:
+                for slot in self.slots:
+                    group.create_task(self._serve(slot))
+        finally:
+            watcher.cancel()
+
+    async def _watch_cancels(self) -> None:
+        while True:
+            seen = self._store.bell.rings
+            try:
+                holds = await self._store.read(jobs.cancel_requested)
+            except StoreError as error:
+                log.error("cancel requests can't be read: %s", error)  # noqa: TRY400 - expected
+                holds = []
+            for slot in self.slots:
+                if slot.job is not None and (slot.job.id, slot.job.lease) in holds:
+                    slot.interruption = "cancel"
+            await self._store.bell.wait(seen)
+
+    async def _serve(self, slot: Slot) -> None:
+        try:
+            while not self._stopping:
+                seen = self._store.bell.rings
+                pause: float | None
+                try:
+                    if await self._process_next(slot):
+                        continue
+                    pause = await self._next_due()
+                except StoreError as error:
+                    log.error("the queue can't be used: %s", error)  # noqa: TRY400 - expected
+                    pause = STORE_PAUSE
+                left = slot.unload_in()
+                if left is not None and left <= 0:
+                    await slot.unload()
+                elif left is not None:
+                    pause = left if pause is None else min(pause, left)
+                await self._store.bell.wait(seen, pause)
+        finally:
+            await slot.unload()
+
+    async def _next_due(self) -> float | None:
+        """Seconds until a waiting job is due; None when none waits."""
+        due = await self._store.read(jobs.next_due)
+        return None if due is None else max(0.05, due - self._clock.time())
+
+    async def _process_next(self, slot: Slot) -> bool:
+        """Claim a job and process it; False when none is due."""
+        job = await self._store.run(
+            jobs.claim,
+            slot.name,
+            now=self._clock.time(),
+            expires=self._clock.monotonic() + slot.pool.stall_timeout,
+        )
+        if job is None:
+            return False
+        log.info("job %d claimed by %s: %s/%s", job.id, slot.name, job.inbox, job.name)
+        slot.job, slot.interruption = job, "release" if self._stopping else None
+        try:
+            self._tell(await self._process(slot, job))
+        except LeaseLost as error:
+            log.info("%s; its result is dropped", error)
+            await slot.abandon()
+        finally:
+            slot.job, slot.idle_since = None, self._clock.monotonic()
+        return True
+
+    async def _process(self, slot: Slot, job: Job) -> Job:
+        """Run a claimed job, and bring it to the state that the outcome asks for."""
+        hold = jobs.Hold(job.id, job.lease)
+        try:
+            return await self._transcribe_and_save(slot, job)
+        except Interrupted:
+            return await self._end(jobs.release, hold)
+        except WorkerDied as error:
+            await slot.unload()
+            for line in error.stderr.splitlines():
+                log.warning("job %d: worker %s: %s", job.id, slot.name, line)
+            failure, detail = "worker_crashed", str(error)
+        except TaskFailed as error:
+            failure, detail = error.failure, error.detail
+        except LeaseLost:
+            raise
+        except StoreError as error:
+            log.error("job %d: %s", job.id, error)  # noqa: TRY400 - expected, no traceback
+            failure, detail = "store_failed", error.code
+        except Exception:
+            log.exception("job %d: an error inside scriberrd", job.id)
+            failure, detail = "internal_error", ""
+        await slot.abandon()
+        fail = functools.partial(jobs.fail, code=failure, detail=detail, retry=self._config.retry)
+        return await self._end(fail, hold)
+
+    async def _end(self, move: Callable[..., Job], hold: jobs.Hold) -> Job:
+        """Write the outcome of a run: as often as it takes, or the job would stay held."""
+        while True:
+            try:
+                return await self._store.run(move, hold, now=self._clock.time())
+            except StoreError as error:
+                log.error("job %d can't be put back: %s", hold.job, error)  # noqa: TRY400
+                if self._stopping:
+                    raise  # the next daemon finds the job held, and releases it
+            await asyncio.sleep(STORE_PAUSE)
+
+    def _tell(self, job: Job) -> None:
+        why = ""
+        if job.state is not JobState.COMPLETED and job.error_code is not None:
+            why = f" after {job.error_code}: {job.error_detail}".rstrip(": ")
+        level = logging.WARNING if job.state is JobState.FAILED else logging.INFO
+        log.log(level, "job %d %s%s: %s/%s", job.id, job.state, why, job.inbox, job.name)
+
+    async def _transcribe_and_save(self, slot: Slot, job: Job) -> Job:
+        inbox = self._config.inbox(job.inbox)
+        if inbox is None:
+            raise TaskFailed("inbox_unavailable", f"no inbox {job.inbox!r} is configured")
+        text = await saving.borrow(self._store, job)
+        if text is None:
+            source = await asyncio.to_thread(_open, inbox, job)
+            try:
+                work = await self._store.read(jobs.work, job.id)
+                if work.finished is None:
+                    task = self._task(slot, job, work)
+                    timeout = self._config.daemon.stop_timeout
+                    await slot.run(task, source, stop_timeout=timeout)
+                    await asyncio.to_thread(_check_unchanged, inbox, job)
+            finally:
+                os.close(source)
+            text = await saving.gather(self._store, self._clock, job)
+        return await saving.save(self._store, self._clock, inbox, job, text)
+
+    def _task(self, slot: Slot, job: Job, work: jobs.Work) -> protocol.Task:
+        resume = None
+        if (last := work.last) is not None:
+            log.info("job %d goes on at %.0f s", job.id, last.end)
+            resume = protocol.Resume(
+                block=last.number + 1,
+                position=last.end,
+                language=last.language,
+                language_probability=last.language_probability,
+                prompt=last.prompt,
+            )
+        pool, daemon = slot.pool, self._config.daemon
+        return protocol.Task(
+            job=job.id,
+            lease=job.lease,
+            settings=job.settings,
+            hardware=protocol.Hardware(
+                device=pool.device, threads=pool.threads, compute_type=pool.compute_type
+            ),
+            resume=resume,
+            auto_download=daemon.auto_download,
+            model_cache=daemon.model_cache,
+        )
+
+
+def _open(inbox: Inbox, job: Job) -> int:
+    """Open the version of the recording that the job is about."""
+    try:
+        source = sources.open_source(inbox.path, job.path, device=job.identity.dev)
+    except OSError as error:
+        code = sources.failure_code(error)
+        raise TaskFailed(code, error.strerror or type(error).__name__) from error
+    # The change time moves with permissions and links too: the intake takes note of those.
+    if Identity.of(os.fstat(source))[:-1] != job.identity[:-1]:
+        os.close(source)
+        raise TaskFailed("source_changed")
+    return source
+
+
+def _check_unchanged(inbox: Inbox, job: Job) -> None:
+    """Drop the result of a recording that was replaced while it was transcribed."""
+    try:
+        os.close(_open(inbox, job))
+    except TaskFailed as error:
+        if error.failure == "source_changed":
+            raise
+        # Gone or unreadable now: it was read to its end, and its transcript is worth keeping.

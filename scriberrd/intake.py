@@ -1,0 +1,202 @@
+"""A settled or uploaded file becomes a job, unless it is known."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import logging
+import os
+from itertools import count
+from typing import TYPE_CHECKING, get_args
+
+import msgspec
+
+from scriberrd import jobs, sources
+from scriberrd.errors import InvalidRequest, UploadFailed, UploadTooLarge
+from scriberrd.inbox import rules
+from scriberrd.model import PriorityName, Settings, Source, display
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
+
+    from scriberrd.config import Config, Inbox
+    from scriberrd.inbox import Found
+    from scriberrd.model import Clock, Identity, Job
+    from scriberrd.store import Store
+
+log = logging.getLogger(__name__)
+
+NAME_MAX = 255  # bytes, on every Linux file system
+UPLOADING = b".scriberrd-upload-%s.part"  # hidden, and in no list of extensions
+
+
+class Intake:
+    """Accepts recordings for the queue."""
+
+    def __init__(self, config: Config, store: Store, clock: Clock) -> None:
+        self._config = config
+        self._store = store
+        self._clock = clock
+
+    def sweep(self) -> None:
+        """Remove uploads that an earlier daemon did not live to finish: nobody was told of them."""
+        prefix = UPLOADING.partition(b"%s")[0]
+        for inbox in self._config.inboxes:
+            with contextlib.suppress(OSError), os.scandir(os.fsencode(inbox.path)) as entries:
+                for entry in entries:
+                    if entry.name.startswith(prefix) and entry.is_file(follow_symlinks=False):
+                        os.unlink(entry.path)
+                        log.info("an unfinished upload was removed from inbox %s", inbox.name)
+
+    async def unknown(self, inbox: Inbox, found: list[Found]) -> list[Found]:
+        """Those of the found files that no job knows in this version."""
+        paths = set(await self._store.read(jobs.unknown, inbox.name, found))
+        return [one for one in found if one.path in paths]
+
+    async def accept(
+        self,
+        inbox: Inbox,
+        path: bytes,
+        *,
+        identity: Identity | None = None,
+        profile: str | None = None,
+        priority: str | None = None,
+    ) -> tuple[Job, bool]:
+        """Queue the recording at this path; tells whether there is anything new to be done.
+
+        Args:
+            inbox: where it lies.
+            path: relative to the inbox.
+            identity: the version that has settled; without it, whatever is there now.
+            profile: instead of the inbox's.
+            priority: instead of the profile's.
+
+        Raises:
+            InvalidRequest: no such profile, priority or file.
+            SourceChanged: it is being written to.
+        """
+        profile, settings = self._settings(inbox, profile, priority)
+        try:
+            fingerprint = await asyncio.to_thread(
+                sources.fingerprint, inbox.path, path, settled=identity
+            )
+            source = Source(inbox.name, path, *fingerprint)
+        except OSError as error:
+            code = sources.failure_code(error)
+            if identity is None or code != "unreadable":
+                raise InvalidRequest(f"{display(path)!r}: {error.strerror}") from error
+            # The job will say what is wrong, where people look for it.
+            source = Source(inbox.name, path, identity, sha256=None)
+        job, new = await self._store.run(
+            jobs.submit, source, profile=profile, settings=settings, now=self._clock.time()
+        )
+        if new:
+            log.info("job %d queued: %s/%s", job.id, inbox.name, display(path))
+        return job, new
+
+    async def receive(
+        self,
+        inbox: Inbox,
+        name: str,
+        chunks: AsyncIterator[bytes],
+        *,
+        profile: str | None = None,
+        priority: str | None = None,
+    ) -> tuple[Job, bool]:
+        """Keep uploaded bytes as a file of the inbox, and queue it.
+
+        The file gets its name only when all of it is on the disk; no file is overwritten.
+
+        Raises:
+            InvalidRequest: a name that can't be one, or is none of a recording.
+            UploadFailed: the inbox can't be written.
+            UploadTooLarge: more than `daemon.max_upload`.
+        """
+        self._settings(inbox, profile, priority)
+        leaf = os.fsencode(os.path.basename(name.replace("\0", "")))
+        if not rules.wanted(leaf, inbox.extensions) or len(leaf) > NAME_MAX:
+            allowed = ", ".join(inbox.extensions)
+            raise InvalidRequest(f"name: {name!r} is no recording's; extensions: {allowed}")
+        try:
+            with _opened(inbox.path) as folder:
+                temporary, sha256 = await self._store_upload(folder, chunks)
+                known = await self._store.read(
+                    jobs.known_bytes, inbox.name, sha256, profile or inbox.profile
+                )
+                if known is not None:  # an upload that is repeated, because its answer got lost
+                    os.unlink(temporary, dir_fd=folder)
+                    return known, False
+                path = await asyncio.to_thread(_name_upload, folder, temporary, leaf)
+        except OSError as error:
+            raise UploadFailed(f"inbox {inbox.name}: {error.strerror}") from error
+        return await self.accept(inbox, path, profile=profile, priority=priority)
+
+    async def _store_upload(self, folder: int, chunks: AsyncIterator[bytes]) -> tuple[bytes, str]:
+        temporary = UPLOADING % os.urandom(8).hex().encode()
+        digest = hashlib.sha256()
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        try:
+            with os.fdopen(os.open(temporary, flags, 0o644, dir_fd=folder), "wb") as file:
+                async for chunk in _limited(chunks, self._config.daemon.max_upload):
+                    digest.update(chunk)
+                    await asyncio.to_thread(file.write, chunk)
+                file.flush()
+                await asyncio.to_thread(os.fsync, file.fileno())
+        except BaseException:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(temporary, dir_fd=folder)
+            raise
+        return temporary, digest.hexdigest()
+
+    def _settings(
+        self, inbox: Inbox, profile: str | None, priority: str | None
+    ) -> tuple[str, Settings]:
+        name = profile or inbox.profile
+        settings = self._config.profiles.get(name)
+        if settings is None:
+            allowed = ", ".join(self._config.profiles)
+            raise InvalidRequest(f"profile: there is no {name!r}; allowed: {allowed}")
+        if priority is not None:
+            if priority not in get_args(PriorityName):
+                allowed = ", ".join(get_args(PriorityName))
+                raise InvalidRequest(f"priority: there is no {priority!r}; allowed: {allowed}")
+            settings = msgspec.structs.replace(settings, priority=priority)
+        return name, settings
+
+
+@contextlib.contextmanager
+def _opened(folder: Path) -> Iterator[int]:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+async def _limited(chunks: AsyncIterator[bytes], limit: int) -> AsyncIterator[bytes]:
+    left = limit
+    async for chunk in chunks:
+        left -= len(chunk)
+        if left < 0:
+            raise UploadTooLarge(f"more than daemon.max_upload ({limit} bytes)")
+        yield chunk
+
+
+def _name_upload(folder: int, temporary: bytes, name: bytes) -> bytes:
+    """Give the uploaded file its name, or the first free one like it; durable on return."""
+    stem, dot, extension = name.rpartition(b".")
+    try:
+        for number in count(1):
+            mark = b"" if number == 1 else b"-%d" % number
+            path = stem[: NAME_MAX - len(mark + dot + extension)] + mark + dot + extension
+            try:
+                os.link(temporary, path, src_dir_fd=folder, dst_dir_fd=folder)
+            except FileExistsError:
+                continue
+            return path
+        raise AssertionError  # count() has no end
+    finally:
+        os.unlink(temporary, dir_fd=folder)
+        os.fsync(folder)

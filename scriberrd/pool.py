@@ -1,0 +1,170 @@
+"""A worker process: spawn it, talk to it, kill it.
+
+Nothing is shared with it but a socket for commands, a pipe for replies and a pipe for what it
+prints. It is spawned from the event loop's thread, since the kernel kills it when the *thread*
+that made it ends; and never forked, since this process holds a database.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+import sys
+from collections import deque
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from scriberrd import protocol
+from scriberrd.errors import WorkerDied
+
+if TYPE_CHECKING:
+    from scriberrd.config import Worker
+
+log = logging.getLogger(__name__)
+
+TAIL_LINES = 20
+LINE_BYTES = 2_000
+LAST_MOMENTS = 5.0  # seconds between the end of its replies and the end of the process
+# What only the daemon itself may talk to.
+PRIVATE = ("NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC", "LISTEN_FDS", "LISTEN_PID")
+
+
+class Process:
+    """A living worker process."""
+
+    def __init__(
+        self,
+        name: str,
+        process: asyncio.subprocess.Process,
+        commands: socket.socket,
+        replies: asyncio.StreamReader,
+        transport: asyncio.ReadTransport,
+    ) -> None:
+        self.name = name
+        self.pid = process.pid
+        self._pidfd = os.pidfd_open(process.pid)
+        self._process = process
+        self._commands = commands
+        self._replies = replies
+        self._transport = transport
+        self._tail: deque[str] = deque(maxlen=TAIL_LINES)
+        self._reading: asyncio.Task[bytes] | None = None
+        self._printed = asyncio.create_task(self._listen())
+
+    @classmethod
+    async def spawn(cls, name: str, pool: Worker) -> Process:
+        """Start a worker.
+
+        Raises:
+            OSError: the system has no room for another process.
+        """
+        commands, theirs = socket.socketpair()
+        read_fd, write_fd = os.pipe()
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "scriberrd.worker"),
+                *(str(theirs.fileno()), str(write_fd)),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.DEVNULL,
+                stderr=asyncio.subprocess.PIPE,
+                pass_fds=(theirs.fileno(), write_fd),
+                env=_environment(pool),
+                process_group=0,  # a Ctrl-C at the terminal is for the daemon alone
+            )
+        except BaseException:
+            commands.close()
+            os.close(read_fd)
+            raise
+        finally:
+            theirs.close()
+            os.close(write_fd)
+        replies = asyncio.StreamReader(limit=protocol.MAX_LINE)
+        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(replies), os.fdopen(read_fd, "rb", 0)
+        )
+        commands.settimeout(0)  # a worker that does not listen must not stop us
+        log.info("worker %s started, pid %d", name, process.pid)
+        return cls(name, process, commands, replies, transport)
+
+    def send(self, command: protocol.Command, *descriptors: int) -> None:
+        """Send a command, with the recording's descriptor if it is a task.
+
+        Raises:
+            WorkerDied: it is gone, or does not listen any more.
+        """
+        line = protocol.encode(command) + b"\n"
+        try:
+            sent = socket.send_fds(self._commands, [line], descriptors)
+        except OSError as error:
+            raise WorkerDied(self._process.returncode or 0, str(error)) from error
+        if sent != len(line):
+            raise WorkerDied(self._process.returncode or 0, "it does not listen to its commands")
+
+    async def receive(self, seconds: float) -> protocol.Reply | None:
+        """The next reply, or None when there is none for so long.
+
+        Raises:
+            WorkerDied: it ended, or sends what is no reply.
+        """
+        if self._reading is None:  # kept over time-outs: a cancelled read would lose its line
+            self._reading = asyncio.create_task(self._replies.readuntil())
+        done, _ = await asyncio.wait({self._reading}, timeout=seconds)
+        if not done:
+            return None
+        reading, self._reading = self._reading, None
+        try:
+            reply: protocol.Reply = protocol.decode_reply(reading.result())
+        except asyncio.IncompleteReadError:  # it ended; what it died of is soon known
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._process.wait(), LAST_MOMENTS)
+            await self.kill()
+            raise self._death() from None
+        except (asyncio.LimitOverrunError, msgspec.DecodeError) as error:
+            self._tail.append(f"what it sent is no reply: {error}")
+            await self.kill()
+            raise self._death() from error
+        return reply
+
+    async def kill(self) -> None:
+        """End it, whatever it does, and wait until it is gone."""
+        if self._pidfd < 0:
+            return
+        # Not Popen.kill(): that one looks for the exit status, and takes it away from asyncio.
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+        await self._process.wait()
+        os.close(self._pidfd)
+        self._pidfd = -1
+        if self._reading is not None:
+            self._reading.cancel()
+        self._transport.close()
+        self._commands.close()
+        await self._printed
+        log.info("worker %s ended, pid %d", self.name, self.pid)
+
+    async def _listen(self) -> None:
+        """Keep the last lines of what it prints, however much that is."""
+        stderr = self._process.stderr
+        assert stderr is not None  # noqa: S101 - for the type checker
+        rest = b""
+        while chunk := await stderr.read(65536):
+            *lines, rest = (rest + chunk).split(b"\n")
+            rest = rest[-LINE_BYTES:]
+            self._tail.extend(line[:LINE_BYTES].decode("utf-8", "replace") for line in lines)
+        if rest:
+            self._tail.append(rest.decode("utf-8", "replace"))
+
+    def _death(self) -> WorkerDied:
+        return WorkerDied(self._process.returncode or 0, "\n".join(self._tail))
+
+
+def _environment(pool: Worker) -> dict[str, str]:
+    environment = {key: value for key, value in os.environ.items() if key not in PRIVATE}
+    if pool.threads:
+        environment["OMP_NUM_THREADS"] = str(pool.threads)
+    return environment

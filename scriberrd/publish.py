@@ -1,0 +1,210 @@
+"""Outputs into place, atomically.
+
+A file is written beside its final place, fsynced, and only then given its name: a reader sees all
+of it or nothing. What is not known as ours is never overwritten, and no link below the output
+folder is followed.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+from contextlib import ExitStack, suppress
+from itertools import chain, count
+from typing import TYPE_CHECKING, NamedTuple
+
+from scriberrd.errors import ScriberrdError
+from scriberrd.model import display
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping
+
+TEMPORARY = b".%s.scriberrd-tmp"
+LONGEST = 255 - len(TEMPORARY % b".json")  # bytes of a base name
+NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}  # exFAT, some of SMB, FUSE
+CONTINUATION = range(0x80, 0xC0)  # bytes of UTF-8 within a character
+FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class NameTaken(ScriberrdError):
+    """A file that is not ours has this name; nothing of the set was written."""
+
+    code = "name_taken"
+    status = 409
+
+    def __init__(self, name: bytes) -> None:
+        super().__init__(f"there is a file of somebody else: {display(name)!r}")
+        self.name = name
+
+
+class _Target(NamedTuple):
+    name: bytes  # relative to the output folder
+    folder: int  # the descriptor of the directory it goes to
+    leaf: bytes  # its name there
+    temporary: bytes  # and its name until it is complete
+    owned: bool  # may be overwritten
+
+
+def candidates(path: bytes, sha256: str) -> Iterator[bytes]:
+    """The base names that the outputs of a recording may have, the best first; without end.
+
+    Args:
+        path: of the recording, relative to its inbox; its folder is mirrored.
+        sha256: of the recording, in hexadecimal.
+    """
+    folder, slash, name = path.rpartition(b"/")
+    stem = name.rpartition(b".")[0] or name
+    marked = b"%s-%s" % (stem, sha256[:8].encode())
+    for base in chain((stem, name, marked), (b"%s-%d" % (marked, n) for n in count(2))):
+        yield folder + slash + _shortened(base)
+
+
+def _shortened(name: bytes) -> bytes:
+    """A name that leaves room for what is added to it; still unique, and UTF-8 if it was."""
+    if len(name) <= LONGEST:
+        return name
+    mark = b"-" + hashlib.sha256(name).hexdigest()[:16].encode()
+    end = LONGEST - len(mark)
+    while end > LONGEST - len(mark) - 3 and name[end] in CONTINUATION:
+        end -= 1
+    return name[:end] + mark
+
+
+def write(root: bytes | str, files: Mapping[bytes, bytes], owned: Collection[bytes]) -> None:
+    """Bring a set of files into place, the JSON last; they are durable on return.
+
+    The same call may be repeated after a crash, when the names were noted as owned before it.
+
+    Args:
+        root: the output folder, which must exist.
+        files: relative name -> content; subfolders are made.
+        owned: the names that may be overwritten.
+
+    Raises:
+        NameTaken: a name that is not owned exists. Nothing was written.
+        OSError: no space, read-only, no permission ... Nothing new is visible; of the owned files
+            each is the old or the new one.
+    """
+    with ExitStack() as stack:
+        targets = _targets(os.fsencode(root), files, owned, stack)
+        try:
+            for target in targets:
+                _stage(target, files[target.name])
+            _place(targets)
+        finally:
+            for target in targets:
+                with suppress(FileNotFoundError):
+                    os.unlink(target.temporary, dir_fd=target.folder)
+
+
+def _targets(
+    root: bytes, files: Mapping[bytes, bytes], owned: Collection[bytes], stack: ExitStack
+) -> list[_Target]:
+    """Open the folders, and look whether all names are free or ours."""
+    folders = {b"": os.open(root, FOLDER)}
+    stack.callback(os.close, folders[b""])
+    targets = []
+    for name in sorted(files, key=lambda name: (name.endswith(b".json"), name)):
+        *parents, leaf = name.split(b"/")
+        if not {b"", b".", b".."}.isdisjoint((*parents, leaf)):
+            raise ValueError(f"not a relative name: {name!r}")
+        folder = b""
+        for parent in parents:
+            inner = folder + parent + b"/"
+            if inner not in folders:
+                folders[inner] = _open_below(folders[folder], parent)
+                stack.callback(os.close, folders[inner])
+            folder = inner
+        target = _Target(name, folders[folder], leaf, TEMPORARY % leaf, name in owned)
+        if not target.owned and _exists(target):
+            raise NameTaken(name)
+        targets.append(target)
+    return targets
+
+
+def _open_below(folder: int, name: bytes) -> int:
+    """Open a subfolder, making it first where there is none; a link is refused."""
+    with suppress(FileExistsError):
+        os.mkdir(name, dir_fd=folder)
+        os.fsync(folder)
+    return os.open(name, FOLDER | os.O_NOFOLLOW, dir_fd=folder)
+
+
+def _exists(target: _Target) -> bool:
+    try:
+        os.stat(target.leaf, dir_fd=target.folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _stage(target: _Target, content: bytes) -> None:
+    """Write the whole file under its temporary name."""
+    with suppress(FileNotFoundError):  # what an earlier crash left
+        os.unlink(target.temporary, dir_fd=target.folder)
+    # Plain os.open gives 0666 less the umask, as any program that writes documents does.
+    with os.fdopen(os.open(target.temporary, NEW, 0o666, dir_fd=target.folder), "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _place(targets: list[_Target]) -> None:
+    """Give the files their names, or take all new ones back."""
+    placed: list[_Target] = []
+    folders = {target.folder for target in targets}
+    try:
+        for target in targets:
+            if target.name.endswith(b".json"):  # it tells of the others: they come first, durably
+                _sync(folders)
+            if target.owned:
+                _replace(target)
+            else:
+                _link(target)
+            placed.append(target)
+        _sync(folders)
+    except BaseException:
+        for target in reversed(placed):
+            if not target.owned:
+                os.unlink(target.leaf, dir_fd=target.folder)
+        raise
+
+
+def _sync(folders: Collection[int]) -> None:
+    for folder in folders:
+        os.fsync(folder)
+
+
+def _replace(target: _Target) -> None:
+    folder = target.folder
+    os.replace(target.temporary, target.leaf, src_dir_fd=folder, dst_dir_fd=folder)
+
+
+def _link(target: _Target) -> None:
+    """Give the file its name unless somebody else was first."""
+    folder = target.folder
+    try:
+        os.link(target.temporary, target.leaf, src_dir_fd=folder, dst_dir_fd=folder)
+    except FileExistsError as error:
+        raise NameTaken(target.name) from error
+    except OSError as error:
+        if error.errno not in NO_LINKS:
+            raise
+        _claim(target)
+    else:
+        os.unlink(target.temporary, dir_fd=folder)
+
+
+def _claim(target: _Target) -> None:
+    """The same where a file can't have two names: an empty file holds the name for a moment."""
+    try:
+        os.close(os.open(target.leaf, NEW, 0o666, dir_fd=target.folder))
+    except FileExistsError as error:
+        raise NameTaken(target.name) from error
+    try:
+        _replace(target)
+    except BaseException:
+        os.unlink(target.leaf, dir_fd=target.folder)
+        raise

@@ -1,0 +1,129 @@
+"""Recordings as files: opened safely, and known by their bytes.
+
+Inboxes are writable by others, so nothing below one is trusted: no link is followed on the way to
+a recording, and only a regular file is read.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import stat
+from typing import TYPE_CHECKING, NamedTuple
+
+from scriberrd.errors import ScriberrdError
+from scriberrd.model import Identity, display
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+BELOW = FOLDER | os.O_NOFOLLOW
+FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # a FIFO must not block
+
+
+class InboxUnavailable(OSError):
+    """The folder of the inbox, or the file system that the recording was on, is not there."""
+
+
+class NotRegular(OSError):
+    """The path leads to a link, a directory, a device, a FIFO or a socket, or through a link."""
+
+
+class SourceChanged(ScriberrdError):
+    """The file changed while it was read, or since it had settled: let it settle again."""
+
+    code = "source_changed"
+    status = 409
+
+    def __init__(self, path: bytes) -> None:
+        super().__init__(f"{display(path)!r} is changing")
+        self.path = path
+
+
+class Fingerprint(NamedTuple):
+    """One version of a file, and its bytes in short."""
+
+    identity: Identity
+    sha256: str  # hexadecimal
+
+
+def open_source(root: Path, path: bytes, *, device: int | None = None) -> int:
+    """Open a recording for reading; the caller closes the descriptor.
+
+    Args:
+        root: the folder of the inbox, which may itself be a link.
+        path: relative to it.
+        device: `Identity.dev` of the recording when it was found, where that is known. It tells a
+            file that has gone from a file system that is not mounted.
+
+    Raises:
+        InboxUnavailable: the folder, or the file system with the recording, is not there.
+        NotRegular: there is something else than a regular file.
+        OSError: no such file, no permission, ... see `failure_code`.
+    """
+    *folders, name = path.split(b"/")
+    if not {b"", b".", b".."}.isdisjoint((*folders, name)):
+        raise ValueError(f"not a relative path: {path!r}")
+    try:
+        folder = os.open(root, FOLDER)
+    except OSError as error:
+        raise InboxUnavailable(error.errno, error.strerror) from error
+    try:
+        for inner in folders:
+            outer, folder = folder, os.open(inner, BELOW, dir_fd=folder)
+            os.close(outer)
+        source = os.open(name, FILE, dir_fd=folder)
+    except FileNotFoundError as error:
+        if device is not None and os.fstat(folder).st_dev != device:
+            raise InboxUnavailable(error.errno, "its file system is not mounted") from error
+        raise
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENOTDIR, errno.ENXIO, errno.ENODEV):
+            raise NotRegular(error.errno, error.strerror) from error
+        raise
+    finally:
+        os.close(folder)
+    if not stat.S_ISREG(os.fstat(source).st_mode):
+        os.close(source)
+        raise NotRegular(errno.EINVAL, "not a regular file")
+    return source
+
+
+def fingerprint(root: Path, path: bytes, *, settled: Identity | None = None) -> Fingerprint:
+    """Read a recording from start to end.
+
+    Args:
+        root: the folder of the inbox.
+        path: relative to it.
+        settled: the version that is meant, where that is known.
+
+    Raises:
+        SourceChanged: it changed meanwhile, or is not the version that is meant.
+        OSError: see `open_source`; and it could not be read to its end.
+    """
+    device = None if settled is None else settled.dev
+    with os.fdopen(open_source(root, path, device=device), "rb", buffering=0) as file:
+        identity = Identity.of(os.fstat(file.fileno()))
+        if settled not in (None, identity):
+            raise SourceChanged(path)
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        if Identity.of(os.fstat(file.fileno())) != identity:
+            raise SourceChanged(path)
+    return Fingerprint(identity, sha256)
+
+
+def failure_code(error: OSError) -> str:
+    """What an error of this room means for a job: a key of `model.FAILURES`."""
+    match error:
+        case InboxUnavailable():
+            return "inbox_unavailable"
+        case NotRegular():
+            return "not_regular"
+        case FileNotFoundError():
+            return "source_missing"
+        case PermissionError():
+            return "unreadable"
+        case _:
+            return "read_failed"

@@ -1,0 +1,48 @@
+"""What the service manager is told: ready, stopping, still alive. Without systemd, nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from typing import TYPE_CHECKING
+
+import sdnotify
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+log = logging.getLogger(__name__)
+
+
+def notify(message: str) -> None:
+    """Tell the service manager; sd_notify(3) lists the messages.
+
+    Only ASCII gets through: sdnotify encodes as Latin-1, so a message with a file name might send
+    nothing at all.
+    """
+    if "NOTIFY_SOCKET" not in os.environ:
+        return
+    try:
+        notifier = sdnotify.SystemdNotifier(debug=True)
+        with notifier.socket:
+            notifier.notify(message.encode("ascii", "replace").decode())
+    except OSError as error:
+        log.warning("the service manager can't be told: %s", error)
+
+
+async def keep_alive(alive: Callable[[], Awaitable[bool]]) -> None:
+    """Tell the watchdog that the daemon lives, as often as it wants, while `alive` says so.
+
+    The event loop has to come around to it, and `alive` has to answer: a daemon that hangs is
+    restarted.
+    """
+    if os.environ.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()):
+        return
+    interval = int(os.environ.get("WATCHDOG_USEC", "0")) / 1e6 / 2
+    while interval > 0:
+        if await alive():
+            notify("WATCHDOG=1")
+        else:
+            log.error("the watchdog is not told, because the daemon does not work")
+        await asyncio.sleep(interval)
