@@ -82,7 +82,7 @@ def _migrate(db: apsw.Connection) -> None:
 
 @contextlib.contextmanager
 def translated(name: str = "the database") -> Iterator[None]:
-    """Turn what apsw raises into errors of our own."""
+    """Turn what apsw raises about files, locks and disks into errors of our own."""
     try:
         yield
     except apsw.Error as error:
@@ -94,7 +94,7 @@ def translated(name: str = "the database") -> Iterator[None]:
                 if isinstance(cause, kind):
                     raise ours(f"{name}: {cause}; {advice}") from error
             cause = cause.__context__
-        raise errors.StoreError(f"{name}: {error}") from error
+        raise  # a mistake in this program, not a fault of the machine
 
 
 _CAUSES: tuple[tuple[type[apsw.Error], type[errors.StoreError], str], ...] = (
@@ -103,6 +103,10 @@ _CAUSES: tuple[tuple[type[apsw.Error], type[errors.StoreError], str], ...] = (
     (apsw.BusyError, errors.DatabaseBusy, "another process holds the write lock"),
     (apsw.LockedError, errors.DatabaseBusy, "another connection holds the lock"),
     (apsw.NotADBError, errors.DatabaseForeign, "it was left untouched: move it away"),
+    (apsw.CantOpenError, errors.StoreError, "see daemon.state_dir, and who may write there"),
+    (apsw.IOError, errors.StoreError, "the disk fails"),
+    (apsw.CorruptError, errors.StoreError, "the file is damaged"),
+    (apsw.NoMemError, errors.StoreError, "no memory is left"),
 )
 
 

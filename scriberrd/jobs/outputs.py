@@ -24,7 +24,7 @@ def reserve(db: apsw.Connection, hold: Hold, names: Mapping[bytes, bytes]) -> se
     mine = set()
     for path, name in names.items():
         owner = db.execute(
-            "SELECT (inbox, path) = (SELECT inbox, path FROM job WHERE id = ?)"
+            "SELECT (job.inbox, job.path) = (SELECT inbox, path FROM job WHERE id = ?)"
             " FROM output JOIN job ON job.id = output.job WHERE output.path = ?",
             (hold.job, path),
         ).get
