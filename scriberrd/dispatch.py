@@ -77,7 +77,7 @@ class Dispatcher:
                 try:
                     if await self._process_next(slot):
                         continue
-                    pause = await self._next_due()
+                    pause = await self._store.read(jobs.next_due, self._clock.time())
                 except StoreError as error:
                     log.error("the queue can't be used: %s", error)  # noqa: TRY400 - expected
                     pause = STORE_PAUSE
@@ -90,11 +90,6 @@ class Dispatcher:
         finally:
             await slot.unload()
 
-    async def _next_due(self) -> float | None:
-        """Seconds until a waiting job is due; None when none waits."""
-        due = await self._store.read(jobs.next_due)
-        return None if due is None else max(0.05, due - self._clock.time())
-
     async def _process_next(self, slot: Slot) -> bool:
         """Claim a job and process it; False when none is due."""
         job = await self._store.run(
@@ -102,6 +97,7 @@ class Dispatcher:
             slot.name,
             now=self._clock.time(),
             expires=self._clock.monotonic() + slot.pool.stall_timeout,
+            longest=self._config.retry.backoff_max,
         )
         if job is None:
             return False

@@ -1,0 +1,255 @@
+"""Any order of moves, by any holder, at any time: what must hold of the queue always holds."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, rule
+
+from scriberrd import config, jobs, listing, store, toml
+from scriberrd.errors import IllegalMove, LeaseLost
+from scriberrd.model import FAILURES, TERMINAL, Identity, JobState, Settings, Source
+from scriberrd.transcript import Block
+
+PATHS = [b"a.wav", b"b.wav", b"sub/c\xff.wav"]
+# Waits hardly at all, so that second and third failures come up often.
+RETRY = config.Retry(attempts=2, backoff=toml.Seconds(0.001), backoff_max=toml.Seconds(60))
+CODES = ["worker_crashed", "worker_stalled", "invalid_media", "disk_full"]
+
+
+def block(number: int) -> Block:
+    return Block(
+        number=number,
+        start=number * 10.0,
+        end=number * 10.0 + 10,
+        speech=1.0,
+        language="en",
+        language_probability=1.0,
+        prompt="",
+        segments=(),
+        words=(),
+    )
+
+
+class Queue(RuleBasedStateMachine):
+    holds = Bundle("holds")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._folder = tempfile.TemporaryDirectory()
+        self._path = Path(self._folder.name, "queue.db")
+        self.db = store.connect(self._path)
+        self.now = 1_000_000.0
+        self.versions = dict.fromkeys(PATHS, 0)
+        self.leases: dict[int, int] = {}
+        self.states: dict[int, JobState] = {}
+        self.valid: dict[int, jobs.Hold] = {}
+        self.blocks: dict[int, int] = {}
+
+    def teardown(self) -> None:
+        self.db.close()
+        self._folder.cleanup()
+
+    def _do(self, function: Any, *args: Any, **kwargs: Any) -> Any:
+        with self.db:
+            return function(self.db, *args, **kwargs)
+
+    @rule(
+        path=st.sampled_from(PATHS),
+        change=st.booleans(),
+        touch=st.booleans(),
+        priority=st.sampled_from(["urgent", "high", "normal", "low"]),
+    )
+    def submit(self, path: bytes, change: bool, touch: bool, priority: Any) -> None:
+        self.versions[path] += change
+        version = self.versions[path]
+        identity = Identity(1, 2, 3, version, version * 1000 + touch)
+        source = Source("inbox", path, identity, f"{path.hex()}{version}")
+        before = self._do(jobs.newest, "inbox", path)
+        job, new = self._do(
+            jobs.submit,
+            source,
+            profile="default",
+            settings=Settings(priority=priority),
+            now=self.now,
+        )
+        assert (job.identity, job.sha256) == (identity, source.sha256)
+        if before is None or before.sha256 != source.sha256:
+            assert new
+            assert job.state is JobState.QUEUED
+            self.valid.pop(job.id, None)  # whoever worked on the old version is fenced off
+            self.blocks[job.id] = 0
+        elif before.state is not JobState.FAILED:
+            assert (job.id, job.state, new) == (before.id, before.state, False)
+
+    @rule(target=holds)
+    def claim(self) -> Any:
+        self.now += 1
+        due = [
+            job
+            for job in listing.find(self.db, states=[JobState.QUEUED], limit=100)
+            if job.not_before <= self.now or job.not_before > self.now + RETRY.backoff_max
+        ]
+        job = self._do(jobs.claim, "worker", now=self.now, expires=1.0, longest=RETRY.backoff_max)
+        if job is None:
+            assert due == []
+            return multiple()
+        first = min(due, key=lambda one: (one.priority, one.queued_at, one.created_at, one.id))
+        assert job.id == first.id
+        assert job.lease > self.leases.get(job.id, 0)
+        assert job.id not in self.valid
+        self.valid[job.id] = jobs.Hold(job.id, job.lease)
+        return self.valid[job.id]
+
+    def _fenced(self, hold: jobs.Hold, function: Any, *args: Any, **kwargs: Any) -> bool:
+        """Whether the move happened; a stale holder's must not, nor leave a trace."""
+        if self.valid.get(hold.job) == hold:
+            self._do(function, hold, *args, **kwargs)
+            return True
+        before = self._snapshot()
+        with pytest.raises(LeaseLost):
+            self._do(function, hold, *args, **kwargs)
+        assert self._snapshot() == before
+        return False
+
+    def _snapshot(self) -> list[Any]:
+        tables = ("job", "checkpoint", "execution", "output", "event")
+        return [self.db.execute(f"SELECT * FROM {table}").fetchall() for table in tables]
+
+    @rule(hold=holds, progress=st.floats(0, 100))
+    def renew(self, hold: jobs.Hold, progress: float) -> None:
+        self._fenced(hold, jobs.renew, expires=2.0, progress=progress)
+
+    @rule(hold=holds)
+    def checkpoint(self, hold: jobs.Hold) -> None:
+        number = self.blocks.get(hold.job, 0)
+        if self._fenced(hold, jobs.checkpoint, block(number), expires=2.0, now=self.now):
+            self.blocks[hold.job] = number + 1
+
+    @rule(hold=holds)
+    def reserve(self, hold: jobs.Hold) -> None:
+        self._fenced(hold, jobs.reserve, {b"/out/%d.json" % hold.job: b"%d.json" % hold.job})
+
+    @rule(hold=holds)
+    def finish(self, hold: jobs.Hold) -> None:
+        if self._fenced(hold, jobs.finish, language="en", now=self.now):
+            self._ended(hold, JobState.COMPLETED)
+            self.blocks[hold.job] = 0
+
+    @rule(hold=holds, code=st.sampled_from(CODES))
+    def fail(self, hold: jobs.Hold, code: str) -> None:
+        before = listing.get(self.db, hold.job)
+        if self._fenced(hold, jobs.fail, code, "", retry=RETRY, now=self.now):
+            job = listing.get(self.db, hold.job)
+            fault = FAILURES[code].fault
+            failures = before.failures + (fault == "worker")
+            if before.cancel_requested:
+                expected = JobState.CANCELED
+            elif fault == "file" or (fault == "worker" and failures >= RETRY.attempts):
+                expected = JobState.FAILED
+            else:
+                expected = JobState.QUEUED
+                assert 0 < job.not_before - self.now <= RETRY.backoff_max
+            self._ended(hold, expected)
+            if not before.cancel_requested:
+                assert job.failures == failures
+
+    @rule(hold=holds)
+    def release(self, hold: jobs.Hold) -> None:
+        before = listing.get(self.db, hold.job)
+        if self._fenced(hold, jobs.release, now=self.now):
+            self._ended(hold, JobState.CANCELED if before.cancel_requested else JobState.QUEUED)
+            assert listing.get(self.db, hold.job).failures == before.failures
+
+    def _ended(self, hold: jobs.Hold, state: JobState) -> None:
+        del self.valid[hold.job]
+        assert listing.get(self.db, hold.job).state is state
+
+    @rule(data=st.data(), verb=st.sampled_from([jobs.cancel, jobs.retry]))
+    def order(self, data: Any, verb: Any) -> None:
+        known = listing.find(self.db, limit=100)
+        if not known:
+            return
+        job = data.draw(st.sampled_from(known))
+        try:
+            after = self._do(verb, job.id, self.now)
+        except IllegalMove:
+            assert listing.get(self.db, job.id) == job
+        else:
+            if verb is jobs.retry:
+                assert (after.state, after.failures) == (JobState.QUEUED, 0)
+            else:
+                assert after.state is JobState.CANCELED or after.cancel_requested
+
+    @rule()
+    def crash(self) -> None:
+        """The daemon dies; the next one opens the file and takes everything back."""
+        processing = {job.id for job in listing.processing(self.db)}
+        self.db.close()
+        self.db = store.connect(self._path)
+        recovered = self._do(jobs.recover, self.now)
+        assert {job.id for job in recovered} == processing
+        self.valid.clear()
+
+    @rule(jump=st.one_of(st.floats(0, 4000), st.sampled_from([-86400.0, 3.2e8])))
+    def time_passes(self, jump: float) -> None:
+        self.now += jump
+
+    @invariant()
+    def at_most_one_valid_holder(self) -> None:
+        held = {job.id: job.lease for job in listing.processing(self.db)}
+        assert held == {hold.job: hold.lease for hold in self.valid.values()}
+
+    @invariant()
+    def leases_only_grow(self) -> None:
+        for job in listing.find(self.db, limit=100):
+            assert job.lease >= self.leases.get(job.id, 0)
+            self.leases[job.id] = job.lease
+
+    @invariant()
+    def nothing_disappears_and_each_change_has_its_event(self) -> None:
+        found = {job.id: job.state for job in listing.find(self.db, limit=100)}
+        assert self.states.keys() <= found.keys()
+        for id_, state in found.items():
+            events = listing.events(self.db, 0, 1000, id_)
+            expected = {
+                JobState.QUEUED: {"submitted", "superseded", "released", "retried"},
+                JobState.PROCESSING: {"claimed", "checkpointed", "cancel_requested"},
+                JobState.COMPLETED: {"finished"},
+                JobState.FAILED: {"failed"},
+                JobState.CANCELED: {"canceled"},
+            }[state]
+            assert events[-1].type in expected
+        self.states = found
+
+    @invariant()
+    def one_live_job_for_each_recording(self) -> None:
+        live = [job.path for job in listing.find(self.db, limit=100) if job.state not in TERMINAL]
+        assert len(live) == len(set(live))
+
+    @invariant()
+    def the_tally_is_right(self) -> None:
+        counted = dict.fromkeys(JobState, 0)
+        for job in listing.find(self.db, limit=100):
+            counted[job.state] += 1
+        assert listing.counts(self.db) == counted
+
+    @invariant()
+    def checkpoints_last_until_the_end(self) -> None:
+        for job in listing.find(self.db, limit=100):
+            numbers = [one.number for one in listing.blocks(self.db, job.id)]
+            assert numbers == list(range(self.blocks.get(job.id, 0)))
+
+
+TestQueue = Queue.TestCase
+TestQueue.settings = settings(
+    max_examples=100,
+    stateful_step_count=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)

@@ -1,0 +1,115 @@
+"""The database file: what is opened, what is refused, and what errors become."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+from typing import TYPE_CHECKING
+
+import apsw
+import pytest
+
+from scriberrd import errors, store
+from scriberrd.store import Store
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_a_new_database_has_what_the_promises_need(tmp_path: Path) -> None:
+    db = store.connect(tmp_path / "queue.db")
+    assert db.pragma("journal_mode") == "wal"
+    assert db.pragma("synchronous") == 2  # FULL: an acknowledged job survives a power cut
+    assert db.pragma("foreign_keys") == 1
+    assert db.pragma("application_id") == store.APPLICATION_ID
+    assert db.pragma("quick_check") == "ok"
+    db.close()
+    store.connect(tmp_path / "queue.db").close()  # and it opens again
+
+
+def test_what_is_no_database_is_refused_and_left_untouched(tmp_path: Path) -> None:
+    path = tmp_path / "queue.db"
+    path.write_bytes(b"no database " * 1000)
+    with pytest.raises(errors.DatabaseForeign, match="left untouched"):
+        store.connect(path)
+    assert path.read_bytes() == b"no database " * 1000
+
+
+def test_the_database_of_another_application_is_refused_and_left_untouched(tmp_path: Path) -> None:
+    path = tmp_path / "queue.db"
+    other = apsw.Connection(str(path))
+    other.execute("CREATE TABLE bookmarks (url)")
+    other.close()
+    before = path.read_bytes()
+    with pytest.raises(errors.DatabaseForeign, match="belongs to another application"):
+        store.connect(path)
+    assert path.read_bytes() == before
+
+
+def test_a_newer_database_is_refused(tmp_path: Path) -> None:
+    db = store.connect(tmp_path / "queue.db")
+    db.pragma("user_version", store.VERSION + 1)
+    db.close()
+    with pytest.raises(errors.DatabaseNewer, match="upgrade"):
+        store.connect(tmp_path / "queue.db")
+
+
+async def test_a_failing_function_changes_nothing_and_rings_no_bell(tmp_path: Path) -> None:
+    opened = Store(tmp_path / "queue.db")
+
+    def break_off(db: apsw.Connection) -> None:
+        db.execute("UPDATE tally SET jobs = 99")
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await opened.run(break_off)
+    assert await opened.read(lambda db: db.execute("SELECT max(jobs) FROM tally").get) == 0
+    assert opened.bell.rings == 0
+    opened.close()
+
+
+async def test_the_bell_rings_after_the_commit_and_is_not_missed(tmp_path: Path) -> None:
+    opened = Store(tmp_path / "queue.db")
+    seen = opened.bell.rings
+    await opened.run(lambda db: db.execute("UPDATE tally SET jobs = 1"))
+    await asyncio.wait_for(opened.bell.wait(seen), 10)  # it rang before the wait began
+    waiting = asyncio.create_task(opened.bell.wait(opened.bell.rings))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    await opened.run(lambda db: db.execute("UPDATE tally SET jobs = 2"))
+    await asyncio.wait_for(waiting, 10)
+    await opened.read(lambda db: db.execute("SELECT 1").get)
+    assert opened.bell.rings == 2
+    opened.close()
+
+
+async def test_a_full_disk_is_told_as_such_and_the_store_recovers(tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)]
+    if os.geteuid() != 0 or subprocess.run(mount, check=False, capture_output=True).returncode:
+        pytest.skip("needs the right to mount a small file system")
+    try:
+        opened = Store(disk / "queue.db")
+
+        def grow(db: apsw.Connection) -> None:
+            for number in range(1000):
+                values = (f"x{number}", b"x" * 4096)
+                db.execute("INSERT INTO tally VALUES (?, length(?))", values)
+                db.execute(f"CREATE TABLE t{number} AS SELECT zeroblob(4096) AS filler")
+
+        with pytest.raises(errors.DiskFull, match="make room"):
+            await opened.run(grow)
+        assert await opened.read(lambda db: db.execute("SELECT count(*) FROM tally").get) == 5
+        await opened.run(lambda db: db.execute("UPDATE tally SET jobs = 1"))
+        opened.close()
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
+async def test_a_mistake_in_a_statement_is_no_fault_of_the_machine(tmp_path: Path) -> None:
+    opened = Store(tmp_path / "queue.db")
+    with pytest.raises(apsw.SQLError, match="no such table"):
+        await opened.run(lambda db: db.execute("SELECT 1 FROM missing"))
+    opened.close()

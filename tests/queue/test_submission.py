@@ -1,0 +1,156 @@
+"""What becomes of a file that turns up: news, or known."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from scriberrd import config, jobs, listing, store
+from scriberrd.errors import IllegalMove, JobNotFound
+from scriberrd.model import Identity, Job, JobState, Settings, Source
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    import apsw
+
+V1 = Identity(1, 10, 100, 1000, 1000)
+TOUCHED = Identity(1, 10, 100, 1000, 2000)
+V2 = Identity(1, 11, 200, 3000, 3000)
+
+
+@pytest.fixture
+def db(tmp_path: Path) -> Iterator[apsw.Connection]:
+    connection = store.connect(tmp_path / "queue.db")
+    yield connection
+    connection.close()
+
+
+def submit(
+    db: apsw.Connection, identity: Identity, sha256: str | None, path: bytes = b"talk.mp3"
+) -> tuple[Job, bool]:
+    source = Source("inbox", path, identity, sha256)
+    with db:
+        return jobs.submit(db, source, profile="default", settings=Settings(), now=1.0)
+
+
+def claim(db: apsw.Connection) -> jobs.Hold:
+    with db:
+        job = jobs.claim(db, "worker", now=2.0, expires=100.0, longest=3600)
+    assert job is not None
+    return jobs.Hold(job.id, job.lease)
+
+
+def fail(db: apsw.Connection, code: str) -> Job:
+    hold = claim(db)
+    with db:
+        return jobs.fail(db, hold, code, "", retry=config.Retry(), now=3.0)
+
+
+def test_the_same_version_is_known(db: apsw.Connection) -> None:
+    job, new = submit(db, V1, "one")
+    assert (job.id, job.state, new) == (1, JobState.QUEUED, True)
+    assert submit(db, V1, "one") == (job, False)
+    assert jobs.unknown(db, "inbox", [(b"talk.mp3", V1), (b"other.mp3", V1)]) == [b"other.mp3"]
+
+
+def test_a_touched_file_is_no_news_when_its_bytes_are_the_same(db: apsw.Connection) -> None:
+    submit(db, V1, "one")
+    assert jobs.unknown(db, "inbox", [(b"talk.mp3", TOUCHED)]) == [b"talk.mp3"]
+    job, new = submit(db, TOUCHED, "one")
+    assert (job.id, job.identity, new) == (1, TOUCHED, False)
+    assert jobs.unknown(db, "inbox", [(b"talk.mp3", TOUCHED)]) == []
+
+
+def test_a_replaced_file_takes_over_its_queued_job(db: apsw.Connection) -> None:
+    submit(db, V1, "one")
+    job, new = submit(db, V2, "two")
+    assert (job.id, job.sha256, job.state, new) == (1, "two", JobState.QUEUED, True)
+
+
+def test_a_file_replaced_after_its_job_has_completed_gets_another_job(db: apsw.Connection) -> None:
+    submit(db, V1, "one")
+    hold = claim(db)
+    with db:
+        jobs.finish(db, hold, language=None, now=3.0)
+    job, new = submit(db, V2, "two")
+    assert (job.id, new) == (2, True)
+    assert listing.get(db, 1).state is JobState.COMPLETED
+
+
+def test_an_unreadable_file_is_tried_again_once_its_permissions_change(
+    db: apsw.Connection,
+) -> None:
+    submit(db, V1, None)
+    assert fail(db, "unreadable").state is JobState.FAILED
+    assert submit(db, V1, None)[1] is False
+    job, new = submit(db, TOUCHED, "one")
+    assert (job.id, job.state, job.sha256, new) == (1, JobState.QUEUED, "one", True)
+
+
+def test_a_failed_recording_is_tried_again_when_it_is_touched(db: apsw.Connection) -> None:
+    submit(db, V1, "one")
+    assert fail(db, "source_missing").state is JobState.FAILED
+    assert submit(db, V1, "one")[1] is False
+    job, new = submit(db, TOUCHED, "one")
+    assert (job.state, job.failures, new) == (JobState.QUEUED, 0, True)
+
+
+def test_a_canceled_recording_stays_canceled_when_it_is_touched(db: apsw.Connection) -> None:
+    submit(db, V1, "one")
+    with db:
+        jobs.cancel(db, 1, 2.0)
+    job, new = submit(db, TOUCHED, "one")
+    assert (job.state, new) == (JobState.CANCELED, False)
+
+
+def test_retry_is_refused_where_a_newer_job_has_the_recording(db: apsw.Connection) -> None:
+    submit(db, V1, "one")
+    fail(db, "invalid_media")
+    submit(db, V2, "two")
+    with db, pytest.raises(IllegalMove, match="job 2 has its recording"):
+        jobs.retry(db, 1, 4.0)
+    assert listing.get(db, 1).state is JobState.FAILED
+
+
+def test_retry_lets_a_waiting_job_go_at_once(db: apsw.Connection) -> None:
+    submit(db, V1, "one")
+    waiting = fail(db, "worker_crashed")
+    assert (waiting.state, waiting.failures) == (JobState.QUEUED, 1)
+    assert waiting.not_before > 3.0
+    with db:
+        job = jobs.retry(db, 1, 4.0)
+    assert (job.not_before, job.failures) == (0, 0)
+
+
+def test_cancel_of_an_ended_or_missing_job_is_refused(db: apsw.Connection) -> None:
+    submit(db, V1, "one")
+    fail(db, "invalid_media")
+    with db, pytest.raises(IllegalMove, match="job 1 is failed: it can't be canceled"):
+        jobs.cancel(db, 1, 4.0)
+    with db, pytest.raises(JobNotFound):
+        jobs.cancel(db, 7, 4.0)
+
+
+def test_names_of_another_recording_are_not_reserved(db: apsw.Connection) -> None:
+    submit(db, V1, "one", b"talk.mp3")
+    submit(db, V2, "two", b"talk.wav")
+    first, second = claim(db), claim(db)
+    names = {b"/out/talk.txt": b"talk.txt", b"/out/talk.json": b"talk.json"}
+    with db:
+        assert jobs.reserve(db, first, names) == set()
+        assert jobs.reserve(db, first, names) == {b"talk.txt", b"talk.json"}
+        assert jobs.reserve(db, second, {b"/out/talk.json": b"talk.json"}) is None
+        jobs.unreserve(db, first, [b"/out/talk.txt"])
+        assert jobs.reserve(db, second, {b"/out/talk.txt": b"talk.txt"}) == set()
+
+
+def test_a_retry_put_off_before_the_clock_was_set_back_is_due(db: apsw.Connection) -> None:
+    submit(db, V1, "one")
+    hold = claim(db)
+    with db:
+        jobs.fail(db, hold, "worker_crashed", "", retry=config.Retry(), now=1e9)
+        assert jobs.claim(db, "worker", now=1e9, expires=1.0, longest=3600) is None
+        assert jobs.claim(db, "worker", now=1e6, expires=1.0, longest=3600) is not None
