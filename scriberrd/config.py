@@ -138,7 +138,7 @@ def load(file: Path, environment: Mapping[str, str]) -> Config:
         raise ConfigError(document.problems)
     return Config(
         file=file,
-        daemon=_placed(daemon, environment),
+        daemon=_placed(daemon, file.parent, environment),
         inboxes=tuple(inbox for _, inbox in inboxes),
         profiles={name: profile for name, profile in profiles.items() if profile is not None},
         workers=tuple(worker for _, worker in workers) or (Worker(name="default"),),
@@ -156,7 +156,12 @@ def _profiles(document: Document) -> dict[str, Settings | None]:
     engines = {entry.name for entry in importlib.metadata.entry_points(group="scriberrd.engines")}
     for name, table in tables.items():
         where = ("profile", name)
-        profiles[name] = document.table(Settings, table, where)
+        settings = document.table(Settings, table, where)
+        if settings is not None and settings.model.startswith((".", "~")):
+            # A worker has another working directory; and "a/b" is the id of a model on the hub.
+            model = document.file.parent / Path(settings.model).expanduser()
+            settings = msgspec.structs.replace(settings, model=str(model))
+        profiles[name] = settings
         if (
             isinstance(engine := table.get("engine", "faster-whisper"), str)
             and engine not in engines
@@ -201,7 +206,7 @@ def _check_folders(document: Document, inboxes: list[tuple[Where, Inbox]]) -> No
             )
 
 
-def _placed(daemon: Daemon, environment: Mapping[str, str]) -> Daemon:
+def _placed(daemon: Daemon, base: Path, environment: Mapping[str, str]) -> Daemon:
     """Fill in where state and socket live: systemd's places, or the system's, or the user's."""
     home = Path(environment.get("HOME", "/"))
     if os.geteuid() == 0:
@@ -215,6 +220,7 @@ def _placed(daemon: Daemon, environment: Mapping[str, str]) -> Daemon:
     runtime_dir = environment.get("RUNTIME_DIRECTORY") or str(runtime)
     return msgspec.structs.replace(
         daemon,
-        state_dir=str(Path(state_dir).expanduser()),
-        socket=str(Path(daemon.socket or f"{runtime_dir}/scriberrd.sock").expanduser()),
+        state_dir=str(base / Path(state_dir).expanduser()),
+        socket=str(base / Path(daemon.socket or f"{runtime_dir}/scriberrd.sock").expanduser()),
+        model_cache=daemon.model_cache and str(base / Path(daemon.model_cache).expanduser()),
     )

@@ -151,7 +151,10 @@ class Dispatcher:
 
     def _tell(self, job: Job) -> None:
         why = ""
-        if job.state is not JobState.COMPLETED and job.error_code is not None:
+        if job.state is JobState.COMPLETED:
+            seconds = (job.finished_at or 0) - (job.started_at or 0)
+            why = f" in {seconds:.1f} s ({job.duration or 0:.0f} s of audio)"
+        elif job.error_code is not None:
             why = f" after {job.error_code}: {job.error_detail}".rstrip(": ")
         level = logging.WARNING if job.state is JobState.FAILED else logging.INFO
         log.log(level, "job %d %s%s: %s/%s", job.id, job.state, why, job.inbox, job.name)

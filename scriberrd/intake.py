@@ -14,6 +14,7 @@ import msgspec
 
 from scriberrd import jobs, sources
 from scriberrd.errors import InvalidRequest, UploadFailed, UploadTooLarge
+from scriberrd.files import NEW, name_new
 from scriberrd.inbox import rules
 from scriberrd.model import PriorityName, Settings, Source, display
 
@@ -136,9 +137,8 @@ class Intake:
     async def _store_upload(self, folder: int, chunks: AsyncIterator[bytes]) -> tuple[bytes, str]:
         temporary = UPLOADING % os.urandom(8).hex().encode()
         digest = hashlib.sha256()
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         try:
-            with os.fdopen(os.open(temporary, flags, 0o644, dir_fd=folder), "wb") as file:
+            with os.fdopen(os.open(temporary, NEW, 0o666, dir_fd=folder), "wb") as file:
                 async for chunk in _limited(chunks, self._config.daemon.max_upload):
                     digest.update(chunk)
                     await asyncio.to_thread(file.write, chunk)
@@ -191,12 +191,11 @@ def _name_upload(folder: int, temporary: bytes, name: bytes) -> bytes:
         for number in count(1):
             mark = b"" if number == 1 else b"-%d" % number
             path = stem[: NAME_MAX - len(mark + dot + extension)] + mark + dot + extension
-            try:
-                os.link(temporary, path, src_dir_fd=folder, dst_dir_fd=folder)
-            except FileExistsError:
-                continue
-            return path
-        raise AssertionError  # count() has no end
-    finally:
+            with contextlib.suppress(FileExistsError):
+                name_new(folder, temporary, path)
+                break
+    except BaseException:
         os.unlink(temporary, dir_fd=folder)
-        os.fsync(folder)
+        raise
+    os.fsync(folder)
+    return path

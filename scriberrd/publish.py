@@ -7,7 +7,6 @@ folder is followed.
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import os
 from contextlib import ExitStack, suppress
@@ -15,6 +14,7 @@ from itertools import chain, count
 from typing import TYPE_CHECKING, NamedTuple
 
 from scriberrd.errors import ScriberrdError
+from scriberrd.files import NEW, name_new
 from scriberrd.model import display
 
 if TYPE_CHECKING:
@@ -22,10 +22,8 @@ if TYPE_CHECKING:
 
 TEMPORARY = b".%s.scriberrd-tmp"
 LONGEST = 255 - len(TEMPORARY % b".json")  # bytes of a base name
-NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}  # exFAT, some of SMB, FUSE
 CONTINUATION = range(0x80, 0xC0)  # bytes of UTF-8 within a character
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
-NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class NameTaken(ScriberrdError):
@@ -184,27 +182,7 @@ def _replace(target: _Target) -> None:
 
 def _link(target: _Target) -> None:
     """Give the file its name unless somebody else was first."""
-    folder = target.folder
     try:
-        os.link(target.temporary, target.leaf, src_dir_fd=folder, dst_dir_fd=folder)
+        name_new(target.folder, target.temporary, target.leaf)
     except FileExistsError as error:
         raise NameTaken(target.name) from error
-    except OSError as error:
-        if error.errno not in NO_LINKS:
-            raise
-        _claim(target)
-    else:
-        os.unlink(target.temporary, dir_fd=folder)
-
-
-def _claim(target: _Target) -> None:
-    """The same where a file can't have two names: an empty file holds the name for a moment."""
-    try:
-        os.close(os.open(target.leaf, NEW, 0o666, dir_fd=target.folder))
-    except FileExistsError as error:
-        raise NameTaken(target.name) from error
-    try:
-        _replace(target)
-    except BaseException:
-        os.unlink(target.leaf, dir_fd=target.folder)
-        raise

@@ -9,6 +9,7 @@ chance: the same flite and the same PyAV give the same files.  All sentences bel
 part of the small Whisper model's language (tests/models/whisper-flite/sentences.py): the model
 understands them but was not trained on them.
 """
+
 import json
 import random
 import subprocess
@@ -48,12 +49,24 @@ SPEECH_FILES = [  # name, codec, samples and bits a second, note
     ("speech.mp4", "aac", 48000, 48000, "AAC, 48 kHz, mono, and a picture of 64 x 48 dots"),
 ]
 TRACKS = [  # voice, lines, start in seconds, tags
-    ("slt", ["The meeting starts at twelve ten in the morning.",
-             "One moment please, I will check the project."],
-     0.0, {"title": "First voice", "language": "eng"}),
-    ("rms", ["The small phone is on the purple table in the garage.",
-             "Peter found a brown jacket in the kitchen."],
-     1.5, {"title": "Second voice", "language": "deu"}),
+    (
+        "slt",
+        [
+            "The meeting starts at twelve ten in the morning.",
+            "One moment please, I will check the project.",
+        ],
+        0.0,
+        {"title": "First voice", "language": "eng"},
+    ),
+    (
+        "rms",
+        [
+            "The small phone is on the purple table in the garage.",
+            "Peter found a brown jacket in the kitchen.",
+        ],
+        1.5,
+        {"title": "Second voice", "language": "deu"},
+    ),
 ]
 STEREO = [  # left, right, left, right
     "Do not forget to move the guitar this week.",
@@ -106,8 +119,12 @@ def speak(voice: str, text: str) -> tuple[Samples, float, float]:
     assert split_of(text) == "test", text
     with tempfile.NamedTemporaryFile(suffix=".wav") as f:
         # -psdur prints the phones with their end times, "pau:0.2 dh:0.27 ..."; "pau" is a pause
-        phones = subprocess.run(["flite", "-voice", voice, "-psdur", "-t", text, "-o", f.name],
-                                check=True, capture_output=True, text=True).stdout.split()
+        phones = subprocess.run(
+            ["flite", "-voice", voice, "-psdur", "-t", text, "-o", f.name],
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout.split()
         with wave.open(f.name) as w:
             assert (w.getframerate(), w.getnchannels()) == (RATE, 1)
             samples = np.frombuffer(w.readframes(w.getnframes()), np.int16)
@@ -117,21 +134,28 @@ def speak(voice: str, text: str) -> tuple[Samples, float, float]:
     return samples, start, end
 
 
-def talk(voices: list[str], lines: list[str], channels: int = 1,
-         begin: float = 0.0) -> tuple[Samples, list[Turn]]:
+def talk(
+    voices: list[str], lines: list[str], channels: int = 1, begin: float = 0.0
+) -> tuple[Samples, list[Turn]]:
     """The lines one after the other, voices and channels in turn; the first sample is at begin."""
     parts: list[Samples] = []
     turns: list[Turn] = []
     for i, text in enumerate(lines):
         samples, start, end = speak(voices[i % len(voices)], text)
         at = begin + sum(map(len, parts)) / RATE
-        turns.append({"voice": voices[i % len(voices)], "text": text,
-                      "start": round(at + start, 3), "end": round(at + end, 3)})
+        turns.append(
+            {
+                "voice": voices[i % len(voices)],
+                "text": text,
+                "start": round(at + start, 3),
+                "end": round(at + end, 3),
+            }
+        )
         if channels > 1:
             turns[-1]["channel"] = i % channels
         pause = int(PAUSES[i % len(PAUSES)] * RATE) if i < len(lines) - 1 else 0
         parts.append(np.zeros((len(samples) + pause, channels), np.int16))
-        parts[-1][:len(samples), i % channels] = samples
+        parts[-1][: len(samples), i % channels] = samples
     return np.concatenate(parts), turns
 
 
@@ -141,8 +165,14 @@ def save_wav(name: str, samples: npt.ArrayLike, rate: int = RATE) -> None:
         w.writeframes(np.asarray(samples, "<i2").tobytes())
 
 
-def save(name: str, codec: str, tracks: list[tuple[Samples, float, dict[str, str]]],
-         rate: int = RATE, bit_rate: int = 24000, picture: float = 0) -> None:
+def save(
+    name: str,
+    codec: str,
+    tracks: list[tuple[Samples, float, dict[str, str]]],
+    rate: int = RATE,
+    bit_rate: int = 24000,
+    picture: float = 0,
+) -> None:
     """Encode tracks (samples, start in seconds, tags) into the container that the name asks for.
 
     picture: so many seconds of a tiny video stream.  "bitexact" keeps random ids and dates out.
@@ -207,8 +237,13 @@ def main() -> None:
         tracks.append({**tags, "start": start, "duration": seconds, "text": " ".join(lines)})
     end = max(t["start"] + t["duration"] for t in tracks)
     save("tracks.mkv", "libopus", streams)
-    note("tracks.mkv", end, turns, "two audio tracks, Opus in Matroska; the text is the first's, "
-         "the times are those of the file; the second is tagged German but speaks English")
+    note(
+        "tracks.mkv",
+        end,
+        turns,
+        "two audio tracks, Opus in Matroska; the text is the first's, "
+        "the times are those of the file; the second is tagged German but speaks English",
+    )
     expected["tracks.mkv"] |= {"text": tracks[0]["text"], "tracks": tracks}
 
     samples, turns = talk(["slt", "rms"], STEREO, channels=2)

@@ -154,3 +154,29 @@ def test_a_retry_put_off_before_the_clock_was_set_back_is_due(db: apsw.Connectio
         jobs.fail(db, hold, "worker_crashed", "", retry=config.Retry(), now=1e9)
         assert jobs.claim(db, "worker", now=1e9, expires=1.0, longest=3600) is None
         assert jobs.claim(db, "worker", now=1e6, expires=1.0, longest=3600) is not None
+
+
+def test_a_recording_that_kills_its_workers_is_set_aside_after_the_budget(
+    db: apsw.Connection,
+) -> None:
+    submit(db, V1, "one")
+    retry = config.Retry(attempts=3)
+    seen = []
+    for run in range(3):
+        with db:
+            job = jobs.claim(db, "worker", now=run * 1e5, expires=1.0, longest=3600)
+            assert job is not None
+            hold = jobs.Hold(job.id, job.lease)
+            job = jobs.fail(db, hold, "worker_crashed", "signal 11", retry=retry, now=run * 1e5)
+        seen.append((job.state, job.failures))
+    assert seen == [(JobState.QUEUED, 1), (JobState.QUEUED, 2), (JobState.FAILED, 3)]
+    assert [one.outcome for one in listing.executions(db, 1)] == ["failed"] * 3
+
+
+def test_a_fault_of_the_machine_costs_the_recording_nothing(db: apsw.Connection) -> None:
+    submit(db, V1, "one")
+    for _ in range(10):
+        with db:
+            jobs.retry(db, 1, 3.0)
+        job = fail(db, "disk_full")
+        assert (job.state, job.failures) == (JobState.QUEUED, 0)

@@ -1,0 +1,5 @@
+"""`python -m scriberrctl`."""
+
+from scriberrctl.cli import main
+
+main()

@@ -1,0 +1,227 @@
+"""One method for each endpoint of the API, over a Unix socket."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import os
+import socket
+import sys
+import time
+from typing import IO, TYPE_CHECKING, Any, cast
+from urllib.parse import urlencode
+
+from scriberrctl import __version__
+from scriberrctl.errors import ApiError, NoDaemon, TimedOut
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from scriberrctl.shapes import Event, Execution, Job, Page, Status
+
+VERSION_HEADER = "Scriberrd-Version"
+PATIENCE = 45.0  # seconds: a stream of events has a heartbeat every 15
+CHUNK = 256 * 1024  # bytes
+
+ADVICE = """\
+Start the daemon with one of
+  systemctl --user start scriberrd
+  sudo systemctl start scriberrd
+  scriberrd run
+or name its socket with --socket or SCRIBERRD_SOCKET."""
+
+FORBIDDEN = """\
+You may not use this socket: add yourself to the group scriberrd, then log in again:
+  sudo usermod -aG scriberrd "$USER\""""
+
+
+def sockets(given: str | None) -> list[str]:
+    """Where the daemon may listen, in the order in which it is looked for."""
+    if given or (given := os.environ.get("SCRIBERRD_SOCKET")):
+        return [given]
+    runtime = os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}"
+    folders = dict.fromkeys([runtime, f"/run/user/{os.getuid()}", "/run"])
+    return [f"{folder}/scriberrd/scriberrd.sock" for folder in folders]
+
+
+class Client:
+    """The daemon that answers at one of these sockets."""
+
+    def __init__(self, given: str | None = None) -> None:
+        self._sockets = sockets(given)
+        self._compared = False
+
+    def health(self) -> dict[str, str]:
+        """Whether the daemon answers and its database can be read."""
+        return cast("dict[str, str]", self._json("GET", "/v1/health"))
+
+    def status(self) -> Status:
+        """The daemon at a glance."""
+        return cast("Status", self._json("GET", "/v1/status"))
+
+    def jobs(
+        self,
+        *,
+        states: tuple[str, ...] = (),
+        inbox: str | None = None,
+        text: str | None = None,
+        before: int | None = None,
+        limit: int = 100,
+    ) -> Page:
+        """Jobs, newest first."""
+        wanted = {"inbox": inbox, "text": text, "before": before, "limit": limit}
+        return cast("Page", self._json("GET", "/v1/jobs", {"state": states, **wanted}))
+
+    def job(self, id_: int) -> Job:
+        """A job."""
+        return cast("Job", self._json("GET", f"/v1/jobs/{id_}"))
+
+    def executions(self, id_: int) -> list[Execution]:
+        """The runs of a job, oldest first."""
+        runs = self._json("GET", f"/v1/jobs/{id_}/executions")["executions"]
+        return cast("list[Execution]", runs)
+
+    def submit(self, path: str, **options: str | None) -> tuple[Job, bool]:
+        """Queue a file that lies in an inbox; tells whether there is something new to do."""
+        body = json.dumps({"path": path} | {key: val for key, val in options.items() if val})
+        return self._submitted("/v1/jobs", body.encode(), "application/json")
+
+    def upload(self, name: str, file: IO[bytes], **options: str | None) -> tuple[Job, bool]:
+        """Queue the bytes of a file; tells whether there is something new to do."""
+        query = {"name": name} | options
+        return self._submitted(_url("/v1/jobs", query), file, "application/octet-stream")
+
+    def cancel(self, id_: int) -> Job:
+        """End a job, or ask its worker to."""
+        return cast("Job", self._json("POST", f"/v1/jobs/{id_}/cancel"))
+
+    def retry(self, id_: int) -> Job:
+        """Queue a failed or canceled job again."""
+        return cast("Job", self._json("POST", f"/v1/jobs/{id_}/retry"))
+
+    def transcript(self, id_: int, format_: str) -> bytes:
+        """The transcript of a completed job."""
+        return self._exchange("GET", _url(f"/v1/jobs/{id_}/transcript", {"format": format_}))[1]
+
+    @contextlib.contextmanager
+    def events(
+        self, *, after: int | None = None, job: int | None = None, deadline: float | None = None
+    ) -> Iterator[Iterator[Event]]:
+        """Events from the one after `after` on, or from now on.
+
+        Args:
+            after: the id of the last event that is known.
+            job: only events of this job.
+            deadline: on the monotonic clock: when to raise TimedOut.
+        """
+        with self._dial(PATIENCE) as sock:
+            response = self._answer(sock, "GET", _url("/v1/events", {"after": after, "job": job}))
+            with response:
+                yield _follow(response, sock, deadline)
+
+    def _json(self, method: str, path: str, query: Mapping[str, Any] | None = None) -> Any:
+        return json.loads(self._exchange(method, _url(path, query or {}))[1])
+
+    def _submitted(self, url: str, body: bytes | IO[bytes], kind: str) -> tuple[Job, bool]:
+        status, answer = self._exchange("POST", url, body, kind)
+        return cast("Job", json.loads(answer)), status == http.client.ACCEPTED
+
+    def _exchange(
+        self, method: str, url: str, body: bytes | IO[bytes] | None = None, kind: str = ""
+    ) -> tuple[int, bytes]:
+        # A submission is answered when the whole recording has been read: that may take long.
+        with self._dial(PATIENCE if body is None else None) as sock:
+            response = self._answer(sock, method, url, body, kind)
+            with response, _broken_off():
+                return response.status, response.read()
+
+    def _answer(
+        self,
+        sock: socket.socket,
+        method: str,
+        url: str,
+        body: bytes | IO[bytes] | None = None,
+        kind: str = "",
+    ) -> http.client.HTTPResponse:
+        connection = http.client.HTTPConnection("localhost", blocksize=CHUNK)
+        connection.sock = sock
+        with _broken_off():
+            # One that is refused before all of it is sent has its answer waiting.
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                headers = {"Content-Type": kind} if kind else {}
+                connection.request(method, url, body=body, headers=headers)
+            response = connection.getresponse()
+            self._compare(response.headers.get(VERSION_HEADER, ""))
+            if response.status < http.client.BAD_REQUEST:
+                return response
+            with response:
+                raise _refusal(response.status, response.read())
+
+    def _compare(self, theirs: str) -> None:
+        if not self._compared and theirs.split(".")[:2] != __version__.split(".")[:2]:
+            sys.stderr.write(
+                f"warning: this is scriberrctl {__version__}, but the daemon is"
+                f" {theirs or 'of an unknown version'}: restart it, or update both\n"
+            )
+        self._compared = True
+
+    def _dial(self, timeout: float | None) -> socket.socket:
+        tried, advice = [], ADVICE
+        for path in self._sockets:
+            sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            try:
+                sock.settimeout(timeout)
+                sock.connect(path)
+            except OSError as error:
+                sock.close()
+                tried.append(f"  {path}: {error.strerror or error}")
+                advice = FORBIDDEN if isinstance(error, PermissionError) else advice
+            else:
+                return sock
+        raise NoDaemon("\n".join(["no scriberrd answers. Tried:", *tried, advice]))
+
+
+def _url(path: str, query: Mapping[str, Any]) -> str:
+    given = {key: value for key, value in query.items() if value not in (None, ())}
+    return f"{path}?{urlencode(given, doseq=True)}" if given else path
+
+
+def _refusal(status: int, body: bytes) -> ApiError:
+    try:
+        problem = json.loads(body)
+        return ApiError(problem["code"], problem["detail"], status)
+    except (ValueError, KeyError, TypeError):
+        return ApiError("unknown", f"the daemon answered with status {status}", status)
+
+
+@contextlib.contextmanager
+def _broken_off() -> Iterator[None]:
+    try:
+        yield
+    except TimeoutError as error:
+        raise NoDaemon("the daemon holds its socket, but does not answer") from error
+    except (OSError, http.client.HTTPException) as error:
+        raise NoDaemon(f"the daemon broke off: {error}") from error
+
+
+def _follow(
+    response: http.client.HTTPResponse, sock: socket.socket, deadline: float | None
+) -> Iterator[Event]:
+    while True:
+        left = PATIENCE if deadline is None else deadline - time.monotonic()
+        if left <= 0:
+            raise TimedOut("not done in time; it goes on without you")
+        sock.settimeout(min(left, PATIENCE))
+        try:
+            line = response.readline()
+        except TimeoutError as error:
+            if left < PATIENCE:
+                raise TimedOut("not done in time; it goes on without you") from error
+            raise NoDaemon("the daemon holds its socket, but does not answer") from error
+        except (OSError, http.client.HTTPException) as error:
+            raise NoDaemon(f"the daemon broke off: {error}") from error
+        if not line:
+            return
+        if line.startswith(b"data: "):
+            yield json.loads(line.removeprefix(b"data: "))

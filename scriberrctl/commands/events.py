@@ -1,0 +1,30 @@
+"""`scriberrctl events`."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from scriberrctl import render
+from scriberrctl.errors import NoDaemon
+from scriberrctl.session import Session, json_option, pass_session
+
+
+@click.command("events")
+@click.option(
+    "--after",
+    type=click.IntRange(min=0),
+    metavar="ID",
+    help="Begin after this event. [default: now]",
+)
+@click.option("--job", type=int, metavar="ID", help="Only events of this job.")
+@json_option
+@pass_session
+def command(session: Session, after: int | None, job: int | None) -> None:
+    """Show what happens, as it happens, until interrupted."""
+    with session.client.events(after=after, job=job) as events:
+        for event in events:
+            session.say(event, lambda: render.event(event))  # noqa: B023 - called at once
+            sys.stdout.flush()
+    raise NoDaemon("the daemon stopped")

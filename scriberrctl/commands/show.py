@@ -1,0 +1,19 @@
+"""`scriberrctl show`."""
+
+from __future__ import annotations
+
+import click
+
+from scriberrctl import render
+from scriberrctl.session import Session, json_option, pass_session
+
+
+@click.command("show")
+@click.argument("id_", metavar="ID", type=int)
+@json_option
+@pass_session
+def command(session: Session, id_: int) -> None:
+    """Show all that is known about a job, its runs included."""
+    job = session.client.job(id_)
+    executions = session.client.executions(id_)
+    session.say({**job, "executions": executions}, lambda: render.details(job, executions))

@@ -1,0 +1,26 @@
+"""`scriberrctl transcript`."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from scriberrctl.session import Session, json_option, pass_session
+
+
+@click.command("transcript")
+@click.argument("id_", metavar="ID", type=int)
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["txt", "json", "srt", "vtt"]),
+    help="How it is written. [default: txt; with --json: json]",
+)
+@json_option
+@pass_session
+def command(session: Session, id_: int, format_: str | None) -> None:
+    """Print the transcript of a completed job."""
+    text = session.client.transcript(id_, format_ or ("json" if session.json else "txt"))
+    sys.stdout.buffer.write(text)
+    sys.stdout.buffer.flush()

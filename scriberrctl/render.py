@@ -1,0 +1,188 @@
+"""Tables and lines for people. Whatever came from a file name is made harmless first."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from scriberrctl.shapes import Event, Execution, Job, Status
+
+BAR = 20  # characters
+SPACES_AND_JOINERS = "\u00a0\u202f\u200c\u200d"  # harmless, and common in names
+
+
+def plain(text: str) -> str:
+    """`text` without what could steer a terminal or hide a part of it."""
+    return "".join(
+        char
+        if char.isprintable() or char in SPACES_AND_JOINERS
+        else char.encode("unicode_escape").decode()
+        for char in text
+    )
+
+
+def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Columns under headings; the last one may be as wide as it likes."""
+    lines = [headings, *([plain(cell) for cell in row] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    widths[-1] = 0
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in lines
+    )
+
+
+def duration(seconds: float | None) -> str:
+    """Such as 1:02:03 or 2:03."""
+    if seconds is None:
+        return "?"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def moment(instant: str | None) -> str:
+    """A time of the API on the clock on the wall."""
+    if instant is None:
+        return "-"
+    return f"{datetime.fromisoformat(instant).astimezone():%Y-%m-%d %H:%M:%S}"
+
+
+def percent(job: Job) -> str:
+    """How far a job is."""
+    fraction = job["progress"]["fraction"]
+    return "-" if fraction is None else f"{int(fraction * 100)} %"
+
+
+def bar(job: Job) -> str:
+    """The progress of a job, on one line."""
+    progress = job["progress"]
+    filled = int((progress["fraction"] or 0) * BAR)
+    parts = [
+        f"job {job['id']}",
+        f"[{'#' * filled}{'-' * (BAR - filled)}] {percent(job)}",
+        job["stage"] or job["state"],
+        f"{duration(progress['seconds'])} of {duration(progress['duration'])}",
+    ]
+    if progress["eta_seconds"] is not None:
+        parts.append(f"{duration(progress['eta_seconds'])} left")
+    return f"{'  '.join(parts)}  {plain(job['name'])}"
+
+
+def outcome(job: Job) -> str:
+    """A job and its state, on one line."""
+    line = f"job {job['id']} {job['state']}: {plain(job['name'])}"
+    if job["cancel_requested"]:
+        line += " (to be canceled)"
+    error = job["error"]
+    if error is None or job["state"] == "completed":
+        return line
+    return f"{line} ({plain(': '.join(filter(None, [error['message'], error['detail']])))})"
+
+
+def jobs(jobs: Iterable[Job]) -> str:
+    """A table of jobs."""
+    return table(
+        ["ID", "STATE", "DONE", "PRIORITY", "SUBMITTED", "INBOX", "PATH"],
+        (
+            [
+                str(job["id"]),
+                job["state"],
+                percent(job),
+                job["priority"],
+                moment(job["created_at"]),
+                job["inbox"],
+                job["path"],
+            ]
+            for job in jobs
+        ),
+    )
+
+
+def details(job: Job, executions: Sequence[Execution]) -> str:
+    """All that is known about a job."""
+    progress, error = job["progress"], job["error"]
+    stage = f", {job['stage']}" if job["stage"] else ""
+    canceling = ", to be canceled" if job["cancel_requested"] else ""
+    length = f"{duration(progress['seconds'])} of {duration(progress['duration'])}"
+    facts = {
+        "state": f"{job['state']}{stage}{canceling}",
+        "inbox": job["inbox"],
+        "path": job["path"],
+        "profile": f"{job['profile']}, priority {job['priority']}",
+        "progress": f"{length} ({percent(job)})",
+        "language": job["language"],
+        "submitted": moment(job["created_at"]),
+        "started": moment(job["started_at"]),
+        "finished": moment(job["finished_at"]),
+        "waits until": moment(job["not_before"]) if job["not_before"] else None,
+        "failures": str(job["failures"]) if job["failures"] else None,
+        "error": error and f"{error['message']} [{error['code']}]",
+        "detail": error and error["detail"],
+        "advice": error and error["advice"],
+        "outputs": ", ".join(job["outputs"]),
+        "source": f"{job['source']['size']} bytes, sha256 {job['source']['sha256'] or 'unknown'}",
+    }
+    lines = [f"job {job['id']}: {plain(job['name'])}"]
+    lines += [f"  {name:<12} {plain(value)}" for name, value in facts.items() if value]
+    if executions:
+        lines += ["", runs(executions)]
+    return "\n".join(lines)
+
+
+def runs(executions: Iterable[Execution]) -> str:
+    """A table of the runs of a job."""
+    return table(
+        ["RUN", "STARTED", "WORKER", "DEVICE", "AUDIO", "SPEED", "OUTCOME"],
+        (
+            [
+                str(run["lease"]),
+                moment(run["started_at"]),
+                run["worker"],
+                run["device"] or "-",
+                duration(run["audio_seconds"]),
+                f"{1 / run['real_time_factor']:.1f}x" if run["real_time_factor"] else "-",
+                ": ".join(
+                    filter(
+                        None, [run["outcome"] or "running", run["error"] and run["error"]["code"]]
+                    )
+                ),
+            ]
+            for run in executions
+        ),
+    )
+
+
+def summary(status: Status) -> str:
+    """The daemon in a line, which changes only when something happens."""
+    counted = ", ".join(f"{number} {state}" for state, number in status["jobs"].items())
+    working = [f"job {job['id']} {percent(job)}" for job in status["processing"]]
+    return "; ".join([status["state"], counted, *working])
+
+
+def status(status: Status) -> str:
+    """The daemon at a glance."""
+    life = f"pid {status['pid']}, up {duration(status['uptime_seconds'])}"
+    counted = ", ".join(f"{number} {state}" for state, number in status["jobs"].items())
+    lines = [
+        f"scriberrd {status['version']} is {status['state']} ({life})",
+        f"jobs     {counted}",
+    ]
+    for worker in status["workers"]:
+        doing = f" with job {worker['job']}" if worker["job"] is not None else ""
+        lines.append(f"worker   {worker['name']} on {worker['device']}: {worker['state']}{doing}")
+    for inbox in status["inboxes"]:
+        reason = f": {plain(inbox['reason'])}" if inbox["reason"] else ""
+        lines.append(f"inbox    {plain(inbox['name'])}: {inbox['state']}{reason}")
+    lines += [bar(job) for job in status["processing"]]
+    return "\n".join(lines)
+
+
+def event(event: Event) -> str:
+    """Something that happened, on one line."""
+    data = " ".join(f"{key}={value}" for key, value in event["data"].items() if value is not None)
+    line = f"{moment(event['at'])}  {event['id']}  job {event['job']}  {event['type']}  {data}"
+    return plain(line).rstrip()

@@ -1,0 +1,64 @@
+"""What all commands share: the daemon that they talk to, and how they print."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from scriberrctl.client import Client
+    from scriberrctl.errors import ClientError
+
+F = TypeVar("F", bound="Callable[..., Any]")
+
+
+@dataclass
+class Session:
+    """One run of the client."""
+
+    socket: str | None = None
+    json: bool = False
+    exit_code: int = field(default=0, init=False)
+
+    @cached_property
+    def client(self) -> Client:
+        """The daemon."""
+        from scriberrctl.client import Client  # noqa: PLC0415 - --help needs no http.client
+
+        return Client(self.socket)
+
+    def say(self, data: Any, text: Callable[[], str]) -> None:
+        """Print data: as a line of JSON, or as text for people."""
+        click.echo(json.dumps(data, ensure_ascii=False) if self.json else text())
+
+    def complain(self, message: str, exit_code: int = 1) -> None:
+        """Say on stderr what went wrong, and go on; the worst exit status is kept."""
+        click.echo(f"scriberrctl: {message}", err=True)
+        self.exit_code = max(self.exit_code, exit_code)
+
+    def refuse(self, error: ClientError) -> None:
+        """Say that the daemon refused one of several, and go on."""
+        self.complain(str(error), error.exit_code)
+
+
+pass_session = click.make_pass_decorator(Session, ensure=True)
+
+
+def _set_json(context: click.Context, _: click.Parameter, value: bool) -> None:
+    if value:
+        context.ensure_object(Session).json = True
+
+
+json_option = click.option(
+    "--json",
+    is_flag=True,
+    expose_value=False,
+    callback=_set_json,
+    help="Print JSON: a line for each object.",
+)

@@ -1,0 +1,122 @@
+"""What the daemon answers: the JSON objects of its API."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypedDict
+
+JobState = Literal["queued", "processing", "completed", "failed", "canceled"]
+ENDED: frozenset[JobState] = frozenset({"completed", "failed", "canceled"})
+
+
+class Failure(TypedDict):
+    """Why a job failed, or is tried again."""
+
+    code: str
+    message: str
+    advice: str
+    detail: str
+
+
+class Progress(TypedDict):
+    """How far a job is."""
+
+    seconds: float
+    duration: float | None
+    fraction: float | None
+    eta_seconds: float | None
+    real_time_factor: float | None
+
+
+class Source(TypedDict):
+    """Which bytes a job is about."""
+
+    size: int
+    sha256: str | None
+
+
+class Job(TypedDict):
+    """A job."""
+
+    id: int
+    state: JobState
+    stage: str | None
+    inbox: str
+    path: str
+    name: str
+    profile: str
+    priority: str
+    created_at: str
+    queued_at: str
+    started_at: str | None
+    finished_at: str | None
+    not_before: str | None
+    cancel_requested: bool
+    failures: int
+    progress: Progress
+    language: str | None
+    error: Failure | None
+    outputs: list[str]
+    source: Source
+
+
+class Page(TypedDict):
+    """Some jobs, and the `before` of the next page."""
+
+    jobs: list[Job]
+    next: int | None
+
+
+class Execution(TypedDict):
+    """One run of a job."""
+
+    lease: int
+    worker: str
+    device: str | None
+    compute_type: str | None
+    started_at: str
+    finished_at: str | None
+    outcome: str | None
+    error: Failure | None
+    audio_seconds: float
+    real_time_factor: float | None
+
+
+class Event(TypedDict):
+    """Something that happened to a job."""
+
+    id: int
+    at: str
+    job: int
+    type: str
+    data: dict[str, Any]
+
+
+class Worker(TypedDict):
+    """What a worker is doing."""
+
+    name: str
+    device: str
+    state: str
+    job: int | None
+    pid: int | None
+
+
+class Inbox(TypedDict):
+    """Whether an inbox is seen."""
+
+    name: str
+    state: str
+    reason: str | None
+
+
+class Status(TypedDict):
+    """The daemon at a glance."""
+
+    version: str
+    pid: int
+    uptime_seconds: float
+    state: str
+    jobs: dict[JobState, int]
+    processing: list[Job]
+    workers: list[Worker]
+    inboxes: list[Inbox]

@@ -1,0 +1,1 @@
+"""The HTTP API on a Unix socket. Each handler is one call downward."""

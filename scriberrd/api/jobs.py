@@ -1,0 +1,104 @@
+"""Jobs: look, submit, cancel, retry."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+from aiohttp import web
+from msgspec import Meta
+
+from scriberrd import jobs, listing
+from scriberrd.api import submission, views
+from scriberrd.api.params import LARGEST, Params, job_id, parse
+from scriberrd.api.rooms import ROOMS, Rooms, answer
+from scriberrd.errors import ShuttingDown
+from scriberrd.model import JobState
+
+if TYPE_CHECKING:
+    from scriberrd.model import Job
+
+routes = web.RouteTableDef()
+
+
+class Wanted(Params, frozen=True, kw_only=True):
+    """Which jobs are listed."""
+
+    state: tuple[JobState, ...] = ()
+    inbox: str | None = None
+    text: str | None = None
+    before: Annotated[int, Meta(ge=1, le=LARGEST)] | None = None
+    limit: Annotated[int, Meta(ge=1, le=1000)] = 100
+
+
+class Page(msgspec.Struct, frozen=True, kw_only=True):
+    """Some jobs, and the `before` of the next page."""
+
+    jobs: list[views.JobView]
+    next: int | None
+
+
+@routes.get("/v1/jobs")
+async def find(request: web.Request) -> web.Response:
+    """Jobs, newest first."""
+    rooms = request.app[ROOMS]
+    states = {"state": request.query.getall("state")} if "state" in request.query else {}
+    wanted = parse({**request.query, **states}, Wanted)
+    found = await rooms.store.read(
+        listing.find,
+        states=wanted.state,
+        inbox=wanted.inbox,
+        text=wanted.text,
+        before=wanted.before,
+        limit=wanted.limit + 1,
+    )
+    page, more = found[: wanted.limit], len(found) > wanted.limit
+    starts = await rooms.store.read(listing.starts, page)
+    shown = views.jobs(page, starts, rooms.clock.time())
+    return answer(Page(jobs=shown, next=page[-1].id if more else None))
+
+
+@routes.post("/v1/jobs")
+async def submit(request: web.Request) -> web.Response:
+    """Queue a recording: one that lies in an inbox, or one that comes with the request."""
+    rooms = request.app[ROOMS]
+    if rooms.stopping():
+        raise ShuttingDown(submission.STOPPING)
+    job, new = await submission.submit(rooms, request)
+    view = await _view(rooms, job)
+    return answer(view, status=202, location=f"/v1/jobs/{job.id}") if new else answer(view)
+
+
+@routes.get("/v1/jobs/{id}")
+async def get(request: web.Request) -> web.Response:
+    """A job."""
+    rooms = request.app[ROOMS]
+    return answer(await _view(rooms, await rooms.store.read(listing.get, job_id(request))))
+
+
+@routes.get("/v1/jobs/{id}/executions")
+async def executions(request: web.Request) -> web.Response:
+    """The runs of a job, oldest first."""
+    runs = await request.app[ROOMS].store.read(listing.executions, job_id(request))
+    return answer({"executions": [views.execution(run) for run in runs]})
+
+
+@routes.post("/v1/jobs/{id}/cancel")
+async def cancel(request: web.Request) -> web.Response:
+    """End a job, or ask its worker to."""
+    rooms = request.app[ROOMS]
+    job = await rooms.store.run(jobs.cancel, job_id(request), rooms.clock.time())
+    return answer(await _view(rooms, job))
+
+
+@routes.post("/v1/jobs/{id}/retry")
+async def retry(request: web.Request) -> web.Response:
+    """Queue a failed or canceled job again."""
+    rooms = request.app[ROOMS]
+    job = await rooms.store.run(jobs.retry, job_id(request), rooms.clock.time())
+    return answer(await _view(rooms, job))
+
+
+async def _view(rooms: Rooms, job: Job) -> views.JobView:
+    starts = await rooms.store.read(listing.starts, [job])
+    return views.job(job, starts, rooms.clock.time())

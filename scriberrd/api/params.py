@@ -1,0 +1,62 @@
+"""What comes with a request, checked: every complaint names the field and what is allowed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
+
+import msgspec
+
+from scriberrd.errors import InvalidRequest, JobNotFound
+from scriberrd.model import Format, JobState
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from aiohttp import web
+
+T = TypeVar("T", bound="Params")
+
+LARGEST = 2**63 - 1  # what SQLite can hold
+
+_CHOICES: dict[str, Collection[str]] = {
+    "state": tuple(JobState),
+    "format": get_args(Format),
+}
+
+
+class Params(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Parameters of a route: the base of each route's own."""
+
+
+def parse(given: Mapping[str, Any], kind: type[T], *, text: bool = True) -> T:
+    """`given` as parameters of a route; with `text`, numbers are written as text.
+
+    Raises:
+        InvalidRequest: a field is unknown, missing, of the wrong type or out of range.
+    """
+    for name, allowed in _CHOICES.items():
+        values = given.get(name)
+        for value in values if isinstance(values, list) else [values]:
+            if value is not None:
+                choose(name, value, allowed)
+    try:
+        return msgspec.convert(given, kind, strict=not text)
+    except msgspec.ValidationError as error:
+        raise InvalidRequest(str(error)) from error
+
+
+def choose(name: str, value: str, allowed: Collection[str]) -> None:
+    """Raise InvalidRequest unless the value is one of those."""
+    if value not in allowed:
+        raise InvalidRequest(f"{name}: {value!r} is none of {', '.join(allowed)}")
+
+
+def job_id(request: web.Request) -> int:
+    """The id in the path of the request."""
+    text = request.match_info["id"]
+    if not (text.isascii() and text.isdecimal()):
+        raise InvalidRequest(f"id: {text!r} is not the number of a job")
+    id_ = int(text[:20])
+    if id_ > LARGEST:
+        raise JobNotFound(id_)
+    return id_

@@ -1,0 +1,52 @@
+"""What the API is handed: the rooms that its handlers call."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import msgspec
+from aiohttp import web
+
+from scriberrd.model import InboxStatus, WorkerStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from scriberrd.config import Config
+    from scriberrd.intake import Intake
+    from scriberrd.model import Clock
+    from scriberrd.store import Store
+
+
+class LiveStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """What only the running daemon knows."""
+
+    workers: tuple[WorkerStatus, ...] = ()
+    inboxes: tuple[InboxStatus, ...] = ()
+
+
+@dataclass
+class Rooms:
+    """The rooms below the API; `config` may be replaced while the daemon runs."""
+
+    store: Store
+    clock: Clock
+    config: Config
+    intake: Intake
+    stopping: Callable[[], bool]
+    live: Callable[[], LiveStatus]
+
+
+ROOMS = web.AppKey("rooms", Rooms)
+STARTED = web.AppKey("started", float)  # on the monotonic clock
+
+
+def answer(value: object, *, status: int = 200, location: str | None = None) -> web.Response:
+    """A value as a JSON response."""
+    return web.Response(
+        body=msgspec.json.encode(value),
+        status=status,
+        headers=None if location is None else {"Location": location},
+        content_type="application/json",
+    )

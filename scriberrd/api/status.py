@@ -1,0 +1,57 @@
+"""How the daemon is."""
+
+from __future__ import annotations
+
+import os
+from typing import Literal
+
+import msgspec
+from aiohttp import web
+
+from scriberrd import __version__, listing
+from scriberrd.api import views
+from scriberrd.api.rooms import ROOMS, STARTED, answer
+from scriberrd.model import InboxStatus, JobState, WorkerStatus
+
+routes = web.RouteTableDef()
+
+
+class StatusView(msgspec.Struct, frozen=True, kw_only=True):
+    """The daemon at a glance."""
+
+    version: str
+    pid: int
+    uptime_seconds: float
+    state: Literal["running", "stopping"]
+    jobs: dict[JobState, int]
+    processing: list[views.JobView]
+    workers: tuple[WorkerStatus, ...]
+    inboxes: tuple[InboxStatus, ...]
+
+
+@routes.get("/v1/health")
+async def health(request: web.Request) -> web.Response:
+    """Whether the daemon answers and its database can be read."""
+    await request.app[ROOMS].store.read(listing.newest_event)
+    return answer({"status": "ok"})
+
+
+@routes.get("/v1/status")
+async def status(request: web.Request) -> web.Response:
+    """The daemon at a glance."""
+    rooms = request.app[ROOMS]
+    live = rooms.live()
+    processing = await rooms.store.read(listing.processing)
+    starts = await rooms.store.read(listing.starts, processing)
+    return answer(
+        StatusView(
+            version=__version__,
+            pid=os.getpid(),
+            uptime_seconds=rooms.clock.monotonic() - request.app[STARTED],
+            state="stopping" if rooms.stopping() else "running",
+            jobs=await rooms.store.read(listing.counts),
+            processing=views.jobs(processing, starts, rooms.clock.time()),
+            workers=live.workers,
+            inboxes=live.inboxes,
+        )
+    )

@@ -1,0 +1,158 @@
+"""The three ways to submit a recording: its path, a form, or its bytes."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+import msgspec
+from aiohttp import BodyPartReader
+
+from scriberrd.api.params import Params, choose, parse
+from scriberrd.errors import InvalidRequest, PathOutsideInbox, ShuttingDown, UploadTooLarge
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from aiohttp import MultipartReader, web
+
+    from scriberrd.api.rooms import Rooms
+    from scriberrd.config import Config, Inbox
+    from scriberrd.model import Job
+
+CHUNK = 256 * 1024  # bytes
+STOPPING = "scriberrd is stopping: submit the recording again once it runs"
+
+
+class Options(Params, frozen=True, kw_only=True):
+    """What a submission may say."""
+
+    inbox: str | None = None
+    profile: str | None = None
+    priority: str | None = None
+
+
+class ByPath(Options, frozen=True, kw_only=True):
+    """A recording that lies in an inbox."""
+
+    path: str
+
+
+class ByName(Options, frozen=True, kw_only=True):
+    """A recording whose bytes are the body."""
+
+    name: str
+
+
+async def submit(rooms: Rooms, request: web.Request) -> tuple[Job, bool]:
+    """Hand the recording of this request to the intake."""
+    if request.content_type == "application/json":
+        return await _by_path(rooms, await request.read())
+    if request.content_type == "multipart/form-data":
+        return await _by_form(rooms, await request.multipart())
+    given, largest = parse(request.query, ByName), rooms.config.daemon.max_upload
+    if (request.content_length or 0) > largest:  # before any of it is read
+        raise UploadTooLarge(f"more than daemon.max_upload ({largest} bytes)")
+    return await _receive(rooms, given, given.name, request.content.iter_chunked(CHUNK))
+
+
+async def _by_path(rooms: Rooms, body: bytes) -> tuple[Job, bool]:
+    try:
+        given = parse(msgspec.json.decode(body, type=dict), ByPath, text=False)
+    except msgspec.MsgspecError as error:
+        raise InvalidRequest(f"the body is no JSON object: {error}") from error
+    inbox, path = locate(rooms.config, given.path, _inbox(rooms.config, given))
+    return await rooms.intake.accept(inbox, path, profile=given.profile, priority=given.priority)
+
+
+async def _by_form(rooms: Rooms, form: MultipartReader) -> tuple[Job, bool]:
+    fields: dict[str, str] = {}
+    while True:
+        with _malformed():
+            part = await form.next()
+        if part is None:
+            raise InvalidRequest("file: the form has no such part")
+        if not isinstance(part, BodyPartReader) or part.name is None:
+            raise InvalidRequest("a part of the form has no name")
+        if part.name == "file":
+            given = parse(fields, Options)
+            return await _receive(rooms, given, part.filename or "", _chunks(part))
+        if part.name not in Options.__struct_fields__:
+            raise InvalidRequest(f"{part.name}: there is no such field before the file")
+        with _malformed():
+            fields[part.name] = await part.text()
+
+
+async def _chunks(part: BodyPartReader) -> AsyncIterator[bytes]:
+    while not part.at_eof():
+        with _malformed():
+            chunk = await part.read_chunk(CHUNK)
+        yield chunk
+
+
+@contextlib.contextmanager
+def _malformed() -> Iterator[None]:
+    # What the form's reader raises for a form that is cut short or is none.
+    try:
+        yield
+    except (ValueError, AssertionError, RuntimeError) as error:
+        raise InvalidRequest(f"the form is malformed: {error}") from error
+
+
+async def _receive(
+    rooms: Rooms, given: Options, name: str, chunks: AsyncIterator[bytes]
+) -> tuple[Job, bool]:
+    inbox = _inbox(rooms.config, given) or rooms.config.inboxes[0]
+    chunks = _until_stopping(rooms, chunks)
+    return await rooms.intake.receive(
+        inbox, name, chunks, profile=given.profile, priority=given.priority
+    )
+
+
+async def _until_stopping(rooms: Rooms, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    try:
+        async for chunk in chunks:
+            if rooms.stopping():
+                raise ShuttingDown(STOPPING)
+            yield chunk
+    except ConnectionError as error:  # an OSError, but not one of the inbox
+        raise InvalidRequest("the upload broke off") from error
+
+
+def _inbox(config: Config, given: Options) -> Inbox | None:
+    """The inbox that is named, if one is; what is named must exist."""
+    if given.inbox is None:
+        return None
+    choose("inbox", given.inbox, [inbox.name for inbox in config.inboxes])
+    return config.inbox(given.inbox)
+
+
+def locate(config: Config, text: str, named: Inbox | None) -> tuple[Inbox, bytes]:
+    """The inbox that a path lies in, and the path within; the file system is not asked.
+
+    Args:
+        config: has the inboxes.
+        text: an absolute path, or one relative to the inbox that is named.
+        named: the inbox that is named, if any.
+
+    Raises:
+        PathOutsideInbox: it lies in none, or not in the one that is named.
+    """
+    path, outside = PurePosixPath(text), PathOutsideInbox("the path lies in no inbox")
+    if "\0" in text or ".." in path.parts:
+        raise outside
+    if not path.is_absolute():
+        if named is None:
+            raise InvalidRequest("path: a relative path needs an inbox")
+        path = PurePosixPath(named.path, path)
+    homes = [
+        inbox
+        for inbox in ([named] if named else config.inboxes)
+        if path.is_relative_to(inbox.path) and path != PurePosixPath(inbox.path)
+    ]
+    if not homes:
+        raise outside
+    home = max(homes, key=lambda inbox: len(inbox.path.parts))  # inboxes may be nested
+    return home, os.fsencode(path.relative_to(home.path))

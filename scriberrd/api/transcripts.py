@@ -1,0 +1,74 @@
+"""The transcript of a job, as it was published or in another format."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from scriberrd import listing, sources, transcript
+from scriberrd.api.params import Params, job_id, parse
+from scriberrd.api.rooms import ROOMS
+from scriberrd.errors import TranscriptNotReady
+from scriberrd.formats import FORMATS
+from scriberrd.model import Format, JobState
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from scriberrd.listing import Output
+
+routes = web.RouteTableDef()
+
+CONTENT_TYPES: dict[Format, str] = {
+    "json": "application/json",
+    "txt": "text/plain; charset=utf-8",
+    "srt": "application/x-subrip",
+    "vtt": "text/vtt",
+}
+
+
+class Wanted(Params, frozen=True, kw_only=True):
+    """How the transcript is written."""
+
+    format: Format = "json"
+
+
+@routes.get("/v1/jobs/{id}/transcript")
+async def get(request: web.Request) -> web.Response:
+    """The transcript of a completed job."""
+    store, id_ = request.app[ROOMS].store, job_id(request)
+    wanted = parse(request.query, Wanted).format
+    job = await store.read(listing.get, id_)
+    if job.state is not JobState.COMPLETED:
+        raise TranscriptNotReady(f"job {id_} is {job.state}: it has no transcript yet")
+    outputs = await store.read(listing.outputs, id_)
+    body = await asyncio.to_thread(_load, outputs, wanted)
+    return web.Response(body=body, headers={"Content-Type": CONTENT_TYPES[wanted]})
+
+
+def _load(outputs: Sequence[Output], wanted: Format) -> bytes:
+    """The published file of that format, or one made from the published JSON."""
+    published = {output.name.rpartition(b".")[2].decode("latin-1"): output for output in outputs}
+    try:
+        if wanted in published:
+            return _read(published[wanted])
+        if "json" in published:
+            return FORMATS[wanted](transcript.decode(_read(published["json"])))
+    except OSError as error:
+        raise TranscriptNotReady(
+            f"the published file can't be read, it was moved or removed: {error.strerror}"
+        ) from error
+    except ValueError as error:
+        raise TranscriptNotReady(f"the published file was changed: {error}") from error
+    raise TranscriptNotReady("it was not published in this format, nor as JSON to make it from")
+
+
+def _read(output: Output) -> bytes:
+    # Others may write to the output folder: a link put there must not show a private file.
+    folder = Path(os.fsdecode(output.path.removesuffix(b"/" + output.name)))
+    with os.fdopen(sources.open_source(folder, output.name), "rb") as file:
+        return file.read()

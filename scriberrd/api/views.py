@@ -1,0 +1,179 @@
+"""How jobs, runs and events look in JSON: no absolute path and no secret gets through here."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from scriberrd.model import FAILURES, Event, Execution, Job, JobState, Priority, display
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+
+class FailureView(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a job failed, or is tried again."""
+
+    code: str
+    message: str
+    advice: str
+    detail: str
+
+
+class ProgressView(msgspec.Struct, frozen=True, kw_only=True):
+    """How far a job is."""
+
+    seconds: float
+    duration: float | None
+    fraction: float | None
+    eta_seconds: float | None
+    real_time_factor: float | None
+
+
+class SourceView(msgspec.Struct, frozen=True, kw_only=True):
+    """Which bytes a job is about."""
+
+    size: int
+    sha256: str | None
+
+
+class JobView(msgspec.Struct, frozen=True, kw_only=True):
+    """A job."""
+
+    id: int
+    state: str
+    stage: str | None
+    inbox: str
+    path: str
+    name: str
+    profile: str
+    priority: str
+    created_at: str
+    queued_at: str
+    started_at: str | None
+    finished_at: str | None
+    not_before: str | None
+    cancel_requested: bool
+    failures: int
+    progress: ProgressView
+    language: str | None
+    error: FailureView | None
+    outputs: tuple[str, ...]
+    source: SourceView
+
+
+class ExecutionView(msgspec.Struct, frozen=True, kw_only=True):
+    """One run of a job."""
+
+    lease: int
+    worker: str
+    device: str | None
+    compute_type: str | None
+    started_at: str
+    finished_at: str | None
+    outcome: str | None
+    error: FailureView | None
+    audio_seconds: float
+    real_time_factor: float | None
+
+
+class EventView(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that happened to a job."""
+
+    id: int
+    at: str
+    job: int
+    type: str
+    data: dict[str, str | int | float | None]
+
+
+def instant(seconds: float) -> str:
+    """A time as RFC 3339 has it, in UTC."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+
+
+def job(job: Job, starts: Mapping[int, float], now: float) -> JobView:
+    """A job as it is seen at `now`; `starts` tells where in the recording its run began."""
+    return JobView(
+        id=job.id,
+        state=job.state,
+        stage=job.stage,
+        inbox=job.inbox,
+        path=display(job.path),
+        name=job.name,
+        profile=job.profile,
+        priority=Priority(job.priority).name.lower(),
+        created_at=instant(job.created_at),
+        queued_at=instant(job.queued_at),
+        started_at=_maybe(job.started_at),
+        finished_at=_maybe(job.finished_at),
+        not_before=_maybe(job.not_before if job.not_before > now else None),
+        cancel_requested=job.cancel_requested,
+        failures=job.failures,
+        progress=_progress(job, starts.get(job.id, 0.0), now),
+        language=job.language,
+        error=_failure(job.error_code, job.error_detail),
+        outputs=tuple(display(name) for name in job.outputs),
+        source=SourceView(size=job.identity.size, sha256=job.sha256),
+    )
+
+
+def jobs(jobs: Iterable[Job], starts: Mapping[int, float], now: float) -> list[JobView]:
+    """Several jobs as they are seen at `now`."""
+    return [job(one, starts, now) for one in jobs]
+
+
+def execution(execution: Execution) -> ExecutionView:
+    """One run of a job."""
+    return ExecutionView(
+        lease=execution.lease,
+        worker=execution.worker,
+        device=execution.device,
+        compute_type=execution.compute_type,
+        started_at=instant(execution.started_at),
+        finished_at=_maybe(execution.finished_at),
+        outcome=execution.outcome,
+        error=_failure(execution.error_code, execution.error_detail),
+        audio_seconds=execution.audio_seconds,
+        real_time_factor=execution.real_time_factor,
+    )
+
+
+def event(event: Event) -> EventView:
+    """Something that happened to a job."""
+    return EventView(
+        id=event.id, at=instant(event.at), job=event.job, type=event.type, data=event.data
+    )
+
+
+def _maybe(seconds: float | None) -> str | None:
+    return None if seconds is None else instant(seconds)
+
+
+def _failure(code: str | None, detail: str | None) -> FailureView | None:
+    if code is None:
+        return None
+    kind = FAILURES.get(code, FAILURES["internal_error"])
+    return FailureView(code=code, message=kind.message, advice=kind.advice, detail=detail or "")
+
+
+def _progress(job: Job, start: float, now: float) -> ProgressView:
+    done, duration = job.progress, job.duration
+    fraction = min(done / duration, 1.0) if duration else None
+    if job.state is JobState.COMPLETED:
+        fraction = 1.0
+    factor = eta = None
+    ended = now if job.state is JobState.PROCESSING else job.finished_at
+    if job.started_at is not None and ended is not None and done > start:
+        factor = max(ended - job.started_at, 0.0) / (done - start)
+    if factor is not None and duration is not None and job.state is JobState.PROCESSING:
+        eta = max(duration - done, 0.0) * factor
+    return ProgressView(
+        seconds=done,
+        duration=duration,
+        fraction=fraction,
+        eta_seconds=eta,
+        real_time_factor=factor,
+    )

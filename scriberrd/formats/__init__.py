@@ -1,0 +1,20 @@
+"""What a transcript is written as: one module a format, each a function to bytes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from scriberrd.formats import canonical, srt, txt, vtt
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from scriberrd.model import Format
+    from scriberrd.transcript import Transcript
+
+FORMATS: dict[Format, Callable[[Transcript], bytes]] = {
+    "json": canonical.render,
+    "txt": txt.render,
+    "srt": srt.render,
+    "vtt": vtt.render,
+}

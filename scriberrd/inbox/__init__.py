@@ -1,0 +1,203 @@
+"""Folders in, settled files out.
+
+The scan is the truth; notifications only make it come sooner. So nothing depends on any of them
+arriving, and a folder on which they don't work is merely looked at more often.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from functools import partial
+from itertools import islice
+from typing import TYPE_CHECKING, Literal
+
+from scriberrd.errors import ScriberrdError, StoreError
+from scriberrd.inbox.hints import Hints
+from scriberrd.inbox.rules import wanted
+from scriberrd.inbox.scan import Found, scan
+from scriberrd.inbox.settle import Settling
+from scriberrd.model import display
+from scriberrd.sources import InboxUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator
+
+    from scriberrd.config import Inbox
+    from scriberrd.model import Clock
+
+__all__ = ["Found", "InboxStatus", "watch"]
+
+log = logging.getLogger(__name__)
+
+BATCH = 1000  # files that are looked up in the queue at once
+BURST = 0.2  # seconds: notifications come in bursts
+SHARE = 4  # times as long as a look took there is a pause, so that looking is never all we do
+POLL = 5.0  # seconds between two looks where notifications don't work or the folder is not there
+
+
+class InboxStatus:
+    """How it stands with an inbox; kept up to date by `watch`."""
+
+    def __init__(self) -> None:
+        self.state: Literal["starting", "watching", "polling", "unavailable"] = "starting"
+        self.reason = ""  # why it is not being watched
+
+
+async def watch(
+    inbox: Inbox,
+    *,
+    unknown: Callable[[list[Found]], Awaitable[list[Found]]],
+    accept: Callable[[Found], Awaitable[None]],
+    rescan: float,
+    clock: Clock,
+    status: InboxStatus | None = None,
+) -> None:
+    """Watch an inbox until cancelled, and hand over each file that has settled.
+
+    Args:
+        inbox: its section of the configuration.
+        unknown: leaves of a list of files those that the queue does not know in this version.
+        accept: takes one settled file; afterwards `unknown` should know it. When it raises, the
+            file is tried again after `rescan` seconds, or when it changed.
+        rescan: seconds between two looks at the latest.
+        clock: where time comes from.
+        status: is kept up to date.
+    """
+    await _Watch(inbox, unknown, accept, rescan, clock, status or InboxStatus()).run()
+
+
+class _FolderError(Exception):
+    """The folder can't be read; nothing follows from that for what was found in it before."""
+
+
+class _Watch:
+    """What `watch` has in hand."""
+
+    def __init__(
+        self,
+        inbox: Inbox,
+        unknown: Callable[[list[Found]], Awaitable[list[Found]]],
+        accept: Callable[[Found], Awaitable[None]],
+        rescan: float,
+        clock: Clock,
+        status: InboxStatus,
+    ) -> None:
+        self._inbox, self._unknown, self._accept = inbox, unknown, accept
+        self._rescan, self._clock, self._status = rescan, clock, status
+        self._settling = Settling(inbox.settle)
+        self._unreadable: dict[bytes, str] = {}  # what the latest look could not look at, and why
+        self._changed = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        self._hints = Hints(inbox.path, recursive=inbox.recursive, changed=self._changed, loop=loop)
+        self._trouble = ""  # what was wrong with the queue at the latest look
+        self._hints_error = ""
+        self._hints_due = 0.0  # when to try again to get notifications
+
+    async def run(self) -> None:
+        try:
+            while True:
+                self._changed.clear()
+                began = self._clock.monotonic()
+                try:
+                    settled = await self._look()
+                    took = self._clock.monotonic() - began
+                    for file in settled:
+                        await self._hand_over(file)
+                except _FolderError as error:
+                    self._tell("unavailable", str(error))
+                    self._hints_due = 0.0
+                    await self._pause(POLL)
+                except Exception as error:  # noqa: BLE001 - logged; nothing may end the watch
+                    self._tell_trouble(error)
+                    await self._pause(POLL)
+                else:
+                    self._trouble = ""
+                    now = self._clock.monotonic()
+                    interval = POLL if self._hints_error else self._rescan
+                    waits = (began + interval - now, self._settling.next_due(now))
+                    await self._pause(min(wait for wait in waits if wait is not None), took)
+        finally:
+            await asyncio.to_thread(self._hints.close)
+
+    async def _look(self) -> list[Found]:
+        """Scan the folder; the files that have settled, the oldest first."""
+        await self._refresh_hints()
+        unreadable: dict[bytes, str] = {}
+        files = scan(
+            self._inbox.path,
+            recursive=self._inbox.recursive,
+            wanted=partial(wanted, extensions=frozenset(self._inbox.extensions)),
+            unreadable=lambda path, error: unreadable.update({path: _reason(error)}),
+        )
+        new = []
+        while batch := await _batch(files):
+            new += await self._unknown(batch)
+        self._tell("polling" if self._hints_error else "watching", self._hints_error)
+        for path, reason in unreadable.items() - self._unreadable.items():
+            log.warning("inbox %s: %r can't be read: %s", self._inbox.name, display(path), reason)
+        self._unreadable = unreadable
+        settled = self._settling.update(new, self._clock.monotonic())
+        return sorted(settled, key=lambda file: (file.identity.mtime_ns, file.path))
+
+    async def _refresh_hints(self) -> None:
+        now = self._clock.monotonic()
+        if self._hints_error and now < self._hints_due:
+            return
+        try:
+            await asyncio.to_thread(self._hints.refresh)
+            self._hints_error = ""
+        except OSError as error:
+            self._hints_error = f"no notifications: {_reason(error)}"
+            self._hints_due = now + self._rescan
+
+    async def _hand_over(self, file: Found) -> None:
+        """Let one file be accepted. Only what concerns them all keeps the others back."""
+        try:
+            await self._accept(file)
+        except InboxUnavailable as error:
+            raise _FolderError(_reason(error)) from error
+        except StoreError:
+            raise
+        except Exception:
+            log.exception("inbox %s: %r was not accepted", self._inbox.name, display(file.path))
+            self._settling.postpone(file, self._clock.monotonic() + self._rescan)
+
+    async def _pause(self, most: float, took: float = 0.0) -> None:
+        """Wait until there is a reason to look again, or for that many seconds."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(max(min(most, self._rescan), 0.0)):
+                await self._changed.wait()
+        await asyncio.sleep(max(BURST, SHARE * took))
+
+    def _tell(self, state: Literal["watching", "polling", "unavailable"], reason: str) -> None:
+        """Keep the status, and log it once when it changes."""
+        status = self._status
+        if (status.state, status.reason) == (state, reason):
+            return
+        status.state, status.reason = state, reason
+        if state == "watching":
+            log.info("inbox %s: watching %s", self._inbox.name, self._inbox.path)
+        else:
+            log.warning("inbox %s: %s: %s", self._inbox.name, state, reason)
+
+    def _tell_trouble(self, error: Exception) -> None:
+        """Log once what is wrong with the queue rather than with the folder or a file."""
+        if self._trouble == str(error):
+            return
+        self._trouble = str(error)
+        unexpected = None if isinstance(error, ScriberrdError) else error
+        log.warning("inbox %s: %s; trying again", self._inbox.name, error, exc_info=unexpected)
+
+
+def _reason(error: OSError) -> str:
+    return error.strerror or str(error)
+
+
+async def _batch(files: Iterator[Found]) -> list[Found]:
+    """Read on in a thread, so that a slow file system blocks nobody; [] at the end."""
+    try:
+        return await asyncio.to_thread(list, islice(files, BATCH))
+    except OSError as error:
+        raise _FolderError(_reason(error)) from error

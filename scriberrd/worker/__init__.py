@@ -1,0 +1,10 @@
+"""The child process that transcribes: decodes, cuts into blocks, and runs an engine on them.
+
+    __main__  the process: descriptors, commands in, replies out, heartbeat
+    task      one recording from its descriptor to `Finished`, `Stopped` or `Failed`
+    blocks    a stream of samples, cut at silences
+    audio     a container as a stream of samples
+    engines   the boundary to what understands speech
+
+It knows nothing of the daemon: what it needs comes with each task.
+"""

@@ -1,0 +1,176 @@
+"""The worker process: `python -m scriberrd.worker COMMAND_FD REPLY_FD`.
+
+Commands come over a Unix stream socket, a `Task` with its recording as a descriptor; replies go
+into a pipe. The end of the socket means that the daemon is gone, and ends the process at once,
+whatever it is doing. Exit statuses: 0 the daemon is gone, 76 a command that can't be understood,
+78 the process may not do what its libraries need (see `may_make_code`).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+import os
+import queue
+import signal
+import socket
+import sys
+import threading
+import traceback
+from collections import deque
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NoReturn
+
+from scriberrd.protocol import Command, Failed, Reply, Task, decode_command, encode
+from scriberrd.worker.run import Run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+BEAT = 1.0  # seconds
+CHUNK = 65536  # bytes read at a time
+EX_PROTOCOL, EX_CONFIG = 76, 78  # exit statuses, from sysexits.h
+PR_SET_PDEATHSIG = 1  # from linux/prctl.h
+ENVIRONMENT = {
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "HF_HUB_DISABLE_UPDATE_CHECK": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+}
+
+
+def main() -> NoReturn:
+    """Work off tasks until the daemon goes away or kills us."""
+    command_fd, reply_fd = (int(argument) for argument in sys.argv[1:])
+    settle_in()
+    runs: queue.SimpleQueue[Run] = queue.SimpleQueue()
+    send = replier(reply_fd)
+    connection = socket.socket(fileno=command_fd)
+    threading.Thread(target=listen, args=(connection, runs, send), daemon=True).start()
+    work(runs, send)
+
+
+def settle_in() -> None:
+    """Make this process one that can be left alone with native libraries."""
+    os.dup2(2, 1)  # what they print goes to the journal
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C is the daemon's to handle
+    # Should the daemon have died before this line, then the socket has its end already.
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if not may_make_code():
+        sys.stderr.write(
+            "scriberrd worker: memory can't be written and run (MemoryDenyWriteExecute=yes?): "
+            "transcripts would be wrong without an error; refusing to work\n"
+        )
+        sys.exit(EX_CONFIG)
+    os.environ.update(ENVIRONMENT)
+
+
+def may_make_code() -> bool:
+    """Whether memory can be both written and run.
+
+    Where that is forbidden (MemoryDenyWriteExecute= of systemd, for one), CTranslate2 computes
+    nonsense without an error: its kernels are generated at run time.
+    """
+    try:
+        mmap.mmap(-1, mmap.PAGESIZE, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC).close()
+    except OSError:
+        return False
+    return True
+
+
+def replier(fd: int) -> Callable[[Reply], None]:
+    """A function that writes a reply as one line, whole, from any thread."""
+    lock = threading.Lock()
+
+    def send(reply: Reply) -> None:
+        line = memoryview(encode(reply) + b"\n")
+        with lock:
+            while line:
+                line = line[os.write(fd, line) :]
+
+    return send
+
+
+def commands(connection: socket.socket) -> Iterator[tuple[Command, int | None]]:
+    """The daemon's commands in order, a `Task` with its descriptor.
+
+    A descriptor arrives with the first bytes of its line at the latest, and in the order of the
+    lines, however these are torn or joined on their way.
+    """
+    descriptors: deque[int] = deque()
+    rest = b""
+    while True:
+        data, received, _, _ = socket.recv_fds(connection, CHUNK, 16, socket.MSG_CMSG_CLOEXEC)
+        if not data:
+            return
+        descriptors.extend(received)
+        *lines, rest = (rest + data).split(b"\n")
+        for line in lines:
+            command = decode_command(line)
+            takes = isinstance(command, Task) and descriptors
+            yield command, descriptors.popleft() if takes else None
+
+
+def listen(
+    connection: socket.socket, runs: queue.SimpleQueue[Run], send: Callable[[Reply], None]
+) -> None:
+    """Read commands (in a thread of its own); never returns."""
+    status = EX_PROTOCOL
+    try:
+        latest: Run | None = None
+        for command, descriptor in commands(connection):
+            if not isinstance(command, Task):
+                if latest is not None:
+                    latest.stop(command)
+            elif descriptor is None:
+                detail = "the task came without its recording"
+                send(
+                    Failed(
+                        job=command.job, lease=command.lease, code="internal_error", detail=detail
+                    )
+                )
+            else:
+                latest = Run(command, descriptor)
+                runs.put(latest)
+        status = 0
+    except ConnectionError:
+        status = 0
+    except Exception:  # noqa: BLE001 - a thread that died would leave the daemon unheard
+        traceback.print_exc()
+    os._exit(status)
+
+
+def work(runs: queue.SimpleQueue[Run], send: Callable[[Reply], None]) -> NoReturn:
+    """Do one task after the other."""
+    kept = None
+    while True:
+        run = runs.get()
+        with heartbeat(run, send):
+            # Not before there is something to do: these imports take a second or two.
+            from scriberrd.worker import task  # noqa: PLC0415
+
+            kept = kept or task.Kept()
+            last = task.perform(run, kept, send)
+        send(last)
+
+
+@contextmanager
+def heartbeat(run: Run, send: Callable[[Reply], None]) -> Iterator[None]:
+    """Tell every second how far `run` is."""
+    done = threading.Event()
+
+    def beat() -> None:
+        while not done.wait(BEAT):
+            send(run.beat())
+
+    thread = threading.Thread(target=beat)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,27 @@
+"""An exception as one line for people who must not see where things lie on this machine."""
+
+from __future__ import annotations
+
+import re
+
+LONGEST = 300  # characters
+FOLDERS = re.compile(r"(?<![\w.:/~-])~?/(?:[^/\s'\"]+/)+")  # the name after them stays
+
+
+def describe(error: BaseException) -> str:
+    """The kind of `error` and the first line of its message, absolute paths cut to their names."""
+    message = without_folders(str(error)).strip()
+    return f"{type(error).__name__}: {message}" if message else type(error).__name__
+
+
+def without_folders(text: str) -> str:
+    """The first line of `text`, bounded, with absolute paths cut to their last part."""
+    first = next(iter(text.strip().splitlines()), "")
+    return FOLDERS.sub("", first)[:LONGEST]
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory ran out, on the CPU or the GPU."""
+    if isinstance(error, MemoryError):
+        return True
+    return isinstance(error, RuntimeError) and "out of memory" in str(error).lower()

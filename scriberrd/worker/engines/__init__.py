@@ -1,0 +1,113 @@
+"""The boundary to what understands speech.
+
+An engine is a callable `load(wanted, tick) -> Engine`, registered as an entry point of the group
+`scriberrd.engines`; another package can bring one along. It gets sound and gives back what was
+said in it. It knows nothing of recordings, jobs or the daemon: a stretch of sound goes in, times
+that come out count from the start of that stretch.
+
+What comes out must depend on the arguments alone, never on what was transcribed before: a job that
+is resumed continues on another process, and its transcript must not differ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from scriberrd.errors import TaskFailed
+
+if TYPE_CHECKING:
+    from scriberrd.model import Settings
+    from scriberrd.protocol import Hardware, Task
+    from scriberrd.transcript import EngineInfo, Segment, Word
+    from scriberrd.worker.blocks import Stretch
+
+GROUP = "scriberrd.engines"
+EXTRAS = {"offline": "offline"}  # engines that an extra of scriberrd installs
+
+Tick = Callable[[], None]
+"""To be called whenever work has moved on; it raises when the task is to be given up."""
+
+
+class Wanted(NamedTuple):
+    """Which engine, with what, on what: equal ones can share a loaded engine."""
+
+    engine: str
+    model: str
+    hardware: Hardware
+    model_cache: str  # a directory; "" is the engine's own choice
+    auto_download: bool
+
+    @classmethod
+    def by(cls, task: Task) -> Wanted:
+        """What `task` wants."""
+        settings = task.settings
+        return cls(
+            settings.engine, settings.model, task.hardware, task.model_cache, task.auto_download
+        )
+
+
+class Language(NamedTuple):
+    """A language as its code ("en"), and how sure the engine is of it, 0 to 1."""
+
+    code: str
+    probability: float
+
+
+class Context(NamedTuple):
+    """What is known when a stretch is transcribed."""
+
+    settings: Settings
+    language: str  # a code
+    prompt: str  # what was said before, or an initial prompt; may be ""
+
+
+class Phrase(NamedTuple):
+    """A segment with its words, times in seconds from the start of the stretch."""
+
+    segment: Segment
+    words: tuple[Word, ...]  # () unless word_timestamps
+
+
+class Engine(Protocol):
+    """A loaded engine. Any method may raise TaskFailed; what else it raises is engine_failed."""
+
+    @property
+    def info(self) -> EngineInfo:
+        """What is actually used, as it is to stand in the transcript; no absolute paths."""
+
+    def check(self, settings: Settings) -> None:
+        """Raise TaskFailed("unsupported_setting") for what this engine can't do."""
+
+    def identify(self, stretch: Stretch, tick: Tick) -> Language:
+        """Which language is spoken in `stretch`; asked once a recording, for "auto" only."""
+
+    def transcribe(self, stretch: Stretch, context: Context, tick: Tick) -> Iterator[Phrase]:
+        """What is said in the `spans` of `stretch`, in order of time."""
+
+
+Load = Callable[[Wanted, Tick], Engine]
+
+
+def load(wanted: Wanted, tick: Tick) -> Engine:
+    """Find the engine and load its model.
+
+    Raises:
+        TaskFailed: engine_missing, model_missing, device_unavailable or unsupported_setting.
+    """
+    found = {entry.name: entry for entry in entry_points(group=GROUP)}
+    if wanted.engine not in found:
+        names = ", ".join(sorted(found)) or "none"
+        raise TaskFailed("engine_missing", f"{wanted.engine!r} is unknown; installed: {names}")
+    try:
+        start: Load = found[wanted.engine].load()
+    except ImportError as error:
+        raise TaskFailed("engine_missing", _advice(wanted.engine, error)) from error
+    return start(wanted, tick)
+
+
+def _advice(engine: str, error: ImportError) -> str:
+    if engine in EXTRAS:
+        return f"{engine!r} needs pip install 'scriberrd[{EXTRAS[engine]}]'"
+    return f"{engine!r} can't be imported: {error.msg}"

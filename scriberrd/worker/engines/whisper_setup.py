@@ -1,0 +1,194 @@
+"""What a Whisper model needs before it can be loaded: its files, a device, a compute type."""
+
+from __future__ import annotations
+
+import ctypes
+import importlib.util
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import ctranslate2
+import huggingface_hub
+from faster_whisper.utils import _MODELS
+from huggingface_hub.utils.tqdm import tqdm  # shows nothing: see ENVIRONMENT in __main__
+
+from scriberrd.errors import TaskFailed
+from scriberrd.worker.describe import describe, is_out_of_memory
+
+if TYPE_CHECKING:
+    from scriberrd.worker.engines import Tick, Wanted
+
+PARTS = ("model.bin", "config.json", "tokenizer.json")  # what a folder must hold, and a vocabulary
+PATTERNS = [*PARTS, "preprocessor_config.json", "vocabulary.*"]  # what is downloaded
+CUBLAS = ("libcublasLt.so.12", "libcublas.so.12")  # the second needs the first
+
+
+class Files(NamedTuple):
+    """Where a model lies, and how to call it."""
+
+    folder: Path
+    name: str
+    revision: str | None  # of the hub
+
+
+class Device(NamedTuple):
+    """A device in CTranslate2's terms."""
+
+    kind: str  # cpu or cuda
+    number: int
+
+    def __str__(self) -> str:
+        return self.kind if self.kind == "cpu" else f"{self.kind}:{self.number}"
+
+
+def find_model(wanted: Wanted, tick: Tick) -> Files:
+    """The model's files: a folder, or a name or an id of the Hugging Face hub.
+
+    The cache comes first, so that nothing is asked of the network for a model that is there.
+
+    Raises:
+        TaskFailed: model_missing.
+    """
+    folder = Path(wanted.model).expanduser()
+    if folder.is_absolute() or wanted.model.startswith(".") or folder.is_dir():
+        missing = _missing(folder)
+        if missing:
+            raise TaskFailed("model_missing", f"the folder {folder.name!r} lacks {missing}")
+        return Files(folder, folder.resolve().name, None)
+    repository = wanted.model if "/" in wanted.model else _MODELS.get(wanted.model)
+    if repository is None:
+        raise TaskFailed(
+            "model_missing",
+            f"{wanted.model!r} is no folder, no hub id (owner/name), and none of {_names()}",
+        )
+    cached = _snapshot(repository, wanted, None)
+    if cached is None and wanted.auto_download:
+        cached = _snapshot(repository, wanted, tick)
+    if cached is None:
+        raise TaskFailed(
+            "model_missing",
+            f"{repository} is not in the cache: download it, or set auto_download = true",
+        )
+    return Files(cached, wanted.model, cached.name)
+
+
+def choose_device(asked: str) -> Device:
+    """The device for `auto`, `cpu`, `cuda` or `cuda:N`; CUDA's libraries are loaded.
+
+    Raises:
+        TaskFailed: device_unavailable.
+    """
+    kind, _, which = asked.partition(":")
+    if kind == "cpu":
+        return Device("cpu", 0)
+    count = _cuda_devices()
+    if kind == "auto" and not count:
+        return Device("cpu", 0)
+    number = int(which) if which.isdecimal() else 0
+    if kind not in ("auto", "cuda") or number >= count:
+        raise TaskFailed(
+            "device_unavailable", f"{asked!r} was asked for; CUDA devices that can be used: {count}"
+        )
+    _preload_cublas()
+    return Device("cuda", number)
+
+
+def choose_compute_type(asked: str, device: Device) -> str:
+    """The compute type for `auto` or a name of CTranslate2: int8 on a CPU, float16 on a GPU.
+
+    Raises:
+        TaskFailed: device_unavailable.
+    """
+    supported = ctranslate2.get_supported_compute_types(device.kind, device.number)
+    if asked == "auto":
+        best = "int8" if device.kind == "cpu" else "float16"
+        return best if best in supported else "float32"
+    if asked not in supported:
+        raise TaskFailed(
+            "device_unavailable",
+            f"compute_type {asked!r} can't be had on {device}; "
+            f"it can be {', '.join(sorted(supported))} or auto",
+        )
+    return asked
+
+
+def load_failure(error: RuntimeError, device: Device) -> TaskFailed:
+    """Why a model could not be loaded or run for the first time."""
+    if is_out_of_memory(error):
+        code = "out_of_memory"
+    elif device.kind == "cuda" and any(
+        name in str(error).lower() for name in ("cuda", "cublas", "cudnn", "driver")
+    ):
+        code = "device_unavailable"
+    else:
+        code = "model_missing"
+    return TaskFailed(code, describe(error))
+
+
+def _snapshot(repository: str, wanted: Wanted, tick: Tick | None) -> Path | None:
+    """The folder of a complete snapshot: from the cache, or downloaded when there is a `tick`."""
+    try:
+        found = huggingface_hub.snapshot_download(
+            repository,
+            allow_patterns=PATTERNS,
+            cache_dir=wanted.model_cache or None,
+            local_files_only=tick is None,
+            tqdm_class=_bar(tick or (lambda: None)),
+        )
+    except Exception as error:  # the hub's clients raise errors of many families
+        if is_out_of_memory(error):
+            raise
+        if tick is None:
+            return None
+        raise TaskFailed(
+            "model_missing", f"{repository} could not be downloaded: {describe(error)}"
+        ) from error
+    folder = Path(found)
+    missing = _missing(folder)
+    if missing and tick is not None:
+        raise TaskFailed("model_missing", f"{repository} lacks {missing}: not a CTranslate2 model")
+    return None if missing else folder
+
+
+def _missing(folder: Path) -> str:
+    if not folder.is_dir():
+        return "everything: there is no such folder"
+    missing = [part for part in PARTS if not (folder / part).is_file()]
+    if not any(folder.glob("vocabulary.*")):
+        missing.append("vocabulary.json")
+    return ", ".join(missing)
+
+
+def _names() -> str:
+    return ", ".join(sorted(_MODELS))
+
+
+def _bar(tick: Tick) -> type[Any]:
+    class Bar(tqdm):
+        """A progress bar that counts downloaded chunks as work."""
+
+        def update(self, n: float | None = 1) -> None:
+            tick()
+            super().update(n)
+
+    return Bar
+
+
+def _cuda_devices() -> int:
+    try:
+        return int(ctranslate2.get_cuda_device_count())
+    except RuntimeError as error:  # a driver that is there but does not work
+        raise TaskFailed("device_unavailable", describe(error)) from error
+
+
+def _preload_cublas() -> None:
+    """Load cuBLAS from its wheel, so that CTranslate2, which asks for it by name, finds it."""
+    try:
+        spec = importlib.util.find_spec("nvidia.cublas")
+    except ModuleNotFoundError:
+        return  # then the system's own is used
+    for folder in (spec and spec.submodule_search_locations) or ():
+        for name in CUBLAS:
+            library = Path(folder, "lib", name)
+            if library.exists():
+                ctypes.CDLL(str(library), ctypes.RTLD_GLOBAL)

@@ -1,0 +1,200 @@
+"""One recording, from its descriptor to the last reply about it."""
+
+from __future__ import annotations
+
+import gc
+import math
+import os
+import traceback
+from contextlib import closing
+from io import FileIO
+from typing import TYPE_CHECKING, TypeVar
+
+from msgspec import UNSET
+from msgspec.structs import replace
+
+from scriberrd.errors import TaskFailed
+from scriberrd.protocol import (
+    BlockDone,
+    Failed,
+    Finished,
+    Loaded,
+    Probed,
+    Reply,
+    Resume,
+    Stopped,
+)
+from scriberrd.transcript import Block, Segment, Word
+from scriberrd.worker import engines
+from scriberrd.worker.audio import RATE, Recording, Source
+from scriberrd.worker.blocks import Stretch, prefetch, stretches
+from scriberrd.worker.describe import describe, is_out_of_memory
+from scriberrd.worker.engines import Context, Engine, Phrase, Tick, Wanted
+from scriberrd.worker.run import GivenUp, Run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+Moved = TypeVar("Moved", Segment, Word)
+PROMPT_TAIL = 1000  # characters; Whisper takes the last 223 tokens of them
+
+
+class Kept:
+    """The engine of the last task, for the next one that wants the same."""
+
+    def __init__(self) -> None:
+        self._wanted: Wanted | None = None
+        self._engine: Engine | None = None
+
+    def get(self, wanted: Wanted, tick: Tick) -> Engine:
+        """The engine for `wanted`; another one is dropped before it is loaded."""
+        if self._engine is None or wanted != self._wanted:
+            self.drop()
+            self._engine, self._wanted = engines.load(wanted, tick), wanted
+        return self._engine
+
+    def drop(self) -> None:
+        """Give its memory back."""
+        self._engine = self._wanted = None
+        gc.collect()
+
+
+def perform(run: Run, kept: Kept, send: Callable[[Reply], None]) -> Reply:
+    """Do a task: replies on the way go to `send`, the one that ends it is returned."""
+    job, lease = run.task.job, run.task.lease
+    try:
+        return _transcribe(run, kept, send)
+    except GivenUp:
+        return Stopped(job=job, lease=lease)
+    except TaskFailed as error:
+        return Failed(job=job, lease=lease, code=error.failure, detail=error.detail)
+    except Exception as error:  # noqa: BLE001 - whatever native code and plug-ins raise
+        traceback.print_exc()
+        code = "out_of_memory" if is_out_of_memory(error) else "engine_failed"
+        failed = Failed(job=job, lease=lease, code=code, detail=describe(error))
+    kept.drop()  # its state is unknown; not before the traceback, which holds it, is gone
+    return failed
+
+
+def _transcribe(run: Run, kept: Kept, send: Callable[[Reply], None]) -> Finished:
+    task, settings = run.task, run.task.settings
+    job, lease = task.job, task.lease
+    with _file(run) as file, closing(Recording(file, settings.audio_track)) as recording:
+        send(
+            Probed(
+                job=job,
+                lease=lease,
+                container=recording.container,
+                codec=recording.codec,
+                channels=recording.channels,
+                duration=recording.duration,
+            )
+        )
+        engine = kept.get(Wanted.by(task), run.tick)
+        engine.check(settings)
+        send(Loaded(job=job, lease=lease, engine=engine.info))
+        source = Source(recording.samples(), run.tick)
+        if task.resume:
+            source.skip(round(task.resume.position * RATE))
+        cuts = stretches(source, round(settings.block_seconds * RATE), vad=settings.vad)
+        with closing(prefetch(cuts)) as ahead:
+            for block in _blocks(ahead, engine, run):
+                send(BlockDone(job=job, lease=lease, block=block))
+        if not source.position:
+            raise TaskFailed("empty_audio")
+        return Finished(
+            job=job,
+            lease=lease,
+            duration=source.position / RATE,
+            warnings=recording.warnings(),
+        )
+
+
+def _file(run: Run) -> FileIO:
+    try:
+        return FileIO(run.descriptor)
+    except OSError as error:  # a folder, for one
+        os.close(run.descriptor)
+        raise TaskFailed("read_failed", os.strerror(error.errno or 0)) from error
+
+
+def _blocks(ahead: Iterable[Stretch], engine: Engine, run: Run) -> Iterator[Block]:
+    """Each block needs of those before it what a checkpoint holds, and nothing else."""
+    before = run.task.resume or Resume(
+        block=0,
+        position=0.0,
+        language=None,
+        language_probability=None,
+        prompt=run.task.settings.initial_prompt,
+    )
+    for stretch in ahead:
+        run.pass_boundary()
+        block = _block(stretch, before, engine, run)
+        yield block
+        before = Resume(
+            block=block.number + 1,
+            position=block.end,
+            language=block.language,
+            language_probability=block.language_probability,
+            prompt=block.prompt,
+        )
+
+
+def _block(stretch: Stretch, before: Resume, engine: Engine, run: Run) -> Block:
+    settings = run.task.settings
+    language, probability, prompt = before.language, before.language_probability, before.prompt
+    phrases: list[Phrase] = []
+    if stretch.spans:
+        code, sure = _language(stretch, before, engine, run)
+        context = Context(settings, code, prompt)
+        for phrase in engine.transcribe(stretch, context, run.tick):
+            phrases.append(_placed(phrase, stretch))
+            run.reach(phrases[-1].segment.end)
+        if phrases:  # when nothing was said, nothing changes for the next block
+            language, probability = code, sure
+            said = [phrase.segment for phrase in phrases]
+            prompt = _prompt(prompt, said) if settings.condition_on_previous_text else ""
+    run.reach(stretch.end / RATE)
+    return Block(
+        number=before.block,
+        start=stretch.start / RATE,
+        end=stretch.end / RATE,
+        speech=sum(b - a for a, b in stretch.voiced) / RATE,
+        language=language,
+        language_probability=probability,
+        prompt=prompt,
+        segments=tuple(phrase.segment for phrase in phrases),
+        words=tuple(word for phrase in phrases for word in phrase.words),
+    )
+
+
+def _language(
+    stretch: Stretch, before: Resume, engine: Engine, run: Run
+) -> tuple[str, float | None]:
+    """Code and probability: the one that was set, or decided before, or else decided here."""
+    if run.task.settings.language != "auto":
+        return run.task.settings.language, None
+    if before.language is not None:
+        return before.language, before.language_probability
+    return engine.identify(stretch, run.tick)
+
+
+def _prompt(before: str, segments: Iterable[Segment]) -> str:
+    """The tail of the text: no text up to a suspect segment, which would infect what follows."""
+    for segment in segments:
+        before = f"{before} {segment.text}" if segment.suspect is UNSET else ""
+    before = before.strip()
+    return before if len(before) <= PROMPT_TAIL else before[-PROMPT_TAIL:].partition(" ")[2]
+
+
+def _placed(phrase: Phrase, stretch: Stretch) -> Phrase:
+    """The phrase with times from the start of the recording, none beyond the stretch."""
+    first = stretch.start / RATE
+    last = math.floor(stretch.end / RATE * 1000) / 1000
+
+    def moved(part: Moved) -> Moved:
+        start = min(round(first + max(part.start, 0.0), 3), last)
+        end = min(round(first + part.end, 3), last)
+        return replace(part, start=start, end=max(start, end))
+
+    return Phrase(moved(phrase.segment), tuple(moved(word) for word in phrase.words))

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from scriberrd import __version__
+from scriberrd.errors import DatabaseReadOnly
+
+if TYPE_CHECKING:
+    import pytest
+    from api_server import Server
+
+
+async def test_health(server: Server) -> None:
+    assert await server.get("/v1/health") == {"status": "ok"}
+
+
+async def test_health_without_a_database(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def broken(*_: Any) -> None:
+        raise DatabaseReadOnly("queue.db: attempt to write a readonly database")
+
+    monkeypatch.setattr(server.store, "read", broken)
+    problem = await server.get("/v1/health", status=503)
+    assert problem["code"] == "read_only"
+
+
+async def test_status(server: Server) -> None:
+    await server.submit()
+    await server.submit("b.mp3")
+    await server.claim()
+    server.clock.now += 60
+    status = await server.get("/v1/status")
+    assert [job["id"] for job in status.pop("processing")] == [1]
+    assert status == {
+        "version": __version__,
+        "pid": os.getpid(),
+        "uptime_seconds": 60.0,
+        "state": "running",
+        "jobs": {"queued": 1, "processing": 1, "completed": 0, "failed": 0, "canceled": 0},
+        "workers": [{"name": "cpu", "device": "cpu", "state": "idle", "job": None, "pid": 42}],
+        "inboxes": [{"name": "default", "state": "watching", "reason": None}],
+    }
+    server.stopping = True
+    assert (await server.get("/v1/status"))["state"] == "stopping"
+
+
+async def test_every_answer_has_the_version(server: Server) -> None:
+    for path in ("/v1/health", "/v1/jobs/9", "/nowhere"):
+        async with server.http.get(f"http://localhost{path}") as response:
+            assert response.headers["Scriberrd-Version"] == __version__
+
+
+async def test_no_such_route_or_method(server: Server) -> None:
+    problem = await server.get("/v2/jobs", status=404)
+    assert (problem["code"], problem["title"]) == ("not_found", "Not Found")
+    async with server.http.delete("http://localhost/v1/jobs") as response:
+        assert response.headers["Allow"] == "GET,HEAD,POST"
+        assert (await response.json(content_type=None))["code"] == "method_not_allowed"
+
+
+async def test_a_defect_stays_in_the_log(
+    server: Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def broken(*_: Any) -> None:
+        raise KeyError("/home/somebody/secret")
+
+    monkeypatch.setattr(server.store, "read", broken)
+    problem = await server.get("/v1/jobs/1", status=500)
+    assert problem == {
+        "type": "about:blank",
+        "title": "Internal Server Error",
+        "status": 500,
+        "code": "internal_error",
+        "detail": "an error inside scriberrd: see its journal",
+    }
+    assert "KeyError: '/home/somebody/secret'" in caplog.text

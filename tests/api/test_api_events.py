@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from api_server import serve
+
+from scriberrd.api import events
+
+if TYPE_CHECKING:
+    import aiohttp
+    from api_server import Server
+
+URL = "http://localhost/v1/events"
+
+
+async def told(response: aiohttp.ClientResponse, number: int) -> list[dict[str, Any]]:
+    """The next events, each as its fields."""
+    found: list[dict[str, Any]] = []
+    fields: dict[str, Any] = {}
+    async with asyncio.timeout(20):
+        while len(found) < number:
+            line = (await response.content.readline()).decode().rstrip("\n")
+            if line.startswith(":"):
+                continue
+            if line:
+                key, _, value = line.partition(": ")
+                fields[key] = json.loads(value) if key == "data" else value
+            elif fields:
+                found.append(fields)
+                fields = {}
+    return found
+
+
+async def test_events_from_now_on(server: Server) -> None:
+    await server.submit("before.mp3")
+    async with server.http.get(URL) as response:
+        assert response.content_type == "text/event-stream"
+        assert "Scriberrd-Version" in response.headers
+        await server.submit("after.mp3")
+        await server.claim()
+        assert await told(response, 2) == [
+            {
+                "id": "2",
+                "event": "submitted",
+                "data": {
+                    "id": 2,
+                    "at": "2023-11-14T22:13:20.000Z",
+                    "job": 2,
+                    "type": "submitted",
+                    "data": {},
+                },
+            },
+            {
+                "id": "3",
+                "event": "claimed",
+                "data": {
+                    "id": 3,
+                    "at": "2023-11-14T22:13:20.000Z",
+                    "job": 1,
+                    "type": "claimed",
+                    "data": {"worker": "cpu", "lease": 1},
+                },
+            },
+        ]
+
+
+@pytest.mark.parametrize(
+    ("query", "headers", "ids"),
+    [
+        ("?after=0", {}, ["1", "2", "3"]),
+        ("?after=1", {}, ["2", "3"]),
+        ("", {"Last-Event-ID": "2"}, ["3"]),
+        ("?after=0", {"Last-Event-ID": "2"}, ["1", "2", "3"]),
+        ("?after=0&job=2", {}, ["2"]),
+    ],
+)
+async def test_a_client_resumes(
+    server: Server, query: str, headers: dict[str, str], ids: list[str]
+) -> None:
+    for number in range(3):
+        await server.submit(f"{number}.mp3")
+    async with server.http.get(URL + query, headers=headers) as response:
+        assert [event["id"] for event in await told(response, len(ids))] == ids
+
+
+async def test_a_client_of_an_older_database_starts_from_now(server: Server) -> None:
+    await server.submit("a.mp3")
+    async with server.http.get(URL, headers={"Last-Event-ID": "900"}) as response:
+        await server.submit("b.mp3")
+        assert [event["id"] for event in await told(response, 1)] == ["2"]
+
+
+async def test_a_wrong_place_is_refused(server: Server) -> None:
+    for query in ("after=x", "after=-1", "job=x", "since=1"):
+        problem = await server.get(f"/v1/events?{query}", status=422)
+        assert problem["code"] == "invalid_request"
+
+
+async def test_more_events_than_a_batch(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events, "BATCH", 2)
+    for number in range(5):
+        await server.submit(f"{number}.mp3")
+    async with server.http.get(f"{URL}?after=0") as response:
+        assert [event["id"] for event in await told(response, 5)] == list("12345")
+
+
+async def test_silence_has_a_heartbeat(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events, "HEARTBEAT", 0.01)
+    async with server.http.get(URL) as response, asyncio.timeout(20):
+        assert [await response.content.readline() for _ in range(6)] == [b":\n", b"\n"] * 3
+
+
+async def test_a_slow_client_is_waited_for(server: Server) -> None:
+    """Nothing piles up for a client that does not read: the loop stands still in its write."""
+    read: list[int] = []
+    real = server.store.read
+
+    async def counted(function: Any, *args: Any, **kwargs: Any) -> Any:
+        if function is events.listing.events:
+            read.append(args[0])
+        return await real(function, *args, **kwargs)
+
+    many = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 50000)"
+    await server.submit()
+    await server.store.run(
+        lambda db: db.execute(
+            f"{many} INSERT INTO event (at, job, type, data) SELECT 1, 1, 'x', '{{}}' FROM n"
+        ).fetchall()
+    )
+    server.store.read = counted
+    _, writer = await asyncio.open_unix_connection(server.socket)
+    writer.write(b"GET /v1/events?after=0 HTTP/1.1\r\nHost: x\r\n\r\n")
+    before = -1
+    while len(read) != before or not read:  # until it reads no more
+        before = len(read)
+        await asyncio.sleep(0.2)
+    assert read[-1] < 40_000
+    await server.submit("another.mp3")  # nobody else is held up
+    writer.transport.abort()
+
+
+async def test_streams_end_with_the_daemon(tmp_path_factory: pytest.TempPathFactory) -> None:
+    async with asyncio.timeout(4), serve(tmp_path_factory.mktemp("s")) as server:  # < FAREWELL
+        reader, writer = await asyncio.open_unix_connection(server.socket)
+        writer.write(b"GET /v1/events HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert (await reader.readuntil(b"\n\n")).endswith(b":\n\n")
+    assert await reader.read() == b"\r\n0\r\n\r\n"
+    writer.close()

@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import os
+import socket
+import stat
+from pathlib import Path
+
+import pytest
+
+from scriberrd.api.socket import listening
+from scriberrd.errors import ConfigError
+
+
+@pytest.fixture
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("s") / "run" / "s"
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
+def test_the_group_may_use_it_and_nobody_else(path: Path, umask: int) -> None:
+    before = os.umask(umask)
+    try:
+        with listening(path):
+            assert stat.S_IMODE(path.stat().st_mode) == 0o660
+    finally:
+        os.umask(before)
+    assert not path.exists()
+
+
+def test_it_is_never_wider_not_even_before_it_listens(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+    chmod = Path.chmod
+    monkeypatch.setattr(
+        Path, "chmod", lambda self, mode: (seen.append(self.stat().st_mode), chmod(self, mode))[1]
+    )
+    before = os.umask(0)
+    try:
+        with listening(path):
+            pass
+    finally:
+        os.umask(before)
+    assert [stat.S_IMODE(mode) for mode in seen] == [0o660]
+
+
+def test_what_an_earlier_daemon_left_is_replaced(path: Path) -> None:
+    path.parent.mkdir()
+    with socket.socket(socket.AF_UNIX) as stale:
+        stale.bind(str(path))
+    with listening(path), socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(path))
+
+
+def test_what_is_no_socket_is_left_alone(path: Path) -> None:
+    path.parent.mkdir()
+    path.write_text("mine")
+    with pytest.raises(ConfigError, match="is no socket"), listening(path):
+        pass
+    assert path.read_text() == "mine"
+
+
+def test_the_socket_of_a_successor_is_left_alone(path: Path) -> None:
+    with listening(path):
+        path.unlink()
+        path.write_text("another's")
+    assert path.read_text() == "another's"
+
+
+def test_a_name_that_is_too_long(tmp_path: Path) -> None:
+    path = tmp_path / ("x" * 108)
+    complaint = r"daemon\.socket: .* has \d+ bytes, .* at most 107"
+    with pytest.raises(ConfigError, match=complaint), listening(path):
+        pass
+
+
+def test_a_folder_that_can_not_be(path: Path) -> None:
+    path.parent.write_text("a file")
+    with pytest.raises(ConfigError, match=r"daemon\.socket"), listening(path):
+        pass

@@ -1,0 +1,202 @@
+from __future__ import annotations
+
+import asyncio
+import io
+import os
+from typing import TYPE_CHECKING
+
+import aiohttp
+import pytest
+from msgspec.structs import replace
+from support import eventually
+
+from scriberrd.api.submission import locate
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from api_server import Server
+
+BOUNDARY = b"--cut\r\n"
+FORM = {"Content-Type": "multipart/form-data; boundary=cut"}
+FILE = b'Content-Disposition: form-data; name="file"; filename="a.mp3"\r\n\r\n'
+
+
+def form(**fields: str) -> aiohttp.FormData:
+    data = aiohttp.FormData()
+    for name, value in fields.items():
+        data.add_field(name, value)
+    data.add_field("file", b"some sound", filename="talk.mp3")
+    return data
+
+
+async def test_by_path_in_an_inbox(server: Server) -> None:
+    file = server.inbox.path / "sub" / "talk.mp3"
+    file.parent.mkdir()
+    file.write_bytes(b"sound")
+    body = {"path": str(file), "profile": "fast"}
+    async with server.http.post("http://localhost/v1/jobs", json=body) as response:
+        view = await response.json()
+        assert (response.status, response.headers["Location"]) == (202, "/v1/jobs/1")
+    assert (view["inbox"], view["path"], view["profile"]) == ("default", "sub/talk.mp3", "fast")
+    assert view["priority"] == "low"
+    again = {"path": "sub/talk.mp3", "inbox": "default"}
+    assert (await server.post("/v1/jobs", json=again, status=200))["id"] == 1
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/etc/passwd", "/etc/nothing", "{in}/../x.mp3", "{in}", "{in}fix/a.mp3", "/{in}/a.mp3"],
+)
+async def test_a_path_outside_says_nothing_about_it(server: Server, path: str) -> None:
+    path = path.replace("{in}", str(server.inbox.path))
+    problem = await server.post("/v1/jobs", json={"path": path}, status=422)
+    assert (problem["code"], problem["detail"]) == (
+        "path_outside_inbox",
+        "the path lies in no inbox",
+    )
+
+
+async def test_a_named_inbox_is_meant(server: Server) -> None:
+    (server.inbox.path / "a.mp3").write_bytes(b"sound")
+    body = {"path": str(server.inbox.path / "a.mp3"), "inbox": "other"}
+    problem = await server.post("/v1/jobs", json=body, status=422)
+    assert problem["code"] == "path_outside_inbox"
+
+
+@pytest.mark.parametrize(
+    ("body", "complaint"),
+    [
+        ("{", "no JSON object"),
+        ("[]", "no JSON object"),
+        ("{}", "path"),
+        ('{"path": 7}', "path"),
+        ('{"path": "a.mp3"}', "path: a relative path needs an inbox"),
+        ('{"path": "../a.mp3", "inbox": "default"}', "the path lies in no inbox"),
+        ('{"path": ".", "inbox": "default"}', "the path lies in no inbox"),
+        ('{"path": "gone.mp3", "inbox": "default"}', "gone.mp3"),
+        ('{"path": "a\\u0000.mp3", "inbox": "default"}', "the path lies in no inbox"),
+        ('{"path": "a\\udce9.mp3", "inbox": "default"}', "no JSON object"),
+        ('{"path": "a.mp3", "inbox": "x"}', "inbox: 'x' is none of default, other"),
+        ('{"path": "a.mp3", "inbox": "default", "profile": "x"}', "default, fast"),
+        ('{"path": "a.mp3", "inbox": "default", "priority": "x"}', "urgent, high, normal, low"),
+        ('{"path": "a.mp3", "nice": 1}', "nice"),
+    ],
+)
+async def test_a_wrong_field_is_named(server: Server, body: str, complaint: str) -> None:
+    headers = {"Content-Type": "application/json"}
+    problem = await server.post("/v1/jobs", data=body, headers=headers, status=422)
+    assert complaint in problem["detail"]
+
+
+async def test_a_form(server: Server) -> None:
+    data = form(inbox="other", priority="urgent")
+    view = await server.post("/v1/jobs", data=data, status=202)
+    assert (view["inbox"], view["path"], view["priority"]) == ("other", "talk.mp3", "urgent")
+    assert (server.config.inboxes[1].path / "talk.mp3").read_bytes() == b"some sound"
+
+
+async def test_an_empty_file_in_a_form(server: Server) -> None:
+    body = BOUNDARY + FILE + b"\r\n--cut--\r\n"
+    view = await server.post("/v1/jobs", data=body, headers=FORM, status=202)
+    assert view["source"]["size"] == 0
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"nothing",
+        BOUNDARY + FILE + b"some sound",
+        BOUNDARY + FILE + b"some sound\r\n--cu",
+        BOUNDARY + b"Content-Disposition: form-data\r\n\r\nx\r\n--cut--\r\n",
+        BOUNDARY + b'Content-Disposition: form-data; name="inbox"\r\n\r\nother\r\n--cut--\r\n',
+        BOUNDARY + b'Content-Disposition: form-data; name="x"\r\n\r\ny\r\n' + BOUNDARY + FILE,
+        BOUNDARY + b"Content-Type: multipart/mixed; boundary=in\r\n\r\n--in\r\n\r\nx\r\n--in--\r\n",
+    ],
+)
+async def test_a_form_that_is_cut_short_is_no_recording(server: Server, body: bytes) -> None:
+    problem = await server.post("/v1/jobs", data=body, headers=FORM, status=422)
+    assert problem["code"] == "invalid_request"
+    assert os.listdir(server.inbox.path) == []
+
+
+async def test_a_field_that_has_no_end(server: Server) -> None:
+    start = BOUNDARY + b'Content-Disposition: form-data; name="inbox"\r\n\r\n'
+    problem = await server.post("/v1/jobs", data=start + b"x" * 200_000, headers=FORM, status=413)
+    assert problem["code"] == "request_too_large"
+
+
+async def test_bare_bytes(server: Server) -> None:
+    target = "/v1/jobs?name=Gr%C3%BC%C3%9Fe.mp3&profile=fast"
+    view = await server.post(target, data=b"some sound", status=202)
+    assert (view["path"], view["profile"]) == ("Grüße.mp3", "fast")
+    assert (await server.post(target, data=b"some sound", status=200))["id"] == view["id"]
+
+
+async def test_bare_bytes_need_a_name(server: Server) -> None:
+    for query in ("", "?name=", "?name=notes.pdf"):
+        problem = await server.post(f"/v1/jobs{query}", data=b"some sound", status=422)
+        assert "name" in problem["detail"]
+
+
+async def test_too_large_whether_announced_or_not(server: Server) -> None:
+    async def unannounced() -> AsyncIterator[bytes]:
+        for _ in range(20):
+            yield b"x" * 100_000
+
+    for data in (io.BytesIO(b"x" * 1_000_001), unannounced()):
+        problem = await server.post("/v1/jobs?name=a.mp3", data=data, status=413)
+        assert problem["code"] == "upload_too_large"
+    body = io.BytesIO(BOUNDARY + FILE + b"x" * 1_000_001 + b"\r\n--cut--\r\n")
+    problem = await server.post("/v1/jobs", data=body, headers=FORM, status=413)
+    assert problem["code"] == "upload_too_large"
+    assert os.listdir(server.inbox.path) == []
+
+
+async def test_json_that_is_too_large(server: Server) -> None:
+    problem = await server.post("/v1/jobs", json={"path": "x" * 100_000}, status=413)
+    assert problem["code"] == "request_too_large"
+
+
+async def test_nothing_is_accepted_while_stopping(server: Server) -> None:
+    await server.submit()
+    server.stopping = True
+    problem = await server.post("/v1/jobs?name=a.mp3", data=b"sound", status=503)
+    assert problem["code"] == "shutting_down"
+    assert (await server.get("/v1/jobs/1"))["state"] == "queued"
+
+
+async def test_an_upload_ends_when_the_daemon_stops(server: Server) -> None:
+    async def endless() -> AsyncIterator[bytes]:
+        while True:
+            server.stopping = server.stopping or bool(os.listdir(server.inbox.path))
+            yield b"x"
+            await asyncio.sleep(0)
+
+    problem = await server.post("/v1/jobs?name=a.mp3", data=endless(), status=503)
+    assert problem["code"] == "shutting_down"
+    assert os.listdir(server.inbox.path) == []
+
+
+async def test_a_client_that_vanishes_leaves_nothing(
+    server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    reader, writer = await asyncio.open_unix_connection(server.socket)
+    writer.write(
+        b"POST /v1/jobs?name=a.mp3 HTTP/1.1\r\nHost: x\r\nContent-Length: 900000\r\n\r\n" + b"x" * 9
+    )
+    await eventually(lambda: os.listdir(server.inbox.path))
+    writer.transport.abort()
+    await eventually(lambda: not os.listdir(server.inbox.path))
+    assert await reader.read() == b""
+    assert (await server.get("/v1/jobs"))["jobs"] == []
+    assert "failed" not in caplog.text
+
+
+async def test_the_right_inbox_of_two_that_are_nested(server: Server) -> None:
+    outer, inner = server.config.inboxes
+    config = replace(server.config, inboxes=(outer, replace(inner, path=outer.path / "deep")))
+    inbox, path = locate(config, f"{outer.path}/deep/./a//b.mp3", None)
+    assert (inbox.name, path) == ("other", b"a/b.mp3")
+    assert locate(config, f"{outer.path}/deep.mp3", None) == (outer, b"deep.mp3")

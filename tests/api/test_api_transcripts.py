@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+from api_server import TRANSCRIPT
+
+from scriberrd import transcript
+from scriberrd.formats import FORMATS
+
+if TYPE_CHECKING:
+    from api_server import Server
+
+TYPES = {
+    "json": "application/json",
+    "txt": "text/plain; charset=utf-8",
+    "srt": "application/x-subrip",
+    "vtt": "text/vtt",
+}
+
+
+async def fetch(server: Server, format_: str) -> tuple[str, bytes]:
+    url = f"http://localhost/v1/jobs/1/transcript?format={format_}"
+    async with server.http.get(url) as response:
+        assert response.status == 200, await response.text()
+        return response.headers["Content-Type"], await response.read()
+
+
+@pytest.mark.parametrize("format_", TYPES)
+async def test_a_format_that_was_not_published_is_made(server: Server, format_: str) -> None:
+    await server.submit()
+    await server.complete(await server.claim())
+    made = transcript.encode(TRANSCRIPT) if format_ == "json" else FORMATS[format_](TRANSCRIPT)
+    assert await fetch(server, format_) == (TYPES[format_], made)
+
+
+@pytest.mark.parametrize("format_", ["txt", "srt", "vtt"])
+async def test_what_was_published_is_what_is_read(server: Server, format_: str) -> None:
+    await server.submit()
+    await server.complete(await server.claim(), ("json", "txt", "srt", "vtt"))
+    assert await fetch(server, format_) == (TYPES[format_], f"published {format_}".encode())
+
+
+async def test_json_is_the_default(server: Server) -> None:
+    await server.submit()
+    await server.complete(await server.claim())
+    assert (await server.get("/v1/jobs/1/transcript"))["text"] == "Grüß Gott."
+
+
+async def test_not_before_it_is_completed(server: Server) -> None:
+    await server.submit()
+    problem = await server.get("/v1/jobs/1/transcript", status=409)
+    assert (problem["code"], problem["detail"]) == (
+        "transcript_not_ready",
+        "job 1 is queued: it has no transcript yet",
+    )
+
+
+async def test_an_unknown_format(server: Server) -> None:
+    await server.submit()
+    problem = await server.get("/v1/jobs/1/transcript?format=pdf", status=422)
+    assert problem["detail"] == "format: 'pdf' is none of json, txt, srt, vtt"
+
+
+async def test_the_files_have_gone(server: Server) -> None:
+    await server.submit()
+    await server.complete(await server.claim())
+    (server.inbox.output / "talk.mp3.json").unlink()
+    problem = await server.get("/v1/jobs/1/transcript?format=txt", status=409)
+    assert problem["code"] == "transcript_not_ready"
+    assert "moved or removed" in problem["detail"]
+    assert str(server.inbox.output) not in str(problem)
+
+
+async def test_json_is_published_to_make_others(server: Server) -> None:
+    await server.submit()
+    await server.complete(await server.claim(), ("txt",))
+    assert (await fetch(server, "txt"))[1] == b"published txt"
+    assert (await server.get("/v1/jobs/1/transcript", status=409))["code"] == "transcript_not_ready"
+
+
+@pytest.mark.parametrize("there", ["link", "fifo", "folder", "damaged"])
+async def test_only_what_was_published_is_shown(server: Server, there: str) -> None:
+    await server.submit()
+    await server.complete(await server.claim())
+    file = server.inbox.output / "talk.mp3.json"
+    file.unlink()
+    match there:
+        case "link":
+            file.symlink_to("/etc/passwd")
+        case "fifo":
+            os.mkfifo(file)
+        case "folder":
+            file.mkdir()
+        case _:
+            file.write_bytes(b"{")
+    async with asyncio.timeout(20):
+        problem = await server.get("/v1/jobs/1/transcript?format=txt", status=409)
+    assert problem["code"] == "transcript_not_ready"

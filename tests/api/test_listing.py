@@ -1,0 +1,201 @@
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+import pytest
+
+from scriberrd import jobs, listing, store
+from scriberrd.config import Retry
+from scriberrd.errors import JobNotFound
+from scriberrd.jobs import Hold
+from scriberrd.model import Identity, Job, JobState, Settings, Source, Stage
+from scriberrd.transcript import Block
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    import apsw
+
+
+@pytest.fixture
+def db(tmp_path: Path) -> Iterator[apsw.Connection]:
+    with contextlib.closing(store.connect(tmp_path / "queue.db")) as connection:
+        yield connection
+
+
+def submit(db: apsw.Connection, path: str, inbox: str = "a") -> Job:
+    source = Source(inbox, path.encode(), Identity(1, 2, 3, 4, 5), path)
+    return jobs.submit(db, source, profile="default", settings=Settings(), now=1.0)[0]
+
+
+def claim(db: apsw.Connection, worker: str = "cpu", now: float = 2.0) -> Job:
+    job = jobs.claim(db, worker, now=now, expires=9.0, longest=3600.0)
+    assert job is not None
+    return job
+
+
+def ids(found: list[Job]) -> list[int]:
+    return [job.id for job in found]
+
+
+def block(number: int) -> Block:
+    return Block(
+        number=number,
+        start=number * 10.0,
+        end=number * 10.0 + 10,
+        speech=1.0,
+        language="en",
+        language_probability=1.0,
+        prompt="",
+        segments=(),
+        words=(),
+    )
+
+
+def test_a_job_is_what_was_submitted(db: apsw.Connection) -> None:
+    job = submit(db, "talks/one.mp3")
+    assert job == Job(
+        id=1,
+        state=JobState.QUEUED,
+        stage=None,
+        inbox="a",
+        path=b"talks/one.mp3",
+        identity=Identity(1, 2, 3, 4, 5),
+        sha256="talks/one.mp3",
+        profile="default",
+        settings=Settings(),
+        priority=2,
+        lease=0,
+        failures=0,
+        not_before=0.0,
+        cancel_requested=False,
+        created_at=1.0,
+        queued_at=1.0,
+        started_at=None,
+        finished_at=None,
+        progress=0.0,
+        duration=None,
+        language=None,
+        error_code=None,
+        error_detail=None,
+        outputs=(),
+    )
+    assert job == listing.get(db, 1)
+
+
+def test_there_is_no_such_job(db: apsw.Connection) -> None:
+    with pytest.raises(JobNotFound, match="there is no job 7"):
+        listing.get(db, 7)
+    with pytest.raises(JobNotFound):
+        listing.executions(db, 7)
+
+
+def test_newest_first_page_by_page(db: apsw.Connection) -> None:
+    for number in range(5):
+        submit(db, f"{number}.mp3")
+    assert ids(listing.find(db, limit=3)) == [5, 4, 3]
+    assert ids(listing.find(db, limit=3, before=3)) == [2, 1]
+
+
+def test_found_by_state_and_inbox(db: apsw.Connection) -> None:
+    for number in range(4):
+        submit(db, f"{number}.mp3", inbox="ab"[number % 2])
+    jobs.cancel(db, 1, 2.0)
+    jobs.cancel(db, 2, 2.0)
+    claim(db)
+    assert ids(listing.find(db, states=[JobState.CANCELED], limit=9)) == [2, 1]
+    either = [JobState.PROCESSING, JobState.QUEUED]
+    assert ids(listing.find(db, states=either, limit=9)) == [4, 3]
+    assert ids(listing.find(db, inbox="b", limit=9)) == [4, 2]
+    assert ids(listing.find(db, inbox="b", states=[JobState.CANCELED], limit=9)) == [2]
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("GLÜCK", [3, 2]),  # also when the umlaut is two characters
+        ("strasse", [1]),
+        ("%", [4]),
+        ("*", []),
+        ("talks/", [1]),
+        ("xff", [5]),  # a byte that is not UTF-8 is found as it is shown
+        ("", [5, 4, 3, 2, 1]),
+    ],
+)
+def test_found_by_a_part_of_the_path(db: apsw.Connection, text: str, found: list[int]) -> None:
+    for path in ("Talks/Hauptstraße.mp3", "Glück.mp3", "Glu\u0308ck.mp3", "100%.mp3", "x"):
+        submit(db, path)
+    db.execute("UPDATE job SET path = ? WHERE id = 5", (b"caf\xff.mp3",))
+    assert ids(listing.find(db, text=text, limit=9)) == found
+
+
+def test_a_page_is_never_sorted(db: apsw.Connection) -> None:
+    plans: list[str] = []
+
+    def explain(cursor: apsw.Cursor, sql: str, values: object) -> bool:
+        if sql.startswith("SELECT job.id"):
+            plan = cursor.connection.cursor()
+            plan.exec_trace = None
+            plans.extend(row[3] for row in plan.execute(f"EXPLAIN QUERY PLAN {sql}", values))
+        return True
+
+    db.exec_trace = explain
+    listing.find(db, inbox="a", states=list(JobState), text="x", before=10**6, limit=9)
+    listing.find(db, states=[JobState.FAILED], limit=9)
+    db.exec_trace = None
+    assert plans
+    outer = [step for step in plans if "TEMP B-TREE" in step]
+    assert outer == ["USE TEMP B-TREE FOR json_group_array(ORDER BY)"] * len(outer)
+
+
+def test_counts_name_every_state(db: apsw.Connection) -> None:
+    submit(db, "a.mp3")
+    submit(db, "b.mp3")
+    jobs.cancel(db, 1, 2.0)
+    counted = dict.fromkeys(JobState, 0) | {JobState.QUEUED: 1, JobState.CANCELED: 1}
+    assert listing.counts(db) == counted
+
+
+def test_runs_know_where_they_began(db: apsw.Connection) -> None:
+    submit(db, "a.mp3")
+    first = claim(db)
+    assert first.stage is Stage.PREPARING
+    hold = Hold(first.id, first.lease)
+    jobs.checkpoint(db, hold, block(0), expires=9.0, now=3.0)
+    jobs.checkpoint(db, hold, block(1), expires=9.0, now=3.0)
+    assert listing.blocks(db, 1) == [block(0), block(1)]
+    jobs.fail(db, hold, "worker_crashed", "signal 9", retry=Retry(), now=4.0)
+    assert claim(db, "gpu", now=10_000.0) == listing.get(db, 1)
+    assert ids(listing.processing(db)) == [1]
+    assert listing.starts(db, listing.processing(db)) == {1: 20.0}
+    runs = listing.executions(db, 1)
+    assert [(run.worker, run.outcome, run.audio_seconds) for run in runs] == [
+        ("cpu", "failed", 20.0),
+        ("gpu", None, 0.0),
+    ]
+
+
+def test_events_go_on_from_any_of_them(db: apsw.Connection) -> None:
+    assert listing.newest_event(db) == 0
+    submit(db, "a.mp3")
+    submit(db, "b.mp3")
+    jobs.cancel(db, 1, 2.0)
+    assert listing.newest_event(db) == 3
+    told = [(event.id, event.job, event.type) for event in listing.events(db, 0, 10)]
+    assert told == [(1, 1, "submitted"), (2, 2, "submitted"), (3, 1, "canceled")]
+    assert [event.id for event in listing.events(db, 1, 1)] == [2]
+    assert [event.id for event in listing.events(db, 0, 10, job=1)] == [1, 3]
+
+
+def test_outputs_count_when_they_are_in_place(db: apsw.Connection) -> None:
+    submit(db, "a.mp3")
+    job = claim(db)
+    hold = Hold(job.id, job.lease)
+    names = {b"/out/a.txt": b"a.txt", b"/out/\xff.json": b"\xff.json"}
+    jobs.reserve(db, hold, names)
+    assert listing.get(db, 1).outputs == ()
+    done = jobs.finish(db, hold, language=None, now=3.0)
+    assert done.outputs == (b"a.txt", b"\xff.json")
+    assert dict(listing.outputs(db, 1)) == names

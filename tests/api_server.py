@@ -1,0 +1,176 @@
+"""The API as it runs in the daemon, on a real socket, for tests of the API and of its client."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+
+from scriberrd import jobs
+from scriberrd.api.app import application
+from scriberrd.api.events import ENDED
+from scriberrd.api.rooms import LiveStatus, Rooms
+from scriberrd.api.socket import listening, serving
+from scriberrd.config import Config, Daemon, Inbox, Retry
+from scriberrd.intake import Intake
+from scriberrd.jobs import Hold
+from scriberrd.model import InboxStatus, Job, Settings, WorkerStatus
+from scriberrd.protocol import Finished, Probed
+from scriberrd.store import Store
+from scriberrd.transcript import EngineInfo, Segment, SourceInfo, Stats, Transcript, encode
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+NOON = 1_700_000_000.0
+ENGINE = EngineInfo(provider="test", model="base", device="cpu", compute_type="int8")
+TRANSCRIPT = Transcript(
+    text="Grüß Gott.",
+    language="de",
+    language_probability=0.9,
+    duration=100.0,
+    speech_duration=1.0,
+    segments=(Segment(id="seg_000001", start=0.0, end=1.0, text="Grüß Gott."),),
+    words=(),
+    engine=ENGINE,
+    source=SourceInfo(name="a.mp3", sha256="0", size=1, container="mp3", codec="mp3", channels=1),
+    stats=Stats(words=2, processing_seconds=1.0, real_time_factor=0.01, confidence=None),
+)
+LIVE = LiveStatus(
+    workers=(WorkerStatus(name="cpu", device="cpu", state="idle", job=None, pid=42),),
+    inboxes=(InboxStatus(name="default", state="watching"),),
+)
+
+
+@dataclass
+class TestClock:
+    __test__ = False
+    now: float = NOON
+
+    def time(self) -> float:
+        return self.now
+
+    def monotonic(self) -> float:
+        return self.now - NOON
+
+
+@dataclass
+class Server:
+    """Everything below the API is real, but for the workers."""
+
+    socket: Path
+    config: Config
+    store: Store
+    clock: TestClock
+    intake: Intake
+    http: aiohttp.ClientSession
+    ended: asyncio.Event
+    stopping: bool = False
+    made: int = field(default=0)
+
+    @property
+    def inbox(self) -> Inbox:
+        return self.config.inboxes[0]
+
+    async def submit(self, name: str = "talk.mp3", **options: Any) -> Job:
+        """A new recording in the first inbox, queued."""
+        self.made += 1
+        file = self.inbox.path / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(b"recording %d" % self.made)
+        return (await self.intake.accept(self.inbox, name.encode(), **options))[0]
+
+    async def claim(self) -> Job:
+        """The next job goes to a worker."""
+        times = {"now": self.clock.now, "expires": 1e9, "longest": 3600.0}
+        job = await self.store.run(jobs.claim, "cpu", **times)
+        assert job is not None
+        return job
+
+    async def progress(self, job: Job, seconds: float, duration: float | None = 100.0) -> None:
+        """The worker tells how far it is."""
+        hold = Hold(job.id, job.lease)
+        probe = Probed(
+            job=job.id, lease=job.lease, container="mp3", codec="mp3", channels=1, duration=duration
+        )
+        await self.store.run(jobs.probed, hold, probe)
+        await self.store.run(jobs.loaded, hold, ENGINE)
+        await self.store.run(jobs.renew, hold, expires=1e9, progress=seconds)
+
+    async def fail(self, job: Job, code: str = "no_audio_stream", detail: str = "") -> Job:
+        hold = Hold(job.id, job.lease)
+        retry = Retry()
+        return await self.store.run(jobs.fail, hold, code, detail, retry=retry, now=self.clock.now)
+
+    async def complete(self, job: Job, formats: tuple[str, ...] = ("json",)) -> Job:
+        """The transcript is published; what is not JSON says only which format it is."""
+        hold = Hold(job.id, job.lease)
+        names = {f: job.path + b"." + f.encode() for f in formats}
+        paths = {bytes(self.inbox.output / name.decode()): name for name in names.values()}
+        for format_, name in names.items():
+            content = encode(TRANSCRIPT) if format_ == "json" else f"published {format_}".encode()
+            (self.inbox.output / name.decode()).write_bytes(content)
+        finished = Finished(job=job.id, lease=job.lease, duration=100.0, warnings=())
+        await self.store.run(jobs.transcribed, hold, finished)
+        await self.store.run(jobs.reserve, hold, paths)
+        return await self.store.run(jobs.finish, hold, language="de", now=self.clock.now)
+
+    async def get(self, path: str, **options: Any) -> Any:
+        """The JSON at a path."""
+        return await self.call("GET", path, **options)
+
+    async def post(self, path: str, *, status: int = 200, **options: Any) -> Any:
+        return await self.call("POST", path, status=status, **options)
+
+    async def call(self, method: str, path: str, *, status: int = 200, **options: Any) -> Any:
+        async with self.http.request(method, f"http://localhost{path}", **options) as response:
+            answer = await response.json(content_type=None)
+            assert (status, "Scriberrd-Version") == (
+                response.status,
+                "Scriberrd-Version" if "Scriberrd-Version" in response.headers else None,
+            ), answer
+            kind = "application/json" if status < 400 else "application/problem+json"
+            assert kind == response.content_type
+            return answer
+
+
+@contextlib.asynccontextmanager
+async def serve(base: Path, *, max_upload: int = 1_000_000) -> AsyncIterator[Server]:
+    for folder in ("in", "other", "out"):
+        (base / folder).mkdir()
+    inboxes = (
+        Inbox(name="default", path=base / "in", output=base / "out"),
+        Inbox(name="other", path=base / "other", output=base / "out"),
+    )
+    config = Config(
+        file=base / "scriberrd.toml",
+        daemon=Daemon(state_dir=base, socket=base / "run" / "s", max_upload=max_upload),
+        inboxes=inboxes,
+        profiles={"default": Settings(), "fast": Settings(model="tiny", priority="low")},
+        workers=(),
+        retry=Retry(),
+    )
+    store, clock = Store(base / "queue.db"), TestClock()
+    with contextlib.closing(store):
+        intake = Intake(config, store, clock)
+        connector = aiohttp.UnixConnector(str(config.daemon.socket))
+        async with aiohttp.ClientSession(connector=connector) as http:
+            ended = asyncio.Event()
+            server = Server(config.daemon.socket, config, store, clock, intake, http, ended)
+            rooms = Rooms(
+                store=store,
+                clock=clock,
+                config=config,
+                intake=intake,
+                stopping=lambda: server.stopping,
+                live=lambda: LIVE,
+            )
+            app = application(rooms)
+            app[ENDED] = ended
+            with listening(config.daemon.socket) as sock:
+                async with serving(app, sock):
+                    yield server

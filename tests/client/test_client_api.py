@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+import asyncio
+import io
+import socket
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from scriberrctl import client as client_module
+from scriberrctl.client import Client, sockets
+from scriberrctl.errors import ApiError, NoDaemon, TimedOut
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from api_server import Server
+
+
+@pytest.fixture
+def client(server: Server) -> Client:
+    return Client(str(server.socket))
+
+
+async def test_every_endpoint(server: Server, client: Client) -> None:
+    job = await server.submit("talk.mp3")
+    call = asyncio.to_thread
+    assert await call(client.health) == {"status": "ok"}
+    assert (await call(client.status))["jobs"]["queued"] == 1
+    assert (await call(client.job, 1))["source"]["sha256"] == job.sha256
+    assert (await call(client.jobs, states=("queued", "failed"), text="TALK"))["next"] is None
+    assert (await call(client.cancel, 1))["state"] == "canceled"
+    assert (await call(client.retry, 1))["state"] == "queued"
+    await server.complete(await server.claim(), ("json", "txt"))
+    assert await call(client.transcript, 1, "txt") == b"published txt"
+    assert [run["outcome"] for run in await call(client.executions, 1)] == ["completed"]
+    known = await call(client.submit, str(server.inbox.path / "talk.mp3"))
+    assert (known[0]["id"], known[1]) == (1, False)
+    job2, new = await call(client.upload, "Grüße.mp3", io.BytesIO(b"sound"), profile="fast")
+    assert (job2["name"], job2["profile"], new) == ("Grüße.mp3", "fast", True)
+
+
+async def test_events_begin_with_the_call(server: Server, client: Client) -> None:
+    def follow() -> list[tuple[int, str]]:
+        with client.events(job=1) as events:
+            client.cancel(1)  # after the stream was opened, before it is read
+            client.retry(1)
+            return [(event["job"], event["type"]) for _, event in zip("ab", events, strict=False)]
+
+    await server.submit()
+    assert await asyncio.to_thread(follow) == [(1, "canceled"), (1, "retried")]
+
+
+async def test_waiting_for_events_has_an_end(client: Client) -> None:
+    def follow() -> None:
+        with client.events(deadline=time.monotonic() + 0.05) as events:
+            next(events)
+
+    with pytest.raises(TimedOut):
+        await asyncio.to_thread(follow)
+
+
+async def test_a_refusal_has_its_code(client: Client) -> None:
+    with pytest.raises(ApiError, match="there is no job 7") as caught:
+        await asyncio.to_thread(client.job, 7)
+    assert (caught.value.code, caught.value.status, caught.value.exit_code) == (
+        "job_not_found",
+        404,
+        4,
+    )
+
+
+async def test_an_upload_that_is_refused_half_way(client: Client) -> None:
+    with pytest.raises(ApiError) as caught:
+        await asyncio.to_thread(client.upload, "a.mp3", io.BytesIO(b"x" * 5_000_000))
+    assert caught.value.code == "upload_too_large"
+
+
+async def test_another_version_is_told_once(
+    server: Server, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(client_module, "__version__", "7.1.0")
+    client = Client(str(server.socket))
+    for _ in range(2):
+        await asyncio.to_thread(client.health)
+    warning = capsys.readouterr().err
+    assert warning.count("warning: this is scriberrctl 7.1.0, but the daemon is 0.1") == 1
+
+
+@pytest.fixture
+def mute(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A socket whose daemon is stopped: it is connected to, and never answers."""
+    path = tmp_path_factory.mktemp("s") / "s"
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(path))
+        server.listen()
+        yield path
+
+
+def test_a_daemon_that_does_not_answer(mute: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client_module, "PATIENCE", 0.05)
+    with pytest.raises(NoDaemon, match="does not answer"):
+        Client(str(mute)).status()
+
+
+def test_a_daemon_that_dies(tmp_path_factory: pytest.TempPathFactory) -> None:
+    path = tmp_path_factory.mktemp("s") / "s"
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(path))
+        server.listen()
+
+        def die() -> None:
+            server.accept()[0].close()
+
+        thread = threading.Thread(target=die)
+        thread.start()
+        with pytest.raises(NoDaemon, match="broke off"):
+            Client(str(path)).status()
+        thread.join()
+
+
+def test_nobody_answers(tmp_path: Path) -> None:
+    with pytest.raises(NoDaemon) as caught:
+        Client(str(tmp_path / "s")).status()
+    text = str(caught.value)
+    assert f"{tmp_path}/s: No such file or directory" in text
+    assert "systemctl --user start scriberrd" in text
+
+
+def test_one_is_not_allowed_to(mute: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Forbidden(socket.socket):
+        def connect(self, _: object) -> None:
+            raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(client_module.socket, "socket", Forbidden)
+    with pytest.raises(NoDaemon, match="add yourself to the group scriberrd"):
+        Client(str(mute)).status()
+
+
+def test_where_the_daemon_is_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client_module.os, "getuid", lambda: 1000)
+    monkeypatch.delenv("SCRIBERRD_SOCKET", raising=False)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", "/tmp/run")
+    end = "scriberrd/scriberrd.sock"
+    assert sockets(None) == [f"/tmp/run/{end}", f"/run/user/1000/{end}", f"/run/{end}"]
+    monkeypatch.delenv("XDG_RUNTIME_DIR")
+    assert sockets(None) == [f"/run/user/1000/{end}", f"/run/{end}"]
+    monkeypatch.setenv("SCRIBERRD_SOCKET", "/a")
+    assert sockets(None) == ["/a"]
+    assert sockets("/b") == ["/b"]

@@ -1,0 +1,282 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+from typing import TYPE_CHECKING, NamedTuple
+
+from support import eventually
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from api_server import Server
+
+COMMAND = [sys.executable, "-m", "scriberrctl"]
+
+
+class Ended(NamedTuple):
+    status: int
+    out: str
+    err: str
+
+
+async def start(server: Server, *args: str) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        *COMMAND, *args, env=environment(server), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+
+
+def environment(server: Server) -> dict[str, str]:
+    return os.environ | {"SCRIBERRD_SOCKET": str(server.socket), "TZ": "UTC"}
+
+
+async def end(process: asyncio.subprocess.Process) -> Ended:
+    async with asyncio.timeout(30):
+        out, err = await process.communicate()
+    assert process.returncode is not None
+    return Ended(process.returncode, out.decode(), err.decode())
+
+
+async def ctl(server: Server, *args: str) -> Ended:
+    return await end(await start(server, *args))
+
+
+def foreign(tmp_path: Path, name: str = "mine.mp3", content: bytes = b"my sound") -> str:
+    file = tmp_path / name
+    file.write_bytes(content)
+    return str(file)
+
+
+async def test_status_is_the_default(server: Server) -> None:
+    await server.submit()
+    job = await server.claim()
+    await server.progress(job, 50.0)
+    server.clock.now += 3723
+    out = f"""\
+scriberrd 0.1.0 is running (pid {os.getpid()}, up 1:02:03)
+jobs     0 queued, 1 processing, 0 completed, 0 failed, 0 canceled
+worker   cpu on cpu: idle
+inbox    default: watching
+job 1  [##########----------] 50 %  transcribing  0:50 of 1:40  1:02:03 left  talk.mp3
+"""
+    assert await ctl(server) == Ended(0, out, "")
+    assert await ctl(server, "status") == Ended(0, out, "")
+
+
+async def test_json_on_either_side_of_the_command(server: Server) -> None:
+    for args in (["--json"], ["--json", "status"], ["status", "--json"]):
+        assert json.loads((await ctl(server, *args)).out)["state"] == "running"
+
+
+async def test_list(server: Server) -> None:
+    for number in range(3):
+        await server.submit(f"{number}.mp3")
+    await server.submit("\x1b[2J.mp3")
+    out = """\
+ID  STATE   DONE  PRIORITY  SUBMITTED            INBOX    PATH
+4   queued  -     normal    2023-11-14 22:13:20  default  \\x1b[2J.mp3
+3   queued  -     normal    2023-11-14 22:13:20  default  2.mp3
+"""
+    more = "there are more: see --limit and --all\n"
+    assert await ctl(server, "list", "--limit", "2") == Ended(0, out, more)
+    listed = await ctl(server, "list", "--all", "--text", ".MP3", "--state", "queued", "--json")
+    assert [json.loads(line)["id"] for line in listed.out.splitlines()] == [4, 3, 2, 1]
+    refused = await ctl(server, "list", "--state", "done")
+    assert (refused.status, refused.out) == (1, "")
+    assert "none of queued, processing" in refused.err
+
+
+async def test_show(server: Server) -> None:
+    await server.submit()
+    await server.fail(await server.claim(), "no_such_track", "track 3 of 1")
+    shown = (await ctl(server, "show", "1")).out
+    for part in ("job 1: talk.mp3", "no_such_track", "track 3 of 1", "see audio_track", "OUTCOME"):
+        assert part in shown
+    assert len(json.loads((await ctl(server, "show", "1", "--json")).out)["executions"]) == 1
+    assert await ctl(server, "show", "2") == Ended(4, "", "scriberrctl: there is no job 2\n")
+
+
+async def test_submit_where_it_lies(server: Server) -> None:
+    file = server.inbox.path / "talk.mp3"
+    file.write_bytes(b"sound")
+    args = ("submit", str(file), "--priority", "high")
+    assert await ctl(server, *args) == Ended(0, "job 1 queued: talk.mp3\n", "")
+    assert await ctl(server, *args) == Ended(0, "known already: job 1 queued: talk.mp3\n", "")
+    assert os.listdir(server.inbox.path) == ["talk.mp3"]
+
+
+async def test_submit_a_copy(server: Server, tmp_path: Path) -> None:
+    file = foreign(tmp_path)
+    submitted = await ctl(server, "submit", file, "--inbox", "other", "--json")
+    assert json.loads(submitted.out)["path"] == "mine.mp3"
+    assert (server.config.inboxes[1].path / "mine.mp3").read_bytes() == b"my sound"
+
+
+async def test_submit_goes_on_after_a_refusal(server: Server, tmp_path: Path) -> None:
+    files = [foreign(tmp_path, "a.pdf"), foreign(tmp_path, "caf\udce9.mp3")]
+    submitted = await ctl(server, "submit", *files)
+    assert (submitted.status, submitted.out) == (1, "job 1 queued: caf\\xe9.mp3\n")
+    assert "a.pdf: name:" in submitted.err
+
+
+async def test_submit_needs_a_file(server: Server, tmp_path: Path) -> None:
+    for args in (["submit"], ["submit", str(tmp_path / "gone.mp3")], ["submit", str(tmp_path)]):
+        assert (await ctl(server, *args)).status == 2
+
+
+async def test_submit_and_wait(server: Server, tmp_path: Path) -> None:
+    process = await start(server, "submit", "--wait", foreign(tmp_path))
+    assert process.stdout is not None
+    assert await process.stdout.readline() == b"job 1 queued: mine.mp3\n"
+    assert process.stderr is not None
+    shown = await process.stderr.readline()
+    assert shown == b"job 1  [--------------------] -  queued  0:00 of ?  mine.mp3\n"
+    await server.complete(await server.claim())
+    ended = await end(process)
+    assert (ended.status, ended.out) == (0, "job 1 completed: mine.mp3\n")
+
+
+async def test_wait_until_all_have_ended(server: Server) -> None:
+    for number in range(3):
+        await server.submit(f"{number}.mp3")
+    await server.complete(await server.claim())
+    process = await start(server, "wait", "1", "2", "3")
+    assert process.stdout is not None
+    assert await process.stdout.readline() == b"job 1 completed: 0.mp3\n"
+    await server.complete(await server.claim())
+    await server.fail(await server.claim(), "empty_file")
+    ended = await end(process)
+    lines = ["job 2 completed: 1.mp3", "job 3 failed: 2.mp3 (the file has no bytes)"]
+    assert (ended.status, sorted(ended.out.splitlines())) == (1, lines)
+
+
+async def test_wait_has_a_limit(server: Server) -> None:
+    await server.submit()
+    ended = await ctl(server, "wait", "1", "--timeout", "0.05")
+    assert (ended.status, ended.out) == (124, "")
+    assert (await ctl(server, "wait", "7")).status == 4
+    await server.post("/v1/jobs/1/cancel")
+    assert (await ctl(server, "wait", "1", "--timeout", "9")).status == 1
+
+
+async def test_cancel_and_retry_several(server: Server) -> None:
+    await server.submit("1.mp3")
+    await server.submit("2.mp3")
+    canceled = await ctl(server, "cancel", "1", "9", "2")
+    out = "job 1 canceled: 1.mp3\njob 2 canceled: 2.mp3\n"
+    assert canceled == Ended(4, out, "scriberrctl: there is no job 9\n")
+    again = await ctl(server, "cancel", "1")
+    assert again == Ended(1, "", "scriberrctl: job 1 is canceled: it can't be canceled\n")
+    retried = await ctl(server, "retry", "1", "--json")
+    assert json.loads(retried.out)["state"] == "queued"
+
+
+async def test_transcript_is_bytes_on_stdout(server: Server) -> None:
+    await server.submit()
+    assert (await ctl(server, "transcript", "1")).status == 1
+    await server.complete(await server.claim())
+    assert "Grüß Gott." in (await ctl(server, "transcript", "1")).out
+    assert (await ctl(server, "transcript", "1", "--format", "vtt")).out.startswith("WEBVTT")
+    assert json.loads((await ctl(server, "--json", "transcript", "1")).out)["schema"] == 1
+    assert (await ctl(server, "transcript", "1", "--format", "pdf")).status == 2
+
+
+async def test_events_are_followed(server: Server) -> None:
+    await server.submit()
+    process = await start(server, "events", "--after", "0", "--json")
+    assert process.stdout is not None
+    assert json.loads(await process.stdout.readline())["type"] == "submitted"
+    await server.post("/v1/jobs/1/cancel")
+    assert json.loads(await process.stdout.readline())["type"] == "canceled"
+    process.send_signal(signal.SIGINT)
+    assert await end(process) == Ended(130, "", "")
+
+
+async def test_status_is_watched(server: Server) -> None:
+    process = await start(server, "status", "--watch")
+    assert process.stdout is not None
+    first = b"running; 0 queued, 0 processing, 0 completed, 0 failed, 0 canceled\n"
+    assert await process.stdout.readline() == first
+    await server.submit()
+    assert b"1 queued" in await process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    assert (await end(process)).status == 130
+
+
+async def test_status_is_redrawn_on_a_terminal(server: Server) -> None:
+    ours, theirs = pty.openpty()
+    process = await asyncio.create_subprocess_exec(
+        *COMMAND, "status", "--watch", env=environment(server), stdout=theirs, stderr=theirs
+    )
+    os.close(theirs)
+    os.set_blocking(ours, False)
+    shown = b""
+
+    def redrawn() -> bool:
+        nonlocal shown
+        try:
+            shown += os.read(ours, 100_000)
+        except BlockingIOError:
+            return False
+        return b"\x1b[4A\x1b[J" in shown
+
+    await eventually(redrawn)
+    process.send_signal(signal.SIGINT)
+    assert await process.wait() == 130
+    os.close(ours)
+
+
+async def test_a_reader_that_goes_away(server: Server) -> None:
+    await server.submit()
+    gone, out = os.pipe()
+    os.close(gone)
+    process = await asyncio.create_subprocess_exec(
+        *COMMAND, "list", env=environment(server), stdout=out, stderr=subprocess.PIPE
+    )
+    os.close(out)
+    assert await process.communicate() == (None, b"")
+    assert process.returncode == 141
+
+
+async def test_the_daemon_stops_while_somebody_waits(server: Server) -> None:
+    await server.submit()
+    process = await start(server, "wait", "1")
+    assert process.stderr is not None
+    await process.stderr.readline()  # it waits now
+    server.ended.set()
+    server.store.bell.ring()
+    ended = await end(process)
+    assert ended.status == 3
+    assert "the daemon stopped" in ended.err
+
+
+def test_nobody_answers(tmp_path: Path) -> None:
+    command = [*COMMAND, "--socket", str(tmp_path / "s"), "status"]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout) == (3, "")
+    assert "Tried:" in ended.stderr
+
+
+def test_usage() -> None:
+    for args in (["--nonsense"], ["nonsense"], ["show"], ["show", "x"], ["wait"]):
+        assert subprocess.run([*COMMAND, *args], capture_output=True, check=False).returncode == 2
+
+
+def test_it_starts_without_what_is_heavy() -> None:
+    program = (
+        "import sys; sys.argv = ['scriberrctl', '--socket', '/nowhere', 'status']\n"
+        "import scriberrctl.cli\n"
+        "try: scriberrctl.cli.main()\n"
+        "except SystemExit: pass\n"
+        "print(*sys.modules)"
+    )
+    command = [sys.executable, "-c", program]
+    ended = subprocess.run(command, capture_output=True, text=True, check=True)
+    loaded = {name.partition(".")[0] for name in ended.stdout.split()}
+    heavy = {"aiohttp", "msgspec", "apsw", "rich", "asyncio", "scriberrd", "tomlkit", "watchdog"}
+    assert loaded & heavy == set()

@@ -1,0 +1,66 @@
+"""docs/scriberrctl.md, --help and the code say the same."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import click
+import pytest
+
+from scriberrctl import errors
+from scriberrctl.cli import BROKEN_PIPE, COMMANDS, EPILOG, INTERRUPTED, main
+
+TEXT = (Path(__file__).parents[2] / "docs" / "scriberrctl.md").read_text("utf-8")
+EVERYWHERE = {"--json", "--help"}
+
+
+def options(command: click.Command) -> set[str]:
+    context = click.Context(command)
+    return {
+        option
+        for parameter in command.get_params(context)
+        if isinstance(parameter, click.Option)
+        for option in parameter.opts
+    }
+
+
+def documented(text: str) -> set[str]:
+    return set(re.findall(r"^\| `(--[a-z]+)", text, flags=re.MULTILINE))
+
+
+def section(name: str) -> str:
+    return TEXT.partition(f"\n### {name}\n")[2].partition("\n#")[0]
+
+
+def find(name: str) -> click.Command:
+    command = main.get_command(click.Context(main), name)
+    assert command is not None
+    return command
+
+
+def test_every_command_has_its_section() -> None:
+    assert set(COMMANDS) == set(re.findall(r"^### (\w+)$", TEXT, flags=re.MULTILINE))
+
+
+def test_every_module_is_a_command() -> None:
+    folder = Path(__file__).parents[2] / "scriberrctl" / "commands"
+    assert set(COMMANDS) == {file.stem for file in folder.glob("[!_]*.py")}
+    assert [find(name).name for name in COMMANDS] == list(COMMANDS)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_option_is_described(name: str) -> None:
+    assert options(find(name)) - EVERYWHERE == documented(section(name))
+
+
+def test_every_common_option_is_described() -> None:
+    assert options(main) == documented(TEXT.partition("\n## ")[0])
+
+
+def test_every_exit_status_is_described() -> None:
+    described = dict(re.findall(r"^\| (\d+) \| (.+) \|$", TEXT, flags=re.MULTILINE))
+    assert described == dict(re.findall(r"^  (\d+) +(.+)$", EPILOG, flags=re.MULTILINE))
+    raised = {error.exit_code for error in (errors.ClientError, errors.NoDaemon, errors.TimedOut)}
+    raised |= {errors.ApiError("job_not_found", "", 404).exit_code, INTERRUPTED, BROKEN_PIPE, 0, 2}
+    assert raised == set(map(int, described))

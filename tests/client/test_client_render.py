@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import typing
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scriberrctl import __version__, render, shapes
+from scriberrd import __version__ as daemon_version
+from scriberrd import model
+from scriberrd.api import jobs, status, views
+
+if typing.TYPE_CHECKING:
+    import msgspec
+
+
+@given(st.text())
+def test_nothing_printed_can_steer_a_terminal(text: str) -> None:
+    shown = render.plain(text)
+    assert all(char.isprintable() or char in render.SPACES_AND_JOINERS for char in shown)
+    shown.encode()  # lone surrogates can't be printed either
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("Grüße 日本 🎤.mp3", "Grüße 日本 🎤.mp3"),
+        ("\x1b[2Jx", "\\x1b[2Jx"),
+        ("a\nb\r\x07", "a\\nb\\r\\x07"),
+        ("\u202egpj.mp3", "\\u202egpj.mp3"),  # turns the rest around
+        ("a\u202fb", "a\u202fb"),
+    ],
+)
+def test_names_stay_what_they_are(text: str, shown: str) -> None:
+    assert render.plain(text) == shown
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"), [(None, "?"), (0, "0:00"), (59.6, "1:00"), (3723, "1:02:03")]
+)
+def test_durations(seconds: float | None, shown: str) -> None:
+    assert render.duration(seconds) == shown
+
+
+def test_a_table_is_as_wide_as_its_widest_cells() -> None:
+    rows = [["1", "queued", "a\x1b"], ["10", "x", "b"]]
+    lines = render.table(["ID", "STATE", "PATH"], rows).splitlines()
+    assert lines == ["ID  STATE   PATH", "1   queued  a\\x1b", "10  x       b"]
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [
+        (views.FailureView, shapes.Failure),
+        (views.ProgressView, shapes.Progress),
+        (views.SourceView, shapes.Source),
+        (views.JobView, shapes.Job),
+        (views.ExecutionView, shapes.Execution),
+        (views.EventView, shapes.Event),
+        (jobs.Page, shapes.Page),
+        (status.StatusView, shapes.Status),
+        (model.WorkerStatus, shapes.Worker),
+        (model.InboxStatus, shapes.Inbox),
+    ],
+)
+def test_client_and_daemon_speak_of_the_same(
+    theirs: type[msgspec.Struct], ours: type[typing.Any]
+) -> None:
+    assert theirs.__struct_fields__ == tuple(typing.get_type_hints(ours))
+
+
+def test_states_are_the_same() -> None:
+    assert set(typing.get_args(shapes.JobState)) == set(model.JobState)
+    assert set(model.TERMINAL) == shapes.ENDED
+
+
+def test_client_and_daemon_have_one_version() -> None:
+    assert __version__ == daemon_version

@@ -1,0 +1,35 @@
+"""A daemon for each test that asks for one."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import TYPE_CHECKING
+
+import pytest
+from program import Program
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Iterator[Callable[..., Program]]:
+    """Make programs; afterwards all are stopped, and their databases are sound."""
+    made: list[Program] = []
+
+    def make(**settings: object) -> Program:
+        root = tmp_path / f"p{len(made)}"
+        root.mkdir()
+        made.append(Program(root, **settings))
+        made[-1].start()
+        return made[-1]
+
+    yield make
+    for one in made:
+        if one.daemon is not None:
+            assert one.stop() == 0, one.log.read_text()
+        assert "Traceback" not in one.log.read_text()
+        with sqlite3.connect(one.root / "state/scriberrd.db") as db:
+            assert db.execute("PRAGMA quick_check").fetchall() == [("ok",)]
+        db.close()

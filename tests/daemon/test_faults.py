@@ -1,0 +1,298 @@
+"""What goes wrong, in the real program: each ends as promised, and nothing else suffers."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+from program import AUDIO, BIN, Program, wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Make = Callable[..., Program]
+
+SENTENCE = AUDIO / "sentence.wav"
+DIALOGUE = AUDIO / "dialogue.opus"
+
+
+def checkpointed(daemon: Program, name: str) -> None:
+    """Wait until some of a recording is done, but not all."""
+    wait_for(
+        lambda: ((daemon.job(name) or {}).get("progress") or {}).get("seconds", 0) >= 10,
+        "the first checkpoint",
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "code"),
+    [
+        ("empty.wav", b"", "empty_file"),
+        ("garbage.mp3", bytes(range(256)) * 400, "invalid_media"),
+        ("truncated.m4a", (AUDIO / "speech.m4a").read_bytes()[:2000], "invalid_media"),
+        ("zero.wav", SENTENCE.read_bytes()[:44], "empty_audio"),
+    ],
+)
+def test_a_bad_file_fails_with_its_code_and_harms_no_other(
+    program: Make, name: str, content: bytes, code: str
+) -> None:
+    daemon = program()
+    daemon.drop(content, name)
+    daemon.drop(SENTENCE, "good.wav")
+    job = daemon.wait(name, "failed")
+    assert job["error"]["code"] == code
+    assert job["failures"] == 0
+    daemon.wait("good.wav", "completed")
+    assert [file for file in daemon.files() if not file.startswith("good.")] == []
+    assert (daemon.inbox / name).read_bytes() == content
+
+
+def test_an_unreadable_file_is_tried_again_when_permissions_change(program: Make) -> None:
+    if os.geteuid() == 0:
+        pytest.skip("root reads everything")
+    daemon = program()
+    daemon.drop(SENTENCE, ".hidden")
+    (daemon.inbox / ".hidden").chmod(0)
+    (daemon.inbox / ".hidden").rename(daemon.inbox / "secret.wav")
+    assert daemon.wait("secret.wav", "failed")["error"]["code"] == "unreadable"
+    (daemon.inbox / "secret.wav").chmod(0o600)
+    daemon.wait("secret.wav", "completed")
+
+
+def test_a_recording_that_crashes_its_worker_is_set_aside(program: Make) -> None:
+    daemon = program(model="crash")
+    daemon.drop(DIALOGUE, "bad.opus")
+    daemon.drop(SENTENCE, "good.wav")  # one block: the script crashes in later ones only
+    job = daemon.wait("bad.opus", "failed")
+    assert (job["error"]["code"], job["failures"]) == ("worker_crashed", 3)
+    assert "signal 11" in job["error"]["detail"]
+    daemon.wait("good.wav", "completed")
+    runs = daemon.ctl("show", job["id"])["executions"]
+    assert [run["outcome"] for run in runs] == ["failed"] * 3
+    checkpoints = [
+        event["data"]["block"]
+        for event in map(json.loads, _events(daemon))
+        if event["type"] == "checkpointed" and event["job"] == job["id"]
+    ]
+    assert checkpoints == [0]  # the block that worked is not done again
+
+
+def _events(daemon: Program) -> list[bytes]:
+    """All events so far: the stream does not end by itself."""
+    command = [BIN / "scriberrctl", "--socket", daemon.socket, "--json", "events", "--after", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as following:
+        assert following.stdout is not None
+        lines = []
+        for line in following.stdout:
+            lines.append(line)
+            if json.loads(line)["type"] in {"failed", "canceled"}:
+                following.kill()
+        return lines
+
+
+def test_kill_9_of_a_worker_costs_one_failure_and_no_block(program: Make) -> None:
+    daemon = program(model="slow", block_seconds=5)
+    daemon.drop(DIALOGUE, "long.opus")
+    checkpointed(daemon, "long.opus")
+    daemon.workers()[0].kill()
+    job = daemon.wait("long.opus", "completed")
+    assert job["failures"] == 1
+    text = daemon.transcript("long.json")
+    starts = [segment["start"] for segment in text["segments"]]
+    assert starts == sorted(set(starts))
+
+
+@pytest.mark.parametrize("script", ["hang", "slow"])
+def test_cancel_takes_less_than_two_seconds(program: Make, script: str) -> None:
+    daemon = program(model=script, block_seconds=5)
+    daemon.drop(DIALOGUE, "long.opus")
+    checkpointed(daemon, "long.opus") if script == "slow" else wait_for(
+        lambda: (daemon.job("long.opus") or {}).get("progress", {}).get("seconds", 0) >= 1, "work"
+    )
+    job = daemon.job("long.opus")
+    assert job is not None
+    daemon.ctl("cancel", job["id"])
+    assert daemon.ctl("wait", job["id"], status=1)["state"] == "canceled"
+    (run,) = daemon.ctl("show", job["id"])["executions"]
+    assert run["outcome"] == "released"
+    assert daemon.files() == []
+    daemon.drop(SENTENCE, "next.wav")
+    daemon.wait("next.wav", "completed")
+
+
+def test_a_hung_worker_is_killed_and_its_recording_set_aside(program: Make) -> None:
+    daemon = program(model="hang", stall_timeout="1s")
+    daemon.drop(DIALOGUE, "long.opus")
+    job = daemon.wait("long.opus", "failed")
+    assert (job["error"]["code"], job["failures"]) == ("worker_stalled", 3)
+    assert "no progress" in job["error"]["detail"]
+
+
+def test_a_stopped_worker_is_killed_and_the_work_goes_on(program: Make) -> None:
+    daemon = program(model="slow", block_seconds=5, heartbeat_timeout="2s")
+    daemon.drop(DIALOGUE, "long.opus")
+    checkpointed(daemon, "long.opus")
+    (worker,) = daemon.workers()
+    worker.suspend()
+    job = daemon.wait("long.opus", "completed")
+    assert job["failures"] == 1
+    assert not worker.is_running()
+
+
+def test_a_worker_that_babbles_does_no_harm(program: Make) -> None:
+    daemon = program(model="babble")
+    daemon.drop(DIALOGUE, "long.opus")
+    assert daemon.wait("long.opus", "completed")["failures"] == 0
+
+
+def test_a_stop_in_mid_job_costs_nothing(program: Make) -> None:
+    daemon = program(model="slow", block_seconds=5)
+    daemon.drop(DIALOGUE, "long.opus")
+    checkpointed(daemon, "long.opus")
+    assert daemon.stop(signal.SIGTERM) == 0
+    daemon.start()
+    job = daemon.wait("long.opus", "completed")
+    assert job["failures"] == 0
+    runs = daemon.ctl("show", job["id"])["executions"]
+    assert [run["outcome"] for run in runs] == ["released", "completed"]
+
+
+def test_a_second_daemon_exits_and_the_first_keeps_its_socket(program: Make) -> None:
+    daemon = program()
+    second = subprocess.run(
+        [BIN / "scriberrd", "run", "--config", daemon.config],
+        env=os.environ | {"PYTHONPATH": str(AUDIO.parent / "tests/fake_engine")},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert second.returncode == 75
+    assert "another daemon holds" in second.stderr
+    assert daemon.ctl("status")["state"] == "running"
+    elsewhere = daemon.config.read_text().replace('state_dir = "state"', 'state_dir = "state2"')
+    (daemon.root / "second.toml").write_text(elsewhere)
+    third = subprocess.run(
+        [BIN / "scriberrd", "run", "--config", daemon.root / "second.toml"],
+        env=os.environ | {"PYTHONPATH": str(AUDIO.parent / "tests/fake_engine")},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert third.returncode == 75
+    assert "another daemon listens" in third.stderr
+    assert daemon.ctl("status")["state"] == "running"
+
+
+def test_a_recording_replaced_while_processing_is_transcribed_anew(program: Make) -> None:
+    daemon = program(model="slow")
+    daemon.drop(DIALOGUE, "talk.opus")
+    checkpointed(daemon, "talk.opus")
+    daemon.drop(AUDIO / "speech.opus", "new")
+    (daemon.inbox / "new").rename(daemon.inbox / "talk.opus")
+    daemon.wait("talk.opus", "completed")
+    assert (
+        daemon.transcript("talk.json")["source"]["size"] == (AUDIO / "speech.opus").stat().st_size
+    )
+
+
+def test_a_recording_deleted_while_queued_is_told_and_tried_again_when_back(program: Make) -> None:
+    daemon = program(model="slow")
+    daemon.drop(DIALOGUE, "long.opus")
+    daemon.wait("long.opus", "processing")
+    daemon.drop(SENTENCE, "gone.wav")
+    daemon.wait("gone.wav", "queued")
+    (daemon.inbox / "gone.wav").unlink()
+    daemon.ctl("cancel", daemon.wait("long.opus", "processing")["id"])
+    assert daemon.wait("gone.wav", "failed")["error"]["code"] == "source_missing"
+    daemon.drop(SENTENCE, "gone.wav")
+    daemon.wait("gone.wav", "completed")
+
+
+def test_a_link_swapped_in_is_not_followed(program: Make) -> None:
+    daemon = program(model="slow")
+    daemon.drop(DIALOGUE, "long.opus")
+    daemon.wait("long.opus", "processing")
+    daemon.drop(SENTENCE, "note.wav")
+    daemon.wait("note.wav", "queued")
+    (daemon.inbox / "note.wav").unlink()
+    (daemon.inbox / "note.wav").symlink_to(AUDIO / "speech.flac")
+    daemon.ctl("cancel", daemon.wait("long.opus", "processing")["id"])
+    assert daemon.wait("note.wav", "failed")["error"]["code"] == "not_regular"
+
+
+def test_names_of_all_kinds_get_outputs_of_their_own(program: Make) -> None:
+    daemon = program()
+    (daemon.out / "foreign.txt").write_text("mine")
+    for name in (
+        *(b"talk.wav", b"talk.flac", b"foreign.wav", b"\xff\xfe.wav", b"line\nbreak.wav"),
+        b"x" * 251 + b".wav",
+    ):
+        daemon.drop(SENTENCE.read_bytes() + name, name)
+    wait_for(lambda: daemon.ctl("status")["jobs"]["completed"] == 6, "all of them")
+    assert (daemon.out / "foreign.txt").read_text() == "mine"
+    texts = [name for name in daemon.files() if name.endswith(".json")]
+    assert len(texts) == 6
+    assert {"talk.json", "foreign.wav.json", "\\xff\\xfe.json"} <= set(texts)
+    assert {"talk.wav.json", "talk.flac.json"} & set(texts)
+    assert not re.search("^break", daemon.log.read_text(), re.MULTILINE)
+
+
+def test_a_copy_of_a_finished_recording_gets_its_transcript_without_work(program: Make) -> None:
+    daemon = program()
+    daemon.drop(SENTENCE, "one.wav")
+    daemon.wait("one.wav", "completed")
+    daemon.stop()
+    daemon.start()
+    daemon.drop(SENTENCE, "copies/two.wav")
+    job = daemon.wait("copies/two.wav", "completed")
+    assert daemon.workers() == []
+    assert job["outputs"] == [f"copies/two.{kind}" for kind in ("json", "srt", "txt", "vtt")]
+    one, two = daemon.transcript("one.json"), daemon.transcript("copies/two.json")
+    assert two == one | {"source": one["source"] | {"name": "two.wav"}}
+
+
+def test_a_full_output_folder_delays_and_loses_nothing(program: Make) -> None:
+    daemon = program(block_seconds=300)
+    mount = ["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", str(daemon.out)]
+    if os.geteuid() != 0 or subprocess.run(mount, check=False, capture_output=True).returncode:
+        pytest.skip("needs the right to mount a small file system")
+    try:
+        (daemon.out / "filler").write_bytes(b"x" * 8192)
+        daemon.drop(DIALOGUE, "long.opus")
+        job = wait_for(lambda: _with_error(daemon, "long.opus"), "the failure")
+        assert (job["error"]["code"], job["failures"]) == ("disk_full", 0)
+        assert daemon.files() == ["filler"]
+        subprocess.run(["mount", "-o", "remount,size=1m", str(daemon.out)], check=True)
+        job = daemon.wait("long.opus", "completed")
+        assert len(daemon.ctl("show", job["id"])["executions"]) > 1
+        text = daemon.transcript("long.json")
+        assert text["duration"] == pytest.approx(120.4, abs=0.2)
+    finally:
+        daemon.stop()
+        subprocess.run(["umount", str(daemon.out)], check=True)
+
+
+def _with_error(daemon: Program, name: str) -> dict[str, object] | None:
+    job = daemon.job(name)
+    return job if job is not None and job["error"] else None
+
+
+def test_a_slow_copy_is_not_taken_early(program: Make) -> None:
+    daemon = program()
+    content = SENTENCE.read_bytes()
+    with (daemon.inbox / "slow.wav").open("wb") as file:
+        for start in range(0, len(content), len(content) // 8):
+            file.write(content[start : start + len(content) // 8])
+            file.flush()
+            time.sleep(0.1)  # half of the time that a file has to settle
+            assert daemon.jobs() == []
+    daemon.wait("slow.wav", "completed")
+    assert daemon.transcript("slow.json")["source"]["size"] == len(content)

@@ -1,0 +1,137 @@
+"""An engine without a model, for tests of everything around engines.
+
+Put this folder on PYTHONPATH and ask for engine "fake". It says one deterministic segment, of one
+word, for each second of each stretch that it is given; with vad on, the worker gives it only those
+with speech. What else it does is its script, `settings.model`: words joined by "+".
+
+    ok          nothing else
+    slow        0.05 s of sleep before each segment
+    crash       kills itself with SIGSEGV in any block but the first of a recording
+    crash-once  as crash, unless the file named by SCRIBERRD_FAKE_STATE is there; makes it first
+    exit        exits with status 3 in any block but the first
+    hang        in any block but the first: no more progress, deaf to Stop and to SIGTERM
+    hang-first  the same in the first block
+    babble      prints megabytes on stdout and stderr, from Python and from below it
+    oom         raises MemoryError in any block but the first
+    raise       raises RuntimeError, with a path in its message, in any block but the first
+    suspect     each segment is marked as repetitive
+    missing     fails to load: model_missing
+    no-device   fails to load: device_unavailable
+
+Language "auto" is "en" with probability 0.5; language "xx" is an unsupported setting.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from msgspec import UNSET
+
+from scriberrd.errors import TaskFailed
+from scriberrd.transcript import EngineInfo, Segment, Word
+from scriberrd.worker.audio import RATE
+from scriberrd.worker.engines import Context, Language, Phrase, Tick, Wanted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from scriberrd.model import Settings
+    from scriberrd.worker.blocks import Stretch
+
+MEGABYTE = 1 << 20
+
+
+def load(wanted: Wanted, tick: Tick) -> Fake:
+    """The entry point."""
+    script = wanted.model.split("+")
+    if "missing" in script:
+        raise TaskFailed("model_missing", "the script says so")
+    if "no-device" in script:
+        raise TaskFailed("device_unavailable", "the script says so")
+    tick()
+    return Fake(script)
+
+
+class Fake:
+    """The engine "fake"."""
+
+    def __init__(self, script: list[str]) -> None:
+        self._script = script
+        self.info = EngineInfo(
+            provider="fake", model="+".join(script), device="cpu", compute_type="none"
+        )
+
+    def check(self, settings: Settings) -> None:
+        if settings.language == "xx":
+            raise TaskFailed("unsupported_setting", "the fake engine knows no language 'xx'")
+
+    def identify(self, stretch: Stretch, tick: Tick) -> Language:  # noqa: ARG002
+        return Language("en", 0.5)
+
+    def transcribe(self, stretch: Stretch, context: Context, tick: Tick) -> Iterator[Phrase]:
+        self._misbehave(later=stretch.start > 0)
+        seconds = len(stretch.samples) // RATE
+        for second in range(seconds):
+            if "slow" in self._script:
+                time.sleep(0.05)
+            tick()
+            word = Word(start=second, end=second + 0.9, word=f" second{second}", probability=0.9)
+            segment = Segment(
+                start=word.start,
+                end=word.end,
+                text=f"second{second}",
+                avg_logprob=-0.1,
+                no_speech_prob=0.0,
+                compression_ratio=1.0,
+                suspect=("repetitive",) if "suspect" in self._script else UNSET,
+            )
+            yield Phrase(segment, (word,) if context.settings.word_timestamps else ())
+
+    def _misbehave(self, *, later: bool) -> None:
+        """Do what the script says; `later`: not in the first block of a recording."""
+        script = self._script
+        if "babble" in script:
+            babble()
+        if "hang-first" in script or (later and "hang" in script):
+            hang()
+        if not later:
+            return
+        if "crash" in script or ("crash-once" in script and first_time()):
+            os.kill(os.getpid(), signal.SIGSEGV)
+        if "exit" in script:
+            os._exit(3)
+        if "oom" in script:
+            raise MemoryError
+        if "raise" in script:
+            raise RuntimeError("the script says so: /secret/place/model.bin")
+
+
+def babble() -> None:
+    """Print what a chatty library might."""
+    line = '{"type":"finished","job":1,"lease":1,"duration":1.0,"warnings":[]}\n'
+    for stream in (sys.stdout, sys.stderr):
+        stream.write(line * (MEGABYTE // len(line)))
+        stream.flush()
+    for fd in (1, 2):
+        os.write(fd, b"x" * MEGABYTE)
+
+
+def hang() -> NoReturn:
+    """Never move again."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    while True:
+        time.sleep(3600)
+
+
+def first_time() -> bool:
+    """Whether this was not called before, in any process with the same SCRIBERRD_FAKE_STATE."""
+    try:
+        Path(os.environ["SCRIBERRD_FAKE_STATE"]).touch(exist_ok=False)
+    except FileExistsError:
+        return False
+    return True

@@ -1,0 +1,49 @@
+"""The command `scriberrd`, as it is typed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+def scriberrd(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "scriberrd", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_init_writes_the_sample_and_check_likes_it(tmp_path: Path) -> None:
+    file = tmp_path / "new/scriberrd.toml"
+    done = scriberrd("init", file)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert file.read_text() == (ROOT / "config/scriberrd.toml").read_text()
+    done = scriberrd("check", "--config", file)
+    assert (done.returncode, done.stdout) == (0, f"{file}: ok\n")
+
+
+def test_init_replaces_nothing_unasked(tmp_path: Path) -> None:
+    file = tmp_path / "scriberrd.toml"
+    file.write_text("mine")
+    done = scriberrd("init", file)
+    assert done.returncode == 1
+    assert "--force" in done.stderr
+    assert file.read_text() == "mine"
+    assert scriberrd("init", "--force", file).returncode == 0
+
+
+def test_a_bad_configuration_is_told_and_starts_nothing(tmp_path: Path) -> None:
+    file = tmp_path / "scriberrd.toml"
+    file.write_text('[daemon]\nrescan = "soon"\n')
+    for command in ("check", "run"):
+        done = scriberrd(command, "--config", file)
+        assert done.returncode == 78
+        assert done.stderr.startswith(f"{file}:2: daemon.rescan: found 'soon'; allowed: a duration")
+
+
+def test_every_command_is_in_the_readme() -> None:
+    readme = (ROOT / "README.md").read_text()
+    for command in ("run", "check", "init", "demo"):
+        assert f"scriberrd {command}" in readme
+        assert scriberrd(command, "--help").returncode == 0

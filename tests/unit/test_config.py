@@ -1,0 +1,215 @@
+"""The configuration: the sample says all of it, and what is wrong is told precisely."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+import tomlkit
+
+from scriberrd import config
+from scriberrd.errors import ConfigError
+from scriberrd.model import Settings
+from scriberrd.toml import Bytes, Seconds, locate
+
+SAMPLE = Path(__file__).parent.parent.parent / "config/scriberrd.toml"
+TABLES = {
+    "daemon": config.Daemon,
+    "inbox": config.Inbox,
+    "profile": Settings,
+    "worker": config.Worker,
+    "retry": config.Retry,
+}
+NO_DEFAULT = {"inbox.name", "inbox.path", "inbox.output", "worker.name"}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name in ("inbox", "transcripts", "other"):
+        (tmp_path / name).mkdir()
+    return tmp_path
+
+
+def load(folder: Path, text: str, environment: dict[str, str] | None = None) -> config.Config:
+    (folder / "scriberrd.toml").write_text(text)
+    return config.load(folder / "scriberrd.toml", environment or {})
+
+
+def problems(folder: Path, text: str) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        load(folder, text)
+    prefix = f"{folder / 'scriberrd.toml'}:"
+    assert all(problem.startswith(prefix) for problem in caught.value.problems)
+    return [problem.removeprefix(prefix) for problem in caught.value.problems]
+
+
+def test_the_sample_names_every_key_and_no_other() -> None:
+    sample: dict[str, Any] = tomlkit.parse(SAMPLE.read_text()).unwrap()
+    assert sample.keys() == TABLES.keys()
+    sample |= {key: sample[key][0] for key in ("inbox", "worker")}
+    sample["profile"] = sample["profile"]["default"]
+    for name, table in TABLES.items():
+        assert list(sample[name]) == list(table.__struct_fields__), name
+
+
+def test_the_values_of_the_sample_are_the_defaults(folder: Path) -> None:
+    sample = load(folder, SAMPLE.read_text())
+    minimal = load(
+        folder,
+        '[[inbox]]\nname = "default"\npath = "inbox"\noutput = "transcripts"\n'
+        '[[worker]]\nname = "default"\n',
+    )
+    assert sample == minimal
+    for name, table in TABLES.items():
+        needed = {
+            f"{name}.{field.name}" for field in msgspec.structs.fields(table) if field.required
+        }
+        assert needed <= NO_DEFAULT
+
+
+def test_a_file_without_workers_has_one(folder: Path) -> None:
+    assert [worker.name for worker in load(folder, "").workers] == ["default"]
+
+
+def test_every_problem_is_told_with_line_key_found_and_allowed(folder: Path) -> None:
+    found = problems(
+        folder,
+        """
+[daemon]
+rescam = 3
+stop_timeout = "3 days"
+
+[[inbox]]
+name = "one"
+path = "inbox"
+output = "transcripts"
+settle = -1
+
+[[inbox]]
+name = "two"
+path = "missing"
+output = "other"
+profile = "nope"
+
+[profile.default]
+task = "sing"
+beam_size = 0
+engine = "foo"
+""",
+    )
+    for line, key, what, allowed in [
+        (3, "daemon.rescam", "an unknown key", "did you mean 'rescan'? allowed: state_dir,"),
+        (4, "daemon.stop_timeout", "'3 days'", 'allowed: a duration such as "30s"'),
+        (10, "inbox[1].settle", "-1", "allowed: a duration"),
+        (14, "inbox[2].path", f"'{folder / 'missing'}', which is no folder", "mkdir -p"),
+        (16, "inbox[2].profile", "'nope'", "allowed: default"),
+        (19, "profile.default.task", "'sing'", 'allowed: "transcribe", "translate"'),
+        (20, "profile.default.beam_size", "0", "allowed: a whole number of at least 1"),
+        (21, "profile.default.engine", "'foo'", "allowed: faster-whisper, offline"),
+    ]:
+        (problem,) = [one for one in found if f"{key}:" in one]
+        assert problem.startswith(f"{line}: {key}: found {what}; ")
+        assert allowed in problem
+    assert len(found) == 8
+
+
+def inboxes(*tables: str) -> str:
+    return "".join(
+        f'[[inbox]]\nname = "{number}"\n{table}\n' for number, table in enumerate(tables)
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (inboxes('path = "inbox"\noutput = "inbox"'), "inside its own inbox"),
+        (inboxes('path = "inbox"\noutput = "inbox/."'), "inside its own inbox"),
+        (inboxes('path = "."\noutput = "other"'), "inside its own inbox"),
+        (
+            inboxes(*['path = "inbox"\noutput = "transcripts"'] * 2),
+            "inbox[2].path: found",
+        ),
+        (
+            inboxes('path = "inbox"\noutput = "other"', 'path = "link"\noutput = "other"'),
+            "which inbox '0' watches as well",
+        ),
+        (inboxes('path = "inbox"\noutput = "missing"'), "which is no folder; make it: mkdir -p"),
+        ('[inbox]\nname = "x"', "allowed: [[inbox]], with two brackets"),
+        ('[[worker]]\nname = "a"\n[[worker]]\nname = "a"', "each name may be used once"),
+        ('[[worker]]\nname = "a"\ndevice = "gpu"', "allowed: a text that matches"),
+        ("[profile]\ndefault = 3", "allowed: [profile.NAME]"),
+        ("[typo]\n", "found an unknown key; allowed: [daemon], [[inbox]]"),
+        ("[retry]\nattempts = true", "found True; allowed: a whole number of at least 1"),
+        ("[retry]\nattempts = ", "2: Unexpected"),
+    ],
+)
+def test_what_cannot_work_is_refused(folder: Path, text: str, expected: str) -> None:
+    (folder / "link").symlink_to(folder / "inbox")
+    assert expected in "\n".join(problems(folder, text))
+
+
+def test_a_missing_file_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="No such file"):
+        config.load(tmp_path / "none.toml", {})
+
+
+def test_the_search_order(tmp_path: Path) -> None:
+    user = tmp_path / "config/scriberrd/scriberrd.toml"
+    environment = {"XDG_CONFIG_HOME": str(tmp_path / "config"), "HOME": str(tmp_path)}
+    with pytest.raises(ConfigError, match="scriberrd init"):
+        config.find(None, environment)
+    user.parent.mkdir(parents=True)
+    user.touch()
+    assert config.find(None, environment) == user
+    assert config.find(None, environment | {"SCRIBERRD_CONFIG": "/x"}) == Path("/x")
+    assert config.find(Path("/y"), environment | {"SCRIBERRD_CONFIG": "/x"}) == Path("/y")
+
+
+def test_where_state_and_socket_live(folder: Path) -> None:
+    by_systemd = {"STATE_DIRECTORY": "/s", "RUNTIME_DIRECTORY": "/r"}
+    daemon = load(folder, "", by_systemd).daemon
+    assert (daemon.state_dir, daemon.socket) == ("/s", "/r/scriberrd.sock")
+    daemon = load(folder, '[daemon]\nstate_dir = "state"\nsocket = "/x.sock"', by_systemd).daemon
+    assert (daemon.state_dir, daemon.socket) == (str(folder / "state"), "/x.sock")
+
+
+def test_a_model_folder_beside_the_configuration(folder: Path) -> None:
+    assert load(folder, '[profile.p]\nmodel = "./m"').profiles["p"].model == str(folder / "m")
+    assert load(folder, '[profile.p]\nmodel = "a/b"').profiles["p"].model == "a/b"
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("90s", 90),
+        ("10m", 600),
+        ("1h30m", 5400),
+        ("7d", 604800),
+        ("250ms", 0.25),
+        (3, 3),
+        (0.5, 0.5),
+    ],
+)
+def test_durations(text: object, seconds: float) -> None:
+    assert Seconds.read(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "s", "5", "5 m", "-3s", "1h 30m", True, -1, None, []])
+def test_what_is_no_duration(text: object) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011 - the message is the reader's business
+        Seconds.read(text)
+
+
+@pytest.mark.parametrize(("text", "size"), [("4GiB", 4 << 30), ("500MB", 5 * 10**8), (7, 7)])
+def test_sizes(text: object, size: int) -> None:
+    assert Bytes.read(text) == size
+
+
+def test_lines_are_found_in_odd_files() -> None:
+    text = (
+        "# x\n[ profile . default ]\n\n[profile.'default']\n  model='a' # c\n[[inbox]]\n[[inbox]]\n"
+    )
+    assert locate(text, ("profile", "default", "model")) == 5
+    assert locate(text, ("inbox", 1, "path")) == 7

@@ -1,0 +1,254 @@
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import stat
+import subprocess
+import sys
+import tempfile
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scriberrd.publish import NameTaken, candidates, write
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SHA = "0123456789abcdef" * 4
+SET = {b"a/talk.json": b"{}" * 5000, b"a/talk.txt": b"text" * 5000, b"a/talk.vtt": b"WEBVTT\n"}
+
+
+def files(root: Path) -> dict[bytes, bytes]:
+    """All files below, hidden ones too."""
+    return {
+        os.fsencode(path.relative_to(root)): path.read_bytes()
+        for path in root.rglob("*")
+        if path.is_file()
+    }
+
+
+@contextmanager
+def mounted(folder: Path, *options: str) -> Iterator[None]:
+    folder.mkdir(exist_ok=True)
+    command = ["mount", "-t", "tmpfs", *options, "tmpfs", folder]
+    if subprocess.run(command, capture_output=True, check=False).returncode:
+        pytest.skip("mounting is not permitted")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", folder], check=True)
+
+
+def test_base_names_in_order() -> None:
+    expected = [
+        b"a/b/talk",
+        b"a/b/talk.mp3",
+        b"a/b/talk-01234567",
+        b"a/b/talk-01234567-2",
+        b"a/b/talk-01234567-3",
+    ]
+    assert list(islice(candidates(b"a/b/talk.mp3", SHA), 5)) == expected
+    assert next(candidates(b"talk", SHA)) == b"talk"
+
+
+@given(
+    st.binary(min_size=1, max_size=250).filter(lambda name: not {0, 47} & set(name)),
+    st.text(st.characters(exclude_characters="\0/", exclude_categories=("Cs",)), min_size=1),
+)
+def test_names_fit_and_stay_what_they_were(raw: bytes, text: str) -> None:
+    for name in (raw + b".wav", (text.encode() * 255)[:251].decode("utf-8", "ignore").encode()):
+        bases = list(islice(candidates(b"x/" + name, SHA), 5))
+        assert len(set(bases)) >= len(bases) - 1  # without an extension the second is the first
+        for base in bases:
+            assert len(b".%s.json.scriberrd-tmp" % base.rpartition(b"/")[2]) <= 255
+            if _is_utf8(name):
+                base.decode()
+
+
+def _is_utf8(name: bytes) -> bool:
+    try:
+        name.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def test_long_names_that_differ_at_the_end_stay_distinct() -> None:
+    one, other = (next(candidates(b"n" * 249 + end, SHA)) for end in (b"1.wav", b"2.wav"))
+    assert one != other
+
+
+def test_files_come_into_place(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        write(bytes(tmp_path), SET, ())
+    finally:
+        os.umask(before)
+    assert files(tmp_path) == SET
+    assert {stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "a").iterdir()} == {0o640}
+    assert {path.stat().st_nlink for path in (tmp_path / "a").iterdir()} == {1}
+
+
+def test_what_is_ours_is_replaced_and_may_have_gone(tmp_path: Path) -> None:
+    write(str(tmp_path), {b"talk.json": b"old"}, ())
+    write(str(tmp_path), {b"talk.json": b"new", b"talk.txt": b"text"}, {b"talk.json", b"talk.txt"})
+    assert files(tmp_path) == {b"talk.json": b"new", b"talk.txt": b"text"}
+
+
+def test_what_is_not_ours_stays_and_nothing_is_written(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a/talk.vtt").write_bytes(b"mine")
+    with pytest.raises(NameTaken) as caught:
+        write(str(tmp_path), SET, {b"a/talk.txt"})
+    assert caught.value.name == b"a/talk.vtt"
+    assert files(tmp_path) == {b"a/talk.vtt": b"mine"}
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_somebody_is_faster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, links: bool) -> None:
+    """The name is taken after it was looked for: it is given back what was placed before."""
+    link = os.link
+
+    def slow_link(source: bytes, target: bytes, **folders: int) -> None:
+        if target == b"talk.vtt":
+            (tmp_path / "a/talk.vtt").write_bytes(b"mine")
+        if not links:
+            raise OSError(errno.EPERM, "no links here")
+        link(source, target, **folders)
+
+    monkeypatch.setattr(os, "link", slow_link)
+    with pytest.raises(NameTaken):
+        write(str(tmp_path), SET, ())
+    assert files(tmp_path) == {b"a/talk.vtt": b"mine"}
+
+
+def test_file_systems_without_hard_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_link(*_: object, **__: object) -> None:
+        raise OSError(errno.EOPNOTSUPP, "no links here")
+
+    monkeypatch.setattr(os, "link", no_link)
+    write(str(tmp_path), SET, ())
+    assert files(tmp_path) == SET
+    with pytest.raises(NameTaken):
+        write(str(tmp_path), SET, ())
+
+
+def test_a_link_in_the_output_folder_leads_nowhere(tmp_path: Path) -> None:
+    secret = tmp_path / "elsewhere"
+    secret.mkdir()
+    (secret / "file").write_bytes(b"old")
+    root = tmp_path / "out"
+    root.mkdir()
+    (root / "a").symlink_to(secret)
+    with pytest.raises(NotADirectoryError):
+        write(str(root), SET, ())
+    (root / "talk.json").symlink_to(secret / "file")
+    with pytest.raises(NameTaken):
+        write(str(root), {b"talk.json": b"new"}, ())
+    (root / ".talk.json.scriberrd-tmp").symlink_to(secret / "file")
+    write(str(root), {b"talk.json": b"new"}, {b"talk.json"})
+    assert not (root / "talk.json").is_symlink()
+    assert files(secret) == {b"file": b"old"}
+
+
+@pytest.mark.parametrize("name", [b"/etc/x", b"../x", b"a/../x", b"a//x", b"", b"a/"])
+def test_names_stay_below_the_output_folder(tmp_path: Path, name: bytes) -> None:
+    with pytest.raises(ValueError, match="not a relative name"):
+        write(str(tmp_path), {name: b""}, ())
+
+
+def test_a_missing_output_folder_is_not_made(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        write(str(tmp_path / "unmounted"), SET, ())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_shows_nothing(tmp_path: Path) -> None:
+    with mounted(tmp_path, "-o", "size=64k"):
+        write(str(tmp_path), {b"talk.json": b"old"}, ())
+        large = {b"talk.json": b"j" * 20_000, b"talk.txt": b"t" * 100_000, b"talk.new": b"n"}
+        with pytest.raises(OSError, match="No space") as caught:
+            write(str(tmp_path), large, {b"talk.json"})
+        assert caught.value.errno == errno.ENOSPC
+        assert files(tmp_path) == {b"talk.json": b"old"}
+        write(str(tmp_path), {b"talk.json": b"j" * 20_000}, {b"talk.json"})
+
+
+def test_a_read_only_file_system(tmp_path: Path) -> None:
+    with mounted(tmp_path, "-o", "ro"), pytest.raises(OSError, match="Read-only"):
+        write(str(tmp_path), SET, ())
+
+
+def test_a_folder_without_permission() -> None:
+    with tempfile.TemporaryDirectory() as root:
+        Path(root).chmod(0o555)
+        with unprivileged(), pytest.raises(PermissionError):
+            write(root, {b"talk.json": b"{}"}, ())
+        assert files(Path(root)) == {}
+
+
+@contextmanager
+def unprivileged() -> Iterator[None]:
+    """Root may write anywhere: be nobody."""
+    before = os.geteuid()
+    if before == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(before)
+
+
+CRASH = """
+import os, signal, sys
+from scriberrd.publish import write
+
+steps = int(sys.argv[2])
+
+def step(call):
+    def wrapped(*args, **kwargs):
+        global steps
+        if steps == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        steps -= 1
+        return call(*args, **kwargs)
+    return wrapped
+
+for name in ("open", "unlink", "fsync", "link", "replace", "mkdir", "stat", "close"):
+    setattr(os, name, step(getattr(os, name)))
+owned = {name.encode() for name in sys.argv[3:]}
+write(sys.argv[1], {b"a/talk.json": b"{}" * 5000, b"a/talk.txt": b"text" * 5000}, owned)
+"""
+
+
+@pytest.mark.parametrize("owned", [[], ["a/talk.json", "a/talk.txt"]])
+def test_killed_at_each_step(tmp_path: Path, owned: list[str]) -> None:
+    new = {name: SET[name] for name in (b"a/talk.json", b"a/talk.txt")}
+    old = dict.fromkeys(new, b"old") if owned else {}
+    steps = 0
+    while True:
+        root = tmp_path / str(steps)
+        root.mkdir()
+        write(str(root), old, ())
+        command = [sys.executable, "-c", CRASH, str(root), str(steps), *owned]
+        status = subprocess.run(command, check=False).returncode
+        if status == 0:
+            break
+        assert status == -signal.SIGKILL
+        left = {name: data for name, data in files(root).items() if b"/." not in name}
+        for name, data in left.items():
+            assert data in (new[name], old.get(name)), name
+        if left.get(b"a/talk.json") == new[b"a/talk.json"]:
+            assert left == new  # the JSON came last
+        write(str(root), new, set(new))
+        assert files(root) == new
+        steps += 1
+    assert steps > 15
+    assert files(root) == new
