@@ -175,7 +175,7 @@ class Dispatcher:
                     await asyncio.to_thread(_check_unchanged, inbox, job)
             finally:
                 os.close(source)
-            text = await saving.gather(self._store, self._clock, job)
+            text = await saving.gather(self._store, job)
         return await saving.save(self._store, self._clock, inbox, job, text)
 
     def _task(self, slot: Slot, job: Job, work: jobs.Work) -> protocol.Task:

@@ -81,7 +81,7 @@ def write(root: bytes | str, files: Mapping[bytes, bytes], owned: Collection[byt
         owned: the names that may be overwritten.
 
     Raises:
-        NameTaken: a name that is not owned exists. Nothing was written.
+        NameTaken: a name that is not owned exists, with other content. Nothing was written.
         OSError: no space, read-only, no permission ... Nothing new is visible; of the owned files
             each is the old or the new one.
     """
@@ -93,8 +93,7 @@ def write(root: bytes | str, files: Mapping[bytes, bytes], owned: Collection[byt
             _place(targets)
         finally:
             for target in targets:
-                with suppress(FileNotFoundError):
-                    os.unlink(target.temporary, dir_fd=target.folder)
+                _discard(target)
 
 
 def _targets(
@@ -117,7 +116,9 @@ def _targets(
             folder = inner
         target = _Target(name, folders[folder], leaf, TEMPORARY % leaf, name in owned)
         if not target.owned and _exists(target):
-            raise NameTaken(name)
+            if not _is_in_place(target, files[name]):
+                raise NameTaken(name)
+            continue
         targets.append(target)
     return targets
 
@@ -138,10 +139,29 @@ def _exists(target: _Target) -> bool:
     return True
 
 
+def _is_in_place(target: _Target, content: bytes) -> bool:
+    """Whether the file is there already, as a run leaves it that crashed before it could say so."""
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        with os.fdopen(os.open(target.leaf, flags, dir_fd=target.folder), "rb") as file:
+            if file.read(len(content) + 1) != content:
+                return False
+            os.fsync(file.fileno())
+    except OSError:
+        return False  # a link, a folder, unreadable: not ours
+    _discard(target)
+    os.fsync(target.folder)
+    return True
+
+
+def _discard(target: _Target) -> None:
+    with suppress(FileNotFoundError):
+        os.unlink(target.temporary, dir_fd=target.folder)
+
+
 def _stage(target: _Target, content: bytes) -> None:
     """Write the whole file under its temporary name."""
-    with suppress(FileNotFoundError):  # what an earlier crash left
-        os.unlink(target.temporary, dir_fd=target.folder)
+    _discard(target)  # what an earlier crash left
     # Plain os.open gives 0666 less the umask, as any program that writes documents does.
     with os.fdopen(os.open(target.temporary, NEW, 0o666, dir_fd=target.folder), "wb") as file:
         file.write(content)

@@ -1,7 +1,7 @@
 """The stage `saving`: checkpoints become a transcript, its files, and a completed job.
 
-It can be interrupted anywhere and run again: names are reserved before anything is written under
-them, so that a second run knows its own files and replaces them with the same content.
+It can be interrupted anywhere and run again: the same checkpoints give the same bytes, so a second
+run finds its files in place, and knows them as its own.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ async def _publish(
             return
 
 
-async def gather(store: Store, clock: Clock, job: Job) -> Transcript:
+async def gather(store: Store, job: Job) -> Transcript:
     """Join the checkpoints of a job whose blocks are all done."""
     work = await store.read(jobs.work, job.id)
     blocks = await store.read(listing.blocks, job.id)
@@ -85,7 +85,7 @@ async def gather(store: Store, clock: Clock, job: Job) -> Transcript:
             codec=work.probe.codec,
             channels=work.probe.channels,
         ),
-        processing_seconds=round(work.seconds + clock.time() - (job.started_at or 0), 3),
+        processing_seconds=round(work.seconds, 3),
         warnings=work.finished.warnings,
     )
 

@@ -29,6 +29,7 @@ CREATE TABLE job (
     engine TEXT,                    -- JSON transcript.EngineInfo; NULL until the model was loaded
     language TEXT,                  -- NULL until finished, and when nothing was said
     result TEXT,                    -- JSON protocol.Finished: all blocks are checkpointed
+    transcribed_at REAL,            -- when that was; NULL until then
     error_code TEXT,                -- of the last failure
     error_detail TEXT,
     CHECK ((state = 'processing') = (stage IS NOT NULL)),
@@ -72,7 +73,8 @@ CREATE TABLE checkpoint (
 CREATE TABLE output (
     path BLOB PRIMARY KEY,          -- absolute
     name BLOB NOT NULL,             -- relative to the output folder
-    job INTEGER NOT NULL REFERENCES job ON DELETE CASCADE
+    job INTEGER NOT NULL REFERENCES job ON DELETE CASCADE,
+    published INTEGER NOT NULL DEFAULT 0    -- 0: the name is reserved, the file may be anybody's
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX output_job ON output (job);
 

@@ -132,7 +132,7 @@ class Slot:
                 now = self._clock.time()
                 await store.run(jobs.checkpoint, hold, reply.block, expires=expires, now=now)
             case protocol.Finished():
-                await store.run(jobs.transcribed, hold, reply)
+                await store.run(jobs.transcribed, hold, reply, now=self._clock.time())
                 return True
             case protocol.Failed():
                 raise TaskFailed(reply.code, reply.detail)

@@ -115,7 +115,7 @@ class Server:
             content = encode(TRANSCRIPT) if format_ == "json" else f"published {format_}".encode()
             (self.inbox.output / name.decode()).write_bytes(content)
         finished = Finished(job=job.id, lease=job.lease, duration=100.0, warnings=())
-        await self.store.run(jobs.transcribed, hold, finished)
+        await self.store.run(jobs.transcribed, hold, finished, now=self.clock.now)
         await self.store.run(jobs.reserve, hold, paths)
         return await self.store.run(jobs.finish, hold, language="de", now=self.clock.now)
 

@@ -90,10 +90,19 @@ def checkpoint(
     tell(db, hold.job, "checkpointed", now, block=block.number, seconds=block.end)
 
 
-def transcribed(db: apsw.Connection, hold: Hold, finished: Finished) -> None:
+def transcribed(db: apsw.Connection, hold: Hold, finished: Finished, *, now: float) -> None:
     """Note that all blocks are done: what is left is to save the transcript."""
-    columns = {"result": encode(finished), "duration": finished.duration}
-    write(db, hold, columns | {"progress": finished.duration, "stage": Stage.SAVING})
+    write(
+        db,
+        hold,
+        {
+            "result": encode(finished),
+            "transcribed_at": now,
+            "duration": finished.duration,
+            "progress": finished.duration,
+            "stage": Stage.SAVING,
+        },
+    )
 
 
 class Work(NamedTuple):
@@ -103,7 +112,7 @@ class Work(NamedTuple):
     engine: EngineInfo | None
     finished: Finished | None  # all blocks are done
     last: Block | None  # the latest checkpoint
-    seconds: float  # that all ended runs took
+    seconds: float  # that the runs took until all blocks were done
 
 
 def work(db: apsw.Connection, id_: int) -> Work:
@@ -112,7 +121,9 @@ def work(db: apsw.Connection, id_: int) -> Work:
         """
         SELECT probe, engine, result,
                (SELECT block FROM checkpoint WHERE job = id ORDER BY number DESC LIMIT 1),
-               (SELECT total(finished_at - started_at) FROM execution WHERE job = id)
+               (SELECT total(max(0, min(coalesce(finished_at, transcribed_at), transcribed_at)
+                                    - started_at))
+                FROM execution WHERE execution.job = job.id)
         FROM job WHERE id = ?
         """,
         (id_,),
@@ -148,6 +159,7 @@ def finish(db: apsw.Connection, hold: Hold, *, language: str | None, now: float)
     done = {"finished_at": now, "language": language, "error_code": None, "error_detail": None}
     end_execution(db, hold, now, "completed")
     move(db, job, JobState.COMPLETED, done)
+    db.execute("UPDATE output SET published = 1 WHERE job = ?", (hold.job,))
     db.execute("DELETE FROM checkpoint WHERE job = ?", (hold.job,))
     tell(db, hold.job, "finished", now)
     return listing.get(db, hold.job)

@@ -17,26 +17,30 @@ def reserve(db: apsw.Connection, hold: Hold, names: Mapping[bytes, bytes]) -> se
     """Take these output names (absolute path -> name in the output folder) for this recording.
 
     Returns:
-        The names that were its own before, in this or an earlier job; None, with nothing taken,
-        when one of them is another recording's.
+        The names under which it has published before, in this or an earlier job: they may be
+        overwritten. None, with nothing taken, when a name is another recording's.
     """
     write(db, hold, {"stage": Stage.SAVING})
-    mine = set()
+    published = set()
     for path, name in names.items():
-        owner = db.execute(
-            "SELECT (job.inbox, job.path) = (SELECT inbox, path FROM job WHERE id = ?)"
+        row = db.execute(
+            "SELECT (job.inbox, job.path) = (SELECT inbox, path FROM job WHERE id = ?), published"
             " FROM output JOIN job ON job.id = output.job WHERE output.path = ?",
             (hold.job, path),
         ).get
-        if owner == 0:
+        if row is None:
+            continue
+        mine, is_published = row
+        if not mine:
             return None
-        if owner == 1:
-            mine.add(name)
+        if is_published:
+            published.add(name)
     db.executemany(
-        "INSERT OR REPLACE INTO output VALUES (?, ?, ?)",
+        "INSERT INTO output (path, name, job) VALUES (?, ?, ?)"
+        " ON CONFLICT (path) DO UPDATE SET job = excluded.job",
         [(path, name, hold.job) for path, name in names.items()],
     )
-    return mine
+    return published
 
 
 def unreserve(db: apsw.Connection, hold: Hold, paths: Collection[bytes]) -> None:

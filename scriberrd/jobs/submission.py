@@ -100,6 +100,5 @@ def _supersede(db: apsw.Connection, job: Job, columns: dict[str, Any], now: floa
 
 def _forget_work(db: apsw.Connection, id_: int) -> None:
     db.execute("DELETE FROM checkpoint WHERE job = ?", (id_,))
-    update(
-        db, id_, {"progress": 0, "duration": None, "probe": None, "engine": None, "result": None}
-    )
+    nothing = dict.fromkeys(("duration", "probe", "engine", "result", "transcribed_at"))
+    update(db, id_, {"progress": 0} | nothing)

@@ -141,10 +141,15 @@ def test_names_of_another_recording_are_not_reserved(db: apsw.Connection) -> Non
     names = {b"/out/talk.txt": b"talk.txt", b"/out/talk.json": b"talk.json"}
     with db:
         assert jobs.reserve(db, first, names) == set()
-        assert jobs.reserve(db, first, names) == {b"talk.txt", b"talk.json"}
+        assert jobs.reserve(db, first, names) == set()  # nothing is published yet
         assert jobs.reserve(db, second, {b"/out/talk.json": b"talk.json"}) is None
         jobs.unreserve(db, first, [b"/out/talk.txt"])
         assert jobs.reserve(db, second, {b"/out/talk.txt": b"talk.txt"}) == set()
+        jobs.finish(db, first, language=None, now=3.0)
+    submit(db, TOUCHED, "three", b"talk.mp3")
+    third = claim(db)
+    with db:
+        assert jobs.reserve(db, third, {b"/out/talk.json": b"talk.json"}) == {b"talk.json"}
 
 
 def test_a_retry_put_off_before_the_clock_was_set_back_is_due(db: apsw.Connection) -> None:

@@ -111,6 +111,16 @@ def test_what_is_not_ours_stays_and_nothing_is_written(tmp_path: Path) -> None:
     assert files(tmp_path) == {b"a/talk.vtt": b"mine"}
 
 
+def test_what_a_crashed_run_has_put_into_place_stays(tmp_path: Path) -> None:
+    write(os.fsencode(tmp_path), {b"talk.txt": b"text"}, owned=())
+    before = (tmp_path / "talk.txt").stat().st_ino
+    write(os.fsencode(tmp_path), {b"talk.txt": b"text", b"talk.json": b"{}"}, owned=())
+    assert files(tmp_path) == {b"talk.txt": b"text", b"talk.json": b"{}"}
+    assert (tmp_path / "talk.txt").stat().st_ino == before
+    with pytest.raises(NameTaken):
+        write(os.fsencode(tmp_path), {b"talk.txt": b"other"}, owned=())
+
+
 @pytest.mark.parametrize("links", [True, False])
 def test_somebody_is_faster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, links: bool) -> None:
     """The name is taken after it was looked for: it is given back what was placed before."""
@@ -137,7 +147,8 @@ def test_file_systems_without_hard_links(tmp_path: Path, monkeypatch: pytest.Mon
     write(str(tmp_path), SET, ())
     assert files(tmp_path) == SET
     with pytest.raises(NameTaken):
-        write(str(tmp_path), SET, ())
+        write(str(tmp_path), SET | {b"a/talk.vtt": b"other"}, ())
+    assert files(tmp_path) == SET
 
 
 def test_a_link_in_the_output_folder_leads_nowhere(tmp_path: Path) -> None:
@@ -247,7 +258,7 @@ def test_killed_at_each_step(tmp_path: Path, owned: list[str]) -> None:
             assert data in (new[name], old.get(name)), name
         if left.get(b"a/talk.json") == new[b"a/talk.json"]:
             assert left == new  # the JSON came last
-        write(str(root), new, set(new))
+        write(str(root), new, {os.fsencode(name) for name in owned})
         assert files(root) == new
         steps += 1
     assert steps > 15
