@@ -11,8 +11,10 @@ import hashlib
 import os
 from contextlib import ExitStack, suppress
 from itertools import chain, count
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from scriberrd import sources
 from scriberrd.errors import ScriberrdError
 from scriberrd.files import NEW, name_new
 from scriberrd.model import display
@@ -94,6 +96,23 @@ def write(root: bytes | str, files: Mapping[bytes, bytes], owned: Collection[byt
         finally:
             for target in targets:
                 _discard(target)
+
+
+def read(path: bytes, name: bytes) -> bytes:
+    """What was published.
+
+    Others may write to the output folder: a link that somebody put there shows no private file.
+
+    Args:
+        path: of the file, absolute.
+        name: the part of the path that is below the output folder.
+
+    Raises:
+        OSError: it has gone, or is something else now.
+    """
+    root = Path(os.fsdecode(path.removesuffix(b"/" + name)))
+    with os.fdopen(sources.open_source(root, name), "rb") as file:
+        return file.read()
 
 
 def _targets(

@@ -97,8 +97,8 @@ async def borrow(store: Store, job: Job) -> Transcript | None:
         return None
     outputs = await store.read(listing.outputs, twin.id)
     try:
-        path = next(output.path for output in outputs if output.path.endswith(b".json"))
-        found = transcript.decode(await asyncio.to_thread(_read, path))
+        output = next(output for output in outputs if output.name.endswith(b".json"))
+        found = transcript.decode(await asyncio.to_thread(publish.read, *output))
     except (StopIteration, OSError, ValueError):
         return None  # moved or edited by its owner: the recording is transcribed again
     if found.source.sha256 != job.sha256:
@@ -106,8 +106,3 @@ async def borrow(store: Store, job: Job) -> Transcript | None:
     return msgspec.structs.replace(
         found, source=msgspec.structs.replace(found.source, name=job.name)
     )
-
-
-def _read(path: bytes) -> bytes:
-    with open(path, "rb") as file:
-        return file.read()

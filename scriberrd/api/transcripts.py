@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from scriberrd import listing, sources, transcript
+from scriberrd import listing, publish, transcript
 from scriberrd.api.params import Params, job_id, parse
 from scriberrd.api.rooms import ROOMS
 from scriberrd.errors import TranscriptNotReady
@@ -55,9 +53,9 @@ def _load(outputs: Sequence[Output], wanted: Format) -> bytes:
     published = {output.name.rpartition(b".")[2].decode("latin-1"): output for output in outputs}
     try:
         if wanted in published:
-            return _read(published[wanted])
+            return publish.read(*published[wanted])
         if "json" in published:
-            return FORMATS[wanted](transcript.decode(_read(published["json"])))
+            return FORMATS[wanted](transcript.decode(publish.read(*published["json"])))
     except OSError as error:
         raise TranscriptNotReady(
             f"the published file can't be read, it was moved or removed: {error.strerror}"
@@ -65,10 +63,3 @@ def _load(outputs: Sequence[Output], wanted: Format) -> bytes:
     except ValueError as error:
         raise TranscriptNotReady(f"the published file was changed: {error}") from error
     raise TranscriptNotReady("it was not published in this format, nor as JSON to make it from")
-
-
-def _read(output: Output) -> bytes:
-    # Others may write to the output folder: a link put there must not show a private file.
-    folder = Path(os.fsdecode(output.path.removesuffix(b"/" + output.name)))
-    with os.fdopen(sources.open_source(folder, output.name), "rb") as file:
-        return file.read()
