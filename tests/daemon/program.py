@@ -77,7 +77,8 @@ class Program:
         self.daemon: subprocess.Popen[bytes] | None = None
         self.log = root / "log"
 
-    def start(self) -> None:
+    def start(self, *prefix: str) -> None:
+        """Start the daemon, through the command `prefix` if there is one."""
         environment = os.environ | {
             "PYTHONPATH": str(TESTS / "fake_engine"),
             "SCRIBERRD_FAKE_STATE": str(self.root / "fake-state"),
@@ -86,7 +87,7 @@ class Program:
         }
         with self.log.open("ab") as log:
             self.daemon = subprocess.Popen(
-                [BIN / "scriberrd", "run", "--config", self.config],
+                [*prefix, BIN / "scriberrd", "run", "--config", self.config],
                 env=environment,
                 cwd=self.root,
                 stdin=subprocess.DEVNULL,
