@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from scriberrd import jobs, protocol, saving, sources
 from scriberrd.errors import LeaseLost, StoreError, TaskFailed, WorkerDied
-from scriberrd.model import Identity, JobState
+from scriberrd.model import FAILURES, Identity, JobState
 from scriberrd.slot import Interrupted, Slot
 
 if TYPE_CHECKING:
@@ -48,12 +48,11 @@ class Dispatcher:
 
     async def run(self) -> None:
         """Work until `stop` was called and all runs have ended."""
-        watcher = asyncio.create_task(self._watch_cancels())
-        try:
-            async with asyncio.TaskGroup() as group:
+        async with asyncio.TaskGroup() as group:
+            watcher = group.create_task(self._watch_cancels())
+            async with asyncio.TaskGroup() as serving:
                 for slot in self.slots:
-                    group.create_task(self._serve(slot))
-        finally:
+                    serving.create_task(self._serve(slot))
             watcher.cancel()
 
     async def _watch_cancels(self) -> None:
@@ -126,6 +125,8 @@ class Dispatcher:
             failure, detail = "worker_crashed", str(error)
         except TaskFailed as error:
             failure, detail = error.failure, error.detail
+            if FAILURES[failure].fault == "worker":
+                await slot.unload()  # who knows what state a driver or a library is in now
         except LeaseLost:
             raise
         except StoreError as error:

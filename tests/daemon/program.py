@@ -42,6 +42,7 @@ name = "cpu"
 threads = 1
 heartbeat_timeout = "{heartbeat_timeout}"
 stall_timeout = "{stall_timeout}"
+idle_unload = "{idle_unload}"
 [retry]
 backoff = "0.1s"
 """
@@ -51,6 +52,7 @@ DEFAULTS = {
     "block_seconds": 10,
     "heartbeat_timeout": "60s",
     "stall_timeout": "600s",
+    "idle_unload": "300s",
 }
 
 
@@ -77,14 +79,18 @@ class Program:
         self.daemon: subprocess.Popen[bytes] | None = None
         self.log = root / "log"
 
-    def start(self, *prefix: str) -> None:
+    def start(self, *prefix: str, **variables: str) -> None:
         """Start the daemon, through the command `prefix` if there is one."""
-        environment = os.environ | {
-            "PYTHONPATH": str(TESTS / "fake_engine"),
-            "SCRIBERRD_FAKE_STATE": str(self.root / "fake-state"),
-            "STATE_DIRECTORY": str(self.root / "state"),
-            "PYTHONWARNINGS": "error",
-        }
+        environment = (
+            os.environ
+            | variables
+            | {
+                "PYTHONPATH": str(TESTS / "fake_engine"),
+                "SCRIBERRD_FAKE_STATE": str(self.root / "fake-state"),
+                "STATE_DIRECTORY": str(self.root / "state"),
+                "PYTHONWARNINGS": "error",
+            }
+        )
         with self.log.open("ab") as log:
             self.daemon = subprocess.Popen(
                 [*prefix, BIN / "scriberrd", "run", "--config", self.config],

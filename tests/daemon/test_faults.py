@@ -110,7 +110,7 @@ def test_kill_9_of_a_worker_costs_one_failure_and_no_block(program: Make) -> Non
 
 
 @pytest.mark.parametrize("script", ["hang", "slow"])
-def test_cancel_takes_less_than_two_seconds(program: Make, script: str) -> None:
+def test_cancel_ends_a_task_wherever_it_is(program: Make, script: str) -> None:
     daemon = program(model=script, block_seconds=5)
     daemon.drop(DIALOGUE, "long.opus")
     checkpointed(daemon, "long.opus") if script == "slow" else wait_for(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -117,3 +118,17 @@ def test_a_model_stays_loaded_between_jobs(program: Callable[..., Program]) -> N
     assert daemon.workers() == [worker]
     loaded = wait_for(lambda: daemon.ctl("status")["workers"], "workers")
     assert [(one["state"], one["pid"]) for one in loaded] == [("idle", worker.pid)]
+    assert daemon.daemon is not None
+    maps = Path(f"/proc/{daemon.daemon.pid}/maps").read_text()
+    for library in ("ctranslate2", "onnxruntime", "/av/", "numpy", "torch"):
+        assert library not in maps  # the daemon itself stays small
+        assert library in Path(f"/proc/{worker.pid}/maps").read_text() or library == "torch"
+
+
+def test_a_worker_without_work_ends_and_comes_back(program: Callable[..., Program]) -> None:
+    daemon = program(idle_unload="0.3s")
+    for name in ("one.wav", "two.wav"):
+        daemon.drop((AUDIO / "sentence.wav").read_bytes() + name.encode(), name)
+        daemon.wait(name, "completed")
+        wait_for(lambda: not daemon.workers(), "the end of the idle worker")
+    assert [one["state"] for one in daemon.ctl("status")["workers"]] == ["stopped"]
