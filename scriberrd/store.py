@@ -10,13 +10,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from concurrent.futures import ThreadPoolExecutor
-from importlib import resources
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
 import apsw
 import apsw.bestpractice
 
-from scriberrd import errors
+from scriberrd import errors, migrations
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,15 +25,25 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 APPLICATION_ID = 0x5C21BE44
-VERSION = 1  # of schema.sql; the database has it as its user_version
-BUSY_TIMEOUT_MS = 5_000
+VERSION = migrations.CURRENT.version
+BUSY_TIMEOUT = 5.0  # seconds
 
 # Older ones have a race that resets the WAL under a second connection and corrupts the file.
 OLDEST_SQLITE = (3, 51, 3)
 
 
-def connect(path: Path) -> apsw.Connection:
+def connect(
+    path: Path,
+    *,
+    schema: migrations.Schema = migrations.CURRENT,
+    busy_timeout: float = BUSY_TIMEOUT,
+) -> apsw.Connection:
     """Open the database for writing, creating or migrating it as needed.
+
+    Args:
+        path: of the file.
+        schema: what it should have.
+        busy_timeout: seconds to wait for the write lock of another process.
 
     Raises:
         DatabaseForeign: the file is no database, or another application's.
@@ -46,38 +55,32 @@ def connect(path: Path) -> apsw.Connection:
     with translated(path.name):
         db = apsw.Connection(str(path))
         try:
-            db.set_busy_timeout(BUSY_TIMEOUT_MS)
-            _refuse_foreign(db, path.name)  # before anything is written, the WAL mode included
+            db.set_busy_timeout(int(busy_timeout * 1000))
+            _refuse_foreign(
+                db, path.name, schema.version
+            )  # before anything is written, the WAL mode included
             apsw.bestpractice.connection_wal(db)
-            apsw.bestpractice.connection_enable_foreign_keys(db)
             apsw.bestpractice.connection_dqs(db)
             db.transaction_mode = "IMMEDIATE"
-            _migrate(db)
+            migrations.migrate(db, schema, application=APPLICATION_ID)
+            apsw.bestpractice.connection_enable_foreign_keys(db)
         except BaseException:
             db.close()
             raise
     return db
 
 
-def _refuse_foreign(db: apsw.Connection, name: str) -> None:
+def _refuse_foreign(db: apsw.Connection, name: str, newest: int) -> None:
     application, version = db.pragma("application_id"), db.pragma("user_version")
     empty = db.execute("SELECT 1 FROM sqlite_master LIMIT 1").get is None
     if application != APPLICATION_ID and not (empty and application == 0):
         raise errors.DatabaseForeign(
             f"{name} belongs to another application: move it away, or set daemon.state_dir"
         )
-    if not isinstance(version, int) or version > VERSION:
+    if not isinstance(version, int) or version > newest:
         raise errors.DatabaseNewer(
-            f"{name} has schema {version}, this scriberrd knows up to {VERSION}: upgrade it"
+            f"{name} has schema {version}, this scriberrd knows up to {newest}: upgrade it"
         )
-
-
-def _migrate(db: apsw.Connection) -> None:
-    with db:
-        if db.pragma("user_version") == 0:
-            db.execute(resources.files("scriberrd").joinpath("schema.sql").read_text("utf-8"))
-            db.pragma("application_id", APPLICATION_ID)
-            db.pragma("user_version", VERSION)
 
 
 @contextlib.contextmanager
@@ -137,12 +140,12 @@ class Bell:
 class Store:
     """The open database of a daemon."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, busy_timeout: float = BUSY_TIMEOUT) -> None:
         self.bell = Bell()
-        self._db = connect(path)
+        self._db = connect(path, busy_timeout=busy_timeout)
         with translated(path.name):
             self._reader = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
-            self._reader.set_busy_timeout(BUSY_TIMEOUT_MS)
+            self._reader.set_busy_timeout(int(busy_timeout * 1000))
         self._write_thread = ThreadPoolExecutor(1, thread_name_prefix="store-write")
         self._read_thread = ThreadPoolExecutor(1, thread_name_prefix="store-read")
 
