@@ -19,6 +19,7 @@ CREATE TABLE job (
     failures INTEGER NOT NULL DEFAULT 0,
     not_before REAL NOT NULL DEFAULT 0,
     cancel_requested INTEGER NOT NULL DEFAULT 0,
+    redo INTEGER NOT NULL DEFAULT 0,    -- ordered to be done anew: what there is does not serve
     created_at REAL NOT NULL,
     queued_at REAL NOT NULL,
     started_at REAL,                -- of the latest claim; NULL: never claimed
@@ -74,7 +75,8 @@ CREATE TABLE output (
     path BLOB PRIMARY KEY,          -- absolute
     name BLOB NOT NULL,             -- relative to the output folder
     job INTEGER NOT NULL REFERENCES job ON DELETE CASCADE,
-    published INTEGER NOT NULL DEFAULT 0    -- 0: the name is reserved, the file may be anybody's
+    published INTEGER NOT NULL DEFAULT 0    -- the job whose transcript it has;
+                                    -- 0: the name is reserved, the file may be anybody's
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX output_job ON output (job);
 

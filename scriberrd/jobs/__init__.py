@@ -20,7 +20,7 @@ from scriberrd.jobs.holder import (
     twin,
     work,
 )
-from scriberrd.jobs.orders import cancel, cancel_requested, retry
+from scriberrd.jobs.orders import cancel, cancel_requested, redo, retry
 from scriberrd.jobs.outputs import reserve, unreserve
 from scriberrd.jobs.rows import Hold
 from scriberrd.jobs.submission import known_bytes, newest, submit, unknown
@@ -40,6 +40,7 @@ __all__ = [
     "next_due",
     "probed",
     "recover",
+    "redo",
     "release",
     "renew",
     "reserve",

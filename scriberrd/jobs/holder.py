@@ -157,9 +157,10 @@ def finish(db: apsw.Connection, hold: Hold, *, language: str | None, now: float)
     """The outputs are in place: the job is done."""
     job = held(db, hold)
     done = {"finished_at": now, "language": language, "error_code": None, "error_detail": None}
+    done["redo"] = 0
     end_execution(db, hold, now, "completed")
     move(db, job, JobState.COMPLETED, done)
-    db.execute("UPDATE output SET published = 1 WHERE job = ?", (hold.job,))
+    db.execute("UPDATE output SET published = job WHERE job = ?", (hold.job,))
     db.execute("DELETE FROM checkpoint WHERE job = ?", (hold.job,))
     tell(db, hold.job, "finished", now)
     return listing.get(db, hold.job)

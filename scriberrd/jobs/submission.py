@@ -5,7 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from scriberrd import listing
-from scriberrd.jobs.rows import Hold, encode, end_execution, move, requeue, tell, update
+from scriberrd.jobs.rows import (
+    Hold,
+    encode,
+    end_execution,
+    forget_work,
+    move,
+    requeue,
+    tell,
+    update,
+)
 from scriberrd.model import TERMINAL, JobState, Priority
 
 if TYPE_CHECKING:
@@ -89,16 +98,10 @@ def unknown(
 
 
 def _supersede(db: apsw.Connection, job: Job, columns: dict[str, Any], now: float) -> Job:
-    _forget_work(db, job.id)
-    update(db, job.id, columns | {"failures": 0, "not_before": 0, "error_code": None})
+    forget_work(db, job.id)
+    update(db, job.id, columns | {"redo": 0, "failures": 0, "not_before": 0, "error_code": None})
     if job.state is JobState.PROCESSING:
         end_execution(db, Hold(job.id, job.lease), now, "superseded")
         move(db, job, JobState.QUEUED, {})
     tell(db, job.id, "superseded", now)
     return listing.get(db, job.id)
-
-
-def _forget_work(db: apsw.Connection, id_: int) -> None:
-    db.execute("DELETE FROM checkpoint WHERE job = ?", (id_,))
-    nothing = dict.fromkeys(("duration", "probe", "engine", "result", "transcribed_at"))
-    update(db, id_, {"progress": 0} | nothing)
