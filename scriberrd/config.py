@@ -37,6 +37,8 @@ class Daemon(msgspec.Struct, frozen=True, kw_only=True):
     rescan: Seconds = Seconds(60)
     stop_timeout: Seconds = Seconds(30)
     max_upload: Bytes = Bytes(4 << 30)
+    backup: Seconds = Seconds(86400)
+    backups: Positive = 7
     log_level: Annotated[str, Meta(pattern="^(debug|info|warning|error)$")] = "info"
 
 
