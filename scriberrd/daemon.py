@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scriberrd import __version__, backup, inbox, jobs, rescue, systemd
+from scriberrd import __version__, backup, inbox, jobs, rescue, retention, systemd
 from scriberrd.api.app import application
 from scriberrd.api.rooms import LiveStatus, Rooms
 from scriberrd.api.socket import listening, serving
@@ -127,6 +127,7 @@ def _upkeep(config: Config, store: Store) -> Iterator[Coroutine[None, None, None
     """What keeps the database well."""
     daemon, state = config.daemon, Path(config.daemon.state_dir)
     yield _end_with(store)
+    yield retention.keep(store, config.retention, time)
     yield backup.keep(
         state / rescue.DATABASE,
         state / rescue.BACKUPS,

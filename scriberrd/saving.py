@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import logging
 import os
-from itertools import chain
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
     from scriberrd.model import Clock, Job
     from scriberrd.store import Store
     from scriberrd.transcript import Transcript
+
+log = logging.getLogger(__name__)
+
+USUAL = 3  # names of outputs, before they are only numbered
 
 
 async def save(store: Store, clock: Clock, inbox: Inbox, job: Job, text: Transcript) -> Job:
@@ -102,9 +107,32 @@ async def gather(store: Store, job: Job) -> Transcript:
     )
 
 
-async def known(store: Store, job: Job) -> Transcript | None:
+async def known(store: Store, inbox: Inbox, job: Job) -> Transcript | None:
     """A transcript of these bytes that is there already, unless the job is to be done anew."""
-    return None if job.redo else await borrow(store, job)
+    if job.redo:
+        return None
+    return await adopt(store, inbox, job) or await borrow(store, job)
+
+
+async def adopt(store: Store, inbox: Inbox, job: Job) -> Transcript | None:
+    """The transcript of these very bytes that lies where this job would publish its own.
+
+    That is so when the database was lost or restored, and does not know the file any more. One
+    that it does know belongs to a job, and is not looked at here.
+    """
+    for base in islice(publish.candidates(job.path, job.sha256 or ""), USUAL):
+        name = base + b".json"
+        path = os.path.join(os.fsencode(inbox.output), name)
+        if await store.read(jobs.listed, path):
+            continue
+        try:
+            found = transcript.decode(await asyncio.to_thread(publish.read, path, name))
+        except (OSError, ValueError):
+            continue  # there is none, or it is somebody else's
+        if found.source.sha256 == job.sha256:
+            log.info("job %d: its transcript is there already", job.id)
+            return found
+    return None
 
 
 async def borrow(store: Store, job: Job) -> Transcript | None:

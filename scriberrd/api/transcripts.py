@@ -62,4 +62,4 @@ def _load(outputs: Sequence[Output], wanted: Format) -> bytes:
         ) from error
     except ValueError as error:
         raise TranscriptNotReady(f"the published file was changed: {error}") from error
-    raise TranscriptNotReady("it was not published in this format, nor as JSON to make it from")
+    raise TranscriptNotReady("there is no published file of this format, nor JSON to make it from")

@@ -21,7 +21,8 @@ from scriberrd.jobs.holder import (
     work,
 )
 from scriberrd.jobs.orders import cancel, cancel_requested, redo, retry
-from scriberrd.jobs.outputs import reserve, unreserve
+from scriberrd.jobs.outputs import listed, reserve, unreserve
+from scriberrd.jobs.pruning import forget_outputs, prune, prune_events, published_before
 from scriberrd.jobs.rows import Hold
 from scriberrd.jobs.submission import known_bytes, newest, submit, unknown
 
@@ -34,11 +35,16 @@ __all__ = [
     "claim",
     "fail",
     "finish",
+    "forget_outputs",
     "known_bytes",
+    "listed",
     "loaded",
     "newest",
     "next_due",
     "probed",
+    "prune",
+    "prune_events",
+    "published_before",
     "recover",
     "redo",
     "release",

@@ -138,10 +138,13 @@ def work(db: apsw.Connection, id_: int) -> Work:
 
 
 def twin(db: apsw.Connection, job: Job) -> Job | None:
-    """A completed job about the same bytes with the same settings: its transcript serves."""
+    """A completed job about the same bytes with the same settings: its transcript serves.
+
+    One that was pruned and revived never started: with which settings it was made is forgotten.
+    """
     rows = db.execute(
         "SELECT id FROM job WHERE sha256 = ? AND state = 'completed' AND id <> ?"
-        " ORDER BY id DESC LIMIT 8",
+        " AND started_at IS NOT NULL ORDER BY id DESC LIMIT 8",
         (job.sha256, job.id),
     )
     same = _comparable(job.settings)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from scriberrd import listing
+from scriberrd.jobs.pruning import revive
 from scriberrd.jobs.rows import (
     Hold,
     encode,
@@ -42,6 +43,8 @@ def submit(
         "priority": Priority[settings.priority.upper()],
     }
     known = newest(db, source.inbox, source.path)
+    if known is None:
+        known = revive(db, source.inbox, source.path, columns)
     if known is not None and known.sha256 == source.sha256 and source.sha256 is not None:
         update(db, known.id, {"identity": columns["identity"]})
         if known.state is JobState.FAILED and known.identity != source.identity:
@@ -89,11 +92,16 @@ def unknown(
     db: apsw.Connection, inbox: str, found: Iterable[tuple[bytes, Identity]]
 ) -> list[bytes]:
     """The paths among `found` of which no job knows this version of the file."""
-    latest = "SELECT identity FROM job WHERE inbox = ? AND path = ? ORDER BY id DESC LIMIT 1"
+    latest = """
+        SELECT coalesce(
+            (SELECT identity FROM job WHERE inbox = :inbox AND path = :path
+             ORDER BY id DESC LIMIT 1),
+            (SELECT identity FROM seen WHERE inbox = :inbox AND path = :path))
+    """
     return [
         path
         for path, identity in found
-        if db.execute(latest, (inbox, path)).get != encode(identity)
+        if db.execute(latest, {"inbox": inbox, "path": path}).get != encode(identity)
     ]
 
 
