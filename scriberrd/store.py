@@ -114,10 +114,9 @@ def translated(name: str = "the database", db: apsw.Connection | None = None) ->
         # the cause is then only in the context.
         cause: BaseException | None = error
         while cause is not None:
-            if isinstance(cause, apsw.IOError) and (kinder := _passing(cause, db)):
-                raise kinder(f"{name}: {cause}") from error
+            passing = _passing(cause, db) if isinstance(cause, apsw.IOError) else None
             for kind, ours, advice in _CAUSES:
-                if isinstance(cause, kind):
+                if ours is passing or (passing is None and isinstance(cause, kind)):
                     raise ours(f"{name}: {cause}; {advice}") from error
             cause = cause.__context__
         raise  # a mistake in this program, not a fault of the machine
