@@ -100,6 +100,11 @@ class Client:
         """Queue a failed or canceled job again."""
         return cast("Job", self._json("POST", f"/v1/jobs/{id_}/retry"))
 
+    def redo(self, id_: int, *, profile: str | None = None) -> Job:
+        """Queue an ended job anew; with another profile, if one is named."""
+        url = _url(f"/v1/jobs/{id_}/redo", {"profile": profile})
+        return cast("Job", json.loads(self._exchange("POST", url)[1]))
+
     def transcript(self, id_: int, format_: str) -> bytes:
         """The transcript of a completed job."""
         return self._exchange("GET", _url(f"/v1/jobs/{id_}/transcript", {"format": format_}))[1]

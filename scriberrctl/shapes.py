@@ -51,6 +51,7 @@ class Job(TypedDict):
     finished_at: str | None
     not_before: str | None
     cancel_requested: bool
+    redo: bool
     failures: int
     progress: Progress
     language: str | None

@@ -37,6 +37,8 @@ class Daemon(msgspec.Struct, frozen=True, kw_only=True):
     rescan: Seconds = Seconds(60)
     stop_timeout: Seconds = Seconds(30)
     max_upload: Bytes = Bytes(4 << 30)
+    backup: Seconds = Seconds(86400)
+    backups: Positive = 7
     log_level: Annotated[str, Meta(pattern="^(debug|info|warning|error)$")] = "info"
 
 
@@ -73,6 +75,14 @@ class Retry(msgspec.Struct, frozen=True, kw_only=True):
     backoff_max: Seconds = Seconds(3600)
 
 
+class Retention(msgspec.Struct, frozen=True, kw_only=True):
+    """`[retention]`: what is forgotten or deleted at which age; 0 is never."""
+
+    jobs: Seconds = Seconds(0)
+    events: Seconds = Seconds(90 * 86400)
+    transcripts: Seconds = Seconds(0)
+
+
 class Config(msgspec.Struct, frozen=True, kw_only=True):
     """All settings of a daemon, checked."""
 
@@ -82,6 +92,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     profiles: dict[str, Settings]
     workers: tuple[Worker, ...]
     retry: Retry
+    retention: Retention = Retention()
 
     def inbox(self, name: str) -> Inbox | None:
         """The inbox of that name, if there is one."""
@@ -116,14 +127,17 @@ def load(file: Path, environment: Mapping[str, str]) -> Config:
     """
     file = file.absolute()
     document = Document(file)
-    for key in document.root.keys() - {"daemon", "inbox", "profile", "worker", "retry"}:
+    for key in document.root.keys() - {
+        *("daemon", "inbox", "profile", "worker", "retry", "retention")
+    }:
         document.problem(
             (key,),
             "an unknown key",
-            "allowed: [daemon], [[inbox]], [profile.NAME], [[worker]], [retry]",
+            "allowed: [daemon], [[inbox]], [profile.NAME], [[worker]], [retry], [retention]",
         )
     daemon = document.table(Daemon, document.root.get("daemon", {}), ("daemon",))
     retry = document.table(Retry, document.root.get("retry", {}), ("retry",))
+    retention = document.table(Retention, document.root.get("retention", {}), ("retention",))
     inboxes = document.tables(Inbox, "inbox")
     workers = document.tables(Worker, "worker")
     profiles = _profiles(document)
@@ -134,7 +148,7 @@ def load(file: Path, environment: Mapping[str, str]) -> Config:
         if inbox.profile not in profiles:
             allowed = f"allowed: {', '.join(profiles)}"
             document.problem((*where, "profile"), repr(inbox.profile), allowed)
-    if document.problems or daemon is None or retry is None:
+    if document.problems or daemon is None or retry is None or retention is None:
         raise ConfigError(document.problems)
     return Config(
         file=file,
@@ -143,6 +157,7 @@ def load(file: Path, environment: Mapping[str, str]) -> Config:
         profiles={name: profile for name, profile in profiles.items() if profile is not None},
         workers=tuple(worker for _, worker in workers) or (Worker(name="default"),),
         retry=retry,
+        retention=retention,
     )
 
 

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scriberrd import __version__, inbox, jobs, systemd
+from scriberrd import __version__, backup, inbox, jobs, rescue, retention, systemd
 from scriberrd.api.app import application
 from scriberrd.api.rooms import LiveStatus, Rooms
 from scriberrd.api.socket import listening, serving
@@ -21,12 +21,12 @@ from scriberrd.dispatch import Dispatcher
 from scriberrd.errors import AlreadyRunning, StoreError
 from scriberrd.intake import Intake
 from scriberrd.model import InboxStatus
-from scriberrd.store import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Coroutine, Iterator
 
     from scriberrd.config import Config, Inbox
+    from scriberrd.store import Store
 
 log = logging.getLogger(__name__)
 
@@ -40,14 +40,18 @@ async def run(config: Config) -> None:
     """
     stop = asyncio.Event()
     _listen_to_signals(stop)
-    with locked(Path(config.daemon.state_dir)) as state:
-        store = Store(state / "scriberrd.db")
+    with (
+        locked(Path(config.daemon.state_dir)) as state,
+        rescue.opened(state, now=time.time()) as store,
+    ):
+        for job in await store.run(jobs.recover, time.time()):
+            log.info("job %d was held by an earlier daemon: %s", job.id, job.state)
         try:
-            for job in await store.run(jobs.recover, time.time()):
-                log.info("job %d was held by an earlier daemon: %s", job.id, job.state)
             await _serve(config, store, stop)
-        finally:
-            store.close()
+        except BaseExceptionGroup:
+            if store.failure is None:
+                raise
+            raise store.failure from None  # the cause of all the others
     log.info("stopped")
 
 
@@ -110,12 +114,34 @@ async def _serve(config: Config, store: Store, stop: asyncio.Event) -> None:
                 group.create_task(_watch(intake, one, config.daemon.rescan, statuses[one.name]))
                 for one in config.inboxes
             ]
+            background += [group.create_task(task) for task in _upkeep(config, store)]
             background.append(group.create_task(systemd.keep_alive(lambda: _alive(store))))
             group.create_task(_drain(dispatcher, background, stop))
             group.create_task(dispatcher.run())
             names = ", ".join(statuses) or "none"
             log.info("scriberrd %s is ready, inboxes: %s", __version__, names)
             systemd.notify("READY=1")
+
+
+def _upkeep(config: Config, store: Store) -> Iterator[Coroutine[None, None, None]]:
+    """What keeps the database well."""
+    daemon, state = config.daemon, Path(config.daemon.state_dir)
+    yield _end_with(store)
+    yield retention.keep(store, config.retention, time)
+    yield backup.keep(
+        state / rescue.DATABASE,
+        state / rescue.BACKUPS,
+        every=daemon.backup,
+        count=daemon.backups,
+        clock=time,
+    )
+
+
+async def _end_with(store: Store) -> None:
+    """End the daemon when the database can't be trusted; the next one checks it."""
+    await store.failed.wait()
+    if store.failure is not None:
+        raise store.failure
 
 
 async def _watch(intake: Intake, one: Inbox, rescan: float, status: inbox.InboxStatus) -> None:

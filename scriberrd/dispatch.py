@@ -164,7 +164,7 @@ class Dispatcher:
         inbox = self._config.inbox(job.inbox)
         if inbox is None:
             raise TaskFailed("inbox_unavailable", f"no inbox {job.inbox!r} is configured")
-        text = await saving.borrow(self._store, job)
+        text = await saving.known(self._store, inbox, job)
         if text is None:
             source = await asyncio.to_thread(_open, inbox, job)
             try:

@@ -11,6 +11,8 @@ answers with, so the API needs a single error handler.
     │   ├── DatabaseNewer          a newer scriberrd wrote it
     │   ├── DatabaseBusy           another process holds the write lock
     │   ├── DatabaseReadOnly       the file system refuses writes
+    │   ├── DatabaseCorrupt        its pages are damaged
+    │   ├── DiskFailed             the disk does not read or write
     │   └── DiskFull               no space left for the database
     ├── RequestError           a request that can't be carried out
     │   ├── JobNotFound
@@ -84,6 +86,18 @@ class DatabaseReadOnly(StoreError):
     """The file system of the database refuses writes."""
 
     code = "read_only"
+
+
+class DatabaseCorrupt(StoreError):
+    """Pages of the database are damaged: it is replaced when the daemon starts again."""
+
+    code = "database_corrupt"
+
+
+class DiskFailed(StoreError):
+    """The disk does not read or write: what was written last may be lost, so nothing goes on."""
+
+    code = "disk_failed"
 
 
 class DiskFull(StoreError):

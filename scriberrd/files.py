@@ -1,9 +1,13 @@
-"""A complete file gets its name, and nobody's file is overwritten."""
+"""A complete file gets its name, durably, and nobody's file is overwritten."""
 
 from __future__ import annotations
 
 import errno
 import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}  # exFAT, some of SMB, FUSE
@@ -37,3 +41,12 @@ def name_new(folder: int, temporary: bytes, name: bytes) -> None:
     except BaseException:
         os.unlink(name, dir_fd=folder)
         raise
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

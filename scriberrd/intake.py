@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, get_args
 
 import msgspec
 
-from scriberrd import jobs, sources
+from scriberrd import jobs, listing, sources
 from scriberrd.errors import InvalidRequest, UploadFailed, UploadTooLarge
 from scriberrd.files import NEW, name_new
 from scriberrd.inbox import rules
-from scriberrd.model import PriorityName, Settings, Source, display
+from scriberrd.model import Priority, PriorityName, Settings, Source, display
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -78,7 +78,7 @@ class Intake:
             InvalidRequest: no such profile, priority or file.
             SourceChanged: it is being written to.
         """
-        profile, settings = self._settings(inbox, profile, priority)
+        profile, settings = self._settings(profile or inbox.profile, priority)
         try:
             fingerprint = await asyncio.to_thread(
                 sources.fingerprint, inbox.path, path, settled=identity
@@ -115,7 +115,7 @@ class Intake:
             UploadFailed: the inbox can't be written.
             UploadTooLarge: more than `daemon.max_upload`.
         """
-        self._settings(inbox, profile, priority)
+        self._settings(profile or inbox.profile, priority)
         leaf = os.fsencode(os.path.basename(name.replace("\0", "")))
         if not rules.wanted(leaf, inbox.extensions) or len(leaf) > NAME_MAX:
             allowed = ", ".join(inbox.extensions)
@@ -150,10 +150,24 @@ class Intake:
             raise
         return temporary, digest.hexdigest()
 
-    def _settings(
-        self, inbox: Inbox, profile: str | None, priority: str | None
-    ) -> tuple[str, Settings]:
-        name = profile or inbox.profile
+    async def redo(self, id_: int, *, profile: str | None = None) -> Job:
+        """Queue an ended job anew, with its profile as it is configured now, or with another.
+
+        Raises:
+            JobNotFound: no such job.
+            IllegalMove: it has not ended, or a newer job has its recording.
+            InvalidRequest: there is no such profile, any more.
+        """
+        job = await self._store.read(listing.get, id_)
+        priority = Priority(job.priority).name.lower()
+        profile, settings = self._settings(profile or job.profile, priority)
+        job = await self._store.run(
+            jobs.redo, id_, profile=profile, settings=settings, now=self._clock.time()
+        )
+        log.info("job %d is to be done anew: %s/%s", id_, job.inbox, display(job.path))
+        return job
+
+    def _settings(self, name: str, priority: str | None) -> tuple[str, Settings]:
         settings = self._config.profiles.get(name)
         if settings is None:
             allowed = ", ".join(self._config.profiles)

@@ -18,11 +18,12 @@ if TYPE_CHECKING:
 
 Row = tuple[Any, ...]
 
-# Names are reserved before their files are in place: they count once the job is completed.
+# Names are reserved before their files are in place: they count once the job has published there.
+# While it is done anew that is still so.
 _OUTPUTS = """
-    CASE WHEN job.state = 'completed' THEN (
+    CASE WHEN job.state = 'completed' OR job.redo THEN (
         SELECT json_group_array(hex(output.name) ORDER BY output.name)
-        FROM output WHERE output.job = job.id
+        FROM output WHERE output.job = job.id AND output.published = job.id
     ) ELSE '[]' END
 """
 _FIELDS = tuple(field for field in Job.__struct_fields__ if field != "outputs")
@@ -52,6 +53,7 @@ def job(row: Row) -> Job:
     values["identity"] = _identity(values["identity"])
     values["settings"] = _settings(values["settings"])
     values["cancel_requested"] = bool(values["cancel_requested"])
+    values["redo"] = bool(values["redo"])
     return Job(**values, outputs=tuple(bytes.fromhex(name) for name in _names(row[-1])))
 
 
@@ -169,6 +171,9 @@ def blocks(db: apsw.Connection, id_: int) -> list[Block]:
 
 
 def outputs(db: apsw.Connection, id_: int) -> list[Output]:
-    """The files of a job, by name: published, or, before it is completed, about to be."""
-    rows = db.execute("SELECT path, name FROM output WHERE job = ? ORDER BY name", (id_,))
+    """The files that a job has published, by name."""
+    rows = db.execute(
+        "SELECT path, name FROM output WHERE job = :id AND published = :id ORDER BY name",
+        {"id": id_},
+    )
     return [Output(*row) for row in rows]

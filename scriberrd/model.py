@@ -135,6 +135,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     failures: int  # what counts against the retry budget
     not_before: float  # a retry waits until then
     cancel_requested: bool
+    redo: bool  # to be done anew; until then `outputs` are those of before
     created_at: float
     queued_at: float
     started_at: float | None  # of the latest claim

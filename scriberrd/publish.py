@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 from contextlib import ExitStack, suppress
 from itertools import chain, count
 from pathlib import Path
@@ -113,6 +114,31 @@ def read(path: bytes, name: bytes) -> bytes:
     root = Path(os.fsdecode(path.removesuffix(b"/" + name)))
     with os.fdopen(sources.open_source(root, name), "rb") as file:
         return file.read()
+
+
+def remove(path: bytes, name: bytes) -> None:
+    """Delete what was published, if it is there.
+
+    No link below the output folder is followed, and nothing but a regular file is deleted.
+
+    Args:
+        path: of the file, absolute.
+        name: the part of the path that is below the output folder.
+
+    Raises:
+        OSError: it can't be deleted, or the output folder is not there.
+    """
+    *parents, leaf = name.split(b"/")
+    with ExitStack() as stack:
+        folder = os.open(path.removesuffix(b"/" + name), FOLDER)
+        stack.callback(os.close, folder)
+        with suppress(FileNotFoundError):
+            for parent in parents:
+                folder = os.open(parent, FOLDER | os.O_NOFOLLOW, dir_fd=folder)
+                stack.callback(os.close, folder)
+            found = os.stat(leaf, dir_fd=folder, follow_symlinks=False)
+            if stat.S_ISREG(found.st_mode):
+                os.unlink(leaf, dir_fd=folder)
 
 
 def _targets(

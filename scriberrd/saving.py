@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import logging
 import os
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -26,6 +28,10 @@ if TYPE_CHECKING:
     from scriberrd.store import Store
     from scriberrd.transcript import Transcript
 
+log = logging.getLogger(__name__)
+
+USUAL = 3  # names of outputs, before they are only numbered
+
 
 async def save(store: Store, clock: Clock, inbox: Inbox, job: Job, text: Transcript) -> Job:
     """Publish the transcript of a job, and complete the job.
@@ -35,12 +41,15 @@ async def save(store: Store, clock: Clock, inbox: Inbox, job: Job, text: Transcr
         TaskFailed: the output folder can't be written.
     """
     hold = jobs.Hold(job.id, job.lease)
-    formats = dict.fromkeys((*job.settings.formats, "json"))
+    # What was published of an earlier run is replaced, whatever today's profile says of it.
+    earlier = await store.read(listing.outputs, job.id)
+    suffixes = (os.path.splitext(old.name)[1][1:].decode("latin-1") for old in earlier)
+    formats = dict.fromkeys((*job.settings.formats, *FORMATS.keys() & set(suffixes), "json"))
     files = await asyncio.to_thread(
         lambda: {name.encode(): FORMATS[name](text) for name in formats}
     )
     try:
-        await _publish(store, hold, inbox.output, job, files)
+        await _publish(store, hold, inbox.output, job, files, earlier)
     except OSError as error:
         code = "disk_full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "output_unwritable"
         raise TaskFailed(code, error.strerror or type(error).__name__) from error
@@ -48,10 +57,16 @@ async def save(store: Store, clock: Clock, inbox: Inbox, job: Job, text: Transcr
 
 
 async def _publish(
-    store: Store, hold: Hold, output: Path, job: Job, files: dict[bytes, bytes]
+    store: Store,
+    hold: Hold,
+    output: Path,
+    job: Job,
+    files: dict[bytes, bytes],
+    earlier: list[listing.Output],
 ) -> None:
     root = os.fsencode(output)
-    for base in publish.candidates(job.path, job.sha256 or ""):
+    bases = (old.name.removesuffix(b".json") for old in earlier if old.name.endswith(b".json"))
+    for base in chain(bases, publish.candidates(job.path, job.sha256 or "")):
         names = {base + b"." + suffix: content for suffix, content in files.items()}
         paths = {os.path.join(root, name): name for name in names}
         owned = await store.run(jobs.reserve, hold, paths)
@@ -63,6 +78,8 @@ async def _publish(
             foreign = [path for path, name in paths.items() if name not in owned]
             await store.run(jobs.unreserve, hold, foreign)
         else:
+            if outdated := {old.path for old in earlier} - paths.keys():
+                await store.run(jobs.unreserve, hold, outdated)  # of a former output folder
             return
 
 
@@ -88,6 +105,34 @@ async def gather(store: Store, job: Job) -> Transcript:
         processing_seconds=round(work.seconds, 3),
         warnings=work.finished.warnings,
     )
+
+
+async def known(store: Store, inbox: Inbox, job: Job) -> Transcript | None:
+    """A transcript of these bytes that is there already, unless the job is to be done anew."""
+    if job.redo:
+        return None
+    return await adopt(store, inbox, job) or await borrow(store, job)
+
+
+async def adopt(store: Store, inbox: Inbox, job: Job) -> Transcript | None:
+    """The transcript of these very bytes that lies where this job would publish its own.
+
+    That is so when the database was lost or restored, and does not know the file any more. One
+    that it does know belongs to a job, and is not looked at here.
+    """
+    for base in islice(publish.candidates(job.path, job.sha256 or ""), USUAL):
+        name = base + b".json"
+        path = os.path.join(os.fsencode(inbox.output), name)
+        if await store.read(jobs.listed, path):
+            continue
+        try:
+            found = transcript.decode(await asyncio.to_thread(publish.read, path, name))
+        except (OSError, ValueError):
+            continue  # there is none, or it is somebody else's
+        if found.source.sha256 == job.sha256:
+            log.info("job %d: its transcript is there already", job.id)
+            return found
+    return None
 
 
 async def borrow(store: Store, job: Job) -> Transcript | None:

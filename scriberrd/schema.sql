@@ -19,6 +19,7 @@ CREATE TABLE job (
     failures INTEGER NOT NULL DEFAULT 0,
     not_before REAL NOT NULL DEFAULT 0,
     cancel_requested INTEGER NOT NULL DEFAULT 0,
+    redo INTEGER NOT NULL DEFAULT 0,    -- ordered to be done anew: what there is does not serve
     created_at REAL NOT NULL,
     queued_at REAL NOT NULL,
     started_at REAL,                -- of the latest claim; NULL: never claimed
@@ -40,8 +41,21 @@ CREATE INDEX job_claim ON job (priority, queued_at, created_at, id) WHERE state 
 CREATE INDEX job_processing ON job (id) WHERE state = 'processing';
 CREATE INDEX job_source ON job (inbox, path, id);
 CREATE INDEX job_sha256 ON job (sha256);
+CREATE INDEX job_ended ON job (finished_at) WHERE finished_at IS NOT NULL;
 -- One recording, one live job.
 CREATE UNIQUE INDEX job_live ON job (inbox, path) WHERE state IN ('queued', 'processing');
+
+-- Recordings whose jobs were pruned, if no other job is about them: they are no news.
+CREATE TABLE seen (
+    job INTEGER PRIMARY KEY,        -- its id, which it gets back when it is asked for
+    inbox TEXT NOT NULL,
+    path BLOB NOT NULL,
+    identity TEXT NOT NULL,
+    sha256 TEXT,
+    state TEXT NOT NULL,
+    finished_at REAL NOT NULL,
+    UNIQUE (inbox, path)
+) STRICT;
 
 -- How many jobs are in each state, kept by triggers: counting a million rows is slow.
 CREATE TABLE tally (
@@ -73,8 +87,9 @@ CREATE TABLE checkpoint (
 CREATE TABLE output (
     path BLOB PRIMARY KEY,          -- absolute
     name BLOB NOT NULL,             -- relative to the output folder
-    job INTEGER NOT NULL REFERENCES job ON DELETE CASCADE,
-    published INTEGER NOT NULL DEFAULT 0    -- 0: the name is reserved, the file may be anybody's
+    job INTEGER NOT NULL,           -- in the table job, or pruned and in the table seen
+    published INTEGER NOT NULL DEFAULT 0    -- the job whose transcript it has;
+                                    -- 0: the name is reserved, the file may be anybody's
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX output_job ON output (job);
 

@@ -123,16 +123,16 @@ class Slot:
         store, expires = self._store, watch.expires
         match reply:
             case protocol.Beat() if watch.renewal_due():
-                await store.run(jobs.renew, hold, expires=expires, progress=reply.position)
+                await store.insist(jobs.renew, hold, expires=expires, progress=reply.position)
             case protocol.Probed():
-                await store.run(jobs.probed, hold, reply)
+                await store.insist(jobs.probed, hold, reply)
             case protocol.Loaded():
-                await store.run(jobs.loaded, hold, reply.engine)
+                await store.insist(jobs.loaded, hold, reply.engine)
             case protocol.BlockDone():
                 now = self._clock.time()
-                await store.run(jobs.checkpoint, hold, reply.block, expires=expires, now=now)
+                await store.insist(jobs.checkpoint, hold, reply.block, expires=expires, now=now)
             case protocol.Finished():
-                await store.run(jobs.transcribed, hold, reply, now=self._clock.time())
+                await store.insist(jobs.transcribed, hold, reply, now=self._clock.time())
                 return True
             case protocol.Failed():
                 raise TaskFailed(reply.code, reply.detail)

@@ -9,34 +9,52 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
+import logging
+import time
 from concurrent.futures import ThreadPoolExecutor
-from importlib import resources
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
 import apsw
 import apsw.bestpractice
 
-from scriberrd import errors
+from scriberrd import errors, migrations
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+log = logging.getLogger(__name__)
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
 APPLICATION_ID = 0x5C21BE44
-VERSION = 1  # of schema.sql; the database has it as its user_version
-BUSY_TIMEOUT_MS = 5_000
+VERSION = migrations.CURRENT.version
+BUSY_TIMEOUT = 5.0  # seconds
+PATIENCE = 75.0  # seconds that `insist` waits for another process; systemd kills after 90
 
 # Older ones have a race that resets the WAL under a second connection and corrupts the file.
 OLDEST_SQLITE = (3, 51, 3)
 
 
-def connect(path: Path) -> apsw.Connection:
+def connect(
+    path: Path,
+    *,
+    check_first: bool = False,
+    schema: migrations.Schema = migrations.CURRENT,
+    busy_timeout: float = BUSY_TIMEOUT,
+) -> apsw.Connection:
     """Open the database for writing, creating or migrating it as needed.
 
+    Args:
+        path: of the file.
+        check_first: look for damage, in all of it.
+        schema: what it should have.
+        busy_timeout: seconds to wait for the write lock of another process.
+
     Raises:
+        DatabaseCorrupt: it is damaged.
         DatabaseForeign: the file is no database, or another application's.
         DatabaseNewer: a newer scriberrd wrote it.
         StoreError: it can't be used for another reason.
@@ -46,42 +64,48 @@ def connect(path: Path) -> apsw.Connection:
     with translated(path.name):
         db = apsw.Connection(str(path))
         try:
-            db.set_busy_timeout(BUSY_TIMEOUT_MS)
-            _refuse_foreign(db, path.name)  # before anything is written, the WAL mode included
+            db.set_busy_timeout(int(busy_timeout * 1000))
+            # A damaged database keeps its WAL: both are set aside as they were found.
+            db.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+            # Before anything is written, the WAL mode included.
+            refuse_foreign(db, path.name, schema.version)
+            if check_first:
+                check(db, path.name)
             apsw.bestpractice.connection_wal(db)
-            apsw.bestpractice.connection_enable_foreign_keys(db)
             apsw.bestpractice.connection_dqs(db)
             db.transaction_mode = "IMMEDIATE"
-            _migrate(db)
+            migrations.migrate(db, schema, application=APPLICATION_ID)
+            apsw.bestpractice.connection_enable_foreign_keys(db)
+            db.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0)
         except BaseException:
             db.close()
             raise
     return db
 
 
-def _refuse_foreign(db: apsw.Connection, name: str) -> None:
+def refuse_foreign(db: apsw.Connection, name: str, newest: int = VERSION) -> None:
+    """Raise DatabaseForeign or DatabaseNewer unless it is empty, or ours up to that version."""
     application, version = db.pragma("application_id"), db.pragma("user_version")
     empty = db.execute("SELECT 1 FROM sqlite_master LIMIT 1").get is None
     if application != APPLICATION_ID and not (empty and application == 0):
         raise errors.DatabaseForeign(
             f"{name} belongs to another application: move it away, or set daemon.state_dir"
         )
-    if not isinstance(version, int) or version > VERSION:
+    if not isinstance(version, int) or version > newest:
         raise errors.DatabaseNewer(
-            f"{name} has schema {version}, this scriberrd knows up to {VERSION}: upgrade it"
+            f"{name} has schema {version}, this scriberrd knows up to {newest}: upgrade it"
         )
 
 
-def _migrate(db: apsw.Connection) -> None:
-    with db:
-        if db.pragma("user_version") == 0:
-            db.execute(resources.files("scriberrd").joinpath("schema.sql").read_text("utf-8"))
-            db.pragma("application_id", APPLICATION_ID)
-            db.pragma("user_version", VERSION)
+def check(db: apsw.Connection, name: str) -> None:
+    """Raise DatabaseCorrupt when pages are damaged; reads the whole file."""
+    findings = [finding for (finding,) in db.execute("PRAGMA quick_check(3)")]
+    if findings != ["ok"]:
+        raise errors.DatabaseCorrupt(f"{name} is damaged: {'; '.join(findings)}")
 
 
 @contextlib.contextmanager
-def translated(name: str = "the database") -> Iterator[None]:
+def translated(name: str = "the database", db: apsw.Connection | None = None) -> Iterator[None]:
     """Turn what apsw raises about files, locks and disks into errors of our own."""
     try:
         yield
@@ -90,8 +114,9 @@ def translated(name: str = "the database") -> Iterator[None]:
         # the cause is then only in the context.
         cause: BaseException | None = error
         while cause is not None:
+            passing = _passing(cause, db) if isinstance(cause, apsw.IOError) else None
             for kind, ours, advice in _CAUSES:
-                if isinstance(cause, kind):
+                if ours is passing or (passing is None and isinstance(cause, kind)):
                     raise ours(f"{name}: {cause}; {advice}") from error
             cause = cause.__context__
         raise  # a mistake in this program, not a fault of the machine
@@ -104,10 +129,19 @@ _CAUSES: tuple[tuple[type[apsw.Error], type[errors.StoreError], str], ...] = (
     (apsw.LockedError, errors.DatabaseBusy, "another connection holds the lock"),
     (apsw.NotADBError, errors.DatabaseForeign, "it was left untouched: move it away"),
     (apsw.CantOpenError, errors.StoreError, "see daemon.state_dir, and who may write there"),
-    (apsw.IOError, errors.StoreError, "the disk fails"),
-    (apsw.CorruptError, errors.StoreError, "the file is damaged"),
+    (apsw.IOError, errors.DiskFailed, "the disk fails"),
+    (apsw.CorruptError, errors.DatabaseCorrupt, "the file is damaged"),
     (apsw.NoMemError, errors.StoreError, "no memory is left"),
 )
+
+
+def _passing(error: apsw.IOError, db: apsw.Connection | None) -> type[errors.StoreError] | None:
+    """What SQLite calls an error of the disk, but what passes by itself."""
+    if getattr(error, "extendedresult", 0) == apsw.SQLITE_IOERR_SHMSIZE:
+        return errors.DiskFull
+    if db is not None and db.system_errno == errno.EROFS:  # remounted while the file was open
+        return errors.DatabaseReadOnly
+    return None
 
 
 class Bell:
@@ -135,14 +169,22 @@ class Bell:
 
 
 class Store:
-    """The open database of a daemon."""
+    """The open database of a daemon.
 
-    def __init__(self, path: Path) -> None:
+    After a failure of the disk, or on a damaged page, nothing that it says can be trusted:
+    `failed` is set, and the daemon should end and start again.
+    """
+
+    def __init__(
+        self, path: Path, *, check: bool = False, busy_timeout: float = BUSY_TIMEOUT
+    ) -> None:
         self.bell = Bell()
-        self._db = connect(path)
+        self.failure: errors.StoreError | None = None
+        self.failed = asyncio.Event()
+        self._db = connect(path, check_first=check, busy_timeout=busy_timeout)
         with translated(path.name):
             self._reader = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
-            self._reader.set_busy_timeout(BUSY_TIMEOUT_MS)
+            self._reader.set_busy_timeout(int(busy_timeout * 1000))
         self._write_thread = ThreadPoolExecutor(1, thread_name_prefix="store-write")
         self._read_thread = ThreadPoolExecutor(1, thread_name_prefix="store-read")
 
@@ -159,15 +201,34 @@ class Store:
 
         def transact() -> tuple[T, bool]:
             before = self._db.total_changes()
-            with translated(), self._db:
+            with translated(db=self._db), self._db:
                 result = function(self._db, *args, **kwargs)
             return result, self._db.total_changes() != before
 
-        loop = asyncio.get_running_loop()
-        result, changed = await loop.run_in_executor(self._write_thread, transact)
+        result, changed = await self._in(self._write_thread, transact)
         if changed:
             self.bell.ring()
         return result
+
+    async def insist(
+        self,
+        function: Callable[Concatenate[apsw.Connection, P], T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """`run` for what must not be dropped because another process holds the lock meanwhile.
+
+        Raises:
+            DatabaseBusy: it has held the lock for longer than `PATIENCE`.
+        """
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            try:
+                return await self.run(function, *args, **kwargs)
+            except errors.DatabaseBusy as error:
+                if time.monotonic() > deadline:
+                    raise
+                log.warning("%s; waiting for it", error)
 
     async def read(
         self,
@@ -178,11 +239,19 @@ class Store:
         """Run `function(db, ...)` on a consistent view of what is committed."""
 
         def look() -> T:
-            with translated(), self._reader:
+            with translated(db=self._reader), self._reader:
                 result = function(self._reader, *args, **kwargs)
             return result  # noqa: RET504 - apsw's context does not promise to pass errors on
 
-        return await asyncio.get_running_loop().run_in_executor(self._read_thread, look)
+        return await self._in(self._read_thread, look)
+
+    async def _in(self, thread: ThreadPoolExecutor, function: Callable[[], T]) -> T:
+        try:
+            return await asyncio.get_running_loop().run_in_executor(thread, function)
+        except (errors.DatabaseCorrupt, errors.DiskFailed) as error:
+            self.failure = self.failure or error
+            self.failed.set()
+            raise
 
     def close(self) -> None:
         """Finish what runs, then close the file."""

@@ -1,4 +1,4 @@
-"""Jobs: look, submit, cancel, retry."""
+"""Jobs: look, submit, cancel, retry, redo."""
 
 from __future__ import annotations
 
@@ -96,6 +96,21 @@ async def retry(request: web.Request) -> web.Response:
     """Queue a failed or canceled job again."""
     rooms = request.app[ROOMS]
     job = await rooms.store.run(jobs.retry, job_id(request), rooms.clock.time())
+    return answer(await _view(rooms, job))
+
+
+class Anew(Params, frozen=True, kw_only=True):
+    """How a job is redone."""
+
+    profile: str | None = None
+
+
+@routes.post("/v1/jobs/{id}/redo")
+async def redo(request: web.Request) -> web.Response:
+    """Queue an ended job anew."""
+    rooms = request.app[ROOMS]
+    wanted = parse(request.query, Anew)
+    job = await rooms.intake.redo(job_id(request), profile=wanted.profile)
     return answer(await _view(rooms, job))
 
 

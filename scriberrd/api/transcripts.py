@@ -37,11 +37,11 @@ class Wanted(Params, frozen=True, kw_only=True):
 
 @routes.get("/v1/jobs/{id}/transcript")
 async def get(request: web.Request) -> web.Response:
-    """The transcript of a completed job."""
+    """The transcript of a completed job, or of one that is done anew: then the one of before."""
     store, id_ = request.app[ROOMS].store, job_id(request)
     wanted = parse(request.query, Wanted).format
     job = await store.read(listing.get, id_)
-    if job.state is not JobState.COMPLETED:
+    if job.state is not JobState.COMPLETED and not job.outputs:
         raise TranscriptNotReady(f"job {id_} is {job.state}: it has no transcript yet")
     outputs = await store.read(listing.outputs, id_)
     body = await asyncio.to_thread(_load, outputs, wanted)
@@ -62,4 +62,4 @@ def _load(outputs: Sequence[Output], wanted: Format) -> bytes:
         ) from error
     except ValueError as error:
         raise TranscriptNotReady(f"the published file was changed: {error}") from error
-    raise TranscriptNotReady("it was not published in this format, nor as JSON to make it from")
+    raise TranscriptNotReady("there is no published file of this format, nor JSON to make it from")

@@ -56,6 +56,7 @@ class JobView(msgspec.Struct, frozen=True, kw_only=True):
     finished_at: str | None
     not_before: str | None
     cancel_requested: bool
+    redo: bool
     failures: int
     progress: ProgressView
     language: str | None
@@ -111,6 +112,7 @@ def job(job: Job, starts: Mapping[int, float], now: float) -> JobView:
         finished_at=_maybe(job.finished_at),
         not_before=_maybe(job.not_before if job.not_before > now else None),
         cancel_requested=job.cancel_requested,
+        redo=job.redo,
         failures=job.failures,
         progress=_progress(job, starts.get(job.id, 0.0), now),
         language=job.language,

@@ -20,8 +20,9 @@ from scriberrd.jobs.holder import (
     twin,
     work,
 )
-from scriberrd.jobs.orders import cancel, cancel_requested, retry
-from scriberrd.jobs.outputs import reserve, unreserve
+from scriberrd.jobs.orders import cancel, cancel_requested, redo, retry
+from scriberrd.jobs.outputs import listed, reserve, unreserve
+from scriberrd.jobs.pruning import forget_outputs, prune, prune_events, published_before
 from scriberrd.jobs.rows import Hold
 from scriberrd.jobs.submission import known_bytes, newest, submit, unknown
 
@@ -34,12 +35,18 @@ __all__ = [
     "claim",
     "fail",
     "finish",
+    "forget_outputs",
     "known_bytes",
+    "listed",
     "loaded",
     "newest",
     "next_due",
     "probed",
+    "prune",
+    "prune_events",
+    "published_before",
     "recover",
+    "redo",
     "release",
     "renew",
     "reserve",

@@ -138,10 +138,13 @@ def work(db: apsw.Connection, id_: int) -> Work:
 
 
 def twin(db: apsw.Connection, job: Job) -> Job | None:
-    """A completed job about the same bytes with the same settings: its transcript serves."""
+    """A completed job about the same bytes with the same settings: its transcript serves.
+
+    One that was pruned and revived never started: with which settings it was made is forgotten.
+    """
     rows = db.execute(
         "SELECT id FROM job WHERE sha256 = ? AND state = 'completed' AND id <> ?"
-        " ORDER BY id DESC LIMIT 8",
+        " AND started_at IS NOT NULL ORDER BY id DESC LIMIT 8",
         (job.sha256, job.id),
     )
     same = _comparable(job.settings)
@@ -157,9 +160,10 @@ def finish(db: apsw.Connection, hold: Hold, *, language: str | None, now: float)
     """The outputs are in place: the job is done."""
     job = held(db, hold)
     done = {"finished_at": now, "language": language, "error_code": None, "error_detail": None}
+    done["redo"] = 0
     end_execution(db, hold, now, "completed")
     move(db, job, JobState.COMPLETED, done)
-    db.execute("UPDATE output SET published = 1 WHERE job = ?", (hold.job,))
+    db.execute("UPDATE output SET published = job WHERE job = ?", (hold.job,))
     db.execute("DELETE FROM checkpoint WHERE job = ?", (hold.job,))
     tell(db, hold.job, "finished", now)
     return listing.get(db, hold.job)

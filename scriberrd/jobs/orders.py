@@ -1,4 +1,4 @@
-"""What people order: cancel and retry."""
+"""What people order: cancel, retry and redo."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 from scriberrd import listing
 from scriberrd.errors import IllegalMove
-from scriberrd.jobs.rows import Hold, move, requeue, tell, update
+from scriberrd.jobs.rows import Hold, encode, forget_work, move, requeue, tell, update
 from scriberrd.jobs.submission import newest
-from scriberrd.model import JobState
+from scriberrd.model import TERMINAL, JobState, Priority
 
 if TYPE_CHECKING:
     import apsw
 
-    from scriberrd.model import Job
+    from scriberrd.model import Job, Settings
 
 
 def cancel(db: apsw.Connection, id_: int, now: float) -> Job:
@@ -61,7 +61,37 @@ def retry(db: apsw.Connection, id_: int, now: float) -> Job:
         update(db, id_, {"failures": 0, "not_before": 0})
         tell(db, id_, "retried", now)
         return listing.get(db, id_)
-    latest = newest(db, job.inbox, job.path)
-    if latest is not None and latest.id != id_:
-        raise IllegalMove(id_, job.state, f"be retried: job {latest.id} has its recording now")
+    _require_newest(db, job, "be retried")
     return requeue(db, job, now, "retried")
+
+
+def redo(db: apsw.Connection, id_: int, *, profile: str, settings: Settings, now: float) -> Job:
+    """Queue an ended job anew, from the start of its recording and with these settings.
+
+    Its published transcript stays, and is served, until the new one is published over it.
+
+    Raises:
+        JobNotFound: no such job.
+        IllegalMove: it has not ended, or a newer job has its recording.
+    """
+    job = listing.get(db, id_)
+    if job.state not in TERMINAL:
+        raise IllegalMove(id_, job.state, "be redone")
+    _require_newest(db, job, "be redone")
+    forget_work(db, id_)
+    anew = {
+        "redo": 1,
+        "profile": profile,
+        "settings": encode(settings),
+        "priority": Priority[settings.priority.upper()],
+        "error_code": None,
+        "error_detail": None,
+    }
+    update(db, id_, anew)
+    return requeue(db, job, now, "redone")
+
+
+def _require_newest(db: apsw.Connection, job: Job, verb: str) -> None:
+    latest = newest(db, job.inbox, job.path)
+    if latest is not None and latest.id != job.id:
+        raise IllegalMove(job.id, job.state, f"{verb}: job {latest.id} has its recording now")

@@ -24,8 +24,10 @@ def reserve(db: apsw.Connection, hold: Hold, names: Mapping[bytes, bytes]) -> se
     published = set()
     for path, name in names.items():
         row = db.execute(
-            "SELECT (job.inbox, job.path) = (SELECT inbox, path FROM job WHERE id = ?), published"
-            " FROM output JOIN job ON job.id = output.job WHERE output.path = ?",
+            "SELECT (coalesce(job.inbox, seen.inbox), coalesce(job.path, seen.path))"
+            " = (SELECT inbox, path FROM job WHERE id = ?), published FROM output"
+            " LEFT JOIN job ON job.id = output.job LEFT JOIN seen ON seen.job = output.job"
+            " WHERE output.path = ?",
             (hold.job, path),
         ).get
         if row is None:
@@ -49,3 +51,8 @@ def unreserve(db: apsw.Connection, hold: Hold, paths: Collection[bytes]) -> None
     db.executemany(
         "DELETE FROM output WHERE path = ? AND job = ?", [(path, hold.job) for path in paths]
     )
+
+
+def listed(db: apsw.Connection, path: bytes) -> bool:
+    """Whether a file is known as the output of any job."""
+    return db.execute("SELECT 1 FROM output WHERE path = ?", (path,)).get is not None

@@ -93,3 +93,10 @@ def requeue(db: apsw.Connection, job: Job, now: float, event: str) -> Job:
     move(db, job, JobState.QUEUED, fresh)
     tell(db, job.id, event, now)
     return listing.get(db, job.id)
+
+
+def forget_work(db: apsw.Connection, id_: int) -> None:
+    """The next run begins at the start of the recording."""
+    db.execute("DELETE FROM checkpoint WHERE job = ?", (id_,))
+    nothing = dict.fromkeys(("duration", "probe", "engine", "result", "transcribed_at"))
+    update(db, id_, {"progress": 0} | nothing)

@@ -5,7 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from scriberrd import listing
-from scriberrd.jobs.rows import Hold, encode, end_execution, move, requeue, tell, update
+from scriberrd.jobs.pruning import revive
+from scriberrd.jobs.rows import (
+    Hold,
+    encode,
+    end_execution,
+    forget_work,
+    move,
+    requeue,
+    tell,
+    update,
+)
 from scriberrd.model import TERMINAL, JobState, Priority
 
 if TYPE_CHECKING:
@@ -33,6 +43,8 @@ def submit(
         "priority": Priority[settings.priority.upper()],
     }
     known = newest(db, source.inbox, source.path)
+    if known is None:
+        known = revive(db, source.inbox, source.path, columns)
     if known is not None and known.sha256 == source.sha256 and source.sha256 is not None:
         update(db, known.id, {"identity": columns["identity"]})
         if known.state is JobState.FAILED and known.identity != source.identity:
@@ -80,25 +92,24 @@ def unknown(
     db: apsw.Connection, inbox: str, found: Iterable[tuple[bytes, Identity]]
 ) -> list[bytes]:
     """The paths among `found` of which no job knows this version of the file."""
-    latest = "SELECT identity FROM job WHERE inbox = ? AND path = ? ORDER BY id DESC LIMIT 1"
+    latest = """
+        SELECT coalesce(
+            (SELECT identity FROM job WHERE inbox = :inbox AND path = :path
+             ORDER BY id DESC LIMIT 1),
+            (SELECT identity FROM seen WHERE inbox = :inbox AND path = :path))
+    """
     return [
         path
         for path, identity in found
-        if db.execute(latest, (inbox, path)).get != encode(identity)
+        if db.execute(latest, {"inbox": inbox, "path": path}).get != encode(identity)
     ]
 
 
 def _supersede(db: apsw.Connection, job: Job, columns: dict[str, Any], now: float) -> Job:
-    _forget_work(db, job.id)
-    update(db, job.id, columns | {"failures": 0, "not_before": 0, "error_code": None})
+    forget_work(db, job.id)
+    update(db, job.id, columns | {"redo": 0, "failures": 0, "not_before": 0, "error_code": None})
     if job.state is JobState.PROCESSING:
         end_execution(db, Hold(job.id, job.lease), now, "superseded")
         move(db, job, JobState.QUEUED, {})
     tell(db, job.id, "superseded", now)
     return listing.get(db, job.id)
-
-
-def _forget_work(db: apsw.Connection, id_: int) -> None:
-    db.execute("DELETE FROM checkpoint WHERE job = ?", (id_,))
-    nothing = dict.fromkeys(("duration", "probe", "engine", "result", "transcribed_at"))
-    update(db, id_, {"progress": 0} | nothing)

@@ -66,6 +66,7 @@ def test_every_link_leads_somewhere() -> None:
         ("### GET /v1/jobs", "Parameter", api_jobs.Wanted),
         ("### GET /v1/jobs/{id}/executions", "Field", views.ExecutionView),
         ("### GET /v1/jobs/{id}/transcript", "Parameter", transcripts.Wanted),
+        ("### POST /v1/jobs/{id}/redo", "Parameter", api_jobs.Anew),
         ("### GET /v1/events", "Parameter", events.Wanted),
         ("### GET /v1/events", "Field of `data`", views.EventView),
         ("## A job", "Field", views.JobView),

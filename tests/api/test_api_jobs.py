@@ -26,6 +26,7 @@ async def test_a_new_job_shows_everything_and_no_absolute_path(server: Server) -
         "finished_at": None,
         "not_before": None,
         "cancel_requested": False,
+        "redo": False,
         "failures": 0,
         "progress": {
             "seconds": 0.0,
@@ -158,6 +159,24 @@ async def test_cancel_and_retry(server: Server) -> None:
     await server.claim()
     view = await server.post("/v1/jobs/1/cancel")
     assert (view["state"], view["cancel_requested"]) == ("processing", True)
+
+
+async def test_redo_takes_the_settings_of_today_and_keeps_the_transcript(server: Server) -> None:
+    await server.submit()
+    await server.complete(await server.claim())
+    view = await server.post("/v1/jobs/1/redo?profile=fast")
+    assert (view["state"], view["redo"], view["profile"]) == ("queued", True, "fast")
+    assert view["priority"] == "normal"  # the job's, not the profile's
+    assert view["outputs"] == ["talk.mp3.json"]
+    job = await server.claim()
+    assert job.settings.model == "tiny"
+    assert (await server.get("/v1/jobs/1/transcript"))["text"] == "Grüß Gott."
+    problem = await server.post("/v1/jobs/1/redo", status=409)
+    assert problem["detail"] == "job 1 is processing: it can't be redone"
+    await server.complete(job)
+    assert (await server.get("/v1/jobs/1"))["redo"] is False
+    problem = await server.post("/v1/jobs/1/redo?profile=nope", status=422)
+    assert problem["detail"] == "profile: there is no 'nope'; allowed: default, fast"
 
 
 async def test_runs_are_listed(server: Server) -> None:

@@ -71,6 +71,7 @@ def test_a_job_is_what_was_submitted(db: apsw.Connection) -> None:
         failures=0,
         not_before=0.0,
         cancel_requested=False,
+        redo=False,
         created_at=1.0,
         queued_at=1.0,
         started_at=None,

@@ -174,6 +174,9 @@ async def test_cancel_and_retry_several(server: Server) -> None:
     assert again == Ended(1, "", "scriberrctl: job 1 is canceled: it can't be canceled\n")
     retried = await ctl(server, "retry", "1", "--json")
     assert json.loads(retried.out)["state"] == "queued"
+    redone = await ctl(server, "redo", "--profile", "fast", "1", "2", "--json")
+    assert (redone.status, json.loads(redone.out)["profile"]) == (1, "fast")
+    assert redone.err == "scriberrctl: job 1 is queued: it can't be redone\n"
 
 
 async def test_transcript_is_bytes_on_stdout(server: Server) -> None:

@@ -186,6 +186,23 @@ class Queue(RuleBasedStateMachine):
             else:
                 assert after.state is JobState.CANCELED or after.cancel_requested
 
+    @rule(data=st.data())
+    def redo(self, data: Any) -> None:
+        known = listing.find(self.db, limit=100)
+        if not known:
+            return
+        job = data.draw(st.sampled_from(known))
+        settings = Settings(model="other")
+        try:
+            after = self._do(jobs.redo, job.id, profile="other", settings=settings, now=self.now)
+        except IllegalMove:
+            assert listing.get(self.db, job.id) == job
+            return
+        assert job.state in TERMINAL
+        assert (after.state, after.redo, after.settings) == (JobState.QUEUED, True, settings)
+        assert after.outputs == job.outputs
+        self.blocks[job.id] = 0
+
     @rule()
     def crash(self) -> None:
         """The daemon dies; the next one opens the file and takes everything back."""
@@ -218,7 +235,7 @@ class Queue(RuleBasedStateMachine):
         for id_, state in found.items():
             events = listing.events(self.db, 0, 1000, id_)
             expected = {
-                JobState.QUEUED: {"submitted", "superseded", "released", "retried"},
+                JobState.QUEUED: {"submitted", "superseded", "released", "retried", "redone"},
                 JobState.PROCESSING: {"claimed", "checkpointed", "cancel_requested"},
                 JobState.COMPLETED: {"finished"},
                 JobState.FAILED: {"failed"},

@@ -21,6 +21,7 @@ TABLES = {
     "profile": Settings,
     "worker": config.Worker,
     "retry": config.Retry,
+    "retention": config.Retention,
 }
 NO_DEFAULT = {"inbox.name", "inbox.path", "inbox.output", "worker.name"}
 

@@ -9,7 +9,18 @@ import pytest
 
 NATIVE = {"torch", "ctranslate2", "onnxruntime", "av", "numpy", "faster_whisper", "pyannote"}
 DAEMON = {"apsw", "aiohttp", "watchdog", "tomlkit", "msgspec"}
-COMMANDS = ("status", "list", "show", "submit", "wait", "transcript", "cancel", "retry", "events")
+COMMANDS = (
+    "status",
+    "list",
+    "show",
+    "submit",
+    "wait",
+    "transcript",
+    "cancel",
+    "retry",
+    "redo",
+    "events",
+)
 
 
 def imported(code: str) -> set[str]:

@@ -1,0 +1,163 @@
+"""Copies of the database, made while it is in use.
+
+A backup is a single file that is complete, durable and checked before it gets its name. It is read
+from one view of the data, so that writers neither wait for it nor make it start over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import threading
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import apsw
+
+from scriberrd import store
+from scriberrd.errors import DatabaseCorrupt, ScriberrdError, StoreError
+from scriberrd.files import sync_folder
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from scriberrd.model import Clock
+
+log = logging.getLogger(__name__)
+
+NAME = "scriberrd-%Y%m%dT%H%M%S.db"  # in UTC: the order of names is that of time
+TEMPORARY = "unfinished"
+PAGES = 256  # that are copied at a time
+LOOK = 3600.0  # seconds between two looks at the clock, which may jump
+RETRY = 600.0  # seconds after a backup that failed
+
+
+class Stopped(ScriberrdError):
+    """The daemon stops: the backup is given up."""
+
+
+def found(folder: Path) -> list[Path]:
+    """The backups in a folder, oldest first."""
+    return sorted(file for file in folder.glob("scriberrd-*.db") if _made_at(file) is not None)
+
+
+def _made_at(file: Path) -> float | None:
+    try:
+        return datetime.strptime(file.name, NAME).replace(tzinfo=UTC).timestamp()
+    except ValueError:
+        return None
+
+
+def require_sound(file: Path) -> None:
+    """Check a backup, which no daemon has open.
+
+    Raises:
+        StoreError: it is damaged, or this scriberrd can't use it.
+    """
+    with store.translated(file.name):
+        # Nothing may be written beside it: it is evidence as much as it is a backup.
+        name = f"file:{_quoted(file)}?immutable=1"
+        flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
+        with contextlib.closing(apsw.Connection(name, flags=flags)) as db:
+            store.refuse_foreign(db, file.name)
+            store.check(db, file.name)
+
+
+def _quoted(file: Path) -> str:
+    return str(file).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+
+
+def make(
+    database: Path, folder: Path, *, keep: int, now: float, stop: threading.Event | None = None
+) -> Path:
+    """Copy a database that may be in use, then remove the oldest backups.
+
+    Args:
+        database: the file.
+        folder: where backups are kept; it is made.
+        keep: how many, this one included.
+        now: the time.
+        stop: gives the backup up when it is set by another thread.
+
+    Raises:
+        StoreError: there is no room, or the database is damaged.
+        OSError: the folder can't be written.
+        Stopped: `stop` was set.
+    """
+    folder.mkdir(mode=0o700, exist_ok=True)
+    temporary = folder / TEMPORARY
+    _discard(temporary)  # what a crash left
+    try:
+        with store.translated("the backup"):
+            _copy(database, temporary, stop or threading.Event())
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        made = folder / datetime.fromtimestamp(now, UTC).strftime(NAME)
+        temporary.rename(made)
+    finally:
+        _discard(temporary)
+    sync_folder(folder)
+    for old in found(folder)[:-keep]:
+        old.unlink()
+    return made
+
+
+def _discard(temporary: Path) -> None:
+    for suffix in ("", "-journal", "-wal", "-shm"):
+        temporary.with_name(temporary.name + suffix).unlink(missing_ok=True)
+
+
+def _copy(database: Path, target: Path, stop: threading.Event) -> None:
+    with (
+        contextlib.closing(apsw.Connection(str(database), flags=apsw.SQLITE_OPEN_READONLY)) as live,
+        contextlib.closing(apsw.Connection(str(target))) as copy,
+    ):
+        live.set_busy_timeout(int(store.BUSY_TIMEOUT * 1000))
+        # Holds one view of the data: the copy does not start over with every write of the daemon.
+        live.execute("BEGIN")
+        live.execute("SELECT 1 FROM sqlite_master").get  # noqa: B018 - begins to read
+        with copy.backup("main", live, "main") as backup:
+            while not backup.done:
+                if stop.is_set():
+                    raise Stopped
+                backup.step(PAGES)
+        copy.pragma("journal_mode", "delete")  # a single file, that can be read without its room
+        store.check(copy, "the database")
+
+
+def due_in(folder: Path, every: float, now: float) -> float:
+    """Seconds until the next backup is due; at most `every`, wherever the clock was."""
+    newest = max((_made_at(file) or 0.0 for file in found(folder)), default=0.0)
+    return min(max(newest + every - now, 0.0), every)
+
+
+async def keep(database: Path, folder: Path, *, every: float, count: int, clock: Clock) -> None:
+    """Make backups for as long as the daemon runs; one that fails is a warning, and tried again.
+
+    Args:
+        database: the file.
+        folder: where backups are kept.
+        every: seconds between two of them; 0 makes none.
+        count: how many are kept.
+        clock: where time comes from.
+    """
+    while every > 0:
+        if (left := due_in(folder, every, clock.time())) > 0:
+            await asyncio.sleep(min(left, LOOK))
+            continue
+        stop = threading.Event()
+        try:
+            made = await asyncio.to_thread(
+                make, database, folder, keep=count, now=clock.time(), stop=stop
+            )
+            log.info("backup %s is made", made.name)
+        except DatabaseCorrupt as error:
+            log.error("no backup was made: %s", error)  # noqa: TRY400 - expected, no traceback
+            await asyncio.sleep(min(every, RETRY))
+        except (StoreError, apsw.Error, OSError) as error:
+            log.warning("no backup was made: %s", error)
+            await asyncio.sleep(min(every, RETRY))
+        finally:
+            stop.set()

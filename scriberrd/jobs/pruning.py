@@ -1,0 +1,110 @@
+"""What is forgotten, a few rows at a time, and what is kept of it.
+
+Of a pruned job stays what tells that its recording is no news, and which files are its own.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from scriberrd import listing
+from scriberrd.listing import Output
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import apsw
+
+    from scriberrd.model import Job
+
+
+def prune(db: apsw.Connection, before: float, limit: int) -> int:
+    """Forget jobs that ended before a time, with their runs and events.
+
+    Of several jobs about a recording the oldest goes first: the newest knows its latest version.
+
+    Returns:
+        How many: fewer than `limit` when no more are due.
+    """
+    due = db.execute(
+        """
+        SELECT id, (SELECT max(id) FROM job AS newer
+                    WHERE newer.inbox = job.inbox AND newer.path = job.path AND newer.id > job.id)
+        FROM job WHERE finished_at < ? AND NOT EXISTS (
+            SELECT 1 FROM job AS older
+            WHERE older.inbox = job.inbox AND older.path = job.path AND older.id < job.id)
+        ORDER BY finished_at LIMIT ?
+        """,
+        (before, limit),
+    ).fetchall()
+    for id_, newer in due:
+        if newer is None:
+            db.execute(
+                "INSERT INTO seen SELECT id, inbox, path, identity, sha256, state, finished_at"
+                " FROM job WHERE id = ?",
+                (id_,),
+            )
+        else:
+            db.execute("UPDATE output SET job = ? WHERE job = ?", (newer, id_))
+        db.execute("DELETE FROM job WHERE id = ?", (id_,))
+    return len(due)
+
+
+def prune_events(db: apsw.Connection, before: float, limit: int) -> int:
+    """Forget the oldest events, if they happened before a time; how many."""
+    db.execute(
+        "DELETE FROM event WHERE at < ? AND id IN (SELECT id FROM event ORDER BY id LIMIT ?)",
+        (before, limit),
+    )
+    return db.changes()
+
+
+def revive(db: apsw.Connection, inbox: str, path: bytes, forgotten: dict[str, Any]) -> Job | None:
+    """Bring a pruned job back, because its recording comes up again; None if there was none.
+
+    Args:
+        db: the database.
+        inbox: where the recording lies.
+        path: relative to it.
+        forgotten: `profile`, `settings` and `priority`, which the job has lost.
+    """
+    id_ = db.execute(
+        """
+        INSERT INTO job (id, state, inbox, path, identity, sha256, profile, settings, priority,
+                         created_at, queued_at, finished_at)
+        SELECT job, state, inbox, path, identity, sha256, :profile, :settings, :priority,
+               finished_at, finished_at, finished_at
+        FROM seen WHERE inbox = :inbox AND path = :path RETURNING id
+        """,
+        forgotten | {"inbox": inbox, "path": path},
+    ).get
+    if id_ is None:
+        return None
+    db.execute("DELETE FROM seen WHERE job = ?", (id_,))
+    return listing.get(db, id_)
+
+
+def published_before(db: apsw.Connection, before: float, after: bytes, limit: int) -> list[Output]:
+    """Published files of jobs that ended before a time, pruned or not.
+
+    Args:
+        db: the database.
+        before: the time.
+        after: the path that the list begins after; they come in the order of their paths.
+        limit: how many at most.
+    """
+    rows = db.execute(
+        """
+        SELECT output.path, output.name FROM output
+        LEFT JOIN job ON job.id = output.job LEFT JOIN seen ON seen.job = output.job
+        WHERE output.path > ? AND published AND coalesce(job.finished_at, seen.finished_at) < ?
+        ORDER BY output.path LIMIT ?
+        """,
+        (after, before, limit),
+    )
+    return [Output(*row) for row in rows]
+
+
+def forget_outputs(db: apsw.Connection, paths: Iterable[bytes]) -> None:
+    """These files were deleted: whatever gets their names is not ours."""
+    db.executemany("DELETE FROM output WHERE path = ?", [(path,) for path in paths])

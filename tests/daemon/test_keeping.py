@@ -1,0 +1,250 @@
+"""The database of the real program: damaged, locked, failing, old; and work that is done anew."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import subprocess
+import sys
+import threading
+from typing import TYPE_CHECKING, Any
+
+import psutil
+import pytest
+from program import AUDIO, BIN, Program, wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    Make = Callable[..., Program]
+
+SENTENCE = AUDIO / "sentence.wav"
+DIALOGUE = AUDIO / "dialogue.opus"
+
+HOLD = """
+import sys, apsw
+db = apsw.Connection(sys.argv[1])
+db.execute("BEGIN IMMEDIATE")
+print("held", flush=True)
+sys.stdin.read()
+db.execute("ROLLBACK")
+"""
+
+
+def damage(daemon: Program) -> None:
+    """Overwrite the pages of a database behind the first two."""
+    path = daemon.root / "state/scriberrd.db"
+    with path.open("r+b") as file:
+        file.seek(8192)
+        file.write(b"\xa5" * (path.stat().st_size - 8192))
+    for suffix in ("-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+
+
+def configure(daemon: Program, *changes: tuple[str, str]) -> None:
+    text = daemon.config.read_text()
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new)
+    daemon.config.write_text(text)
+
+
+def test_after_damage_the_backup_is_restored_and_nothing_is_done_twice(program: Make) -> None:
+    daemon = program()
+    daemon.drop(SENTENCE, "one.wav")
+    daemon.wait("one.wav", "completed")
+    daemon.stop()
+    for backup in (daemon.root / "state/backups").iterdir():
+        backup.unlink()  # of the start, with nothing in it
+    daemon.start()
+    (backup,) = wait_for(
+        lambda: list((daemon.root / "state/backups").glob("scriberrd-*.db")), "the backup"
+    )
+    daemon.drop(AUDIO / "speech.flac", "sub/two.flac")
+    daemon.wait("sub/two.flac", "completed")
+    before = {name: (daemon.out / name).stat().st_ino for name in daemon.files()}
+    daemon.stop(9)
+    damage(daemon)
+    daemon.start()
+    two = daemon.wait("sub/two.flac", "completed")  # not in the backup, found in the inbox
+    assert daemon.workers() == []
+    assert two["outputs"] == [f"sub/two.{kind}" for kind in ("json", "srt", "txt", "vtt")]
+    assert {name: (daemon.out / name).stat().st_ino for name in daemon.files()} == before
+    assert [job["path"] for job in daemon.jobs()] == ["one.wav", "sub/two.flac"]
+    said = daemon.log.read_text()
+    assert "ERROR scriberrd.db" in said
+    assert f"backup {backup.name} is restored" in said
+    assert "its transcript is there already" in said
+    aside = [file.name for file in (daemon.root / "state").glob("*.corrupt-*")]
+    assert len([name for name in aside if name[-4] != "-"]) == 1
+
+
+def test_without_a_backup_finished_work_is_adopted(program: Make) -> None:
+    daemon = program()
+    configure(daemon, ("[daemon]", '[daemon]\nbackup = "0s"'))
+    daemon.stop()
+    for backup in (daemon.root / "state/backups").glob("*"):
+        backup.unlink()
+    daemon.start()
+    daemon.drop(SENTENCE, "one.wav")
+    daemon.drop(SENTENCE.read_bytes() + b"\0\0", "edited.wav")
+    for name in ("one.wav", "edited.wav"):
+        daemon.wait(name, "completed")
+    (daemon.out / "edited.json").write_text('{"mine": true}')
+    daemon.stop(9)
+    damage(daemon)
+    daemon.start()
+    assert daemon.wait("one.wav", "completed")["outputs"][0] == "one.json"
+    edited = daemon.wait("edited.wav", "completed")
+    assert edited["outputs"][0] == "edited.wav.json"  # done again, and beside what is not ours
+    assert (daemon.out / "edited.json").read_text() == '{"mine": true}'
+    runs = {name: daemon.ctl("show", daemon.wait(name, "completed")["id"]) for name in ("one.wav",)}
+    assert runs["one.wav"]["executions"][0]["audio_seconds"] == 0
+    assert "there is no backup" in daemon.log.read_text()
+
+
+def served(daemon: Program, id_: int) -> dict[str, Any]:
+    """The transcript that the API gives."""
+    command = [BIN / "scriberrctl", "--socket", daemon.socket, "transcript", str(id_)]
+    done = subprocess.run([*command, "--format", "json"], check=True, capture_output=True)
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def test_redo_keeps_the_old_transcript_until_the_new_one_is_there(program: Make) -> None:
+    daemon = program(block_seconds=5)
+    daemon.drop(DIALOGUE, "talk.opus")
+    id_ = daemon.wait("talk.opus", "completed")["id"]
+    daemon.stop()
+    configure(daemon, ('model = "ok"', 'model = "slow"\nformats = ["json"]'))
+    daemon.start()
+    old = {name: (daemon.out / name).read_bytes() for name in daemon.files()}
+
+    daemon.ctl("redo", id_)
+    wait_for(lambda: daemon.job("talk.opus")["progress"]["seconds"] >= 5, "some of the work")
+    assert served(daemon, id_)["engine"]["model"] == "ok"
+    daemon.ctl("cancel", id_)
+    job = daemon.wait("talk.opus", "canceled")
+    assert len(job["outputs"]) == 4
+    assert {name: (daemon.out / name).read_bytes() for name in daemon.files()} == old
+    assert served(daemon, id_)["engine"]["model"] == "ok"
+
+    daemon.ctl("redo", id_)
+    wait_for(lambda: daemon.job("talk.opus")["progress"]["seconds"] >= 5, "some of the work")
+    daemon.stop(9)
+    daemon.start()
+    job = daemon.wait("talk.opus", "completed")
+    assert (job["id"], job["redo"], len(job["outputs"])) == (id_, False, 4)
+    assert served(daemon, id_)["engine"]["model"] == "slow"
+    assert daemon.files() == sorted(old)
+
+
+def test_old_jobs_are_pruned_and_their_recordings_are_no_news(program: Make) -> None:
+    daemon = program()
+    daemon.drop(SENTENCE, "one.wav")
+    daemon.wait("one.wav", "completed")
+    daemon.stop()
+    configure(daemon, ("[retry]", '[retention]\njobs = "1ms"\n[retry]'))
+    daemon.start()
+    wait_for(lambda: daemon.jobs() == [], "pruning")
+    daemon.drop(AUDIO / "speech.flac", "two.flac")  # the inbox was looked at once more
+    daemon.wait("two.flac", "completed")
+    assert [job["path"] for job in daemon.jobs()] == ["two.flac"]
+    (daemon.inbox / "one.wav").touch()
+    job = daemon.wait("one.wav", "completed")
+    assert (job["id"], job["outputs"][0], job["started_at"]) == (1, "one.json", None)
+
+
+def test_a_lock_that_another_process_holds_delays_and_drops_nothing(program: Make) -> None:
+    daemon = program(model="slow", block_seconds=5)
+    daemon.drop(DIALOGUE, "long.opus")
+    wait_for(
+        lambda: ((daemon.job("long.opus") or {}).get("progress") or {}).get("seconds", 0) >= 5,
+        "the first checkpoint",
+    )
+    database = daemon.root / "state/scriberrd.db"
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, database], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == b"held\n"
+        daemon.drop(SENTENCE, "new.wav")
+        refused = subprocess.run(
+            [BIN / "scriberrctl", "--socket", daemon.socket, "cancel", "1"],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        assert refused.returncode == 1
+        assert "another process holds the write lock" in refused.stderr
+        wait_for(lambda: "waiting for it" in daemon.log.read_text(), "the worker's report")
+        other.communicate(b"")
+    daemon.wait("new.wav", "completed")
+    job = daemon.wait("long.opus", "completed")
+    assert job["failures"] == 0
+    (run,) = daemon.ctl("show", job["id"])["executions"]
+    assert run["outcome"] == "completed"
+
+
+@contextlib.contextmanager
+def failing(daemon: Program, call: str, error: str) -> Iterator[None]:
+    """Have a system call of the daemon fail, as the kernel does when a disk is broken."""
+    assert daemon.daemon is not None
+    fault = ["-e", f"trace={call}", "-e", f"inject={call}:error={error}"]
+    command = ["strace", "-f", "-p", str(daemon.daemon.pid), *fault]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as strace:
+        assert strace.stderr is not None
+        said = strace.stderr.readline()
+        if "attached" not in said:
+            pytest.skip(f"strace may not attach: {said}")
+        drain = threading.Thread(target=strace.stderr.read)
+        drain.start()
+        try:
+            yield
+        finally:
+            strace.terminate()
+            drain.join()
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
+def test_a_disk_that_fails_ends_the_daemon_and_the_next_one_goes_on(program: Make) -> None:
+    daemon = program()
+    daemon.drop(SENTENCE, "one.wav")
+    daemon.wait("one.wav", "completed")
+    workers = daemon.workers()
+    with failing(daemon, "fdatasync", "EIO"):
+        daemon.drop(AUDIO / "speech.flac", "two.flac")
+        assert daemon.daemon is not None
+        assert daemon.daemon.wait(60) == 1  # systemd starts it again
+    _, alive = psutil.wait_procs(workers, 10)
+    assert not alive
+    assert "the disk fails" in daemon.log.read_text().splitlines()[-1]
+    daemon.start()
+    daemon.wait("two.flac", "completed")
+    assert len(daemon.jobs()) == 2
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
+def test_a_read_only_disk_is_told_and_recovers(program: Make) -> None:
+    daemon = program()
+    daemon.drop(SENTENCE, "one.wav")
+    daemon.wait("one.wav", "completed")
+    with failing(daemon, "pwrite64", "EROFS"):
+        answer = problem(daemon, "/v1/jobs/1/redo")
+        assert (answer["status"], answer["code"]) == (503, "read_only")
+        daemon.drop(AUDIO / "speech.flac", "two.flac")
+        wait_for(lambda: "read-only; trying again" in daemon.log.read_text(), "the intake")
+        assert daemon.ctl("status")["jobs"]["completed"] == 1  # it can be read
+    daemon.wait("two.flac", "completed")
+
+
+def problem(daemon: Program, path: str) -> dict[str, Any]:
+    done = subprocess.run(
+        ["curl", "-s", "-X", "POST", "--unix-socket", daemon.socket, f"http://localhost{path}"],
+        capture_output=True,
+        check=True,
+    )
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found

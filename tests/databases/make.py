@@ -1,0 +1,115 @@
+"""Makes the database that a first start of this version, and some work, leaves behind.
+
+    python tests/databases/make.py
+
+writes `vN.db` beside it, N being the version of the schema. Once a version is released its file is
+never made again: it stands for the databases that people have, and must open for ever.
+"""
+
+from __future__ import annotations
+
+import random
+import tempfile
+from pathlib import Path
+
+from scriberrd import config, jobs, store
+from scriberrd.model import Identity, Settings, Source
+from scriberrd.protocol import Finished, Probed
+from scriberrd.transcript import Block, EngineInfo, Segment, Word
+
+NOON = 1_700_000_000.0
+ENGINE = EngineInfo(provider="faster-whisper", model="base", device="cpu", compute_type="int8")
+
+
+def block(number: int) -> Block:
+    start = number * 10.0
+    segment = Segment(start=start, end=start + 1, text="Grüß Gott.", avg_logprob=-0.1)
+    word = Word(start=start, end=start + 1, word=" Grüß", probability=0.9)
+    return Block(
+        number=number,
+        start=start,
+        end=start + 10,
+        speech=1.0,
+        language="de",
+        language_probability=0.9,
+        prompt="Grüß Gott.",
+        segments=(segment,),
+        words=(word,),
+    )
+
+
+class Maker:
+    """Jobs in every state, as the daemon makes them."""
+
+    def __init__(self, path: Path) -> None:
+        self.db = store.connect(path)
+        self.now = NOON
+
+    def submit(self, path: bytes) -> None:
+        self.now += 1
+        identity = Identity(1, int(self.now), 100, int(self.now), int(self.now))
+        source = Source("default", path, identity, f"{path.hex():0>64}")
+        with self.db:
+            jobs.submit(self.db, source, profile="default", settings=Settings(), now=self.now)
+
+    def work(self, blocks: int) -> jobs.Hold:
+        """Claim the next job, and do some of it."""
+        self.now += 1
+        with self.db:
+            job = jobs.claim(self.db, "default", now=self.now, expires=100.0, longest=3600.0)
+            assert job is not None
+            hold = jobs.Hold(job.id, job.lease)
+            probe = Probed(
+                job=job.id, lease=job.lease, container="mp3", codec="mp3", channels=2, duration=30.0
+            )
+            jobs.probed(self.db, hold, probe)
+            jobs.loaded(self.db, hold, ENGINE)
+            for number in range(blocks):
+                jobs.checkpoint(self.db, hold, block(number), expires=100.0, now=self.now)
+        return hold
+
+    def complete(self) -> None:
+        hold = self.work(3)
+        finished = Finished(job=hold.job, lease=hold.lease, duration=30.0, warnings=())
+        names = {b"/srv/out/a.%s" % kind: b"a.%s" % kind for kind in (b"json", b"txt")}
+        with self.db:
+            jobs.transcribed(self.db, hold, finished, now=self.now)
+            jobs.reserve(self.db, hold, names)
+            jobs.finish(self.db, hold, language="de", now=self.now)
+
+    def fail(self, code: str) -> None:
+        hold = self.work(1)
+        with self.db:
+            jobs.fail(self.db, hold, code, "why", retry=config.Retry(), now=self.now)
+
+    def everything(self) -> None:
+        self.submit(b"completed/a.mp3")
+        self.complete()
+        self.submit(b"failed\xff.mp3")
+        self.fail("invalid_media")
+        self.submit(b"canceled.mp3")
+        with self.db:
+            jobs.cancel(self.db, 3, self.now)
+        self.submit(b"waiting.mp3")
+        self.fail("worker_crashed")
+        self.submit(b"processing.mp3")
+        self.work(2)
+        self.submit(b"queued.mp3")
+        self.db.pragma("journal_mode", "delete")
+        self.db.pragma("page_size", 1024)
+        self.db.execute("VACUUM")
+        self.db.close()
+
+
+def main() -> None:
+    random.seed(1)  # the pauses before retries
+    file = Path(__file__).with_name(f"v{store.VERSION}.db")
+    with tempfile.TemporaryDirectory() as folder:
+        made = Path(folder, "made.db")
+        Maker(made).everything()
+        file.write_bytes(made.read_bytes())
+    print(f"{file}: {file.stat().st_size} bytes")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,154 @@
+"""Old databases open for ever, and a crash during a migration leaves the old or the new one."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import apsw
+import pytest
+
+from scriberrd import jobs, listing, store
+from scriberrd.migrations import CURRENT, Schema
+from scriberrd.model import JobState
+
+DATABASES = Path(__file__).parent.parent / "databases"
+
+# A later scriberrd, and a step that has to make a table anew.
+STEPS = (
+    "ALTER TABLE job ADD COLUMN note TEXT; UPDATE job SET note = inbox; /* dies here */",
+    """
+    CREATE TABLE new (job INTEGER NOT NULL REFERENCES job ON DELETE CASCADE,
+                      number INTEGER NOT NULL, block TEXT NOT NULL,
+                      PRIMARY KEY (job, number)) STRICT;
+    INSERT INTO new SELECT * FROM checkpoint;
+    DROP TABLE checkpoint; /* dies here */
+    ALTER TABLE new RENAME TO checkpoint;
+    """,
+)
+
+DIE = """
+import os, signal, sys
+from pathlib import Path
+import apsw
+from scriberrd import store
+from scriberrd.migrations import Schema
+
+def die():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+apsw.connection_hooks.append(lambda db: db.create_scalar_function("die", die, 0))
+store.connect(Path(sys.argv[1]), schema=Schema.read(Path(sys.argv[2])))
+"""
+
+
+def structure(db: apsw.Connection) -> Any:
+    """What a schema amounts to: how it was written, and the order of columns, does not count."""
+    tables = [name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+    others = "SELECT type, name, sql FROM sqlite_master WHERE type <> 'table' AND sql IS NOT NULL"
+    columns = 'SELECT name, type, "notnull", dflt_value, pk FROM pragma_table_xinfo(?)'
+    keys = 'SELECT "table", "from", on_delete FROM pragma_foreign_key_list(?)'
+    return (
+        {name: sorted(map(repr, db.execute(columns, (name,)))) for name in tables},
+        {name: sorted(map(repr, db.execute(keys, (name,)))) for name in tables},
+        sorted((kind, name, " ".join(sql.split())) for kind, name, sql in db.execute(others)),
+    )
+
+
+def later(folder: Path, *steps: str) -> Schema:
+    """The schema of a later scriberrd, in a folder."""
+    (folder / "migrations").mkdir(parents=True)
+    (folder / "schema.sql").write_text(CURRENT.whole + "".join(steps))
+    for number, step in enumerate((*CURRENT.steps, *steps), 2):
+        (folder / "migrations" / f"{number:04}_step.sql").write_text(step)
+    return Schema.read(folder)
+
+
+@pytest.mark.parametrize("file", sorted(DATABASES.glob("v*.db")), ids=lambda file: file.stem)
+def test_an_old_database_opens_and_works(tmp_path: Path, file: Path) -> None:
+    shutil.copy(file, tmp_path)
+    db = store.connect(tmp_path / file.name)
+    fresh = store.connect(tmp_path / "fresh.db")
+    assert structure(db) == structure(fresh)
+    fresh.close()
+    assert db.pragma("user_version") == store.VERSION
+    assert db.pragma("quick_check") == "ok"
+    known = listing.find(db, limit=100)
+    assert {job.state for job in known} == set(JobState)
+    assert listing.counts(db) == {
+        state: sum(job.state is state for job in known) for state in JobState
+    }
+    for job in known:
+        assert listing.events(db, 0, 100, job.id)
+        listing.executions(db, job.id)
+        listing.blocks(db, job.id)
+    with db:
+        (lost,) = jobs.recover(db, 2e9)
+        assert listing.blocks(db, lost.id)
+        claimed = jobs.claim(db, "worker", now=2e9, expires=1.0, longest=3600.0)
+        assert claimed is not None
+        work = jobs.work(db, lost.id)
+        assert work.last is not None
+        jobs.finish(db, jobs.Hold(claimed.id, claimed.lease), language=None, now=2e9)
+    db.close()
+
+
+def test_each_step_is_applied_once_and_leads_to_the_schema_of_a_new_database(
+    tmp_path: Path,
+) -> None:
+    schema = later(tmp_path / "later", *STEPS)
+    store.connect(tmp_path / "old.db").close()
+    for _ in range(2):
+        db = store.connect(tmp_path / "old.db", schema=schema)
+        assert db.pragma("user_version") == schema.version == CURRENT.version + 2
+        new = store.connect(tmp_path / "new.db", schema=schema)
+        assert structure(db) == structure(new)
+        assert db.pragma("foreign_keys") == 1
+        new.close()
+        db.close()
+
+
+def test_a_step_that_fails_leaves_the_version_before_it(tmp_path: Path) -> None:
+    store.connect(tmp_path / "old.db").close()
+    schema = later(tmp_path / "later", STEPS[0], "DROP TABLE event; SELECT mistake")
+    with pytest.raises(apsw.SQLError, match="mistake"):
+        store.connect(tmp_path / "old.db", schema=schema)
+    db = store.connect(tmp_path / "old.db", schema=later(tmp_path / "between", STEPS[0]))
+    assert db.pragma("user_version") == CURRENT.version + 1
+    assert db.execute("SELECT count(*) FROM event").get == 0
+    db.close()
+
+
+@pytest.mark.parametrize("dying", [0, 1])
+def test_kill_9_during_a_migration_leaves_old_or_new(tmp_path: Path, dying: int) -> None:
+    path = tmp_path / "old.db"
+    shutil.copy(DATABASES / "v1.db", path)
+    store.connect(path).close()
+    steps = list(STEPS)
+    steps[dying] = steps[dying].replace("/* dies here */", "SELECT die();")
+    later(tmp_path / "deadly", *steps)
+    done = subprocess.run(
+        [sys.executable, "-c", DIE, path, tmp_path / "deadly"], check=False, capture_output=True
+    )
+    assert done.returncode == -signal.SIGKILL, done.stderr
+
+    db = store.connect(path, schema=later(tmp_path / "as-left", *STEPS[:dying]))
+    assert db.pragma("user_version") == CURRENT.version + dying
+    assert db.pragma("quick_check") == "ok"
+    before = listing.find(db, limit=100)
+    db.close()
+    db = store.connect(path, schema=later(tmp_path / "later", *STEPS))
+    assert listing.find(db, limit=100) == before
+    assert {job.state for job in before} == set(JobState)
+    db.close()
+
+
+def test_numbers_have_no_gap(tmp_path: Path) -> None:
+    later(tmp_path / "later", *STEPS)
+    (tmp_path / "later/migrations/0002_step.sql").unlink()
+    with pytest.raises(ValueError, match="numbered 0002_, 0003_"):
+        Schema.read(tmp_path / "later")

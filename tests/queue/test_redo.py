@@ -1,0 +1,110 @@
+"""Done anew: the old transcript serves until the new one is in its place."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from scriberrd import config, jobs, listing, store
+from scriberrd.errors import IllegalMove
+from scriberrd.model import Identity, Job, JobState, Settings, Source
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    import apsw
+
+V1, V2 = Identity(1, 10, 100, 1000, 1000), Identity(1, 11, 200, 3000, 3000)
+NAMES = {b"/out/talk.json": b"talk.json", b"/out/talk.txt": b"talk.txt"}
+
+
+@pytest.fixture
+def db(tmp_path: Path) -> Iterator[apsw.Connection]:
+    connection = store.connect(tmp_path / "queue.db")
+    submit(connection, V1)
+    hold = claim(connection)
+    with connection:
+        jobs.reserve(connection, hold, NAMES)
+        jobs.finish(connection, hold, language="en", now=3.0)
+    yield connection
+    connection.close()
+
+
+def submit(db: apsw.Connection, identity: Identity) -> tuple[Job, bool]:
+    source = Source("inbox", b"talk.mp3", identity, f"sha{identity.size}")
+    with db:
+        return jobs.submit(db, source, profile="default", settings=Settings(), now=1.0)
+
+
+def claim(db: apsw.Connection) -> jobs.Hold:
+    with db:
+        job = jobs.claim(db, "worker", now=2.0, expires=100.0, longest=3600)
+    assert job is not None
+    return jobs.Hold(job.id, job.lease)
+
+
+def redo(db: apsw.Connection) -> Job:
+    with db:
+        return jobs.redo(db, 1, profile="large", settings=Settings(model="large-v3"), now=4.0)
+
+
+def test_a_completed_job_starts_anew_with_the_settings_of_today(db: apsw.Connection) -> None:
+    job = redo(db)
+    assert (job.state, job.redo, job.profile) == (JobState.QUEUED, True, "large")
+    assert job.settings.model == "large-v3"
+    assert (job.progress, job.duration, job.finished_at) == (0, None, None)
+    assert listing.events(db, 0, 100, 1)[-1].type == "redone"
+
+
+@pytest.mark.parametrize("end", ["cancel", "fail", "finish"])
+def test_the_outputs_are_served_until_and_after_the_end(db: apsw.Connection, end: str) -> None:
+    expected = (b"talk.json", b"talk.txt")
+    assert redo(db).outputs == expected
+    hold = claim(db)
+    with db:
+        assert jobs.reserve(db, hold, NAMES) == set(expected)
+        if end == "cancel":
+            jobs.cancel(db, 1, 5.0)
+            job = jobs.release(db, hold, now=5.0)
+        elif end == "fail":
+            job = jobs.fail(db, hold, "source_missing", "", retry=config.Retry(), now=5.0)
+        else:
+            job = jobs.finish(db, hold, language="en", now=5.0)
+    assert job.outputs == expected
+    assert (job.redo, job.state is JobState.COMPLETED) == (end != "finish", end == "finish")
+
+
+def test_what_has_not_ended_or_has_a_newer_version_is_refused(db: apsw.Connection) -> None:
+    redo(db)
+    with pytest.raises(IllegalMove, match="job 1 is queued: it can't be redone"):
+        redo(db)
+    hold = claim(db)
+    with pytest.raises(IllegalMove, match="is processing"):
+        redo(db)
+    with db:
+        jobs.finish(db, hold, language="en", now=5.0)
+    submit(db, V2)
+    with pytest.raises(IllegalMove, match="job 2 has its recording now"):
+        redo(db)
+
+
+def test_a_new_version_ends_what_was_to_be_done_anew(db: apsw.Connection) -> None:
+    redo(db)
+    job, new = submit(db, V2)
+    assert (job.id, job.redo, job.outputs, new) == (1, False, (), True)
+
+
+def test_it_is_no_twin_of_others_while_it_runs(db: apsw.Connection) -> None:
+    redo(db)
+    copy = Source("inbox", b"copy.mp3", V2, "sha100")
+    with db:
+        other, _ = jobs.submit(
+            db, copy, profile="default", settings=Settings(model="large-v3"), now=5.0
+        )
+    assert jobs.twin(db, other) is None
+    hold = claim(db)
+    with db:
+        jobs.finish(db, hold, language="en", now=6.0)
+    assert jobs.twin(db, other) is not None

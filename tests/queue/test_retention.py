@@ -1,0 +1,230 @@
+"""What is old goes, and what is kept of it: the recording is no news, its files are known."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+import pytest
+
+from scriberrd import config, jobs, listing, retention
+from scriberrd.model import Identity, Job, JobState, Settings, Source
+from scriberrd.store import Store
+from scriberrd.toml import Seconds
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+DAY = 86400.0
+V1 = Identity(1, 10, 100, 1000, 1000)
+TOUCHED = Identity(1, 10, 100, 1000, 2000)
+V2 = Identity(1, 11, 200, 3000, 3000)
+
+
+class Queue:
+    """A store, and the moves that the daemon makes."""
+
+    def __init__(self, folder: Path) -> None:
+        self.store = Store(folder / "queue.db")
+        self.out = folder / "out"
+        self.out.mkdir()
+
+    async def submit(
+        self, now: float, identity: Identity = V1, path: bytes = b"talk.mp3"
+    ) -> tuple[Job, bool]:
+        source = Source("inbox", path, identity, f"sha{identity.size}")
+        return await self.store.run(
+            jobs.submit, source, profile="default", settings=Settings(), now=now
+        )
+
+    async def claim(self, now: float) -> jobs.Hold:
+        job = await self.store.run(jobs.claim, "worker", now=now, expires=1.0, longest=3600.0)
+        assert job is not None
+        return jobs.Hold(job.id, job.lease)
+
+    async def complete(self, now: float, *names: str) -> Job:
+        hold = await self.claim(now)
+        paths = {bytes(self.out / name): name.encode() for name in names}
+        await self.store.run(jobs.reserve, hold, paths)
+        for name in names:
+            (self.out / name).parent.mkdir(exist_ok=True)
+            (self.out / name).write_text(f"of job {hold.job}")
+        return await self.store.run(jobs.finish, hold, language=None, now=now)
+
+    async def fail(self, now: float) -> Job:
+        hold = await self.claim(now)
+        return await self.store.run(
+            jobs.fail, hold, "invalid_media", "", retry=config.Retry(), now=now
+        )
+
+    async def prune(self, now: float, **ages: float) -> None:
+        ages = {"jobs": 0.0, "events": 0.0, "transcripts": 0.0} | ages
+        kept = config.Retention(**{key: Seconds(age) for key, age in ages.items()})
+        await retention.prune(self.store, kept, now)
+
+    async def ids(self) -> list[int]:
+        return [job.id for job in await self.store.read(listing.find, limit=1000)][::-1]
+
+    async def new(self, identity: Identity) -> bool:
+        found = [(b"talk.mp3", identity)]
+        return await self.store.read(jobs.unknown, "inbox", found) != []
+
+    def files(self) -> list[str]:
+        return sorted(file.name for file in self.out.rglob("*") if file.is_file())
+
+
+@pytest.fixture
+def queue(tmp_path: Path) -> Iterator[Queue]:
+    made = Queue(tmp_path)
+    with contextlib.closing(made.store):
+        yield made
+
+
+async def test_by_default_only_old_events_go(queue: Queue) -> None:
+    await queue.submit(0)
+    await queue.complete(1, "talk.json")
+    await retention.prune(queue.store, config.Retention(), 89 * DAY)
+    assert len(await queue.store.read(listing.events, 0, 100)) == 3
+    await retention.prune(queue.store, config.Retention(), 1000 * DAY)
+    assert await queue.store.read(listing.events, 0, 100) == []
+    assert await queue.ids() == [1]
+    assert queue.files() == ["talk.json"]
+    await queue.submit(2, V2)
+    (event,) = await queue.store.read(listing.events, 0, 100)
+    assert event.id == 4  # never used twice: clients go on where they were
+
+
+async def test_ended_jobs_go_when_they_are_old_and_no_others(queue: Queue) -> None:
+    await queue.submit(0, path=b"old.mp3")
+    await queue.complete(1, "old.json")
+    await queue.submit(2, path=b"failed.mp3")
+    await queue.fail(3)
+    await queue.submit(4, path=b"young.mp3")
+    await queue.complete(9 * DAY, "young.json")
+    await queue.submit(5, path=b"processing.mp3")
+    await queue.claim(6)
+    await queue.submit(7, path=b"queued.mp3")
+    await queue.prune(10 * DAY, jobs=5 * DAY)
+    assert await queue.ids() == [3, 4, 5]
+    counts = await queue.store.read(listing.counts)
+    assert (counts[JobState.COMPLETED], counts[JobState.FAILED]) == (1, 0)
+    for table in ("execution", "event", "checkpoint"):
+        query = f"SELECT count(*) FROM {table} WHERE job IN (1, 2)"
+        assert await queue.store.read(lambda db, query=query: db.execute(query).get) == 0
+    assert queue.files() == ["old.json", "young.json"]
+
+
+async def test_batches_are_small_and_all_go(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retention, "BATCH", 3)
+    for number in range(10):
+        await queue.submit(number, path=b"%d.mp3" % number)
+        await queue.complete(number, f"{number}.json")
+    await queue.prune(10 * DAY, jobs=DAY, transcripts=DAY)
+    assert (await queue.ids(), queue.files()) == ([], [])
+    for number in range(10):
+        job, new = await queue.submit(number, path=b"%d.mp3" % number)
+        assert (job.id, new) == (number + 1, False)
+
+
+async def test_the_recording_of_a_pruned_job_is_no_news(queue: Queue) -> None:
+    await queue.submit(0)
+    await queue.complete(1, "talk.json")
+    await queue.prune(DAY, jobs=1)
+    assert await queue.ids() == []
+    assert not await queue.new(V1)
+    assert await queue.new(TOUCHED)
+    job, new = await queue.submit(DAY, TOUCHED)
+    assert (job.id, job.state, job.outputs, new) == (1, JobState.COMPLETED, (b"talk.json",), False)
+    await queue.prune(2 * DAY, jobs=1)
+    assert not await queue.new(TOUCHED)
+    assert await queue.ids() == []
+
+
+async def test_a_new_version_of_it_is_and_may_replace_its_files(queue: Queue) -> None:
+    await queue.submit(0)
+    await queue.complete(1, "talk.json")
+    await queue.prune(DAY, jobs=1)
+    job, new = await queue.submit(DAY, V2)
+    assert (job.id, job.state, new) == (2, JobState.QUEUED, True)
+    await queue.prune(2 * DAY, jobs=1)
+    assert await queue.ids() == [2]
+    hold = await queue.claim(2 * DAY)
+    names = {bytes(queue.out / "talk.json"): b"talk.json"}
+    assert await queue.store.run(jobs.reserve, hold, names) == {b"talk.json"}
+
+
+async def test_the_files_of_a_pruned_job_are_not_given_to_another_recording(queue: Queue) -> None:
+    await queue.submit(0)
+    await queue.complete(1, "talk.json")
+    await queue.prune(DAY, jobs=1)
+    await queue.submit(DAY, V2, path=b"talk.wav")
+    hold = await queue.claim(DAY)
+    names = {bytes(queue.out / "talk.json"): b"talk.json"}
+    assert await queue.store.run(jobs.reserve, hold, names) is None
+
+
+async def test_a_failed_one_is_tried_again_when_it_is_touched(queue: Queue) -> None:
+    await queue.submit(0)
+    await queue.fail(1)
+    await queue.prune(DAY, jobs=1)
+    assert not await queue.new(V1)
+    job, new = await queue.submit(DAY, TOUCHED)
+    assert (job.id, job.state, new) == (1, JobState.QUEUED, True)
+
+
+async def test_of_several_versions_the_oldest_goes_first(queue: Queue) -> None:
+    await queue.submit(0)
+    await queue.complete(9 * DAY, "talk.json", "talk.txt")  # the clock was wrong
+    await queue.submit(1, V2)
+    await queue.complete(2, "talk.json")
+    await queue.prune(5 * DAY, jobs=1)
+    assert await queue.ids() == [1, 2]
+    assert not await queue.new(V2)
+    await queue.prune(10 * DAY, jobs=1)
+    await queue.prune(10 * DAY, jobs=1)
+    assert await queue.ids() == []
+    assert not await queue.new(V2)
+    await queue.prune(10 * DAY, transcripts=1)  # the text of the first is still known
+    assert queue.files() == []
+
+
+async def test_transcripts_go_only_when_asked_and_only_those_that_are_listed(
+    queue: Queue, tmp_path: Path
+) -> None:
+    await queue.submit(0)
+    await queue.complete(1, "sub/talk.json", "sub/talk.txt", "sub/link.srt", "sub/dir.vtt")
+    (queue.out / "sub/mine.txt").write_text("mine")
+    private = tmp_path / "private.srt"
+    private.write_text("private")
+    (queue.out / "sub/link.srt").unlink()
+    (queue.out / "sub/link.srt").symlink_to(private)
+    (queue.out / "sub/dir.vtt").unlink()
+    (queue.out / "sub/dir.vtt").mkdir()
+    await queue.prune(DAY, jobs=1)
+    assert queue.files() == ["link.srt", "mine.txt", "talk.json", "talk.txt"]
+    await queue.prune(DAY, transcripts=1)
+    assert queue.files() == ["link.srt", "mine.txt"]
+    assert private.read_text() == "private"
+    assert (queue.out / "sub/dir.vtt").is_dir()
+    assert not await queue.store.read(jobs.listed, bytes(queue.out / "sub/talk.json"))
+
+
+async def test_files_of_an_output_folder_that_is_not_there_are_kept_in_mind(queue: Queue) -> None:
+    await queue.submit(0)
+    await queue.complete(1, "talk.json")
+    queue.out.rename(queue.out.with_name("elsewhere"))
+    await queue.prune(DAY, transcripts=1)
+    queue.out.with_name("elsewhere").rename(queue.out)
+    assert queue.files() == ["talk.json"]
+    await queue.prune(DAY, transcripts=1)
+    assert queue.files() == []
+    assert (await queue.store.read(listing.get, 1)).outputs == ()
+
+
+async def test_a_job_that_is_done_anew_keeps_its_transcript(queue: Queue) -> None:
+    await queue.submit(0)
+    await queue.complete(1, "talk.json")
+    await queue.store.run(jobs.redo, 1, profile="default", settings=Settings(), now=2.0)
+    await queue.prune(DAY, jobs=1, transcripts=1)
+    assert (await queue.ids(), queue.files()) == ([1], ["talk.json"])
