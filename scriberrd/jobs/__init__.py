@@ -4,6 +4,7 @@ Each change commits together with the event that tells of it. A holder's writes 
 name the lease that the claim gave out, and raise LeaseLost when the job has been taken back.
 """
 
+from scriberrd.jobs.admission import NotNow, claim_admitted
 from scriberrd.jobs.holder import (
     Work,
     checkpoint,
@@ -13,25 +14,28 @@ from scriberrd.jobs.holder import (
     loaded,
     next_due,
     probed,
-    recover,
     release,
     renew,
+    slow,
     transcribed,
     twin,
     work,
 )
 from scriberrd.jobs.orders import cancel, cancel_requested, retry
 from scriberrd.jobs.outputs import reserve, unreserve
+from scriberrd.jobs.recovery import recover
 from scriberrd.jobs.rows import Hold
 from scriberrd.jobs.submission import known_bytes, newest, submit, unknown
 
 __all__ = [
     "Hold",
+    "NotNow",
     "Work",
     "cancel",
     "cancel_requested",
     "checkpoint",
     "claim",
+    "claim_admitted",
     "fail",
     "finish",
     "known_bytes",
@@ -44,6 +48,7 @@ __all__ = [
     "renew",
     "reserve",
     "retry",
+    "slow",
     "submit",
     "transcribed",
     "twin",

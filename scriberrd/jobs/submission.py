@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from scriberrd import listing
-from scriberrd.jobs.rows import Hold, encode, end_execution, move, requeue, tell, update
+from scriberrd.jobs.rows import FRESH, Hold, encode, end_execution, move, requeue, tell, update
 from scriberrd.model import TERMINAL, JobState, Priority
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def unknown(
 
 def _supersede(db: apsw.Connection, job: Job, columns: dict[str, Any], now: float) -> Job:
     _forget_work(db, job.id)
-    update(db, job.id, columns | {"failures": 0, "not_before": 0, "error_code": None})
+    update(db, job.id, columns | FRESH | {"deaths": 0, "error_code": None})
     if job.state is JobState.PROCESSING:
         end_execution(db, Hold(job.id, job.lease), now, "superseded")
         move(db, job, JobState.QUEUED, {})
