@@ -20,7 +20,7 @@ from scriberrd.api.socket import listening, serving
 from scriberrd.dispatch import Dispatcher
 from scriberrd.errors import AlreadyRunning, StoreError
 from scriberrd.intake import Intake
-from scriberrd.model import InboxStatus
+from scriberrd.model import InboxStatus, JobState
 from scriberrd.store import Store
 
 if TYPE_CHECKING:
@@ -43,8 +43,11 @@ async def run(config: Config) -> None:
     with locked(Path(config.daemon.state_dir)) as state:
         store = Store(state / "scriberrd.db")
         try:
-            for job in await store.run(jobs.recover, time.time()):
+            limit = config.retry.interruptions
+            for job in await store.run(jobs.recover, time.time(), limit=limit):
                 log.info("job %d was held by an earlier daemon: %s", job.id, job.state)
+                if job.state is JobState.FAILED:
+                    log.warning("job %d failed: %s: %s", job.id, job.error_code, job.error_detail)
             await _serve(config, store, stop)
         finally:
             store.close()
@@ -98,6 +101,7 @@ async def _serve(config: Config, store: Store, stop: asyncio.Event) -> None:
         stopping=stop.is_set,
         live=lambda: LiveStatus(
             workers=tuple(slot.status() for slot in dispatcher.slots),
+            pauses=dispatcher.gate.pauses(),
             inboxes=tuple(
                 InboxStatus(name=name, state=status.state, reason=status.reason or None)
                 for name, status in statuses.items()

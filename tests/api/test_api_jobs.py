@@ -27,6 +27,8 @@ async def test_a_new_job_shows_everything_and_no_absolute_path(server: Server) -
         "not_before": None,
         "cancel_requested": False,
         "failures": 0,
+        "interruptions": 0,
+        "fallbacks": [],
         "progress": {
             "seconds": 0.0,
             "duration": None,
@@ -181,6 +183,8 @@ async def test_runs_are_listed(server: Server) -> None:
                 "advice": "",
                 "detail": "",
             },
+            "exit_status": None,
+            "signal": None,
             "audio_seconds": 40.0,
             "real_time_factor": 0.25,
         }
