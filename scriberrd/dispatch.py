@@ -86,8 +86,7 @@ class Dispatcher:
                 except jobs.NotNow:
                     pause = None
                 except StoreError as error:
-                    log.error("the queue can't be used: %s", error)  # noqa: TRY400 - expected
-                    self.gate.store_failed(error.code)
+                    self.gate.store_failed(str(error))
                     pause = self.gate.closed(slot)
                 left = slot.unload_in()
                 if left is not None and left <= 0:
