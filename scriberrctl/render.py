@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from scriberrctl.shapes import Event, Execution, Job, Status
+    from scriberrctl.shapes import Event, Execution, Job, Pause, Status
 
 BAR = 20  # characters
 SPACES_AND_JOINERS = "\u00a0\u202f\u200c\u200d"  # harmless, and common in names
@@ -120,6 +120,8 @@ def details(job: Job, executions: Sequence[Execution]) -> str:
         "finished": moment(job["finished_at"]),
         "waits until": moment(job["not_before"]) if job["not_before"] else None,
         "failures": str(job["failures"]) if job["failures"] else None,
+        "interrupted": f"{job['interruptions']} times" if job["interruptions"] else None,
+        "with less": ", ".join(job["fallbacks"]),
         "error": error and f"{error['message']} [{error['code']}]",
         "detail": error and error["detail"],
         "advice": error and error["advice"],
@@ -147,7 +149,13 @@ def runs(executions: Iterable[Execution]) -> str:
                 f"{1 / run['real_time_factor']:.1f}x" if run["real_time_factor"] else "-",
                 ": ".join(
                     filter(
-                        None, [run["outcome"] or "running", run["error"] and run["error"]["code"]]
+                        None,
+                        [
+                            run["outcome"] or "running",
+                            run["error"] and run["error"]["code"],
+                            run["signal"],
+                            None if run["exit_status"] is None else f"status {run['exit_status']}",
+                        ],
                     )
                 ),
             ]
@@ -177,8 +185,17 @@ def status(status: Status) -> str:
     for inbox in status["inboxes"]:
         reason = f": {plain(inbox['reason'])}" if inbox["reason"] else ""
         lines.append(f"inbox    {plain(inbox['name'])}: {inbox['state']}{reason}")
+    lines += [pause(one) for one in status["pauses"]]
     lines += [bar(job) for job in status["processing"]]
     return "\n".join(lines)
+
+
+def pause(pause: Pause) -> str:
+    """What waits for a part of the machine, why, and until when; on one line."""
+    error = pause["error"]
+    why = ": ".join(filter(None, [error["message"], error["detail"]]))
+    then = f"next try {moment(pause['next_try'])}" if pause["next_try"] else "being tried"
+    return plain(f"paused   {pause['scope']} {pause['name']}: {why} ({then})")
 
 
 def event(event: Event) -> str:

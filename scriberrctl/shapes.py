@@ -53,6 +53,8 @@ class Job(TypedDict):
     cancel_requested: bool
     redo: bool
     failures: int
+    interruptions: int
+    fallbacks: list[str]
     progress: Progress
     language: str | None
     error: Failure | None
@@ -78,6 +80,8 @@ class Execution(TypedDict):
     finished_at: str | None
     outcome: str | None
     error: Failure | None
+    exit_status: int | None
+    signal: str | None
     audio_seconds: float
     real_time_factor: float | None
 
@@ -110,6 +114,16 @@ class Inbox(TypedDict):
     reason: str | None
 
 
+class Pause(TypedDict):
+    """A part of the machine that is at fault, and what waits for it."""
+
+    scope: str
+    name: str
+    since: str
+    next_try: str | None
+    error: Failure
+
+
 class Status(TypedDict):
     """The daemon at a glance."""
 
@@ -121,3 +135,4 @@ class Status(TypedDict):
     processing: list[Job]
     workers: list[Worker]
     inboxes: list[Inbox]
+    pauses: list[Pause]

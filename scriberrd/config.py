@@ -62,6 +62,7 @@ class Worker(msgspec.Struct, frozen=True, kw_only=True):
     count: Positive = 1
     threads: Annotated[int, Meta(ge=0)] = 0
     compute_type: str = "auto"
+    cpu_fallback: bool = False
     idle_unload: Seconds = Seconds(300)
     heartbeat_timeout: Seconds = Seconds(60)
     stall_timeout: Seconds = Seconds(600)
@@ -73,6 +74,10 @@ class Retry(msgspec.Struct, frozen=True, kw_only=True):
     attempts: Positive = 3
     backoff: Seconds = Seconds(30)
     backoff_max: Seconds = Seconds(3600)
+    interruptions: Positive = 5
+    soft_limit: Annotated[float, Meta(ge=0, le=1000)] = 10.0
+    hard_limit: Annotated[float, Meta(ge=0, le=1000)] = 30.0
+    limit_floor: Seconds = Seconds(600)
 
 
 class Retention(msgspec.Struct, frozen=True, kw_only=True):
@@ -172,10 +177,9 @@ def _profiles(document: Document) -> dict[str, Settings | None]:
     for name, table in tables.items():
         where = ("profile", name)
         settings = document.table(Settings, table, where)
-        if settings is not None and settings.model.startswith((".", "~")):
-            # A worker has another working directory; and "a/b" is the id of a model on the hub.
-            model = document.file.parent / Path(settings.model).expanduser()
-            settings = msgspec.structs.replace(settings, model=str(model))
+        if settings is not None:
+            for key in ("model", "fallback_model"):
+                settings = _absolute(settings, key, document.file.parent)
         profiles[name] = settings
         if (
             isinstance(engine := table.get("engine", "faster-whisper"), str)
@@ -184,6 +188,14 @@ def _profiles(document: Document) -> dict[str, Settings | None]:
             allowed = f"allowed: {', '.join(sorted(engines))}"
             document.problem((*where, "engine"), repr(engine), allowed)
     return profiles
+
+
+def _absolute(settings: Settings, key: str, base: Path) -> Settings:
+    # A worker has another working directory; and "a/b" is the id of a model on the hub.
+    model: str = getattr(settings, key)
+    if not model.startswith((".", "~")):
+        return settings
+    return msgspec.structs.replace(settings, **{key: str(base / Path(model).expanduser())})
 
 
 def _check_names(document: Document, tables: Sequence[tuple[Where, Inbox | Worker]]) -> None:

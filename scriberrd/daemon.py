@@ -20,7 +20,7 @@ from scriberrd.api.socket import listening, serving
 from scriberrd.dispatch import Dispatcher
 from scriberrd.errors import AlreadyRunning, StoreError
 from scriberrd.intake import Intake
-from scriberrd.model import InboxStatus
+from scriberrd.model import InboxStatus, JobState
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterator
@@ -44,8 +44,11 @@ async def run(config: Config) -> None:
         locked(Path(config.daemon.state_dir)) as state,
         rescue.opened(state, now=time.time()) as store,
     ):
-        for job in await store.run(jobs.recover, time.time()):
+        limit = config.retry.interruptions
+        for job in await store.run(jobs.recover, time.time(), limit=limit):
             log.info("job %d was held by an earlier daemon: %s", job.id, job.state)
+            if job.state is JobState.FAILED:
+                log.warning("job %d failed: %s: %s", job.id, job.error_code, job.error_detail)
         try:
             await _serve(config, store, stop)
         except BaseExceptionGroup:
@@ -102,6 +105,7 @@ async def _serve(config: Config, store: Store, stop: asyncio.Event) -> None:
         stopping=stop.is_set,
         live=lambda: LiveStatus(
             workers=tuple(slot.status() for slot in dispatcher.slots),
+            pauses=dispatcher.gate.pauses(),
             inboxes=tuple(
                 InboxStatus(name=name, state=status.state, reason=status.reason or None)
                 for name, status in statuses.items()

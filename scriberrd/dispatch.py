@@ -8,8 +8,10 @@ import logging
 import os
 from typing import TYPE_CHECKING
 
-from scriberrd import jobs, protocol, saving, sources
+from scriberrd import jobs, ladder, protocol, saving, sources
 from scriberrd.errors import LeaseLost, StoreError, TaskFailed, WorkerDied
+from scriberrd.gate import Gate, alone
+from scriberrd.limits import Limits
 from scriberrd.model import FAILURES, Identity, JobState
 from scriberrd.slot import Interrupted, Slot
 
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-STORE_PAUSE = 5.0  # seconds before the queue is looked at again when the database failed
+STORE_PAUSE = 5.0  # seconds before a job is put back again when the database failed
 
 
 class Dispatcher:
@@ -38,6 +40,7 @@ class Dispatcher:
             for pool in config.workers
             for number in range(1, pool.count + 1)
         ]
+        self.gate = Gate(config, self.slots, clock, store.bell)
 
     def stop(self) -> None:
         """Claim nothing more; let the running tasks end at their next block."""
@@ -74,12 +77,16 @@ class Dispatcher:
                 seen = self._store.bell.rings
                 pause: float | None
                 try:
-                    if await self._process_next(slot):
-                        continue
-                    pause = await self._store.read(jobs.next_due, self._clock.time())
+                    pause = self.gate.closed(slot)
+                    if pause == 0:
+                        if await self._process_next(slot):
+                            continue
+                        pause = await self._store.read(jobs.next_due, self._clock.time())
+                except jobs.NotNow:
+                    pause = None
                 except StoreError as error:
-                    log.error("the queue can't be used: %s", error)  # noqa: TRY400 - expected
-                    pause = STORE_PAUSE
+                    self.gate.store_failed(str(error))
+                    pause = self.gate.closed(slot)
                 left = slot.unload_in()
                 if left is not None and left <= 0:
                     await slot.unload()
@@ -91,29 +98,41 @@ class Dispatcher:
 
     async def _process_next(self, slot: Slot) -> bool:
         """Claim a job and process it; False when none is due."""
-        job = await self._store.run(
-            jobs.claim,
-            slot.name,
-            now=self._clock.time(),
-            expires=self._clock.monotonic() + slot.pool.stall_timeout,
-            longest=self._config.retry.backoff_max,
-        )
-        if job is None:
-            return False
+        async with self.gate.turn(slot):
+            if self.gate.closed(slot) != 0:
+                return False
+            job = await self._store.run(
+                jobs.claim_admitted,
+                slot.name,
+                admit=functools.partial(self.gate.admit, slot),
+                now=self._clock.time(),
+                expires=self._clock.monotonic() + slot.pool.stall_timeout,
+                longest=self._config.retry.backoff_max,
+            )
+            if job is None:
+                self.gate.store_works()
+                return False
+            slot.job, slot.interruption = job, "release" if self._stopping else None
+            self.gate.enter(slot, job)
         log.info("job %d claimed by %s: %s/%s", job.id, slot.name, job.inbox, job.name)
-        slot.job, slot.interruption = job, "release" if self._stopping else None
         try:
+            if alone(job):
+                log.info("job %d runs alone, since it has cost %d workers", job.id, job.deaths)
+                await slot.unload()
             self._tell(await self._process(slot, job))
         except LeaseLost as error:
             log.info("%s; its result is dropped", error)
             await slot.abandon()
         finally:
+            if alone(job):
+                await slot.unload()
             slot.job, slot.idle_since = None, self._clock.monotonic()
+            self.gate.leave(job)
         return True
 
     async def _process(self, slot: Slot, job: Job) -> Job:
         """Run a claimed job, and bring it to the state that the outcome asks for."""
-        hold = jobs.Hold(job.id, job.lease)
+        hold, died = jobs.Hold(job.id, job.lease), None
         try:
             return await self._transcribe_and_save(slot, job)
         except Interrupted:
@@ -122,7 +141,7 @@ class Dispatcher:
             await slot.unload()
             for line in error.stderr.splitlines():
                 log.warning("job %d: worker %s: %s", job.id, slot.name, line)
-            failure, detail = "worker_crashed", str(error)
+            failure, detail, died = error.failure, str(error), error
         except TaskFailed as error:
             failure, detail = error.failure, error.detail
             if FAILURES[failure].fault == "worker":
@@ -136,8 +155,12 @@ class Dispatcher:
             log.exception("job %d: an error inside scriberrd", job.id)
             failure, detail = "internal_error", ""
         await slot.abandon()
-        fail = functools.partial(jobs.fail, code=failure, detail=detail, retry=self._config.retry)
-        return await self._end(fail, hold)
+        self.gate.failed(slot, job, failure, detail)
+        step = None
+        if failure == "out_of_memory" and (step := ladder.next_step(job, slot.pool, slot.engine)):
+            log.warning("job %d goes on with less, as memory ran out: %s", job.id, step)
+        fail = functools.partial(jobs.fail, code=failure, detail=detail, died=died, step=step)
+        return await self._end(functools.partial(fail, retry=self._config.retry), hold)
 
     async def _end(self, move: Callable[..., Job], hold: jobs.Hold) -> Job:
         """Write the outcome of a run: as often as it takes, or the job would stay held."""
@@ -171,13 +194,20 @@ class Dispatcher:
                 work = await self._store.read(jobs.work, job.id)
                 if work.finished is None:
                     task = self._task(slot, job, work)
-                    timeout = self._config.daemon.stop_timeout
-                    await slot.run(task, source, stop_timeout=timeout)
+                    await slot.run(
+                        task,
+                        source,
+                        stop_timeout=self._config.daemon.stop_timeout,
+                        limits=Limits(self._config.retry),
+                        loaded=functools.partial(self.gate.loaded, slot, job),
+                    )
                     await asyncio.to_thread(_check_unchanged, inbox, job)
             finally:
                 os.close(source)
             text = await saving.gather(self._store, job)
-        return await saving.save(self._store, self._clock, inbox, job, text)
+        job = await saving.save(self._store, self._clock, inbox, job, text)
+        self.gate.done(slot, job)
+        return job
 
     def _task(self, slot: Slot, job: Job, work: jobs.Work) -> protocol.Task:
         resume = None
@@ -190,14 +220,13 @@ class Dispatcher:
                 language_probability=last.language_probability,
                 prompt=last.prompt,
             )
-        pool, daemon = slot.pool, self._config.daemon
+        settings, hardware = ladder.adapted(job, slot.pool)
+        daemon = self._config.daemon
         return protocol.Task(
             job=job.id,
             lease=job.lease,
-            settings=job.settings,
-            hardware=protocol.Hardware(
-                device=pool.device, threads=pool.threads, compute_type=pool.compute_type
-            ),
+            settings=settings,
+            hardware=hardware,
             resume=resume,
             auto_download=daemon.auto_download,
             model_cache=daemon.model_cache,

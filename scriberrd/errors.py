@@ -199,11 +199,13 @@ class TaskFailed(ScriberrdError):
 
 
 class WorkerDied(ScriberrdError):
-    """A worker process ended before its task did."""
+    """A worker process ended before its task did; `failure` is a code of `model.FAILURES`."""
 
     code = "worker_died"
 
-    def __init__(self, status: int, stderr: str) -> None:
+    def __init__(
+        self, status: int, stderr: str, failure: str = "worker_crashed", detail: str = ""
+    ) -> None:
         how = f"was killed by signal {-status}" if status < 0 else f"exited with status {status}"
-        super().__init__(f"the worker {how}")
-        self.returncode, self.stderr = status, stderr
+        super().__init__(detail or f"the worker {how}")
+        self.returncode, self.stderr, self.failure = status, stderr, failure

@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from scriberrd.errors import JobNotFound
-from scriberrd.model import Event, Execution, Identity, Job, JobState, Settings, Stage, display
+from scriberrd.fallback import Fallback
+from scriberrd.model import (
+    Event,
+    Execution,
+    Identity,
+    Job,
+    JobState,
+    Settings,
+    Stage,
+    display,
+)
 from scriberrd.transcript import Block
 
 if TYPE_CHECKING:
@@ -33,6 +43,7 @@ JOB_COLUMNS = ", ".join([*(f"job.{field}" for field in _FIELDS), _OUTPUTS])
 
 _identity = msgspec.json.Decoder(Identity).decode
 _settings = msgspec.json.Decoder(Settings).decode
+_fallbacks = msgspec.json.Decoder(tuple[Fallback, ...]).decode
 _names = msgspec.json.Decoder(list[str]).decode
 _block = msgspec.json.Decoder(Block).decode
 _data = msgspec.json.Decoder(dict[str, str | int | float | None]).decode
@@ -52,6 +63,7 @@ def job(row: Row) -> Job:
     values["stage"] = values["stage"] and Stage(values["stage"])
     values["identity"] = _identity(values["identity"])
     values["settings"] = _settings(values["settings"])
+    values["fallbacks"] = _fallbacks(values["fallbacks"])
     values["cancel_requested"] = bool(values["cancel_requested"])
     values["redo"] = bool(values["redo"])
     return Job(**values, outputs=tuple(bytes.fromhex(name) for name in _names(row[-1])))

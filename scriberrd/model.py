@@ -13,6 +13,8 @@ from typing import Annotated, Literal, NamedTuple, Protocol
 import msgspec
 from msgspec import Meta
 
+from scriberrd.fallback import Fallback
+
 
 class Clock(Protocol):
     """Where time comes from. The `time` module is one; tests pass their own."""
@@ -103,6 +105,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     engine: str = "faster-whisper"
     model: str = "base"
+    fallback_model: str = ""  # when memory does not suffice for the other one
     language: str = "auto"
     task: Literal["transcribe", "translate"] = "transcribe"
     audio_track: Annotated[int, Meta(ge=0)] | Literal["default"] = "default"
@@ -133,6 +136,9 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     priority: int
     lease: int  # the fencing token: grows with every claim, never shrinks
     failures: int  # what counts against the retry budget
+    deaths: int  # how often it has cost a worker its life; two, and it runs alone
+    interruptions: int  # runs that ended with their daemon and left no checkpoint, in a row
+    fallbacks: tuple[Fallback, ...]  # what its next run does with less
     not_before: float  # a retry waits until then
     cancel_requested: bool
     redo: bool  # to be done anew; until then `outputs` are those of before
@@ -166,6 +172,7 @@ class Execution(msgspec.Struct, frozen=True, kw_only=True):
     outcome: str | None  # completed, failed, canceled, released, superseded, lost
     error_code: str | None
     error_detail: str | None
+    returncode: int | None  # of the worker, if it died: an exit status, or a signal as -number
     audio_seconds: float  # transcribed in this run
 
     @property
@@ -205,6 +212,7 @@ class InboxStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 Fault = Literal["file", "worker", "machine"]
+Scope = Literal["pool", "model", "settings", "output", "inbox", "store"]
 
 
 class FailureKind(msgspec.Struct, frozen=True):
@@ -212,12 +220,15 @@ class FailureKind(msgspec.Struct, frozen=True):
 
     The fault decides what follows. The file's: `failed` at once, since a second run would end the
     same. The worker's: retried with backoff until `retry.attempts` are used up. The machine's:
-    retried with backoff for as long as it takes, and never counted against the recording.
+    retried for as long as it takes, and never counted against the recording: what it concerns, the
+    `scope`, is paused and tried again with backoff; without a scope the recording waits alone.
     """
 
     fault: Fault
     message: str
     advice: str = ""
+    scope: Scope | None = None
+    deadly: bool = False  # such a recording may have killed its worker
 
 
 FAILURES: dict[str, FailureKind] = {
@@ -237,32 +248,53 @@ FAILURES: dict[str, FailureKind] = {
     "empty_audio": FailureKind("file", "the audio track has no samples"),
     "read_failed": FailureKind("worker", "the file could not be read to its end"),
     "engine_failed": FailureKind("worker", "the engine gave up on this recording"),
-    "worker_crashed": FailureKind("worker", "the worker process died"),
-    "worker_stalled": FailureKind("worker", "the worker made no progress and was killed"),
+    "worker_crashed": FailureKind("worker", "the worker process died", deadly=True),
+    "worker_stalled": FailureKind("worker", "the worker stood still and was killed", deadly=True),
     "out_of_memory": FailureKind(
-        "worker", "not enough memory", "use a smaller model, batch_size or compute_type"
+        "worker",
+        "not enough memory",
+        "use a smaller model, batch_size or compute_type; see fallback_model, cpu_fallback",
+        deadly=True,
+    ),
+    "time_limit": FailureKind(
+        "worker", "the recording took too long", "see hard_limit in [retry], or use a smaller model"
+    ),
+    "interrupted_too_often": FailureKind(
+        "worker",
+        "the daemon or the machine went down in each of its last runs",
+        "see what the journal says of those times, then retry",
     ),
     "internal_error": FailureKind(
         "worker", "an error inside scriberrd", "the journal has the traceback; please report it"
     ),
-    "no_worker": FailureKind("machine", "no worker process could be started"),
+    "no_worker": FailureKind("machine", "no worker process could be started", scope="pool"),
     "engine_missing": FailureKind(
-        "machine", "the engine of the profile is not installed", "install its extra"
+        "machine", "the engine of the profile is not installed", "install its extra", scope="model"
     ),
     "model_missing": FailureKind(
-        "machine", "the model is not there and could not be downloaded", "see model, auto_download"
+        "machine",
+        "the model is not there and could not be downloaded",
+        "see model, auto_download",
+        scope="model",
     ),
     "device_unavailable": FailureKind(
-        "machine", "the device of the worker can't be used", "see device in [[worker]]"
+        "machine", "the worker's device can't be used", "see device in [[worker]]", scope="pool"
     ),
     "unsupported_setting": FailureKind(
-        "machine", "the engine can't do what the profile asks", "change the profile, then retry"
+        "machine",
+        "the engine can't do what the profile asks",
+        "change the profile, then retry",
+        scope="settings",
     ),
     "source_changed": FailureKind(
         "machine", "the file changed while it was read", "its new version is queued once it settles"
     ),
-    "output_unwritable": FailureKind("machine", "the output folder can't be written"),
-    "inbox_unavailable": FailureKind("machine", "the inbox folder is not there"),
-    "store_failed": FailureKind("machine", "the database can't be used", "see the journal"),
-    "disk_full": FailureKind("machine", "no space left on the device"),
+    "output_unwritable": FailureKind(
+        "machine", "the output folder can't be written", scope="output"
+    ),
+    "inbox_unavailable": FailureKind("machine", "the inbox folder is not there", scope="inbox"),
+    "store_failed": FailureKind(
+        "machine", "the database can't be used", "see the journal", scope="store"
+    ),
+    "disk_full": FailureKind("machine", "no space left on the device", scope="output"),
 }

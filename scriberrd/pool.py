@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 
 TAIL_LINES = 20
 LINE_BYTES = 2_000
+OOM_KILLER = "the worker was killed by signal 9, as the kernel does when memory runs out"
 LAST_MOMENTS = 5.0  # seconds between the end of its replies and the end of the process
 # What only the daemon itself may talk to.
 PRIVATE = ("NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC", "LISTEN_FDS", "LISTEN_PID")
@@ -48,6 +49,7 @@ class Process:
         self.name = name
         self.pid = process.pid
         self._pidfd = os.pidfd_open(process.pid)
+        self._killed = False  # by us
         self._process = process
         self._commands = commands
         self._replies = replies
@@ -134,6 +136,7 @@ class Process:
         """End it, whatever it does, and wait until it is gone."""
         if self._pidfd < 0:
             return
+        self._killed = self._process.returncode is None
         # Not Popen.kill(): that one looks for the exit status, and takes it away from asyncio.
         with contextlib.suppress(ProcessLookupError):
             signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
@@ -159,8 +162,17 @@ class Process:
         if rest:
             self._tail.append(rest.decode("utf-8", "replace"))
 
+    async def stalled(self, why: str) -> WorkerDied:
+        """Kill it, since it hangs; what that is to be recorded as."""
+        await self.kill()
+        stderr = "\n".join(self._tail)
+        return WorkerDied(self._process.returncode or 0, stderr, "worker_stalled", why)
+
     def _death(self) -> WorkerDied:
-        return WorkerDied(self._process.returncode or 0, "\n".join(self._tail))
+        status, stderr = self._process.returncode or 0, "\n".join(self._tail)
+        if status == -signal.SIGKILL and not self._killed:
+            return WorkerDied(status, stderr, "out_of_memory", OOM_KILLER)
+        return WorkerDied(status, stderr)
 
 
 def _environment(pool: Worker) -> dict[str, str]:

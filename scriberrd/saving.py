@@ -93,7 +93,7 @@ async def gather(store: Store, job: Job) -> Transcript:
         transcript.assemble,
         blocks,
         duration=work.finished.duration,
-        engine=work.engine,
+        engine=msgspec.structs.replace(work.engine, fallbacks=tuple(map(str, job.fallbacks))),
         source=transcript.SourceInfo(
             name=job.name,
             sha256=job.sha256 or "",

@@ -17,6 +17,9 @@ CREATE TABLE job (
     lease_expires REAL,             -- on the monotonic clock of the daemon that granted it;
                                     -- a new daemon releases every lease before it grants one
     failures INTEGER NOT NULL DEFAULT 0,
+    deaths INTEGER NOT NULL DEFAULT 0,          -- of workers, by these bytes
+    interruptions INTEGER NOT NULL DEFAULT 0,   -- lost runs without a checkpoint, in a row
+    fallbacks TEXT NOT NULL DEFAULT '[]',       -- JSON [model.Fallback]: what memory did not allow
     not_before REAL NOT NULL DEFAULT 0,
     cancel_requested INTEGER NOT NULL DEFAULT 0,
     redo INTEGER NOT NULL DEFAULT 0,    -- ordered to be done anew: what there is does not serve
@@ -104,6 +107,9 @@ CREATE TABLE execution (
     outcome TEXT,
     error_code TEXT,
     error_detail TEXT,
+    returncode INTEGER,             -- of the worker, if it died: an exit status, or -signal
+    stderr TEXT,                    -- its last lines; private: shown nowhere
+    blocks INTEGER NOT NULL DEFAULT 0,  -- checkpoints that this run made
     start_position REAL NOT NULL,   -- seconds of audio: where this run went on
     audio_seconds REAL NOT NULL DEFAULT 0,
     PRIMARY KEY (job, lease)

@@ -11,9 +11,13 @@ from scriberrd.model import WorkerStatus
 from scriberrd.pool import Process
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from scriberrd.config import Worker
+    from scriberrd.limits import Limits
     from scriberrd.model import Clock, Job
     from scriberrd.store import Store
+    from scriberrd.transcript import EngineInfo
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +40,7 @@ class Slot:
         self.pool = pool
         self.job: Job | None = None
         self.interruption: Interruption | None = None
+        self.engine: EngineInfo | None = None  # that the run has loaded
         self.idle_since = clock.monotonic()
         self._store = store
         self._clock = clock
@@ -65,7 +70,15 @@ class Slot:
         if process is not None:
             await process.kill()
 
-    async def run(self, task: protocol.Task, source: int, *, stop_timeout: float) -> None:
+    async def run(
+        self,
+        task: protocol.Task,
+        source: int,
+        *,
+        stop_timeout: float,
+        limits: Limits,
+        loaded: Callable[[], None],
+    ) -> None:
         """Have the process transcribe what the descriptor `source` is open on.
 
         Every block is checkpointed as it comes, and the lease is renewed while the work moves.
@@ -74,20 +87,19 @@ class Slot:
             task: what to do.
             source: a descriptor of the recording; it stays the caller's.
             stop_timeout: seconds that a block in progress gets when the slot is to be released.
+            limits: how long it may take.
+            loaded: is called when the model is in memory.
 
         Raises:
             Interrupted: the task was given up, because `interruption` asked for it.
-            TaskFailed: the recording could not be transcribed; or the process hung, and was killed.
-            WorkerDied: the process ended.
+            TaskFailed: the recording could not be transcribed, or not in time.
+            WorkerDied: the process ended; or it hung, and was killed.
             LeaseLost: the job was taken back.
         """
-        if self._process is None:
-            try:
-                self._process = await Process.spawn(self.name, self.pool)
-            except OSError as error:
-                raise TaskFailed("no_worker", error.strerror or str(error)) from error
+        process = self._process = self._process or await self._spawn()
         hold = self._task = jobs.Hold(task.job, task.lease)
-        self._process.send(task, source)
+        self.engine = None
+        process.send(task, source)
         watch = Watch(self.pool, self._clock.monotonic())
         stop_at: float | None = None
         while True:
@@ -95,20 +107,36 @@ class Slot:
                 await self.abandon()
                 raise Interrupted
             if self.interruption == "release" and stop_at is None:
-                self._process.send(protocol.Stop(job=task.job, lease=task.lease, after_block=True))
+                process.send(protocol.Stop(job=task.job, lease=task.lease, after_block=True))
                 stop_at = self._clock.monotonic() + stop_timeout
-            reply = await self._process.receive(POLL)
+            reply = await process.receive(POLL)
             now = self._clock.monotonic()
             if stop_at is not None and now > stop_at:
                 await self.abandon()
                 raise Interrupted
             if reply is not None and self._hears(reply):
                 watch.hear(reply, now)
+                limits.hear(reply, now)
                 if await self._keep(hold, reply, watch):
                     return
+                if isinstance(reply, protocol.Loaded):
+                    loaded()
             if (silent := watch.hung(now)) is not None:
-                await self.unload()
-                raise TaskFailed("worker_stalled", silent)
+                raise await process.stalled(silent)
+            await self._mind(limits, hold, now)
+
+    async def _spawn(self) -> Process:
+        try:
+            return await Process.spawn(self.name, self.pool)
+        except OSError as error:
+            raise TaskFailed("no_worker", error.strerror or str(error)) from error
+
+    async def _mind(self, limits: Limits, hold: jobs.Hold, now: float) -> None:
+        if (seconds := limits.warning(now)) is not None:
+            log.warning("job %d is slow: it has run for %.0f s", hold.job, seconds)
+            await self._store.run(jobs.slow, hold, seconds, now=self._clock.time())
+        if (why := limits.exceeded(now)) is not None:
+            raise TaskFailed("time_limit", why)
 
     def _hears(self, reply: protocol.Reply) -> bool:
         """Whether a reply is about the current task; takes note when it ends it."""
@@ -127,6 +155,7 @@ class Slot:
             case protocol.Probed():
                 await store.insist(jobs.probed, hold, reply)
             case protocol.Loaded():
+                self.engine = reply.engine
                 await store.insist(jobs.loaded, hold, reply.engine)
             case protocol.BlockDone():
                 now = self._clock.time()

@@ -27,6 +27,7 @@ class StatusView(msgspec.Struct, frozen=True, kw_only=True):
     processing: list[views.JobView]
     workers: tuple[WorkerStatus, ...]
     inboxes: tuple[InboxStatus, ...]
+    pauses: list[views.PauseView]
 
 
 @routes.get("/v1/health")
@@ -53,5 +54,6 @@ async def status(request: web.Request) -> web.Response:
             processing=views.jobs(processing, starts, rooms.clock.time()),
             workers=live.workers,
             inboxes=live.inboxes,
+            pauses=[views.pause(one) for one in live.pauses],
         )
     )

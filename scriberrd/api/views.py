@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,8 @@ from scriberrd.model import FAILURES, Event, Execution, Job, JobState, Priority,
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+    from scriberrd.breaker import Pause
 
 
 class FailureView(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,6 +61,8 @@ class JobView(msgspec.Struct, frozen=True, kw_only=True):
     cancel_requested: bool
     redo: bool
     failures: int
+    interruptions: int
+    fallbacks: tuple[str, ...]
     progress: ProgressView
     language: str | None
     error: FailureView | None
@@ -76,8 +81,20 @@ class ExecutionView(msgspec.Struct, frozen=True, kw_only=True):
     finished_at: str | None
     outcome: str | None
     error: FailureView | None
+    exit_status: int | None
+    signal: str | None
     audio_seconds: float
     real_time_factor: float | None
+
+
+class PauseView(msgspec.Struct, frozen=True, kw_only=True):
+    """A part of the machine that is at fault, and what waits for it."""
+
+    scope: str
+    name: str
+    since: str
+    next_try: str | None
+    error: FailureView | None
 
 
 class EventView(msgspec.Struct, frozen=True, kw_only=True):
@@ -114,6 +131,8 @@ def job(job: Job, starts: Mapping[int, float], now: float) -> JobView:
         cancel_requested=job.cancel_requested,
         redo=job.redo,
         failures=job.failures,
+        interruptions=job.interruptions,
+        fallbacks=tuple(map(str, job.fallbacks)),
         progress=_progress(job, starts.get(job.id, 0.0), now),
         language=job.language,
         error=_failure(job.error_code, job.error_detail),
@@ -129,6 +148,7 @@ def jobs(jobs: Iterable[Job], starts: Mapping[int, float], now: float) -> list[J
 
 def execution(execution: Execution) -> ExecutionView:
     """One run of a job."""
+    code = execution.returncode
     return ExecutionView(
         lease=execution.lease,
         worker=execution.worker,
@@ -138,8 +158,21 @@ def execution(execution: Execution) -> ExecutionView:
         finished_at=_maybe(execution.finished_at),
         outcome=execution.outcome,
         error=_failure(execution.error_code, execution.error_detail),
+        exit_status=code if code is not None and code >= 0 else None,
+        signal=_signal(-code) if code is not None and code < 0 else None,
         audio_seconds=execution.audio_seconds,
         real_time_factor=execution.real_time_factor,
+    )
+
+
+def pause(pause: Pause) -> PauseView:
+    """Something that is paused."""
+    return PauseView(
+        scope=pause.scope,
+        name=pause.name,
+        since=instant(pause.since),
+        next_try=_maybe(pause.next_try),
+        error=_failure(pause.code, pause.detail),
     )
 
 
@@ -152,6 +185,13 @@ def event(event: Event) -> EventView:
 
 def _maybe(seconds: float | None) -> str | None:
     return None if seconds is None else instant(seconds)
+
+
+def _signal(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # a real-time signal
+        return str(number)
 
 
 def _failure(code: str | None, detail: str | None) -> FailureView | None:

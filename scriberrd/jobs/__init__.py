@@ -4,6 +4,7 @@ Each change commits together with the event that tells of it. A holder's writes 
 name the lease that the claim gave out, and raise LeaseLost when the job has been taken back.
 """
 
+from scriberrd.jobs.admission import NotNow, claim_admitted
 from scriberrd.jobs.holder import (
     Work,
     checkpoint,
@@ -13,9 +14,9 @@ from scriberrd.jobs.holder import (
     loaded,
     next_due,
     probed,
-    recover,
     release,
     renew,
+    slow,
     transcribed,
     twin,
     work,
@@ -23,16 +24,19 @@ from scriberrd.jobs.holder import (
 from scriberrd.jobs.orders import cancel, cancel_requested, redo, retry
 from scriberrd.jobs.outputs import listed, reserve, unreserve
 from scriberrd.jobs.pruning import forget_outputs, prune, prune_events, published_before
+from scriberrd.jobs.recovery import recover
 from scriberrd.jobs.rows import Hold
 from scriberrd.jobs.submission import known_bytes, newest, submit, unknown
 
 __all__ = [
     "Hold",
+    "NotNow",
     "Work",
     "cancel",
     "cancel_requested",
     "checkpoint",
     "claim",
+    "claim_admitted",
     "fail",
     "finish",
     "forget_outputs",
@@ -51,6 +55,7 @@ __all__ = [
     "renew",
     "reserve",
     "retry",
+    "slow",
     "submit",
     "transcribed",
     "twin",

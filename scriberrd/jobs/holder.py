@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 import msgspec
 
 from scriberrd import listing
-from scriberrd.jobs.rows import Hold, encode, end_execution, held, move, tell, write
+from scriberrd.jobs.rows import (
+    Hold,
+    encode,
+    end_execution,
+    held,
+    move,
+    record_death,
+    tell,
+    write,
+)
 from scriberrd.model import FAILURES, JobState, Stage
 from scriberrd.protocol import Finished, Probed
 from scriberrd.transcript import Block, EngineInfo
@@ -17,6 +26,8 @@ if TYPE_CHECKING:
     import apsw
 
     from scriberrd.config import Retry
+    from scriberrd.errors import WorkerDied
+    from scriberrd.fallback import Fallback
     from scriberrd.model import Job, Settings
 
 
@@ -85,9 +96,16 @@ def checkpoint(
     db: apsw.Connection, hold: Hold, block: Block, *, expires: float, now: float
 ) -> None:
     """Keep a block that is done: no later run repeats it."""
-    write(db, hold, {"lease_expires": expires, "progress": block.end})
+    write(db, hold, {"lease_expires": expires, "progress": block.end, "interruptions": 0})
     db.execute("INSERT INTO checkpoint VALUES (?, ?, ?)", (hold.job, block.number, encode(block)))
+    db.execute("UPDATE execution SET blocks = blocks + 1 WHERE job = ? AND lease = ?", hold)
     tell(db, hold.job, "checkpointed", now, block=block.number, seconds=block.end)
+
+
+def slow(db: apsw.Connection, hold: Hold, seconds: float, *, now: float) -> None:
+    """Tell that a run has taken so many seconds, which is long for its recording."""
+    held(db, hold)
+    tell(db, hold.job, "slow", now, seconds=seconds)
 
 
 def transcribed(db: apsw.Connection, hold: Hold, finished: Finished, *, now: float) -> None:
@@ -170,14 +188,39 @@ def finish(db: apsw.Connection, hold: Hold, *, language: str | None, now: float)
 
 
 def fail(
-    db: apsw.Connection, hold: Hold, code: str, detail: str, *, retry: Retry, now: float
+    db: apsw.Connection,
+    hold: Hold,
+    code: str,
+    detail: str,
+    *,
+    retry: Retry,
+    now: float,
+    died: WorkerDied | None = None,
+    step: Fallback | None = None,
 ) -> Job:
-    """The run failed: the fault of its kind decides between another try and the end."""
+    """The run failed: the fault of its kind decides between another try and the end.
+
+    Args:
+        db: the database.
+        hold: of the run.
+        code: a key of FAILURES.
+        detail: for people, without absolute paths.
+        retry: its section of the configuration.
+        now: the time.
+        died: how the worker ended, if it did.
+        step: what the next run does with less; as long as there is one, there is a next run.
+    """
     job = held(db, hold)
     end_execution(db, hold, now, "failed", code, detail)
-    error = {"error_code": code, "error_detail": detail}
-    fault = FAILURES[code].fault
+    if died is not None:
+        record_death(db, hold, died)
+    kind = FAILURES[code]
+    fault = kind.fault
     failures = job.failures + (fault == "worker")
+    error = {"error_code": code, "error_detail": detail, "deaths": job.deaths + kind.deadly}
+    if step is not None:
+        failures = min(failures, retry.attempts - 1)
+        error["fallbacks"] = encode((*job.fallbacks, step))
     if job.cancel_requested:
         move(db, job, JobState.CANCELED, error | {"finished_at": now})
         tell(db, job.id, "canceled", now)
@@ -187,9 +230,12 @@ def fail(
     else:
         # Half of it fixed, half of it random: jobs that failed together come back apart.
         backoff = min(retry.backoff * 2.0 ** max(failures - 1, 0), retry.backoff_max)
+        if kind.scope is not None:
+            backoff = 0.0  # the machine's part that is at fault is tried again, and not the job
         due = now + backoff * random.uniform(0.5, 1)  # noqa: S311 - no secret
         move(db, job, JobState.QUEUED, error | {"failures": failures, "not_before": due})
-        tell(db, job.id, "retried", now, code=code, failures=failures, not_before=due)
+        what = {} if step is None else {"fallback": str(step)}
+        tell(db, job.id, "retried", now, code=code, failures=failures, not_before=due, **what)
     return listing.get(db, job.id)
 
 
@@ -204,9 +250,3 @@ def release(db: apsw.Connection, hold: Hold, *, now: float, outcome: str = "rele
         move(db, job, JobState.QUEUED, {})
         tell(db, job.id, "released", now, outcome=outcome)
     return listing.get(db, job.id)
-
-
-def recover(db: apsw.Connection, now: float) -> list[Job]:
-    """Release what an earlier daemon held. Call it once, when no other daemon can be alive."""
-    holds = [Hold(job.id, job.lease) for job in listing.processing(db)]
-    return [release(db, hold, now=now, outcome="lost") for hold in holds]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from scriberrd import listing
 from scriberrd.errors import IllegalMove
-from scriberrd.jobs.rows import Hold, encode, forget_work, move, requeue, tell, update
+from scriberrd.jobs.rows import FRESH, Hold, encode, forget_work, move, requeue, tell, update
 from scriberrd.jobs.submission import newest
 from scriberrd.model import TERMINAL, JobState, Priority
 
@@ -58,7 +58,7 @@ def retry(db: apsw.Connection, id_: int, now: float) -> Job:
     if job.state in {JobState.PROCESSING, JobState.COMPLETED}:
         raise IllegalMove(id_, job.state, "be retried")
     if job.state is JobState.QUEUED:
-        update(db, id_, {"failures": 0, "not_before": 0})
+        update(db, id_, FRESH)
         tell(db, id_, "retried", now)
         return listing.get(db, id_)
     _require_newest(db, job, "be retried")

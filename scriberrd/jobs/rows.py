@@ -13,7 +13,12 @@ from scriberrd.model import TRANSITIONS, JobState
 if TYPE_CHECKING:
     import apsw
 
+    from scriberrd.errors import WorkerDied
     from scriberrd.model import Job
+
+
+# What an order to start again sets back; `deaths` stay, since the bytes are still the same.
+FRESH: dict[str, Any] = {"failures": 0, "interruptions": 0, "fallbacks": "[]", "not_before": 0}
 
 
 class Hold(NamedTuple):
@@ -79,6 +84,14 @@ def end_execution(
     )
 
 
+def record_death(db: apsw.Connection, hold: Hold, died: WorkerDied) -> None:
+    """Keep what the worker of a run died of, and its last words."""
+    db.execute(
+        "UPDATE execution SET returncode = ?, stderr = ? WHERE job = ? AND lease = ?",
+        (died.returncode, died.stderr, *hold),
+    )
+
+
 def tell(db: apsw.Connection, id_: int, type_: str, now: float, **data: str | float | None) -> None:
     """Record an event of the change that this transaction makes."""
     db.execute(
@@ -89,8 +102,7 @@ def tell(db: apsw.Connection, id_: int, type_: str, now: float, **data: str | fl
 
 def requeue(db: apsw.Connection, job: Job, now: float, event: str) -> Job:
     """An ended job starts again, with a fresh budget and its checkpoints."""
-    fresh = {"failures": 0, "not_before": 0, "queued_at": now, "finished_at": None}
-    move(db, job, JobState.QUEUED, fresh)
+    move(db, job, JobState.QUEUED, FRESH | {"queued_at": now, "finished_at": None})
     tell(db, job.id, event, now)
     return listing.get(db, job.id)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from scriberrd import listing
 from scriberrd.jobs.pruning import revive
 from scriberrd.jobs.rows import (
+    FRESH,
     Hold,
     encode,
     end_execution,
@@ -107,7 +108,7 @@ def unknown(
 
 def _supersede(db: apsw.Connection, job: Job, columns: dict[str, Any], now: float) -> Job:
     forget_work(db, job.id)
-    update(db, job.id, columns | {"redo": 0, "failures": 0, "not_before": 0, "error_code": None})
+    update(db, job.id, columns | FRESH | {"redo": 0, "deaths": 0, "error_code": None})
     if job.state is JobState.PROCESSING:
         end_execution(db, Hold(job.id, job.lease), now, "superseded")
         move(db, job, JobState.QUEUED, {})

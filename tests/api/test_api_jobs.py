@@ -28,6 +28,8 @@ async def test_a_new_job_shows_everything_and_no_absolute_path(server: Server) -
         "cancel_requested": False,
         "redo": False,
         "failures": 0,
+        "interruptions": 0,
+        "fallbacks": [],
         "progress": {
             "seconds": 0.0,
             "duration": None,
@@ -200,6 +202,8 @@ async def test_runs_are_listed(server: Server) -> None:
                 "advice": "",
                 "detail": "",
             },
+            "exit_status": None,
+            "signal": None,
             "audio_seconds": 40.0,
             "real_time_factor": 0.25,
         }

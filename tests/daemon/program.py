@@ -37,14 +37,28 @@ settle = "0.2s"
 engine = "{engine}"
 model = "{model}"
 block_seconds = {block_seconds}
+{profile}
+[[inbox]]
+name = "calm"
+path = "calm"
+output = "calm-out"
+settle = "0.2s"
+profile = "calm"
+[profile.calm]
+engine = "fake"
+model = "{calm}"
+block_seconds = 10
 [[worker]]
 name = "cpu"
 threads = 1
+count = {count}
+{worker}
 heartbeat_timeout = "{heartbeat_timeout}"
 stall_timeout = "{stall_timeout}"
 idle_unload = "{idle_unload}"
 [retry]
 backoff = "0.1s"
+{retry}
 """
 DEFAULTS = {
     "engine": "fake",
@@ -53,6 +67,11 @@ DEFAULTS = {
     "heartbeat_timeout": "60s",
     "stall_timeout": "600s",
     "idle_unload": "300s",
+    "count": 1,
+    "calm": "ok",
+    "profile": "",  # lines more, of the tables of these names
+    "worker": "",
+    "retry": "",
 }
 
 
@@ -70,14 +89,15 @@ class Program:
 
     def __init__(self, root: Path, **settings: object) -> None:
         self.root, self.inbox, self.out = root, root / "inbox", root / "out"
-        self.inbox.mkdir()
-        self.out.mkdir()
+        for name in ("inbox", "out", "calm", "calm-out"):
+            (root / name).mkdir()
         self.socket = root / "s"
         self.config = root / "scriberrd.toml"
         values = DEFAULTS | settings | {"socket": self.socket}
         self.config.write_text(CONFIG.format_map(values))
         self.daemon: subprocess.Popen[bytes] | None = None
         self.log = root / "log"
+        self.client = [BIN / "scriberrctl", "--socket", self.socket]
 
     def start(self, *prefix: str, **variables: str) -> None:
         """Start the daemon, through the command `prefix` if there is one."""
@@ -137,7 +157,7 @@ class Program:
     def ctl(self, *arguments: object, status: int = 0) -> Any:
         """Ask the client, and read its JSON."""
         done = subprocess.run(
-            [BIN / "scriberrctl", "--socket", self.socket, "--json", *map(str, arguments)],
+            [*self.client, "--json", *map(str, arguments)],
             capture_output=True,
             timeout=DEADLINE,
             check=False,

@@ -8,15 +8,19 @@ with speech. What else it does is its script, `settings.model`: words joined by 
     slow        0.05 s of sleep before each segment
     crash       kills itself with SIGSEGV in any block but the first of a recording
     crash-once  as crash, unless the file named by SCRIBERRD_FAKE_STATE is there; makes it first
-    exit        exits with status 3 in any block but the first
+    exit        in any block but the first: prints a path, and exits with status 3
+    killed      kills itself with SIGKILL in any block but the first, as the kernel would
     hang        in any block but the first: no more progress, deaf to Stop and to SIGTERM
     hang-first  the same in the first block
     babble      prints megabytes on stdout and stderr, from Python and from below it
     oom         raises MemoryError in any block but the first
+    oom-big     the same, unless batch_size is 2 or less
+    oom-float   the same, unless compute_type is int8
     raise       raises RuntimeError, with a path in its message, in any block but the first
     suspect     each segment is marked as repetitive
     missing     fails to load: model_missing
     no-device   fails to load: device_unavailable
+    until       these two only until the file named by SCRIBERRD_FAKE_STATE is there
 
 Language "auto" is "en" with probability 0.5; language "xx" is an unsupported setting.
 """
@@ -49,21 +53,26 @@ MEGABYTE = 1 << 20
 def load(wanted: Wanted, tick: Tick) -> Fake:
     """The entry point."""
     script = wanted.model.split("+")
+    if "until" in script and Path(os.environ["SCRIBERRD_FAKE_STATE"]).exists():
+        script = ["ok"]
     if "missing" in script:
         raise TaskFailed("model_missing", "the script says so")
     if "no-device" in script:
         raise TaskFailed("device_unavailable", "the script says so")
     tick()
-    return Fake(script)
+    return Fake(script, wanted.hardware.compute_type)
 
 
 class Fake:
     """The engine "fake"."""
 
-    def __init__(self, script: list[str]) -> None:
+    def __init__(self, script: list[str], compute_type: str) -> None:
         self._script = script
         self.info = EngineInfo(
-            provider="fake", model="+".join(script), device="cpu", compute_type="none"
+            provider="fake",
+            model="+".join(script),
+            device="cpu",
+            compute_type="none" if compute_type == "auto" else compute_type,
         )
 
     def check(self, settings: Settings) -> None:
@@ -74,7 +83,7 @@ class Fake:
         return Language("en", 0.5)
 
     def transcribe(self, stretch: Stretch, context: Context, tick: Tick) -> Iterator[Phrase]:
-        self._misbehave(later=stretch.start > 0)
+        self._misbehave(context.settings.batch_size, later=stretch.start > 0)
         seconds = len(stretch.samples) // RATE
         for second in range(seconds):
             if "slow" in self._script:
@@ -92,7 +101,7 @@ class Fake:
             )
             yield Phrase(segment, (word,) if context.settings.word_timestamps else ())
 
-    def _misbehave(self, *, later: bool) -> None:
+    def _misbehave(self, batch_size: int, *, later: bool) -> None:
         """Do what the script says; `later`: not in the first block of a recording."""
         script = self._script
         if "babble" in script:
@@ -104,8 +113,12 @@ class Fake:
         if "crash" in script or ("crash-once" in script and first_time()):
             os.kill(os.getpid(), signal.SIGSEGV)
         if "exit" in script:
+            os.write(2, b"my last words: /secret/place\n")
             os._exit(3)
-        if "oom" in script:
+        if "killed" in script:
+            os.kill(os.getpid(), signal.SIGKILL)
+        big, large = batch_size > 2, self.info.compute_type != "int8"
+        if "oom" in script or ("oom-big" in script and big) or ("oom-float" in script and large):
             raise MemoryError
         if "raise" in script:
             raise RuntimeError("the script says so: /secret/place/model.bin")

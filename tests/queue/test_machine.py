@@ -12,14 +12,17 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, rule
 
 from scriberrd import config, jobs, listing, store, toml
-from scriberrd.errors import IllegalMove, LeaseLost
+from scriberrd.errors import IllegalMove, LeaseLost, WorkerDied
+from scriberrd.fallback import Fallback
 from scriberrd.model import FAILURES, TERMINAL, Identity, JobState, Settings, Source
 from scriberrd.transcript import Block
 
 PATHS = [b"a.wav", b"b.wav", b"sub/c\xff.wav"]
 # Waits hardly at all, so that second and third failures come up often.
 RETRY = config.Retry(attempts=2, backoff=toml.Seconds(0.001), backoff_max=toml.Seconds(60))
-CODES = ["worker_crashed", "worker_stalled", "invalid_media", "disk_full"]
+CODES = ["worker_crashed", "out_of_memory", "invalid_media", "disk_full", "source_changed"]
+STEP = Fallback("batch_size", "2", "1")
+LIMIT = 3  # interruptions
 
 
 def block(number: int) -> Block:
@@ -50,6 +53,7 @@ class Queue(RuleBasedStateMachine):
         self.states: dict[int, JobState] = {}
         self.valid: dict[int, jobs.Hold] = {}
         self.blocks: dict[int, int] = {}
+        self.moved: set[int] = set()  # jobs whose present run has made a checkpoint
 
     def teardown(self) -> None:
         self.db.close()
@@ -103,6 +107,7 @@ class Queue(RuleBasedStateMachine):
         assert job.id == first.id
         assert job.lease > self.leases.get(job.id, 0)
         assert job.id not in self.valid
+        self.moved.discard(job.id)
         self.valid[job.id] = jobs.Hold(job.id, job.lease)
         return self.valid[job.id]
 
@@ -130,6 +135,8 @@ class Queue(RuleBasedStateMachine):
         number = self.blocks.get(hold.job, 0)
         if self._fenced(hold, jobs.checkpoint, block(number), expires=2.0, now=self.now):
             self.blocks[hold.job] = number + 1
+            self.moved.add(hold.job)
+            assert listing.get(self.db, hold.job).interruptions == 0
 
     @rule(hold=holds)
     def reserve(self, hold: jobs.Hold) -> None:
@@ -141,20 +148,30 @@ class Queue(RuleBasedStateMachine):
             self._ended(hold, JobState.COMPLETED)
             self.blocks[hold.job] = 0
 
-    @rule(hold=holds, code=st.sampled_from(CODES))
-    def fail(self, hold: jobs.Hold, code: str) -> None:
+    @rule(hold=holds, code=st.sampled_from(CODES), stepping=st.booleans())
+    def fail(self, hold: jobs.Hold, code: str, stepping: bool) -> None:
         before = listing.get(self.db, hold.job)
-        if self._fenced(hold, jobs.fail, code, "", retry=RETRY, now=self.now):
+        step = STEP if stepping and code == "out_of_memory" else None
+        died = WorkerDied(-9, "words") if FAILURES[code].deadly else None
+        if self._fenced(hold, jobs.fail, code, "", retry=RETRY, now=self.now, died=died, step=step):
             job = listing.get(self.db, hold.job)
             fault = FAILURES[code].fault
             failures = before.failures + (fault == "worker")
+            if step is not None:  # never the last one
+                failures = min(failures, RETRY.attempts - 1)
+            assert job.fallbacks == before.fallbacks + ((step,) if step else ())
+            assert job.deaths == before.deaths + FAILURES[code].deadly
+            assert listing.executions(self.db, job.id)[-1].returncode == (died and -9)
             if before.cancel_requested:
                 expected = JobState.CANCELED
             elif fault == "file" or (fault == "worker" and failures >= RETRY.attempts):
                 expected = JobState.FAILED
             else:
                 expected = JobState.QUEUED
-                assert 0 < job.not_before - self.now <= RETRY.backoff_max
+                if FAILURES[code].scope:  # it is the machine that waits
+                    assert job.not_before == self.now
+                else:
+                    assert 0 < job.not_before - self.now <= RETRY.backoff_max
             self._ended(hold, expected)
             if not before.cancel_requested:
                 assert job.failures == failures
@@ -164,7 +181,8 @@ class Queue(RuleBasedStateMachine):
         before = listing.get(self.db, hold.job)
         if self._fenced(hold, jobs.release, now=self.now):
             self._ended(hold, JobState.CANCELED if before.cancel_requested else JobState.QUEUED)
-            assert listing.get(self.db, hold.job).failures == before.failures
+            after = listing.get(self.db, hold.job)
+            assert (after.failures, after.interruptions) == (before.failures, before.interruptions)
 
     def _ended(self, hold: jobs.Hold, state: JobState) -> None:
         del self.valid[hold.job]
@@ -183,6 +201,7 @@ class Queue(RuleBasedStateMachine):
         else:
             if verb is jobs.retry:
                 assert (after.state, after.failures) == (JobState.QUEUED, 0)
+                assert (after.interruptions, after.fallbacks) == (0, ())
             else:
                 assert after.state is JobState.CANCELED or after.cancel_requested
 
@@ -206,11 +225,21 @@ class Queue(RuleBasedStateMachine):
     @rule()
     def crash(self) -> None:
         """The daemon dies; the next one opens the file and takes everything back."""
-        processing = {job.id for job in listing.processing(self.db)}
+        processing = {job.id: job for job in listing.processing(self.db)}
         self.db.close()
         self.db = store.connect(self._path)
-        recovered = self._do(jobs.recover, self.now)
-        assert {job.id for job in recovered} == processing
+        recovered = self._do(jobs.recover, self.now, limit=LIMIT)
+        assert {job.id for job in recovered} == processing.keys()
+        for job in recovered:
+            before = processing[job.id]
+            assert job.interruptions == before.interruptions + (job.id not in self.moved)
+            assert job.failures == before.failures
+            if before.cancel_requested:
+                assert job.state is JobState.CANCELED
+            elif job.interruptions >= LIMIT:
+                assert (job.state, job.error_code) == (JobState.FAILED, "interrupted_too_often")
+            else:
+                assert job.state is JobState.QUEUED
         self.valid.clear()
 
     @rule(jump=st.one_of(st.floats(0, 4000), st.sampled_from([-86400.0, 3.2e8])))
@@ -221,6 +250,13 @@ class Queue(RuleBasedStateMachine):
     def at_most_one_valid_holder(self) -> None:
         held = {job.id: job.lease for job in listing.processing(self.db)}
         assert held == {hold.job: hold.lease for hold in self.valid.values()}
+
+    @invariant()
+    def budgets_are_kept(self) -> None:
+        for job in listing.find(self.db, limit=100):
+            if job.state not in TERMINAL:
+                assert job.failures < RETRY.attempts
+                assert job.interruptions < LIMIT
 
     @invariant()
     def leases_only_grow(self) -> None:

@@ -103,6 +103,8 @@ def choose_compute_type(asked: str, device: Device) -> str:
     if asked == "auto":
         best = "int8" if device.kind == "cpu" else "float16"
         return best if best in supported else "float32"
+    if asked == "int8_float16" and asked not in supported and "int8" in supported:
+        return "int8"  # where a recording went on that a GPU had no memory for; or an older GPU
     if asked not in supported:
         raise TaskFailed(
             "device_unavailable",

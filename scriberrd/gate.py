@@ -1,0 +1,126 @@
+"""Who may begin which job now.
+
+Nobody begins what a fault of the machine keeps from being done (see breaker.py), and a job that has
+cost two workers their lives has its pool to itself: it begins when nobody else is at work there,
+and nobody begins beside it. While it is the next one it keeps its turn, so that neither side
+starves: those behind it wait until the others have ended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from typing import TYPE_CHECKING
+
+from scriberrd import ladder
+from scriberrd.breaker import Breaker, Key
+from scriberrd.fallback import short
+from scriberrd.model import FAILURES, Scope
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from scriberrd.breaker import Pause
+    from scriberrd.config import Config
+    from scriberrd.model import Clock, Job
+    from scriberrd.slot import Slot
+    from scriberrd.store import Bell
+
+DEATHS = 2  # from then on a job runs alone
+
+# Which parts of the machine are known to work when the model is loaded, and when all is done.
+LOADED: tuple[Scope, ...] = ("pool", "model", "settings", "inbox", "store")
+DONE: tuple[Scope, ...] = ("output", "inbox", "store")
+
+STORE = Key("store", "database")
+
+
+class Gate:
+    """The gate that all slots pass."""
+
+    def __init__(self, config: Config, slots: Sequence[Slot], clock: Clock, bell: Bell) -> None:
+        self._config, self._slots, self._bell = config, slots, bell
+        self._breaker = Breaker(config.retry, clock, bell.ring)
+        self._turns = {pool.name: asyncio.Lock() for pool in config.workers}
+
+    def turn(self, slot: Slot) -> asyncio.Lock:
+        """To be held while a slot claims: one at a time in each pool."""
+        return self._turns[slot.pool.name]
+
+    def closed(self, slot: Slot) -> float | None:
+        """Seconds for which this slot may claim nothing; 0: it may; None: until the bell rings."""
+        if any(alone(other.job) for other in self._others(slot)):
+            return None
+        wait = max(self._breaker.wait(key) for key in (STORE, _pool(slot)))
+        return None if wait == math.inf else wait
+
+    def admit(self, slot: Slot, job: Job) -> float:
+        """What `jobs.claim_admitted` asks; from another thread, so it only looks."""
+        if alone(job) and any(other.job is not None for other in self._others(slot)):
+            return math.inf
+        wait = max(self._breaker.wait(key) for key in self._keys(slot, job).values())
+        return wait if wait < math.inf else self._config.retry.backoff
+
+    def enter(self, slot: Slot, job: Job) -> None:
+        """A slot has claimed a job."""
+        self._breaker.enter(self._keys(slot, job).values(), job.id)
+
+    def loaded(self, slot: Slot, job: Job) -> None:
+        """The model of a job is loaded: much of the machine works."""
+        self._close(slot, job, LOADED)
+
+    def done(self, slot: Slot, job: Job) -> None:
+        """A job is completed."""
+        self._close(slot, job, DONE)
+
+    def failed(self, slot: Slot, job: Job, code: str, detail: str) -> None:
+        """A run failed; before the job is put back, or the next slot would claim it."""
+        if (scope := FAILURES[code].scope) is not None:
+            self._breaker.trip(self._keys(slot, job)[scope], code, detail)
+
+    def store_failed(self, detail: str) -> None:
+        """The database could not be used for a claim."""
+        self._breaker.trip(STORE, "store_failed", detail)
+
+    def store_works(self) -> None:
+        """The database could be used for a claim, though there was nothing to be done."""
+        self._breaker.close([STORE])
+
+    def leave(self, job: Job) -> None:
+        """A slot is done with a job, however it ended."""
+        self._breaker.leave(job.id)
+        self._bell.ring()  # somebody may have waited for the slot rather than for the job
+
+    def pauses(self) -> tuple[Pause, ...]:
+        """What is paused now."""
+        return self._breaker.pauses()
+
+    def _close(self, slot: Slot, job: Job, scopes: Sequence[Scope]) -> None:
+        keys = self._keys(slot, job)
+        self._breaker.close([keys[scope] for scope in scopes])
+
+    def _others(self, slot: Slot) -> list[Slot]:
+        return [one for one in self._slots if one.pool is slot.pool and one is not slot]
+
+    def _keys(self, slot: Slot, job: Job) -> dict[Scope, Key]:
+        """What of the machine this job needs in this slot."""
+        pool, inbox = slot.pool, self._config.inbox(job.inbox)
+        settings, _ = ladder.adapted(job, pool)
+        model = f"{settings.engine} {short(settings.model)} on {pool.name}"
+        return {
+            "pool": _pool(slot),
+            "model": Key("model", model, settings.model),
+            "settings": Key("settings", f"{job.profile} on {pool.name}", repr(settings)),
+            "output": Key("output", job.inbox, str(inbox and inbox.output)),
+            "inbox": Key("inbox", job.inbox),
+            "store": STORE,
+        }
+
+
+def alone(job: Job | None) -> bool:
+    """Whether a job may only run where nobody else does."""
+    return job is not None and job.deaths >= DEATHS
+
+
+def _pool(slot: Slot) -> Key:
+    return Key("pool", slot.pool.name)

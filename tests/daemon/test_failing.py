@@ -1,0 +1,273 @@
+"""Failing in the real program: what is counted, what is tried with less, and what is waited for."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sqlite3
+import subprocess
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from program import AUDIO, Program, wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    Make = Callable[..., Program]
+
+SENTENCE = AUDIO / "sentence.wav"
+DIALOGUE = AUDIO / "dialogue.opus"
+
+
+def query(daemon: Program, sql: str) -> list[tuple[Any, ...]]:
+    db = sqlite3.connect(daemon.root / "state/scriberrd.db", timeout=30)
+    try:
+        return db.execute(sql).fetchall()
+    finally:
+        db.close()
+
+
+def runs(daemon: Program, id_: int) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = daemon.ctl("show", id_)["executions"]
+    return found
+
+
+def calm(daemon: Program, source: Any, name: str) -> None:
+    """Drop a recording into the other inbox, which has a profile of its own."""
+    (daemon.root / "calm" / name).write_bytes(source.read_bytes())
+
+
+@pytest.mark.parametrize(
+    ("script", "code", "status", "signal"),
+    [
+        ("exit", "worker_crashed", 3, None),
+        ("crash", "worker_crashed", None, "SIGSEGV"),
+        ("killed", "out_of_memory", None, "SIGKILL"),
+    ],
+)
+def test_what_a_worker_died_of_is_kept(
+    program: Make, script: str, code: str, status: int | None, signal: str | None
+) -> None:
+    daemon = program(model=script)
+    daemon.drop(DIALOGUE, "bad.opus")
+    job = daemon.wait("bad.opus", "failed")
+    assert (job["error"]["code"], job["failures"]) == (code, 3)
+    found = runs(daemon, job["id"])
+    assert [(run["exit_status"], run["signal"]) for run in found] == [(status, signal)] * 3
+    if script == "exit":
+        rows = query(daemon, "SELECT stderr FROM execution ORDER BY lease")
+        assert rows == [("my last words: /secret/place",)] * 3
+        assert daemon.log.read_text().count("/secret/place") == 3
+        assert "/secret" not in json.dumps(found)
+    if script == "killed":
+        assert "memory" in job["error"]["detail"]
+
+
+def test_after_two_deaths_a_recording_runs_alone(program: Make) -> None:
+    daemon = program(model="crash", calm="slow", count=2, retry="attempts = 4")
+    for number in range(4):
+        calm(daemon, DIALOGUE, f"{number}.opus")
+        with (daemon.root / f"calm/{number}.opus").open("ab") as file:
+            file.write(b"%d" % number)  # not a copy, whose transcript would serve
+    daemon.drop(DIALOGUE, "bad.opus")
+    job = daemon.wait("bad.opus", "failed")
+    wait_for(lambda: daemon.ctl("status")["jobs"]["completed"] == 4, "the others")
+    bad = query(
+        daemon, f"SELECT started_at, finished_at FROM execution WHERE job = {job['id']} ORDER BY 1"
+    )
+    others = query(
+        daemon, f"SELECT started_at, finished_at FROM execution WHERE job <> {job['id']}"
+    )
+    assert (len(bad), len(others)) == (4, 4)
+    for start, end in bad[2:]:
+        assert all(finish <= start or begin >= end for begin, finish in others)
+    assert any(finish > bad[0][0] and begin < bad[0][1] for begin, finish in others)
+    assert daemon.log.read_text().count("runs alone") == 2
+
+
+def test_a_recording_that_takes_the_machine_down_is_set_aside(program: Make) -> None:
+    daemon = program(model="hang-first", retry="interruptions = 2")
+    daemon.drop(DIALOGUE, "bad.opus")
+    for expected in (1, 2):
+        wait_for(lambda: (daemon.job("bad.opus") or {}).get("stage") == "transcribing", "work")
+        daemon.stop(9)
+        daemon.start()
+        job = daemon.job("bad.opus")
+        assert job is not None
+        assert job["interruptions"] == expected
+    assert (job["state"], job["error"]["code"]) == ("failed", "interrupted_too_often")
+    assert job["failures"] == 0
+    daemon.ctl("retry", job["id"])
+    wait_for(lambda: (daemon.job("bad.opus") or {}).get("stage") == "transcribing", "work")
+    assert (daemon.job("bad.opus") or {})["interruptions"] == 0
+    daemon.stop(9)  # a regular stop waits for the worker
+
+
+def test_a_regular_stop_and_a_checkpoint_are_no_interruptions(program: Make) -> None:
+    daemon = program(model="slow", block_seconds=5, retry="interruptions = 1")
+    daemon.drop(DIALOGUE, "long.opus")
+    for number in (15, 9):
+        done = (daemon.job("long.opus") or {}).get("progress", {}).get("seconds", 0)
+
+        def further(done: float = done) -> bool:
+            seconds = (daemon.job("long.opus") or {}).get("progress", {}).get("seconds", 0)
+            return bool(seconds >= done + 10)
+
+        wait_for(further, "a checkpoint")
+        daemon.stop(number)
+        daemon.start()
+    assert daemon.wait("long.opus", "completed")["interruptions"] == 0
+
+
+def test_a_run_that_takes_too_long_is_warned_of_and_then_stopped(program: Make) -> None:
+    limits = 'soft_limit = 0.004\nhard_limit = 0.01\nlimit_floor = "0.1s"'
+    daemon = program(model="slow", block_seconds=5, retry=limits)
+    daemon.drop(DIALOGUE, "long.opus")
+    job = daemon.wait("long.opus", "failed")
+    assert (job["error"]["code"], job["failures"]) == ("time_limit", 3)
+    assert len(query(daemon, "SELECT 1 FROM event WHERE type = 'slow'")) == 3
+    assert daemon.log.read_text().count("is slow") == 3
+    assert 0 < job["progress"]["fraction"] < 1
+    daemon.drop(SENTENCE, "short.wav")
+    daemon.wait("short.wav", "completed", "failed")
+
+
+def test_memory_that_runs_out_makes_the_next_run_smaller(program: Make) -> None:
+    daemon = program(model="oom-big", profile="batch_size = 8")
+    daemon.drop(DIALOGUE, "long.opus")
+    job = daemon.wait("long.opus", "completed")
+    steps = ["batch_size 8 -> 4", "batch_size 4 -> 2"]
+    assert daemon.transcript("long.json")["engine"]["fallbacks"] == job["fallbacks"] == steps
+    blocks = query(daemon, "SELECT count(*) FROM event WHERE data LIKE '%\"block\":0,%'")
+    assert blocks == [(1,)]  # what was done is kept
+    ((settings,),) = query(daemon, "SELECT settings FROM job")
+    assert json.loads(settings)["batch_size"] == 8
+    assert "memory ran out: batch_size 8 -> 4" in daemon.log.read_text()
+
+
+def test_the_ladder_goes_down_to_another_model(program: Make) -> None:
+    daemon = program(
+        model="oom",
+        profile='batch_size = 3\nfallback_model = "ok"',
+        worker='compute_type = "float32"',
+    )
+    daemon.drop(DIALOGUE, "long.opus")
+    job = daemon.wait("long.opus", "completed")
+    assert job["fallbacks"] == [
+        "batch_size 3 -> 1",
+        "compute_type float32 -> int8",
+        "model oom -> ok",
+    ]
+    engine = daemon.transcript("long.json")["engine"]
+    assert (engine["model"], engine["compute_type"]) == ("ok", "int8")
+    assert engine["fallbacks"] == job["fallbacks"]
+
+
+def test_at_the_foot_of_the_ladder_the_budget_counts(program: Make) -> None:
+    daemon = program(model="oom", profile="batch_size = 4")
+    daemon.drop(DIALOGUE, "long.opus")
+    job = daemon.wait("long.opus", "failed")
+    assert (job["error"]["code"], job["failures"]) == ("out_of_memory", 3)
+    assert job["fallbacks"] == ["batch_size 4 -> 2", "batch_size 2 -> 1"]
+    daemon.ctl("retry", job["id"])
+    wait_for(lambda: len(runs(daemon, job["id"])) > 3, "the next run")
+
+
+def paused(daemon: Program) -> dict[str, Any]:
+    """The pause that there is, once there is one."""
+    (pause,) = wait_for(lambda: daemon.ctl("status")["pauses"], "a pause")
+    return dict(pause)
+
+
+def test_a_missing_model_pauses_its_jobs_and_no_others(program: Make) -> None:
+    daemon = program(model="missing+until")
+    for number in range(5):
+        daemon.drop(SENTENCE.read_bytes() + b"%d" % number, f"{number}.wav")
+    pause = paused(daemon)
+    assert (pause["scope"], pause["error"]["code"]) == ("model", "model_missing")
+    assert pause["name"] == "fake missing+until on cpu"
+    calm(daemon, SENTENCE, "other.wav")
+    daemon.wait("other.wav", "completed")
+    first, *rest = [job for job in daemon.jobs() if job["inbox"] == "main"]
+    assert [job["state"] for job in rest] == ["queued"] * 4
+    assert first["failures"] == 0
+    assert query(daemon, f"SELECT 1 FROM execution WHERE job IN ({rest[-1]['id']})") == []
+    (daemon.root / "fake-state").touch()
+    wait_for(lambda: daemon.ctl("status")["jobs"]["completed"] == 6, "all of them")
+    assert daemon.ctl("status")["pauses"] == []
+    log = daemon.log.read_text()
+    assert (log.count("is paused"), log.count("goes on")) == (1, 1)
+
+
+def test_a_missing_device_pauses_its_workers(program: Make) -> None:
+    daemon = program(model="no-device+until", count=2)
+    daemon.drop(SENTENCE, "one.wav")
+    pause = paused(daemon)
+    assert (pause["scope"], pause["name"]) == ("pool", "cpu")
+    assert pause["error"]["code"] == "device_unavailable"
+    shown = subprocess.run(
+        [*daemon.client, "status"], capture_output=True, text=True, check=True
+    ).stdout
+    assert "paused   pool cpu: the worker's device can't be used" in shown
+    daemon.drop(SENTENCE.read_bytes() + b"2", "two.wav")
+    job = daemon.wait("two.wav", "queued")
+    assert (job["failures"], job["started_at"]) == (0, None)
+    (daemon.root / "fake-state").touch()
+    wait_for(lambda: daemon.ctl("status")["jobs"]["completed"] == 2, "both")
+    assert daemon.ctl("status")["pauses"] == []
+
+
+@contextlib.contextmanager
+def small_state(daemon: Program) -> Iterator[Path]:
+    """Put the database on a small file system; gives a file that is to be filled."""
+    daemon.stop()
+    state = daemon.root / "state"
+    mount = ["mount", "-t", "tmpfs", "-o", "size=16m,mode=700", "tmpfs", str(state)]
+    if os.geteuid() != 0 or subprocess.run(mount, check=False, capture_output=True).returncode:
+        pytest.skip("needs the right to mount a small file system")
+    try:
+        daemon.start()
+        yield state / "filler"
+        daemon.stop()
+    finally:
+        if daemon.daemon is not None:
+            daemon.stop(9)
+        subprocess.run(["umount", str(state)], check=True)
+
+
+def fill(file: Path) -> None:
+    done = subprocess.run(
+        ["dd", "if=/dev/zero", f"of={file}", "bs=4k"], check=False, capture_output=True
+    )
+    assert done.returncode == 1  # no space left
+
+
+def test_no_space_for_a_checkpoint_delays_and_loses_nothing(program: Make) -> None:
+    daemon = program(model="slow", block_seconds=5)
+    with small_state(daemon) as filler:
+        daemon.drop(DIALOGUE, "long.opus")
+        wait_for(lambda: (daemon.job("long.opus") or {}).get("stage") == "transcribing", "work")
+        fill(filler)
+        pause = paused(daemon)
+        assert (pause["scope"], pause["error"]["code"]) == ("store", "store_failed")
+        filler.unlink()
+        assert daemon.wait("long.opus", "completed")["failures"] == 0
+        assert daemon.ctl("status")["pauses"] == []
+        log = daemon.log.read_text()
+        assert log.count("is paused") == log.count("database goes on") > 0
+
+
+def test_a_full_disk_under_the_database_delays_and_loses_nothing(program: Make) -> None:
+    daemon = program()
+    with small_state(daemon) as filler:
+        fill(filler)
+        for number in range(50):
+            daemon.drop(SENTENCE.read_bytes() + b"%d" % number, f"{number}.wav")
+        wait_for(lambda: "trying again" in daemon.log.read_text(), "the intake to pause")
+        filler.unlink()
+        wait_for(lambda: daemon.ctl("status")["jobs"]["completed"] == 50, "all of them")
+        assert {job["failures"] for job in daemon.ctl("list", "--all")} == {0}
+        assert daemon.ctl("status")["pauses"] == []

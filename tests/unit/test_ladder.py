@@ -1,0 +1,107 @@
+"""One step down a run, and never the same one twice."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from scriberrd import ladder
+from scriberrd.config import Worker
+from scriberrd.fallback import Fallback
+from scriberrd.model import Identity, Job, JobState, Settings
+from scriberrd.transcript import EngineInfo
+
+
+def job(**settings: object) -> Job:
+    return Job(
+        id=1,
+        state=JobState.PROCESSING,
+        stage=None,
+        inbox="a",
+        path=b"one.mp3",
+        identity=Identity(1, 2, 3, 4, 5),
+        sha256="0",
+        profile="default",
+        settings=msgspec.convert(settings, Settings),
+        priority=2,
+        lease=1,
+        failures=0,
+        deaths=0,
+        interruptions=0,
+        fallbacks=(),
+        not_before=0.0,
+        cancel_requested=False,
+        created_at=1.0,
+        queued_at=1.0,
+        started_at=None,
+        finished_at=None,
+        progress=0.0,
+        duration=None,
+        language=None,
+        error_code=None,
+        error_detail=None,
+        outputs=(),
+    )
+
+
+def engine(device: str, compute_type: str) -> EngineInfo:
+    return EngineInfo(provider="test", model="m", device=device, compute_type=compute_type)
+
+
+def descend(one: Job, pool: Worker, loaded: EngineInfo | None) -> list[str]:
+    """All steps of an engine that heeds none of them."""
+    steps: list[str] = []
+    while (step := ladder.next_step(one, pool, loaded)) is not None:
+        one = msgspec.structs.replace(one, fallbacks=(*one.fallbacks, step))
+        steps.append(str(step))
+        assert len(steps) < 20
+    return steps
+
+
+@pytest.mark.parametrize(
+    ("pool", "loaded", "steps"),
+    [
+        (Worker(name="w", device="cpu"), None, []),
+        (Worker(name="w", device="cpu"), engine("cpu", "int8_float32"), []),
+        (
+            Worker(name="w", device="cpu"),
+            engine("cpu", "float32"),
+            ["compute_type float32 -> int8"],
+        ),
+        (
+            Worker(name="w", device="cuda"),
+            engine("cuda:0", "float16"),
+            ["compute_type float16 -> int8_float16"],
+        ),
+        (
+            Worker(name="w", device="auto", cpu_fallback=True),
+            engine("cuda:0", "float16"),
+            ["compute_type float16 -> int8_float16", "device cuda:0 -> cpu"],
+        ),
+        (
+            Worker(name="w", device="cuda:1", cpu_fallback=True),
+            None,
+            ["compute_type auto -> int8_float16", "device cuda:1 -> cpu"],
+        ),
+    ],
+)
+def test_the_steps(pool: Worker, loaded: EngineInfo | None, steps: list[str]) -> None:
+    assert descend(job(), pool, loaded) == steps
+    batches = ["batch_size 5 -> 2", "batch_size 2 -> 1"]
+    models = ["model large -> small"]
+    one = job(batch_size=5, model="/private/large", fallback_model="/private/small")
+    assert descend(one, pool, loaded) == [*batches, *steps, *models]
+
+
+def test_the_task_is_adapted_and_the_settings_stay() -> None:
+    steps = (
+        Fallback("batch_size", "2", "1"),
+        Fallback("compute_type", "float16", "int8_float16"),
+        Fallback("device", "cuda:0", "cpu"),
+        Fallback("model", "large", "small"),
+    )
+    one = msgspec.structs.replace(job(batch_size=2, model="large"), fallbacks=steps)
+    settings, hardware = ladder.adapted(one, Worker(name="w", device="cuda"))
+    assert (settings.batch_size, settings.model) == (1, "small")
+    assert (hardware.device, hardware.compute_type) == ("cpu", "int8")
+    assert (one.settings.batch_size, one.settings.model) == (2, "large")

@@ -1,0 +1,45 @@
+"""A run is measured against its recording."""
+
+from __future__ import annotations
+
+from scriberrd.config import Retry
+from scriberrd.limits import Limits
+from scriberrd.protocol import Loaded, Probed
+from scriberrd.toml import Seconds
+from scriberrd.transcript import EngineInfo
+
+RETRY = Retry(soft_limit=2, hard_limit=3, limit_floor=Seconds(60))
+LOADED = Loaded(
+    job=1,
+    lease=1,
+    engine=EngineInfo(provider="test", model="m", device="cpu", compute_type="int8"),
+)
+
+
+def limits(duration: float | None, retry: Retry = RETRY) -> Limits:
+    """Of a run whose model was loaded at 1000."""
+    made = Limits(retry)
+    probed = Probed(job=1, lease=1, container="wav", codec="pcm", channels=1, duration=duration)
+    made.hear(probed, 0.0)
+    assert made.exceeded(900.0) is None
+    made.hear(LOADED, 1000.0)
+    return made
+
+
+def test_a_warning_comes_once_and_the_end_later() -> None:
+    run = limits(100.0)
+    assert (run.warning(1200.0), run.warning(1201.0), run.warning(1202.0)) == (None, 201.0, None)
+    assert run.exceeded(1300.0) is None
+    assert run.exceeded(1301.0) == "301 s for 100 s of sound"
+
+
+def test_a_short_recording_has_some_time_all_the_same() -> None:
+    run = limits(1.0)
+    assert (run.warning(1060.0), run.exceeded(1060.0)) == (None, None)
+    assert run.exceeded(1061.0) is not None
+
+
+def test_there_are_runs_without_limits() -> None:
+    assert limits(None).exceeded(1e9) is None
+    assert limits(1.0, Retry(soft_limit=0, hard_limit=0)).exceeded(1e9) is None
+    assert limits(1.0, Retry(soft_limit=0, hard_limit=0)).warning(1e9) is None
