@@ -87,7 +87,7 @@ def test_an_old_database_opens_and_works(tmp_path: Path, file: Path) -> None:
         listing.executions(db, job.id)
         listing.blocks(db, job.id)
     with db:
-        (lost,) = jobs.recover(db, 2e9)
+        (lost,) = jobs.recover(db, 2e9, limit=5)
         assert listing.blocks(db, lost.id)
         claimed = jobs.claim(db, "worker", now=2e9, expires=1.0, longest=3600.0)
         assert claimed is not None

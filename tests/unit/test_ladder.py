@@ -31,6 +31,7 @@ def job(**settings: object) -> Job:
         fallbacks=(),
         not_before=0.0,
         cancel_requested=False,
+        redo=False,
         created_at=1.0,
         queued_at=1.0,
         started_at=None,
