@@ -40,6 +40,8 @@ async def run(config: Config) -> None:
     """
     stop = asyncio.Event()
     _listen_to_signals(stop)
+    # After an unclean stop all of the database is read, and that takes its time.
+    systemd.notify("EXTEND_TIMEOUT_USEC=900000000")
     with (
         locked(Path(config.daemon.state_dir)) as state,
         rescue.opened(state, now=time.time()) as store,

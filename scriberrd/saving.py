@@ -53,7 +53,7 @@ async def save(store: Store, clock: Clock, inbox: Inbox, job: Job, text: Transcr
     except OSError as error:
         code = "disk_full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "output_unwritable"
         raise TaskFailed(code, error.strerror or type(error).__name__) from error
-    return await store.run(jobs.finish, hold, language=text.language, now=clock.time())
+    return await store.insist(jobs.finish, hold, language=text.language, now=clock.time())
 
 
 async def _publish(
@@ -69,17 +69,17 @@ async def _publish(
     for base in chain(bases, publish.candidates(job.path, job.sha256 or "")):
         names = {base + b"." + suffix: content for suffix, content in files.items()}
         paths = {os.path.join(root, name): name for name in names}
-        owned = await store.run(jobs.reserve, hold, paths)
+        owned = await store.insist(jobs.reserve, hold, paths)
         if owned is None:
             continue
         try:
             await asyncio.to_thread(publish.write, root, names, owned)
         except publish.NameTaken:
             foreign = [path for path, name in paths.items() if name not in owned]
-            await store.run(jobs.unreserve, hold, foreign)
+            await store.insist(jobs.unreserve, hold, foreign)
         else:
             if outdated := {old.path for old in earlier} - paths.keys():
-                await store.run(jobs.unreserve, hold, outdated)  # of a former output folder
+                await store.insist(jobs.unreserve, hold, outdated)  # of a former output folder
             return
 
 

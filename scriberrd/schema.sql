@@ -56,6 +56,7 @@ CREATE TABLE seen (
     identity TEXT NOT NULL,
     sha256 TEXT,
     state TEXT NOT NULL,
+    lease INTEGER NOT NULL,         -- goes on where it was: no holder of old gets a claim
     finished_at REAL NOT NULL,
     UNIQUE (inbox, path)
 ) STRICT;

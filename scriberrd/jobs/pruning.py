@@ -40,7 +40,8 @@ def prune(db: apsw.Connection, before: float, limit: int) -> int:
     for id_, newer in due:
         if newer is None:
             db.execute(
-                "INSERT INTO seen SELECT id, inbox, path, identity, sha256, state, finished_at"
+                "INSERT INTO seen"
+                " SELECT id, inbox, path, identity, sha256, state, lease, finished_at"
                 " FROM job WHERE id = ?",
                 (id_,),
             )
@@ -70,10 +71,10 @@ def revive(db: apsw.Connection, inbox: str, path: bytes, forgotten: dict[str, An
     """
     id_ = db.execute(
         """
-        INSERT INTO job (id, state, inbox, path, identity, sha256, profile, settings, priority,
-                         created_at, queued_at, finished_at)
-        SELECT job, state, inbox, path, identity, sha256, :profile, :settings, :priority,
-               finished_at, finished_at, finished_at
+        INSERT INTO job (id, state, lease, inbox, path, identity, sha256, profile, settings,
+                         priority, created_at, queued_at, finished_at)
+        SELECT job, state, lease, inbox, path, identity, sha256, :profile, :settings,
+               :priority, finished_at, finished_at, finished_at
         FROM seen WHERE inbox = :inbox AND path = :path RETURNING id
         """,
         forgotten | {"inbox": inbox, "path": path},

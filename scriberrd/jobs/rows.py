@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from scriberrd import listing
-from scriberrd.errors import IllegalMove, LeaseLost
+from scriberrd.errors import IllegalMove, JobNotFound, LeaseLost
 from scriberrd.model import TRANSITIONS, JobState
 
 if TYPE_CHECKING:
@@ -35,7 +35,10 @@ def encode(value: object) -> str:
 
 def held(db: apsw.Connection, hold: Hold) -> Job:
     """The job, if this is still its holder; otherwise LeaseLost."""
-    job = listing.get(db, hold.job)
+    try:
+        job = listing.get(db, hold.job)
+    except JobNotFound:  # pruned, long after it was taken back
+        raise LeaseLost(*hold) from None
     if job.state is not JobState.PROCESSING or job.lease != hold.lease:
         raise LeaseLost(*hold)
     return job

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import apsw
@@ -106,6 +107,57 @@ async def test_a_full_disk_is_told_as_such_and_the_store_recovers(tmp_path: Path
         opened.close()
     finally:
         subprocess.run(["umount", str(disk)], check=True)
+
+
+HOLD = """
+import sys, apsw
+db = apsw.Connection(sys.argv[1])
+db.execute("BEGIN IMMEDIATE")
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+async def test_the_lock_of_another_process_is_waited_for(tmp_path: Path) -> None:
+    opened = Store(tmp_path / "queue.db", busy_timeout=0.1)
+
+    def count(db: apsw.Connection) -> int:
+        db.execute("UPDATE tally SET jobs = jobs + 1 WHERE state = 'queued'")
+        return db.changes()
+
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, tmp_path / "queue.db"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == b"held\n"
+        with pytest.raises(errors.DatabaseBusy) as caught:
+            await opened.run(count)
+        assert (caught.value.code, caught.value.status) == ("busy", 503)
+        insisting = asyncio.create_task(opened.insist(count))
+        with pytest.raises(errors.DatabaseBusy):  # the first try of the other was before this one
+            await opened.run(count)
+        assert await opened.read(lambda db: db.execute("SELECT max(jobs) FROM tally").get) == 0
+        assert not insisting.done()
+        other.communicate(b"")
+        assert await asyncio.wait_for(insisting, 20) == 1
+    assert await opened.read(lambda db: db.execute("SELECT max(jobs) FROM tally").get) == 1
+    assert not opened.failed.is_set()
+    opened.close()
+
+
+async def test_who_insists_gives_up_in_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "PATIENCE", 0.0)
+    opened = Store(tmp_path / "queue.db", busy_timeout=0.01)
+    other = apsw.Connection(str(tmp_path / "queue.db"))
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(errors.DatabaseBusy):
+        await opened.insist(lambda db: db.execute("UPDATE tally SET jobs = 1"))
+    other.close()
+    opened.close()
 
 
 async def test_a_mistake_in_a_statement_is_no_fault_of_the_machine(tmp_path: Path) -> None:

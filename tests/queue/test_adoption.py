@@ -1,0 +1,83 @@
+"""A transcript that lies where it would be published is taken over, if it is of the same bytes."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+import msgspec
+import pytest
+from api_server import TRANSCRIPT
+
+from scriberrd import jobs, saving, transcript
+from scriberrd.config import Inbox
+from scriberrd.model import Identity, Job, Settings, Source
+from scriberrd.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+SHA256 = "a" * 64
+OURS = msgspec.structs.replace(
+    TRANSCRIPT, source=msgspec.structs.replace(TRANSCRIPT.source, sha256=SHA256)
+)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with contextlib.closing(Store(tmp_path / "queue.db")) as opened:
+        yield opened
+
+
+@pytest.fixture
+def inbox(tmp_path: Path) -> Inbox:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "out/sub").mkdir(parents=True)
+    return Inbox(name="inbox", path=tmp_path / "in", output=tmp_path / "out")
+
+
+async def submit(store: Store, path: bytes = b"sub/talk.mp3") -> Job:
+    source = Source("inbox", path, Identity(1, 2, 3, 4, 5), SHA256)
+    job, _ = await store.run(jobs.submit, source, profile="default", settings=Settings(), now=1.0)
+    return job
+
+
+@pytest.mark.parametrize("name", ["talk.json", "talk.mp3.json", "talk-aaaaaaaa.json"])
+async def test_any_of_the_usual_names_is_found(store: Store, inbox: Inbox, name: str) -> None:
+    (inbox.output / "sub" / name).write_bytes(transcript.encode(OURS))
+    assert await saving.known(store, inbox, await submit(store)) == OURS
+
+
+@pytest.mark.parametrize("content", [transcript.encode(TRANSCRIPT), b'{"mine": true}', b"\xff"])
+async def test_of_other_bytes_or_by_others_it_is_not(
+    store: Store, inbox: Inbox, content: bytes
+) -> None:
+    (inbox.output / "sub/talk.json").write_bytes(content)
+    assert await saving.known(store, inbox, await submit(store)) is None
+
+
+async def test_one_that_a_job_has_published_is_that_jobs(store: Store, inbox: Inbox) -> None:
+    (inbox.output / "talk.json").write_bytes(transcript.encode(OURS))
+    await submit(store, b"talk.wav")
+    job = await store.run(jobs.claim, "worker", now=2.0, expires=9.0, longest=3600.0)
+    assert job is not None
+    hold = jobs.Hold(job.id, job.lease)
+    names = {bytes(inbox.output / "talk.json"): b"talk.json"}
+    await store.run(jobs.reserve, hold, names)
+    other = await submit(store, b"talk.mp3")
+    assert await saving.known(store, inbox, other) is None
+
+
+async def test_no_link_is_followed(store: Store, inbox: Inbox, tmp_path: Path) -> None:
+    (tmp_path / "private.json").write_bytes(transcript.encode(OURS))
+    (inbox.output / "sub/talk.json").symlink_to(tmp_path / "private.json")
+    assert await saving.known(store, inbox, await submit(store)) is None
+
+
+async def test_what_is_to_be_done_anew_takes_nothing_over(store: Store, inbox: Inbox) -> None:
+    (inbox.output / "sub/talk.json").write_bytes(transcript.encode(OURS))
+    await submit(store)
+    await store.run(jobs.cancel, 1, 2.0)
+    job = await store.run(jobs.redo, 1, profile="default", settings=Settings(), now=3.0)
+    assert await saving.known(store, inbox, job) is None
