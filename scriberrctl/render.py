@@ -168,7 +168,8 @@ def summary(status: Status) -> str:
     """The daemon in a line, which changes only when something happens."""
     counted = ", ".join(f"{number} {state}" for state, number in status["jobs"].items())
     working = [f"job {job['id']} {percent(job)}" for job in status["processing"]]
-    return "; ".join([status["state"], counted, *working])
+    paused = [f"paused: {plain(one['scope'])} {plain(one['name'])}" for one in status["pauses"]]
+    return "; ".join([status["state"], counted, *working, *paused])
 
 
 def status(status: Status) -> str:

@@ -58,6 +58,11 @@ class Process:
         self._reading: asyncio.Task[bytes] | None = None
         self._printed = asyncio.create_task(self._listen())
 
+    @property
+    def alive(self) -> bool:
+        """Whether it has not been seen to end."""
+        return self._process.returncode is None
+
     @classmethod
     async def spawn(cls, name: str, pool: Worker) -> Process:
         """Start a worker.

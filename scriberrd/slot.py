@@ -96,6 +96,8 @@ class Slot:
             WorkerDied: the process ended; or it hung, and was killed.
             LeaseLost: the job was taken back.
         """
+        if self._process is not None and not self._process.alive:
+            await self.unload()  # it died while it was idle: that is nobody's fault
         process = self._process = self._process or await self._spawn()
         hold = self._task = jobs.Hold(task.job, task.lease)
         self.engine = None

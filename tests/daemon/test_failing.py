@@ -66,6 +66,17 @@ def test_what_a_worker_died_of_is_kept(
         assert "memory" in job["error"]["detail"]
 
 
+def test_a_worker_that_dies_while_it_is_idle_costs_nothing(program: Make) -> None:
+    daemon = program()
+    daemon.drop(SENTENCE, "one.wav")
+    daemon.wait("one.wav", "completed")
+    (worker,) = daemon.workers()
+    worker.kill()
+    worker.wait()
+    daemon.drop(SENTENCE.read_bytes() + b"2", "two.wav")
+    assert daemon.wait("two.wav", "completed")["failures"] == 0
+
+
 def test_after_two_deaths_a_recording_runs_alone(program: Make) -> None:
     daemon = program(model="crash", calm="slow", count=2, retry="attempts = 4")
     for number in range(4):
