@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from scriberrctl.shapes import Event, Execution, Job, Pause, Status
+    from scriberrctl.shapes import Event, Execution, Job, Outage, Status
 
 BAR = 20  # characters
 SPACES_AND_JOINERS = "\u00a0\u202f\u200c\u200d"  # harmless, and common in names
@@ -168,8 +168,8 @@ def summary(status: Status) -> str:
     """The daemon in a line, which changes only when something happens."""
     counted = ", ".join(f"{number} {state}" for state, number in status["jobs"].items())
     working = [f"job {job['id']} {percent(job)}" for job in status["processing"]]
-    paused = [f"paused: {plain(one['scope'])} {plain(one['name'])}" for one in status["pauses"]]
-    return "; ".join([status["state"], counted, *working, *paused])
+    broken = [f"outage: {plain(one['part'])} {plain(one['name'])}" for one in status["outages"]]
+    return "; ".join([status["state"], counted, *working, *broken])
 
 
 def status(status: Status) -> str:
@@ -186,17 +186,17 @@ def status(status: Status) -> str:
     for inbox in status["inboxes"]:
         reason = f": {plain(inbox['reason'])}" if inbox["reason"] else ""
         lines.append(f"inbox    {plain(inbox['name'])}: {inbox['state']}{reason}")
-    lines += [pause(one) for one in status["pauses"]]
+    lines += [outage(one) for one in status["outages"]]
     lines += [bar(job) for job in status["processing"]]
     return "\n".join(lines)
 
 
-def pause(pause: Pause) -> str:
+def outage(outage: Outage) -> str:
     """What waits for a part of the machine, why, and until when; on one line."""
-    error = pause["error"]
+    error = outage["error"]
     why = ": ".join(filter(None, [error["message"], error["detail"]]))
-    then = f"next try {moment(pause['next_try'])}" if pause["next_try"] else "being tried"
-    return plain(f"paused   {pause['scope']} {pause['name']}: {why} ({then})")
+    then = f"next try {moment(outage['next_try'])}" if outage["next_try"] else "being tried"
+    return plain(f"outage   {outage['part']} {outage['name']}: {why} ({then})")
 
 
 def event(event: Event) -> str:

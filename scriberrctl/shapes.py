@@ -114,10 +114,10 @@ class Inbox(TypedDict):
     reason: str | None
 
 
-class Pause(TypedDict):
+class Outage(TypedDict):
     """A part of the machine that is at fault, and what waits for it."""
 
-    scope: str
+    part: str
     name: str
     since: str
     next_try: str | None
@@ -135,4 +135,4 @@ class Status(TypedDict):
     processing: list[Job]
     workers: list[Worker]
     inboxes: list[Inbox]
-    pauses: list[Pause]
+    outages: list[Outage]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from scriberrd.model import Scope
+from scriberrd.model import Part
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -28,15 +28,15 @@ log = logging.getLogger(__name__)
 class Key(NamedTuple):
     """What can be paused."""
 
-    scope: Scope
+    part: Part
     name: str  # for people
     which: str = ""  # what else tells it from others of that name; private
 
 
-class Pause(msgspec.Struct, frozen=True, kw_only=True):
+class Outage(msgspec.Struct, frozen=True, kw_only=True):
     """Something that is paused, for people."""
 
-    scope: Scope
+    part: Part
     name: str
     code: str  # a key of FAILURES
     detail: str
@@ -83,7 +83,7 @@ class Breaker:
         pause = self._open.get(key)
         if pause is None:
             pause = self._open[key] = _Open(self._clock.time(), self._retry.backoff)
-            log.warning("%s %s is paused: %s: %s", key.scope, key.name, code, detail or "-")
+            log.warning("%s %s is paused: %s: %s", key.part, key.name, code, detail or "-")
         elif pause.job is None and now < pause.probe_at:
             return  # a job that had begun before
         else:
@@ -91,7 +91,7 @@ class Breaker:
         # Half of it fixed, half of it random: what failed together is tried apart.
         pause.probe_at = now + pause.backoff * random.uniform(0.5, 1)  # noqa: S311 - no secret
         pause.job, pause.code, pause.detail = None, code, detail
-        log.debug("%s %s is tried in %.1f s", key.scope, key.name, pause.probe_at - now)
+        log.debug("%s %s is tried in %.1f s", key.part, key.name, pause.probe_at - now)
         self._changed()
 
     def enter(self, keys: Iterable[Key], job: int) -> None:
@@ -105,7 +105,7 @@ class Breaker:
         """These work."""
         for key in keys:
             if self._open.pop(key, None) is not None:
-                log.info("%s %s goes on", key.scope, key.name)
+                log.info("%s %s goes on", key.part, key.name)
                 self._changed()
 
     def leave(self, job: int) -> None:
@@ -115,12 +115,12 @@ class Breaker:
                 pause.job = None
                 self._changed()
 
-    def pauses(self) -> tuple[Pause, ...]:
+    def outages(self) -> tuple[Outage, ...]:
         """What is paused now."""
         ahead = self._clock.time() - self._clock.monotonic()
         return tuple(
-            Pause(
-                scope=key.scope,
+            Outage(
+                part=key.part,
                 name=key.name,
                 code=pause.code,
                 detail=pause.detail,

@@ -107,7 +107,7 @@ async def _serve(config: Config, store: Store, stop: asyncio.Event) -> None:
         stopping=stop.is_set,
         live=lambda: LiveStatus(
             workers=tuple(slot.status() for slot in dispatcher.slots),
-            pauses=dispatcher.gate.pauses(),
+            outages=dispatcher.gate.outages(),
             inboxes=tuple(
                 InboxStatus(name=name, state=status.state, reason=status.reason or None)
                 for name, status in statuses.items()

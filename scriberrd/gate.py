@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING
 from scriberrd import ladder
 from scriberrd.breaker import Breaker, Key
 from scriberrd.fallback import short
-from scriberrd.model import FAILURES, Scope
+from scriberrd.model import FAILURES, Part
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from scriberrd.breaker import Pause
+    from scriberrd.breaker import Outage
     from scriberrd.config import Config
     from scriberrd.model import Clock, Job
     from scriberrd.slot import Slot
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 DEATHS = 2  # from then on a job runs alone
 
 # Which parts of the machine are known to work when the model is loaded, and when all is done.
-LOADED: tuple[Scope, ...] = ("pool", "model", "settings", "inbox", "store")
-DONE: tuple[Scope, ...] = ("output", "inbox", "store")
+LOADED: tuple[Part, ...] = ("pool", "model", "settings", "inbox", "store")
+DONE: tuple[Part, ...] = ("output", "inbox", "store")
 
 STORE = Key("store", "database")
 
@@ -75,8 +75,8 @@ class Gate:
 
     def failed(self, slot: Slot, job: Job, code: str, detail: str) -> None:
         """A run failed; before the job is put back, or the next slot would claim it."""
-        if (scope := FAILURES[code].scope) is not None:
-            self._breaker.trip(self._keys(slot, job)[scope], code, detail)
+        if (part := FAILURES[code].part) is not None:
+            self._breaker.trip(self._keys(slot, job)[part], code, detail)
 
     def store_failed(self, detail: str) -> None:
         """The database could not be used for a claim."""
@@ -91,18 +91,18 @@ class Gate:
         self._breaker.leave(job.id)
         self._bell.ring()  # somebody may have waited for the slot rather than for the job
 
-    def pauses(self) -> tuple[Pause, ...]:
+    def outages(self) -> tuple[Outage, ...]:
         """What is paused now."""
-        return self._breaker.pauses()
+        return self._breaker.outages()
 
-    def _close(self, slot: Slot, job: Job, scopes: Sequence[Scope]) -> None:
+    def _close(self, slot: Slot, job: Job, parts: Sequence[Part]) -> None:
         keys = self._keys(slot, job)
-        self._breaker.close([keys[scope] for scope in scopes])
+        self._breaker.close([keys[part] for part in parts])
 
     def _others(self, slot: Slot) -> list[Slot]:
         return [one for one in self._slots if one.pool is slot.pool and one is not slot]
 
-    def _keys(self, slot: Slot, job: Job) -> dict[Scope, Key]:
+    def _keys(self, slot: Slot, job: Job) -> dict[Part, Key]:
         """What of the machine this job needs in this slot."""
         pool, inbox = slot.pool, self._config.inbox(job.inbox)
         settings, _ = ladder.adapted(job, pool)

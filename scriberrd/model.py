@@ -212,7 +212,7 @@ class InboxStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 Fault = Literal["file", "worker", "machine"]
-Scope = Literal["pool", "model", "settings", "output", "inbox", "store"]
+Part = Literal["pool", "model", "settings", "output", "inbox", "store"]
 
 
 class FailureKind(msgspec.Struct, frozen=True):
@@ -221,13 +221,13 @@ class FailureKind(msgspec.Struct, frozen=True):
     The fault decides what follows. The file's: `failed` at once, since a second run would end the
     same. The worker's: retried with backoff until `retry.attempts` are used up. The machine's:
     retried for as long as it takes, and never counted against the recording: what it concerns, the
-    `scope`, is paused and tried again with backoff; without a scope the recording waits alone.
+    `part`, is paused and tried again with backoff; without a part the recording waits alone.
     """
 
     fault: Fault
     message: str
     advice: str = ""
-    scope: Scope | None = None
+    part: Part | None = None
     deadly: bool = False  # such a recording may have killed its worker
 
 
@@ -267,34 +267,34 @@ FAILURES: dict[str, FailureKind] = {
     "internal_error": FailureKind(
         "worker", "an error inside scriberrd", "the journal has the traceback; please report it"
     ),
-    "no_worker": FailureKind("machine", "no worker process could be started", scope="pool"),
+    "no_worker": FailureKind("machine", "no worker process could be started", part="pool"),
     "engine_missing": FailureKind(
-        "machine", "the engine of the profile is not installed", "install its extra", scope="model"
+        "machine", "the engine of the profile is not installed", "install its extra", part="model"
     ),
     "model_missing": FailureKind(
         "machine",
         "the model is not there and could not be downloaded",
         "see model, auto_download",
-        scope="model",
+        part="model",
     ),
     "device_unavailable": FailureKind(
-        "machine", "the worker's device can't be used", "see device in [[worker]]", scope="pool"
+        "machine", "the worker's device can't be used", "see device in [[worker]]", part="pool"
     ),
     "unsupported_setting": FailureKind(
         "machine",
         "the engine can't do what the profile asks",
         "change the profile, then retry",
-        scope="settings",
+        part="settings",
     ),
     "source_changed": FailureKind(
         "machine", "the file changed while it was read", "its new version is queued once it settles"
     ),
     "output_unwritable": FailureKind(
-        "machine", "the output folder can't be written", scope="output"
+        "machine", "the output folder can't be written", part="output"
     ),
-    "inbox_unavailable": FailureKind("machine", "the inbox folder is not there", scope="inbox"),
+    "inbox_unavailable": FailureKind("machine", "the inbox folder is not there", part="inbox"),
     "store_failed": FailureKind(
-        "machine", "the database can't be used", "see the journal", scope="store"
+        "machine", "the database can't be used", "see the journal", part="store"
     ),
-    "disk_full": FailureKind("machine", "no space left on the device", scope="output"),
+    "disk_full": FailureKind("machine", "no space left on the device", part="output"),
 }

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from aiohttp import web
 
-from scriberrd.breaker import Pause
+from scriberrd.breaker import Outage
 from scriberrd.model import InboxStatus, WorkerStatus
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ class LiveStatus(msgspec.Struct, frozen=True, kw_only=True):
 
     workers: tuple[WorkerStatus, ...] = ()
     inboxes: tuple[InboxStatus, ...] = ()
-    pauses: tuple[Pause, ...] = ()
+    outages: tuple[Outage, ...] = ()
 
 
 @dataclass

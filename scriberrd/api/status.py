@@ -27,7 +27,7 @@ class StatusView(msgspec.Struct, frozen=True, kw_only=True):
     processing: list[views.JobView]
     workers: tuple[WorkerStatus, ...]
     inboxes: tuple[InboxStatus, ...]
-    pauses: list[views.PauseView]
+    outages: list[views.OutageView]
 
 
 @routes.get("/v1/health")
@@ -54,6 +54,6 @@ async def status(request: web.Request) -> web.Response:
             processing=views.jobs(processing, starts, rooms.clock.time()),
             workers=live.workers,
             inboxes=live.inboxes,
-            pauses=[views.pause(one) for one in live.pauses],
+            outages=[views.outage(one) for one in live.outages],
         )
     )

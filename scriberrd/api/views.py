@@ -13,7 +13,7 @@ from scriberrd.model import FAILURES, Event, Execution, Job, JobState, Priority,
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from scriberrd.breaker import Pause
+    from scriberrd.breaker import Outage
 
 
 class FailureView(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,10 +87,10 @@ class ExecutionView(msgspec.Struct, frozen=True, kw_only=True):
     real_time_factor: float | None
 
 
-class PauseView(msgspec.Struct, frozen=True, kw_only=True):
+class OutageView(msgspec.Struct, frozen=True, kw_only=True):
     """A part of the machine that is at fault, and what waits for it."""
 
-    scope: str
+    part: str
     name: str
     since: str
     next_try: str | None
@@ -165,14 +165,14 @@ def execution(execution: Execution) -> ExecutionView:
     )
 
 
-def pause(pause: Pause) -> PauseView:
-    """Something that is paused."""
-    return PauseView(
-        scope=pause.scope,
-        name=pause.name,
-        since=instant(pause.since),
-        next_try=_maybe(pause.next_try),
-        error=_failure(pause.code, pause.detail),
+def outage(outage: Outage) -> OutageView:
+    """A part of the machine that is at fault."""
+    return OutageView(
+        part=outage.part,
+        name=outage.name,
+        since=instant(outage.since),
+        next_try=_maybe(outage.next_try),
+        error=_failure(outage.code, outage.detail),
     )
 
 

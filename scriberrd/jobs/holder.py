@@ -230,7 +230,7 @@ def fail(
     else:
         # Half of it fixed, half of it random: jobs that failed together come back apart.
         backoff = min(retry.backoff * 2.0 ** max(failures - 1, 0), retry.backoff_max)
-        if kind.scope is not None:
+        if kind.part is not None:
             backoff = 0.0  # the machine's part that is at fault is tried again, and not the job
         due = now + backoff * random.uniform(0.5, 1)  # noqa: S311 - no secret
         move(db, job, JobState.QUEUED, error | {"failures": failures, "not_before": due})

@@ -39,7 +39,7 @@ async def test_status(server: Server) -> None:
         "jobs": {"queued": 1, "processing": 1, "completed": 0, "failed": 0, "canceled": 0},
         "workers": [{"name": "cpu", "device": "cpu", "state": "idle", "job": None, "pid": 42}],
         "inboxes": [{"name": "default", "state": "watching", "reason": None}],
-        "pauses": [],
+        "outages": [],
     }
     server.stopping = True
     assert (await server.get("/v1/status"))["state"] == "stopping"

@@ -189,7 +189,7 @@ def test_at_the_foot_of_the_ladder_the_budget_counts(program: Make) -> None:
 
 def paused(daemon: Program) -> dict[str, Any]:
     """The pause that there is, once there is one."""
-    (pause,) = wait_for(lambda: daemon.ctl("status")["pauses"], "a pause")
+    (pause,) = wait_for(lambda: daemon.ctl("status")["outages"], "a pause")
     return dict(pause)
 
 
@@ -198,7 +198,7 @@ def test_a_missing_model_pauses_its_jobs_and_no_others(program: Make) -> None:
     for number in range(5):
         daemon.drop(SENTENCE.read_bytes() + b"%d" % number, f"{number}.wav")
     pause = paused(daemon)
-    assert (pause["scope"], pause["error"]["code"]) == ("model", "model_missing")
+    assert (pause["part"], pause["error"]["code"]) == ("model", "model_missing")
     assert pause["name"] == "fake missing+until on cpu"
     calm(daemon, SENTENCE, "other.wav")
     daemon.wait("other.wav", "completed")
@@ -208,7 +208,7 @@ def test_a_missing_model_pauses_its_jobs_and_no_others(program: Make) -> None:
     assert query(daemon, f"SELECT 1 FROM execution WHERE job IN ({rest[-1]['id']})") == []
     (daemon.root / "fake-state").touch()
     wait_for(lambda: daemon.ctl("status")["jobs"]["completed"] == 6, "all of them")
-    assert daemon.ctl("status")["pauses"] == []
+    assert daemon.ctl("status")["outages"] == []
     log = daemon.log.read_text()
     assert (log.count("is paused"), log.count("goes on")) == (1, 1)
 
@@ -217,7 +217,7 @@ def test_a_missing_device_pauses_its_workers(program: Make) -> None:
     daemon = program(model="no-device+until", count=2)
     daemon.drop(SENTENCE, "one.wav")
     pause = paused(daemon)
-    assert (pause["scope"], pause["name"]) == ("pool", "cpu")
+    assert (pause["part"], pause["name"]) == ("pool", "cpu")
     assert pause["error"]["code"] == "device_unavailable"
     shown = subprocess.run(
         [*daemon.client, "status"], capture_output=True, text=True, check=True
@@ -228,7 +228,7 @@ def test_a_missing_device_pauses_its_workers(program: Make) -> None:
     assert (job["failures"], job["started_at"]) == (0, None)
     (daemon.root / "fake-state").touch()
     wait_for(lambda: daemon.ctl("status")["jobs"]["completed"] == 2, "both")
-    assert daemon.ctl("status")["pauses"] == []
+    assert daemon.ctl("status")["outages"] == []
 
 
 @contextlib.contextmanager
@@ -263,10 +263,10 @@ def test_no_space_for_a_checkpoint_delays_and_loses_nothing(program: Make) -> No
         wait_for(lambda: (daemon.job("long.opus") or {}).get("stage") == "transcribing", "work")
         fill(filler)
         pause = paused(daemon)
-        assert (pause["scope"], pause["error"]["code"]) == ("store", "store_failed")
+        assert (pause["part"], pause["error"]["code"]) == ("store", "store_failed")
         filler.unlink()
         assert daemon.wait("long.opus", "completed")["failures"] == 0
-        assert daemon.ctl("status")["pauses"] == []
+        assert daemon.ctl("status")["outages"] == []
         log = daemon.log.read_text()
         assert log.count("is paused") == log.count("database goes on") > 0
 
@@ -281,4 +281,4 @@ def test_a_full_disk_under_the_database_delays_and_loses_nothing(program: Make) 
         filler.unlink()
         wait_for(lambda: daemon.ctl("status")["jobs"]["completed"] == 50, "all of them")
         assert {job["failures"] for job in daemon.ctl("list", "--all")} == {0}
-        assert daemon.ctl("status")["pauses"] == []
+        assert daemon.ctl("status")["outages"] == []

@@ -174,7 +174,7 @@ class Queue(RuleBasedStateMachine):
                 expected = JobState.FAILED
             else:
                 expected = JobState.QUEUED
-                if FAILURES[code].scope:  # it is the machine that waits
+                if FAILURES[code].part:  # it is the machine that waits
                     assert job.not_before == self.now
                 else:
                     assert 0 < job.not_before - self.now <= RETRY.backoff_max

@@ -53,11 +53,11 @@ def test_one_tries_when_it_is_time_and_what_works_is_free(
     assert breaker.wait(KEY) == 0
     breaker.enter([KEY, OTHER], job=1)
     assert breaker.wait(KEY) == math.inf
-    assert [pause.next_try for pause in breaker.pauses()] == [None]
+    assert [pause.next_try for pause in breaker.outages()] == [None]
     rung.clear()
     breaker.close([KEY, OTHER])
     assert breaker.wait(KEY) == 0
-    assert (breaker.pauses(), len(rung)) == ((), 1)
+    assert (breaker.outages(), len(rung)) == ((), 1)
 
 
 def test_the_pauses_grow_up_to_the_longest(breaker: Breaker, clock: TestClock) -> None:
@@ -90,8 +90,8 @@ def test_who_ends_without_having_tried_leaves_it_to_the_next(
 
 def test_a_pause_tells_what_since_when_and_until_when(breaker: Breaker, clock: TestClock) -> None:
     breaker.trip(KEY, "device_unavailable", "gone")
-    (pause,) = breaker.pauses()
-    assert (pause.scope, pause.name) == ("pool", "gpu")
+    (pause,) = breaker.outages()
+    assert (pause.part, pause.name) == ("pool", "gpu")
     assert (pause.code, pause.detail) == ("device_unavailable", "gone")
     assert pause.since == clock.time()
     assert pause.next_try == pytest.approx(clock.time() + breaker.wait(KEY))
