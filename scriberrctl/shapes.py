@@ -99,6 +99,7 @@ class Worker(TypedDict):
     state: str
     job: int | None
     pid: int | None
+    reason: str | None
 
 
 class Inbox(TypedDict):
@@ -107,6 +108,15 @@ class Inbox(TypedDict):
     name: str
     state: str
     reason: str | None
+
+
+class Pause(TypedDict):
+    """What is paused: an inbox, a worker pool, or, without either, everything."""
+
+    inbox: str | None
+    worker: str | None
+    reason: str
+    since: str
 
 
 class Status(TypedDict):
@@ -120,3 +130,4 @@ class Status(TypedDict):
     processing: list[Job]
     workers: list[Worker]
     inboxes: list[Inbox]
+    pauses: list[Pause]

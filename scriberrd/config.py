@@ -35,6 +35,7 @@ class Daemon(msgspec.Struct, frozen=True, kw_only=True):
     auto_download: bool = True
     model_cache: str = ""
     rescan: Seconds = Seconds(60)
+    ageing: Seconds = Seconds(3600)
     stop_timeout: Seconds = Seconds(30)
     max_upload: Bytes = Bytes(4 << 30)
     log_level: Annotated[str, Meta(pattern="^(debug|info|warning|error)$")] = "info"

@@ -98,6 +98,8 @@ class Dispatcher:
             now=self._clock.time(),
             expires=self._clock.monotonic() + slot.pool.stall_timeout,
             longest=self._config.retry.backoff_max,
+            pool=slot.pool.name,
+            ageing=self._config.daemon.ageing,
         )
         if job is None:
             return False

@@ -8,7 +8,7 @@ from typing import Literal
 import msgspec
 from aiohttp import web
 
-from scriberrd import __version__, listing
+from scriberrd import __version__, jobs, listing
 from scriberrd.api import views
 from scriberrd.api.rooms import ROOMS, STARTED, answer
 from scriberrd.model import InboxStatus, JobState, WorkerStatus
@@ -27,6 +27,7 @@ class StatusView(msgspec.Struct, frozen=True, kw_only=True):
     processing: list[views.JobView]
     workers: tuple[WorkerStatus, ...]
     inboxes: tuple[InboxStatus, ...]
+    pauses: list[views.PauseView]
 
 
 @routes.get("/v1/health")
@@ -53,5 +54,6 @@ async def status(request: web.Request) -> web.Response:
             processing=views.jobs(processing, starts, rooms.clock.time()),
             workers=live.workers,
             inboxes=live.inboxes,
+            pauses=views.pauses(await rooms.store.read(jobs.paused)),
         )
     )

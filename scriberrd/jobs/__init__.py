@@ -4,14 +4,13 @@ Each change commits together with the event that tells of it. A holder's writes 
 name the lease that the claim gave out, and raise LeaseLost when the job has been taken back.
 """
 
+from scriberrd.jobs.claiming import claim, next_due, urgent_due
 from scriberrd.jobs.holder import (
     Work,
     checkpoint,
-    claim,
     fail,
     finish,
     loaded,
-    next_due,
     probed,
     recover,
     release,
@@ -22,6 +21,7 @@ from scriberrd.jobs.holder import (
 )
 from scriberrd.jobs.orders import cancel, cancel_requested, retry
 from scriberrd.jobs.outputs import reserve, unreserve
+from scriberrd.jobs.pauses import pause, paused, resume
 from scriberrd.jobs.rows import Hold
 from scriberrd.jobs.submission import known_bytes, newest, submit, unknown
 
@@ -38,16 +38,20 @@ __all__ = [
     "loaded",
     "newest",
     "next_due",
+    "pause",
+    "paused",
     "probed",
     "recover",
     "release",
     "renew",
     "reserve",
+    "resume",
     "retry",
     "submit",
     "transcribed",
     "twin",
     "unknown",
     "unreserve",
+    "urgent_due",
     "work",
 ]
