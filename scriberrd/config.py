@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Meta
 
 from scriberrd.errors import ConfigError
+from scriberrd.hours import Hours
 from scriberrd.model import Positive, Settings
 from scriberrd.toml import Bytes, Document, Seconds, Where
 
@@ -61,6 +62,7 @@ class Worker(msgspec.Struct, frozen=True, kw_only=True):
     count: Positive = 1
     threads: Annotated[int, Meta(ge=0)] = 0
     compute_type: str = "auto"
+    hours: Hours = Hours()
     idle_unload: Seconds = Seconds(300)
     heartbeat_timeout: Seconds = Seconds(60)
     stall_timeout: Seconds = Seconds(600)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from scriberrd import jobs, protocol, saving, sources
 from scriberrd.errors import LeaseLost, StoreError, TaskFailed, WorkerDied
 from scriberrd.model import Identity, JobState
+from scriberrd.preemption import to_preempt
 from scriberrd.slot import Interrupted, Slot
 
 if TYPE_CHECKING:
@@ -43,12 +44,12 @@ class Dispatcher:
         """Claim nothing more; let the running tasks end at their next block."""
         self._stopping = True
         for slot in self.slots:
-            slot.interruption = slot.interruption or "release"
+            slot.interruption = "cancel" if slot.interruption == "cancel" else "release"
         self._store.bell.ring()
 
     async def run(self) -> None:
         """Work until `stop` was called and all runs have ended."""
-        watcher = asyncio.create_task(self._watch_cancels())
+        watcher = asyncio.create_task(self._watch())
         try:
             async with asyncio.TaskGroup() as group:
                 for slot in self.slots:
@@ -56,18 +57,32 @@ class Dispatcher:
         finally:
             watcher.cancel()
 
-    async def _watch_cancels(self) -> None:
+    async def _watch(self) -> None:
+        """Interrupt what is canceled, out of its hours, or in the way of an urgent job."""
         while True:
-            seen = self._store.bell.rings
+            seen, now = self._store.bell.rings, self._clock.time()
             try:
                 holds = await self._store.read(jobs.cancel_requested)
+                preempted = await self._to_preempt(now)
             except StoreError as error:
-                log.error("cancel requests can't be read: %s", error)  # noqa: TRY400 - expected
-                holds = []
+                log.error("what is to be interrupted can't be read: %s", error)  # noqa: TRY400 - expected
+                holds, preempted = [], []
             for slot in self.slots:
                 if slot.job is not None and (slot.job.id, slot.job.lease) in holds:
                     slot.interruption = "cancel"
-            await self._store.bell.wait(seen)
+                elif slot.job is not None and not slot.in_hours():
+                    slot.interruption = slot.interruption or "close"
+            if seen == self._store.bell.rings:  # otherwise somebody may have claimed meanwhile
+                for slot in preempted:
+                    slot.interruption = slot.interruption or "preempt"
+            look = _soonest(*(slot.pool.hours.look_again(now) for slot in self.slots))
+            await self._store.bell.wait(seen, look)
+
+    async def _to_preempt(self, now: float) -> list[Slot]:
+        longest, limit = self._config.retry.backoff_max, len(self.slots)
+        urgent = await self._store.read(jobs.urgent_due, now=now, longest=longest, limit=limit)
+        pauses = await self._store.read(jobs.paused) if urgent else []
+        return to_preempt(self.slots, urgent, [pause.scope for pause in pauses])
 
     async def _serve(self, slot: Slot) -> None:
         try:
@@ -84,14 +99,16 @@ class Dispatcher:
                 left = slot.unload_in()
                 if left is not None and left <= 0:
                     await slot.unload()
-                elif left is not None:
-                    pause = left if pause is None else min(pause, left)
-                await self._store.bell.wait(seen, pause)
+                    left = None
+                look = slot.pool.hours.look_again(self._clock.time())
+                await self._store.bell.wait(seen, _soonest(pause, left, look))
         finally:
             await slot.unload()
 
     async def _process_next(self, slot: Slot) -> bool:
         """Claim a job and process it; False when none is due."""
+        if not slot.in_hours():
+            return False
         job = await self._store.run(
             jobs.claim,
             slot.name,
@@ -120,7 +137,8 @@ class Dispatcher:
         try:
             return await self._transcribe_and_save(slot, job)
         except Interrupted:
-            return await self._end(jobs.release, hold)
+            outcome = "preempted" if slot.interruption == "preempt" else "released"
+            return await self._end(functools.partial(jobs.release, outcome=outcome), hold)
         except WorkerDied as error:
             await slot.unload()
             for line in error.stderr.splitlines():
@@ -203,6 +221,10 @@ class Dispatcher:
             auto_download=daemon.auto_download,
             model_cache=daemon.model_cache,
         )
+
+
+def _soonest(*seconds: float | None) -> float | None:
+    return min((one for one in seconds if one is not None), default=None)
 
 
 def _open(inbox: Inbox, job: Job) -> int:

@@ -40,6 +40,8 @@ block_seconds = {block_seconds}
 [[worker]]
 name = "cpu"
 threads = 1
+count = {count}
+hours = "{hours}"
 heartbeat_timeout = "{heartbeat_timeout}"
 stall_timeout = "{stall_timeout}"
 [retry]
@@ -49,6 +51,8 @@ DEFAULTS = {
     "engine": "fake",
     "model": "ok",
     "block_seconds": 10,
+    "count": 1,
+    "hours": "",
     "heartbeat_timeout": "60s",
     "stall_timeout": "600s",
 }
