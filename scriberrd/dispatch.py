@@ -6,7 +6,7 @@ import asyncio
 import functools
 import logging
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from scriberrd import jobs, protocol, saving, sources
 from scriberrd.errors import LeaseLost, StoreError, TaskFailed, WorkerDied
@@ -71,10 +71,10 @@ class Dispatcher:
                 if slot.job is not None and (slot.job.id, slot.job.lease) in holds:
                     slot.interruption = "cancel"
                 elif slot.job is not None and not slot.in_hours():
-                    slot.interruption = slot.interruption or "close"
+                    _make_way(slot, "close")
             if seen == self._store.bell.rings:  # otherwise somebody may have claimed meanwhile
                 for slot in preempted:
-                    slot.interruption = slot.interruption or "preempt"
+                    _make_way(slot, "preempt")
             look = _soonest(*(slot.pool.hours.look_again(now) for slot in self.slots))
             await self._store.bell.wait(seen, look)
 
@@ -221,6 +221,12 @@ class Dispatcher:
             auto_download=daemon.auto_download,
             model_cache=daemon.model_cache,
         )
+
+
+def _make_way(slot: Slot, why: Literal["close", "preempt"]) -> None:
+    if slot.interruption is None and slot.job is not None:
+        log.info("job %d lets go of %s at its next block: %s", slot.job.id, slot.name, why)
+        slot.interruption = why
 
 
 def _soonest(*seconds: float | None) -> float | None:

@@ -58,7 +58,8 @@ def command(
         if not (wait and session.json):
             note = "" if new else "known already: "
             session.say(job, lambda: note + render.outcome(job))  # noqa: B023 - called at once
-        inboxes.add(job["inbox"])
+        if job["state"] == "queued":
+            inboxes.add(job["inbox"])
     _notice(session, inboxes)
     if wait:
         until_ended(session, submitted)

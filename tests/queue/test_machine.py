@@ -13,22 +13,13 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multip
 
 from scriberrd import config, jobs, listing, store, toml
 from scriberrd.errors import IllegalMove, LeaseLost
-from scriberrd.model import (
-    FAILURES,
-    TERMINAL,
-    Identity,
-    Job,
-    JobState,
-    Priority,
-    Scope,
-    Settings,
-    Source,
-)
+from scriberrd.model import FAILURES, TERMINAL, Identity, JobState, Scope, Settings, Source
 from scriberrd.transcript import Block
 
 RECORDINGS = [("one", b"a.wav"), ("one", b"b.wav"), ("two", b"a.wav"), ("two", b"sub/c\xff.wav")]
 SCOPES = [Scope("everything"), Scope("inbox", "one"), Scope("inbox", "two"), Scope("worker", "gpu")]
 AGEING = 600.0
+URGENT, HIGH = 0, 1
 # Waits hardly at all, so that second and third failures come up often.
 RETRY = config.Retry(attempts=2, backoff=toml.Seconds(0.001), backoff_max=toml.Seconds(60))
 CODES = ["worker_crashed", "worker_stalled", "invalid_media", "disk_full"]
@@ -104,7 +95,7 @@ class Queue(RuleBasedStateMachine):
         elif before.state is not JobState.FAILED:
             assert (job.id, job.state, new) == (before.id, before.state, False)
 
-    def _due(self) -> list[Job]:
+    def _due(self) -> list[Any]:
         return [
             job
             for job in listing.find(self.db, states=[JobState.QUEUED], limit=100)
@@ -112,12 +103,10 @@ class Queue(RuleBasedStateMachine):
             if not {Scope("everything"), Scope("inbox", job.inbox)} & self.paused
         ]
 
-    def _place(self, job: Job) -> Any:
+    def _place(self, job: Any) -> Any:
         """Where a job stands in the order; the smallest is next."""
-        priority = job.priority
-        if priority > Priority.HIGH:
-            steps = int(max(0.0, self.now - job.queued_at) / AGEING)
-            priority = max(Priority.HIGH, priority - steps)
+        steps = int(max(0.0, self.now - job.queued_at) / AGEING)
+        priority = max(min(job.priority, HIGH), job.priority - steps)
         return priority, self.turns[job.inbox], job.queued_at, job.created_at, job.id
 
     @rule(target=holds, pool=st.sampled_from(["cpu", "gpu"]))
@@ -246,7 +235,7 @@ class Queue(RuleBasedStateMachine):
 
     @invariant()
     def urgent_jobs_are_known(self) -> None:
-        urgent = [job for job in self._due() if job.priority == Priority.URGENT]
+        urgent = [job for job in self._due() if job.priority == URGENT]
         times = {"now": self.now, "longest": RETRY.backoff_max}
         assert jobs.urgent_due(self.db, limit=100, **times) == len(urgent)
 
