@@ -18,7 +18,7 @@ from scriberrctl.errors import ApiError, NoDaemon, TimedOut
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from scriberrctl.shapes import Event, Execution, Job, Page, Status
+    from scriberrctl.shapes import Event, Execution, Job, Page, Pause, Status
 
 VERSION_HEADER = "Scriberrd-Version"
 PATIENCE = 45.0  # seconds: a stream of events has a heartbeat every 15
@@ -105,6 +105,19 @@ class Client:
         url = _url(f"/v1/jobs/{id_}/redo", {"profile": profile})
         return cast("Job", json.loads(self._exchange("POST", url)[1]))
 
+    def pause(self, **scope: str | None) -> list[Pause]:
+        """Pause an inbox, a worker pool, or everything; gives all pauses."""
+        return self._pauses("/v1/pause", scope)
+
+    def resume(self, **scope: str | None) -> list[Pause]:
+        """Resume an inbox, a worker pool, or everything; gives the pauses that are left."""
+        return self._pauses("/v1/resume", scope)
+
+    def _pauses(self, path: str, scope: Mapping[str, str | None]) -> list[Pause]:
+        body = json.dumps({key: value for key, value in scope.items() if value is not None})
+        answer = self._exchange("POST", path, body.encode(), "application/json")[1]
+        return cast("list[Pause]", json.loads(answer)["pauses"])
+
     def transcript(self, id_: int, format_: str) -> bytes:
         """The transcript of a completed job."""
         return self._exchange("GET", _url(f"/v1/jobs/{id_}/transcript", {"format": format_}))[1]
@@ -129,14 +142,20 @@ class Client:
         return json.loads(self._exchange(method, _url(path, query or {}))[1])
 
     def _submitted(self, url: str, body: bytes | IO[bytes], kind: str) -> tuple[Job, bool]:
-        status, answer = self._exchange("POST", url, body, kind)
+        # It is answered when the whole recording has been read: that may take long.
+        status, answer = self._exchange("POST", url, body, kind, patient=True)
         return cast("Job", json.loads(answer)), status == http.client.ACCEPTED
 
     def _exchange(
-        self, method: str, url: str, body: bytes | IO[bytes] | None = None, kind: str = ""
+        self,
+        method: str,
+        url: str,
+        body: bytes | IO[bytes] | None = None,
+        kind: str = "",
+        *,
+        patient: bool = False,
     ) -> tuple[int, bytes]:
-        # A submission is answered when the whole recording has been read: that may take long.
-        with self._dial(PATIENCE if body is None else None) as sock:
+        with self._dial(None if patient else PATIENCE) as sock:
             response = self._answer(sock, method, url, body, kind)
             with response, _broken_off():
                 return response.status, response.read()

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from scriberrctl.shapes import Event, Execution, Job, Outage, Status
+    from scriberrctl.shapes import Event, Execution, Job, Outage, Pause, Status
 
 BAR = 20  # characters
 SPACES_AND_JOINERS = "\u00a0\u202f\u200c\u200d"  # harmless, and common in names
@@ -182,11 +182,14 @@ def status(status: Status) -> str:
     ]
     for worker in status["workers"]:
         doing = f" with job {worker['job']}" if worker["job"] is not None else ""
-        lines.append(f"worker   {worker['name']} on {worker['device']}: {worker['state']}{doing}")
+        reason = f", {plain(worker['reason'])}" if worker["reason"] else ""
+        what = f"{worker['name']} on {worker['device']}"
+        lines.append(f"worker   {what}: {worker['state']}{doing}{reason}")
     for inbox in status["inboxes"]:
         reason = f": {plain(inbox['reason'])}" if inbox["reason"] else ""
         lines.append(f"inbox    {plain(inbox['name'])}: {inbox['state']}{reason}")
     lines += [outage(one) for one in status["outages"]]
+    lines += [f"paused   {pause(one)}" for one in status["pauses"]]
     lines += [bar(job) for job in status["processing"]]
     return "\n".join(lines)
 
@@ -197,6 +200,26 @@ def outage(outage: Outage) -> str:
     why = ": ".join(filter(None, [error["message"], error["detail"]]))
     then = f"next try {moment(outage['next_try'])}" if outage["next_try"] else "being tried"
     return plain(f"outage   {outage['part']} {outage['name']}: {why} ({then})")
+
+
+def scope(pause: Pause) -> str:
+    """What is paused."""
+    kind: Literal["inbox", "worker"]
+    for kind in ("inbox", "worker"):
+        if (name := pause[kind]) is not None:
+            return f"{kind} {plain(name)}"
+    return "everything"
+
+
+def pause(pause: Pause) -> str:
+    """A pause, on one line."""
+    why = f": {plain(pause['reason'])}" if pause["reason"] else ""
+    return f"{scope(pause)}, since {moment(pause['since'])}{why}"
+
+
+def pauses(pauses: Sequence[Pause]) -> str:
+    """All that is paused, a line each."""
+    return "\n".join(f"paused: {pause(one)}" for one in pauses) or "nothing is paused"
 
 
 def event(event: Event) -> str:

@@ -104,6 +104,7 @@ class Worker(TypedDict):
     state: str
     job: int | None
     pid: int | None
+    reason: str | None
 
 
 class Inbox(TypedDict):
@@ -124,6 +125,15 @@ class Outage(TypedDict):
     error: Failure
 
 
+class Pause(TypedDict):
+    """What is paused: an inbox, a worker pool, or, without either, everything."""
+
+    inbox: str | None
+    worker: str | None
+    reason: str
+    since: str
+
+
 class Status(TypedDict):
     """The daemon at a glance."""
 
@@ -136,3 +146,4 @@ class Status(TypedDict):
     workers: list[Worker]
     inboxes: list[Inbox]
     outages: list[Outage]
+    pauses: list[Pause]

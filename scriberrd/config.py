@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Meta
 
 from scriberrd.errors import ConfigError
+from scriberrd.hours import Hours
 from scriberrd.model import Positive, Settings
 from scriberrd.toml import Bytes, Document, Seconds, Where
 
@@ -35,6 +36,7 @@ class Daemon(msgspec.Struct, frozen=True, kw_only=True):
     auto_download: bool = True
     model_cache: str = ""
     rescan: Seconds = Seconds(60)
+    ageing: Seconds = Seconds(3600)
     stop_timeout: Seconds = Seconds(30)
     max_upload: Bytes = Bytes(4 << 30)
     backup: Seconds = Seconds(86400)
@@ -63,6 +65,7 @@ class Worker(msgspec.Struct, frozen=True, kw_only=True):
     threads: Annotated[int, Meta(ge=0)] = 0
     compute_type: str = "auto"
     cpu_fallback: bool = False
+    hours: Hours = Hours()
     idle_unload: Seconds = Seconds(300)
     heartbeat_timeout: Seconds = Seconds(60)
     stall_timeout: Seconds = Seconds(600)

@@ -6,13 +6,14 @@ import asyncio
 import functools
 import logging
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from scriberrd import jobs, ladder, protocol, saving, sources
 from scriberrd.errors import LeaseLost, StoreError, TaskFailed, WorkerDied
 from scriberrd.gate import Gate, alone
 from scriberrd.limits import Limits
 from scriberrd.model import FAILURES, Identity, JobState
+from scriberrd.preemption import to_preempt
 from scriberrd.slot import Interrupted, Slot
 
 if TYPE_CHECKING:
@@ -46,30 +47,44 @@ class Dispatcher:
         """Claim nothing more; let the running tasks end at their next block."""
         self._stopping = True
         for slot in self.slots:
-            slot.interruption = slot.interruption or "release"
+            slot.interruption = "cancel" if slot.interruption == "cancel" else "release"
         self._store.bell.ring()
 
     async def run(self) -> None:
         """Work until `stop` was called and all runs have ended."""
         async with asyncio.TaskGroup() as group:
-            watcher = group.create_task(self._watch_cancels())
+            watcher = group.create_task(self._watch())
             async with asyncio.TaskGroup() as serving:
                 for slot in self.slots:
                     serving.create_task(self._serve(slot))
             watcher.cancel()
 
-    async def _watch_cancels(self) -> None:
+    async def _watch(self) -> None:
+        """Interrupt what is canceled, out of its hours, or in the way of an urgent job."""
         while True:
-            seen = self._store.bell.rings
+            seen, now = self._store.bell.rings, self._clock.time()
             try:
                 holds = await self._store.read(jobs.cancel_requested)
+                preempted = await self._to_preempt(now)
             except StoreError as error:
-                log.error("cancel requests can't be read: %s", error)  # noqa: TRY400 - expected
-                holds = []
+                log.error("what is to be interrupted can't be read: %s", error)  # noqa: TRY400 - expected
+                holds, preempted = [], []
             for slot in self.slots:
                 if slot.job is not None and (slot.job.id, slot.job.lease) in holds:
                     slot.interruption = "cancel"
-            await self._store.bell.wait(seen)
+                elif slot.job is not None and not slot.in_hours():
+                    _make_way(slot, "close")
+            if seen == self._store.bell.rings:  # otherwise somebody may have claimed meanwhile
+                for slot in preempted:
+                    _make_way(slot, "preempt")
+            look = _soonest(*(slot.pool.hours.look_again(now) for slot in self.slots))
+            await self._store.bell.wait(seen, look)
+
+    async def _to_preempt(self, now: float) -> list[Slot]:
+        longest, limit = self._config.retry.backoff_max, len(self.slots)
+        urgent = await self._store.read(jobs.urgent_due, now=now, longest=longest, limit=limit)
+        pauses = await self._store.read(jobs.paused) if urgent else []
+        return to_preempt(self.slots, urgent, [pause.scope for pause in pauses])
 
     async def _serve(self, slot: Slot) -> None:
         try:
@@ -90,14 +105,16 @@ class Dispatcher:
                 left = slot.unload_in()
                 if left is not None and left <= 0:
                     await slot.unload()
-                elif left is not None:
-                    pause = left if pause is None else min(pause, left)
-                await self._store.bell.wait(seen, pause)
+                    left = None
+                look = slot.pool.hours.look_again(self._clock.time())
+                await self._store.bell.wait(seen, _soonest(pause, left, look))
         finally:
             await slot.unload()
 
     async def _process_next(self, slot: Slot) -> bool:
         """Claim a job and process it; False when none is due."""
+        if not slot.in_hours():
+            return False
         async with self.gate.turn(slot):
             if self.gate.closed(slot) != 0:
                 return False
@@ -108,6 +125,8 @@ class Dispatcher:
                 now=self._clock.time(),
                 expires=self._clock.monotonic() + slot.pool.stall_timeout,
                 longest=self._config.retry.backoff_max,
+                pool=slot.pool.name,
+                ageing=self._config.daemon.ageing,
             )
             if job is None:
                 self.gate.store_works()
@@ -136,7 +155,8 @@ class Dispatcher:
         try:
             return await self._transcribe_and_save(slot, job)
         except Interrupted:
-            return await self._end(jobs.release, hold)
+            outcome = "preempted" if slot.interruption == "preempt" else "released"
+            return await self._end(functools.partial(jobs.release, outcome=outcome), hold)
         except WorkerDied as error:
             await slot.unload()
             for line in error.stderr.splitlines():
@@ -231,6 +251,16 @@ class Dispatcher:
             auto_download=daemon.auto_download,
             model_cache=daemon.model_cache,
         )
+
+
+def _make_way(slot: Slot, why: Literal["close", "preempt"]) -> None:
+    if slot.interruption is None and slot.job is not None:
+        log.info("job %d lets go of %s at its next block: %s", slot.job.id, slot.name, why)
+        slot.interruption = why
+
+
+def _soonest(*seconds: float | None) -> float | None:
+    return min((one for one in seconds if one is not None), default=None)
 
 
 def _open(inbox: Inbox, job: Job) -> int:

@@ -169,7 +169,7 @@ class Execution(msgspec.Struct, frozen=True, kw_only=True):
     compute_type: str | None
     started_at: float
     finished_at: float | None
-    outcome: str | None  # completed, failed, canceled, released, superseded, lost
+    outcome: str | None  # completed, failed, canceled, released, preempted, superseded, lost
     error_code: str | None
     error_detail: str | None
     returncode: int | None  # of the worker, if it died: an exit status, or a signal as -number
@@ -201,6 +201,7 @@ class WorkerStatus(msgspec.Struct, frozen=True, kw_only=True):
     state: Literal["stopped", "starting", "idle", "busy"]
     job: int | None
     pid: int | None
+    reason: str | None = None  # why it claims nothing right now, for people
 
 
 class InboxStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -209,6 +210,21 @@ class InboxStatus(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     state: Literal["starting", "watching", "polling", "unavailable"]
     reason: str | None = None  # for people; without absolute paths
+
+
+class Scope(NamedTuple):
+    """What can be paused."""
+
+    kind: Literal["everything", "inbox", "worker"]
+    name: str = ""  # of the inbox or worker pool
+
+
+class Pause(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that is not claimed from, or does not claim, until somebody resumes it."""
+
+    scope: Scope
+    reason: str  # for people; may be empty
+    since: float
 
 
 Fault = Literal["file", "worker", "machine"]

@@ -40,7 +40,10 @@ CREATE TABLE job (
     CHECK ((state = 'processing') = (lease_expires IS NOT NULL))
 ) STRICT;
 
-CREATE INDEX job_claim ON job (priority, queued_at, created_at, id) WHERE state = 'queued';
+-- The head of each inbox and priority is one step into this index, however long the queue is.
+CREATE INDEX job_ready ON job (inbox, priority, queued_at, created_at, id)
+    WHERE state = 'queued' AND not_before = 0;
+CREATE INDEX job_waiting ON job (not_before) WHERE state = 'queued' AND not_before <> 0;
 CREATE INDEX job_processing ON job (id) WHERE state = 'processing';
 CREATE INDEX job_source ON job (inbox, path, id);
 CREATE INDEX job_sha256 ON job (sha256);
@@ -60,6 +63,25 @@ CREATE TABLE seen (
     finished_at REAL NOT NULL,
     UNIQUE (inbox, path)
 ) STRICT;
+
+-- Whose turn it is: every inbox that ever had a job, and the number of the claim it last got.
+CREATE TABLE turn (
+    inbox TEXT PRIMARY KEY,
+    claimed INTEGER NOT NULL DEFAULT 0
+) STRICT, WITHOUT ROWID;
+CREATE INDEX turn_claimed ON turn (claimed);
+CREATE TRIGGER job_comes AFTER INSERT ON job BEGIN
+    INSERT INTO turn (inbox) VALUES (NEW.inbox) ON CONFLICT DO NOTHING;
+END;
+
+-- What is to wait until somebody resumes it.
+CREATE TABLE pause (
+    kind TEXT NOT NULL CHECK (kind IN ('everything', 'inbox', 'worker')),
+    name TEXT NOT NULL,             -- of the inbox or worker pool; '' for everything
+    reason TEXT NOT NULL,           -- for people; may be empty
+    since REAL NOT NULL,
+    PRIMARY KEY (kind, name)
+) STRICT, WITHOUT ROWID;
 
 -- How many jobs are in each state, kept by triggers: counting a million rows is slow.
 CREATE TABLE tally (

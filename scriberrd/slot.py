@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from typing import TYPE_CHECKING, Literal
 
 from scriberrd import jobs, protocol
@@ -25,7 +26,8 @@ POLL = 0.25  # seconds: how soon an interruption is noticed
 CANCEL_GRACE = 1.0  # seconds that a worker gets to give up a task before it is killed
 RENEWAL = 2.0  # seconds between two renewals of a lease, unless a block is done
 
-Interruption = Literal["cancel", "release"]
+# Cancel: at once. Release: at the next block, and soon. The others: at the next block.
+Interruption = Literal["cancel", "release", "preempt", "close"]
 
 
 class Interrupted(Exception):
@@ -56,7 +58,12 @@ class Slot:
             state=loaded if self.job is None else "busy",
             job=None if self.job is None else self.job.id,
             pid=None if self._process is None else self._process.pid,
+            reason=None if self.in_hours() else f"outside its hours ({self.pool.hours})",
         )
+
+    def in_hours(self) -> bool:
+        """Whether its pool works at this time of the day."""
+        return self.pool.hours.include(self._clock.time())
 
     def unload_in(self) -> float | None:
         """Seconds until the idle process is to end; None when there is none."""
@@ -86,7 +93,7 @@ class Slot:
         Args:
             task: what to do.
             source: a descriptor of the recording; it stays the caller's.
-            stop_timeout: seconds that a block in progress gets when the slot is to be released.
+            stop_timeout: seconds that a block in progress gets on "release".
             limits: how long it may take.
             loaded: is called when the model is in memory.
 
@@ -108,9 +115,8 @@ class Slot:
             if self.interruption == "cancel":
                 await self.abandon()
                 raise Interrupted
-            if self.interruption == "release" and stop_at is None:
-                process.send(protocol.Stop(job=task.job, lease=task.lease, after_block=True))
-                stop_at = self._clock.monotonic() + stop_timeout
+            if self.interruption is not None:
+                stop_at = self._stop_after_block(process, hold, stop_at, stop_timeout)
             reply = await process.receive(POLL)
             now = self._clock.monotonic()
             if stop_at is not None and now > stop_at:
@@ -139,6 +145,17 @@ class Slot:
             await self._store.run(jobs.slow, hold, seconds, now=self._clock.time())
         if (why := limits.exceeded(now)) is not None:
             raise TaskFailed("time_limit", why)
+
+    def _stop_after_block(
+        self, process: Process, hold: jobs.Hold, stop_at: float | None, stop_timeout: float
+    ) -> float:
+        """Have the process stop after the block that it is at; when patience with that ends."""
+        if stop_at is None:
+            process.send(protocol.Stop(job=hold.job, lease=hold.lease, after_block=True))
+            stop_at = math.inf
+        if self.interruption != "release":
+            return stop_at  # there is no hurry, and a block is worth its time
+        return min(stop_at, self._clock.monotonic() + stop_timeout)
 
     def _hears(self, reply: protocol.Reply) -> bool:
         """Whether a reply is about the current task; takes note when it ends it."""

@@ -17,6 +17,7 @@ import tomlkit.exceptions
 from msgspec import NODEFAULT, inspect
 
 from scriberrd.errors import ConfigError
+from scriberrd.hours import Hours
 
 T = TypeVar("T", bound=msgspec.Struct)
 Where = tuple[str | int, ...]  # the way to a value: ("inbox", 0, "path")
@@ -127,7 +128,7 @@ class Document:
         return [(where, entry) for where, entry in entries if entry is not None]
 
     def _hook(self, kind: type, value: object) -> object:
-        if kind in (Seconds, Bytes):
+        if kind in (Seconds, Bytes, Hours):
             return kind.read(value)
         if kind is Path and isinstance(value, str) and value and "\0" not in value:
             return self.file.parent / Path(value).expanduser()
@@ -160,7 +161,7 @@ def allowed(kind: inspect.Type) -> str:  # noqa: C901, PLR0911, PLR0912 - a tabl
         case inspect.CustomType(cls=cls) if cls is Path:
             return "a folder or file, absolute or relative to this file"
         case inspect.CustomType(cls=cls):
-            return cls.ALLOWED if issubclass(cls, Seconds | Bytes) else cls.__name__
+            return cls.ALLOWED if issubclass(cls, Seconds | Bytes | Hours) else cls.__name__
         case other:
             return str(other)
 

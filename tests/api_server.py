@@ -14,7 +14,7 @@ from scriberrd.api.app import application
 from scriberrd.api.events import ENDED
 from scriberrd.api.rooms import LiveStatus, Rooms
 from scriberrd.api.socket import listening, serving
-from scriberrd.config import Config, Daemon, Inbox, Retry
+from scriberrd.config import Config, Daemon, Inbox, Retry, Worker
 from scriberrd.intake import Intake
 from scriberrd.jobs import Hold
 from scriberrd.model import InboxStatus, Job, Settings, WorkerStatus
@@ -151,7 +151,7 @@ async def serve(base: Path, *, max_upload: int = 1_000_000) -> AsyncIterator[Ser
         daemon=Daemon(state_dir=base, socket=base / "run" / "s", max_upload=max_upload),
         inboxes=inboxes,
         profiles={"default": Settings(), "fast": Settings(model="tiny", priority="low")},
-        workers=(),
+        workers=(Worker(name="cpu"),),
         retry=Retry(),
     )
     store, clock = Store(base / "queue.db"), TestClock()

@@ -14,6 +14,8 @@ from scriberrctl.session import Session, json_option, pass_session
 from scriberrctl.waiting import until_ended
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from scriberrctl.shapes import Job
 
 
@@ -45,7 +47,7 @@ def command(
     wait: bool,
 ) -> None:
     """Queue recordings: where they lie, if that is in an inbox, or else as a copy there."""
-    submitted = []
+    submitted, inboxes = [], set()
     for file in files:
         try:
             job, new = _submit(session, file, inbox=inbox, profile=profile, priority=priority)
@@ -56,8 +58,20 @@ def command(
         if not (wait and session.json):
             note = "" if new else "known already: "
             session.say(job, lambda: note + render.outcome(job))  # noqa: B023 - called at once
+        if job["state"] == "queued":
+            inboxes.add(job["inbox"])
+    _notice(session, inboxes)
     if wait:
         until_ended(session, submitted)
+
+
+def _notice(session: Session, inboxes: Collection[str]) -> None:
+    """Say that what was submitted waits for somebody to resume its queue."""
+    for pause in session.client.status()["pauses"] if inboxes else ():
+        if pause["inbox"] in inboxes or not (pause["inbox"] or pause["worker"]):
+            option = f" --inbox {pause['inbox']}" if pause["inbox"] else ""
+            paused = f"paused: {render.pause(pause)}"
+            click.echo(f"{paused}; to go on: scriberrctl resume{option}", err=True)
 
 
 def _submit(session: Session, file: str, **options: str | None) -> tuple[Job, bool]:

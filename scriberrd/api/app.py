@@ -10,7 +10,7 @@ import msgspec
 from aiohttp import web
 
 from scriberrd import __version__
-from scriberrd.api import events, jobs, status, transcripts
+from scriberrd.api import events, jobs, pauses, status, transcripts
 from scriberrd.api.rooms import ROOMS, STARTED, Rooms
 from scriberrd.errors import InvalidRequest, ScriberrdError
 
@@ -41,7 +41,10 @@ def application(rooms: Rooms) -> web.Application:
     app[ROOMS] = rooms
     app[STARTED] = rooms.clock.monotonic()
     app.on_response_prepare.append(_say_version)
-    for routes in (status.routes, jobs.routes, transcripts.routes, events.routes):
+    for routes in (
+        *(status.routes, pauses.routes),
+        *(jobs.routes, transcripts.routes, events.routes),
+    ):
         app.add_routes(routes)
     events.end_with(app)
     return app

@@ -8,7 +8,7 @@ from typing import Literal
 import msgspec
 from aiohttp import web
 
-from scriberrd import __version__, listing
+from scriberrd import __version__, jobs, listing
 from scriberrd.api import views
 from scriberrd.api.rooms import ROOMS, STARTED, answer
 from scriberrd.model import InboxStatus, JobState, WorkerStatus
@@ -28,6 +28,7 @@ class StatusView(msgspec.Struct, frozen=True, kw_only=True):
     workers: tuple[WorkerStatus, ...]
     inboxes: tuple[InboxStatus, ...]
     outages: list[views.OutageView]
+    pauses: list[views.PauseView]
 
 
 @routes.get("/v1/health")
@@ -55,5 +56,6 @@ async def status(request: web.Request) -> web.Response:
             workers=live.workers,
             inboxes=live.inboxes,
             outages=[views.outage(one) for one in live.outages],
+            pauses=views.pauses(await rooms.store.read(jobs.paused)),
         )
     )

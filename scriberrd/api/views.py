@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from scriberrd.model import FAILURES, Event, Execution, Job, JobState, Priority, display
+from scriberrd.model import FAILURES, Event, Execution, Job, JobState, Pause, Priority, display
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -105,6 +105,15 @@ class EventView(msgspec.Struct, frozen=True, kw_only=True):
     job: int
     type: str
     data: dict[str, str | int | float | None]
+
+
+class PauseView(msgspec.Struct, frozen=True, kw_only=True):
+    """What is paused: an inbox, a worker pool, or, without either, everything."""
+
+    inbox: str | None
+    worker: str | None
+    reason: str
+    since: str
 
 
 def instant(seconds: float) -> str:
@@ -219,3 +228,16 @@ def _progress(job: Job, start: float, now: float) -> ProgressView:
         eta_seconds=eta,
         real_time_factor=factor,
     )
+
+
+def pauses(pauses: Iterable[Pause]) -> list[PauseView]:
+    """What is paused."""
+    return [
+        PauseView(
+            inbox=pause.scope.name if pause.scope.kind == "inbox" else None,
+            worker=pause.scope.name if pause.scope.kind == "worker" else None,
+            reason=pause.reason,
+            since=instant(pause.since),
+        )
+        for pause in pauses
+    ]

@@ -5,14 +5,13 @@ name the lease that the claim gave out, and raise LeaseLost when the job has bee
 """
 
 from scriberrd.jobs.admission import NotNow, claim_admitted
+from scriberrd.jobs.claiming import claim, next_due, urgent_due
 from scriberrd.jobs.holder import (
     Work,
     checkpoint,
-    claim,
     fail,
     finish,
     loaded,
-    next_due,
     probed,
     release,
     renew,
@@ -23,6 +22,7 @@ from scriberrd.jobs.holder import (
 )
 from scriberrd.jobs.orders import cancel, cancel_requested, redo, retry
 from scriberrd.jobs.outputs import listed, reserve, unreserve
+from scriberrd.jobs.pauses import pause, paused, resume
 from scriberrd.jobs.pruning import forget_outputs, prune, prune_events, published_before
 from scriberrd.jobs.recovery import recover
 from scriberrd.jobs.rows import Hold
@@ -45,6 +45,8 @@ __all__ = [
     "loaded",
     "newest",
     "next_due",
+    "pause",
+    "paused",
     "probed",
     "prune",
     "prune_events",
@@ -54,6 +56,7 @@ __all__ = [
     "release",
     "renew",
     "reserve",
+    "resume",
     "retry",
     "slow",
     "submit",
@@ -61,5 +64,6 @@ __all__ = [
     "twin",
     "unknown",
     "unreserve",
+    "urgent_due",
     "work",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from scriberrd.jobs.holder import claim
+from scriberrd.jobs.claiming import claim
 from scriberrd.jobs.rows import update
 
 if TYPE_CHECKING:
@@ -33,6 +33,8 @@ def claim_admitted(
     now: float,
     expires: float,
     longest: float,
+    pool: str = "",
+    ageing: float = 0.0,
 ) -> Job | None:
     """Claim the next job that is due and admitted; the arguments are those of `claim`.
 
@@ -43,6 +45,8 @@ def claim_admitted(
         now: see `claim`.
         expires: see `claim`.
         longest: see `claim`.
+        pool: see `claim`.
+        ageing: see `claim`.
 
     Raises:
         NotNow: `admit` said so of the next job.
@@ -50,7 +54,15 @@ def claim_admitted(
     while True:
         try:
             with db:  # a savepoint: a claim that is not admitted leaves no trace
-                job = claim(db, worker, now=now, expires=expires, longest=longest)
+                job = claim(
+                    db,
+                    worker,
+                    now=now,
+                    expires=expires,
+                    longest=longest,
+                    pool=pool,
+                    ageing=ageing,
+                )
                 if job is None or (seconds := admit(job)) <= 0:
                     return job
                 raise NotNow if seconds == math.inf else _PutOff(job, seconds)

@@ -1,4 +1,4 @@
-"""What a holder does with its job, from the claim to the end of the run; all of it fenced."""
+"""What a holder does with its job, after the claim and to the end of the run; all fenced."""
 
 from __future__ import annotations
 
@@ -29,48 +29,6 @@ if TYPE_CHECKING:
     from scriberrd.errors import WorkerDied
     from scriberrd.fallback import Fallback
     from scriberrd.model import Job, Settings
-
-
-def claim(
-    db: apsw.Connection, worker: str, *, now: float, expires: float, longest: float
-) -> Job | None:
-    """Give the next job that is due to a worker: by priority, then first in, first out.
-
-    Args:
-        db: the database.
-        worker: the name of the worker, for the record.
-        now: the time.
-        expires: on the monotonic clock: when the lease ends unless it is renewed.
-        longest: seconds that a retry waits at most. One that seems to wait longer was put off
-            before the clock was set back: it is due.
-    """
-    row = db.execute(
-        f"""
-        UPDATE job SET state = 'processing', stage = 'preparing', lease = lease + 1,
-                       lease_expires = :expires, started_at = :now, not_before = 0
-        WHERE id = (SELECT id FROM job WHERE state = 'queued'
-                    AND (not_before <= :now OR not_before > :now + :longest)
-                    ORDER BY priority, queued_at, created_at, id LIMIT 1)
-        RETURNING {listing.JOB_COLUMNS}
-        """,
-        {"now": now, "expires": expires, "longest": longest},
-    ).get
-    if row is None:
-        return None
-    job = listing.job(row)
-    db.execute(
-        "INSERT INTO execution (job, lease, worker, started_at, start_position)"
-        " VALUES (?, ?, ?, ?, ?)",
-        (job.id, job.lease, worker, now, job.progress),
-    )
-    tell(db, job.id, "claimed", now, worker=worker, lease=job.lease)
-    return job
-
-
-def next_due(db: apsw.Connection, now: float) -> float | None:
-    """Seconds until the earliest queued job is due; None when nothing is queued."""
-    due: float | None = db.execute("SELECT min(not_before) FROM job WHERE state = 'queued'").get
-    return None if due is None else max(0.0, due - now)
 
 
 def renew(db: apsw.Connection, hold: Hold, *, expires: float, progress: float) -> None:

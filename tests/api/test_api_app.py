@@ -37,9 +37,19 @@ async def test_status(server: Server) -> None:
         "uptime_seconds": 60.0,
         "state": "running",
         "jobs": {"queued": 1, "processing": 1, "completed": 0, "failed": 0, "canceled": 0},
-        "workers": [{"name": "cpu", "device": "cpu", "state": "idle", "job": None, "pid": 42}],
+        "workers": [
+            {
+                "name": "cpu",
+                "device": "cpu",
+                "state": "idle",
+                "job": None,
+                "pid": 42,
+                "reason": None,
+            }
+        ],
         "inboxes": [{"name": "default", "state": "watching", "reason": None}],
         "outages": [],
+        "pauses": [],
     }
     server.stopping = True
     assert (await server.get("/v1/status"))["state"] == "stopping"

@@ -12,7 +12,7 @@ import pytest
 
 import scriberrd.api.app
 from scriberrd import errors, jobs, sources
-from scriberrd.api import events, submission, transcripts, views
+from scriberrd.api import events, pauses, submission, transcripts, views
 from scriberrd.api import jobs as api_jobs
 from scriberrd.api.status import StatusView
 
@@ -44,7 +44,7 @@ def fields(kind: type[msgspec.Struct]) -> set[str]:
 
 
 def routes() -> set[str]:
-    tables = (scriberrd.api.app.status, api_jobs, transcripts, events)
+    tables = (scriberrd.api.app.status, pauses, api_jobs, transcripts, events)
     return {f"{route.method} {route.path}" for table in tables for route in table.routes}
 
 
@@ -63,6 +63,9 @@ def test_every_link_leads_somewhere() -> None:
     ("where", "heading", "kind"),
     [
         ("### GET /v1/status", "Field", StatusView),
+        ("### POST /v1/pause", "Field", pauses.Paused),
+        ("### POST /v1/resume", "Field", pauses.Resumed),
+        ("### POST /v1/pause", "Field of a pause", views.PauseView),
         ("### GET /v1/jobs", "Parameter", api_jobs.Wanted),
         ("### GET /v1/jobs/{id}/executions", "Field", views.ExecutionView),
         ("### GET /v1/jobs/{id}/transcript", "Parameter", transcripts.Wanted),

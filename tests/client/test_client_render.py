@@ -61,6 +61,7 @@ def test_a_table_is_as_wide_as_its_widest_cells() -> None:
         (jobs.Page, shapes.Page),
         (status.StatusView, shapes.Status),
         (model.WorkerStatus, shapes.Worker),
+        (views.PauseView, shapes.Pause),
         (model.InboxStatus, shapes.Inbox),
     ],
 )

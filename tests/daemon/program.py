@@ -53,6 +53,7 @@ name = "cpu"
 threads = 1
 count = {count}
 {worker}
+hours = "{hours}"
 heartbeat_timeout = "{heartbeat_timeout}"
 stall_timeout = "{stall_timeout}"
 idle_unload = "{idle_unload}"
@@ -64,10 +65,11 @@ DEFAULTS = {
     "engine": "fake",
     "model": "ok",
     "block_seconds": 10,
+    "count": 1,
+    "hours": "",
     "heartbeat_timeout": "60s",
     "stall_timeout": "600s",
     "idle_unload": "300s",
-    "count": 1,
     "calm": "ok",
     "profile": "",  # lines more, of the tables of these names
     "worker": "",

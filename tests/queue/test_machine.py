@@ -14,10 +14,13 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multip
 from scriberrd import config, jobs, listing, store, toml
 from scriberrd.errors import IllegalMove, LeaseLost, WorkerDied
 from scriberrd.fallback import Fallback
-from scriberrd.model import FAILURES, TERMINAL, Identity, JobState, Settings, Source
+from scriberrd.model import FAILURES, TERMINAL, Identity, JobState, Scope, Settings, Source
 from scriberrd.transcript import Block
 
-PATHS = [b"a.wav", b"b.wav", b"sub/c\xff.wav"]
+RECORDINGS = [("one", b"a.wav"), ("one", b"b.wav"), ("two", b"a.wav"), ("two", b"sub/c\xff.wav")]
+SCOPES = [Scope("everything"), Scope("inbox", "one"), Scope("inbox", "two"), Scope("worker", "gpu")]
+AGEING = 600.0
+URGENT, HIGH = 0, 1
 # Waits hardly at all, so that second and third failures come up often.
 RETRY = config.Retry(attempts=2, backoff=toml.Seconds(0.001), backoff_max=toml.Seconds(60))
 CODES = ["worker_crashed", "out_of_memory", "invalid_media", "disk_full", "source_changed"]
@@ -48,7 +51,9 @@ class Queue(RuleBasedStateMachine):
         self._path = Path(self._folder.name, "queue.db")
         self.db = store.connect(self._path)
         self.now = 1_000_000.0
-        self.versions = dict.fromkeys(PATHS, 0)
+        self.versions = dict.fromkeys(RECORDINGS, 0)
+        self.turns = {"one": 0, "two": 0}
+        self.paused: set[Scope] = set()
         self.leases: dict[int, int] = {}
         self.states: dict[int, JobState] = {}
         self.valid: dict[int, jobs.Hold] = {}
@@ -66,19 +71,22 @@ class Queue(RuleBasedStateMachine):
             return function(self.db, *args, **kwargs)
 
     @rule(
-        path=st.sampled_from(PATHS),
+        recording=st.sampled_from(RECORDINGS),
         change=st.booleans(),
         touch=st.booleans(),
         priority=st.sampled_from(["urgent", "high", "normal", "low"]),
     )
-    def submit(self, path: bytes, change: bool, touch: bool, priority: Any) -> None:
-        self.versions[path] += change
-        version = self.versions[path]
+    def submit(
+        self, recording: tuple[str, bytes], change: bool, touch: bool, priority: Any
+    ) -> None:
+        self.versions[recording] += change
+        version = self.versions[recording]
+        inbox, path = recording
         identity = Identity(1, 2, 3, version, version * 1000 + touch)
-        source = Source("inbox", path, identity, f"{path.hex()}{version}")
-        before = self._do(jobs.newest, "inbox", path) or self.pruned.get(path)
-        if path in self.pruned:
-            self.revived.add(self.pruned.pop(path).id)
+        source = Source(inbox, path, identity, f"{inbox}{path.hex()}{version}")
+        before = self._do(jobs.newest, inbox, path) or self.pruned.get(recording)
+        if recording in self.pruned:
+            self.revived.add(self.pruned.pop(recording).id)
         job, new = self._do(
             jobs.submit,
             source,
@@ -97,20 +105,32 @@ class Queue(RuleBasedStateMachine):
         else:
             assert (job.id, job.state, new) == (before.id, before.state, False)
 
-    @rule(target=holds)
-    def claim(self) -> Any:
-        self.now += 1
-        due = [
+    def _due(self) -> list[Any]:
+        return [
             job
             for job in listing.find(self.db, states=[JobState.QUEUED], limit=100)
             if job.not_before <= self.now or job.not_before > self.now + RETRY.backoff_max
+            if not {Scope("everything"), Scope("inbox", job.inbox)} & self.paused
         ]
-        job = self._do(jobs.claim, "worker", now=self.now, expires=1.0, longest=RETRY.backoff_max)
+
+    def _place(self, job: Any) -> Any:
+        """Where a job stands in the order; the smallest is next."""
+        steps = int(max(0.0, self.now - job.queued_at) / AGEING)
+        priority = max(min(job.priority, HIGH), job.priority - steps)
+        return priority, self.turns[job.inbox], job.queued_at, job.created_at, job.id
+
+    @rule(target=holds, pool=st.sampled_from(["cpu", "gpu"]))
+    def claim(self, pool: str) -> Any:
+        self.now += 1
+        due = self._due()
+        times = {"now": self.now, "expires": 1.0, "longest": RETRY.backoff_max}
+        job = self._do(jobs.claim, "worker", pool=pool, ageing=AGEING, **times)
         if job is None:
-            assert due == []
+            assert due == [] or Scope("worker", pool) in self.paused
             return multiple()
-        first = min(due, key=lambda one: (one.priority, one.queued_at, one.created_at, one.id))
-        assert job.id == first.id
+        assert Scope("worker", pool) not in self.paused
+        assert job.id == min(due, key=self._place).id
+        self.turns[job.inbox] = max(self.turns.values()) + 1
         assert job.lease > self.leases.get(job.id, 0)
         assert job.id not in self.valid
         self.moved.discard(job.id)
@@ -129,7 +149,7 @@ class Queue(RuleBasedStateMachine):
         return False
 
     def _snapshot(self) -> list[Any]:
-        tables = ("job", "checkpoint", "execution", "output", "event")
+        tables = ("job", "checkpoint", "execution", "output", "event", "turn", "pause")
         return [self.db.execute(f"SELECT * FROM {table}").fetchall() for table in tables]
 
     @rule(hold=holds, progress=st.floats(0, 100))
@@ -240,10 +260,19 @@ class Queue(RuleBasedStateMachine):
             assert job.finished_at < self.now - age
             del self.states[id_]
             self.blocks[id_] = 0
-            if self._do(jobs.newest, "inbox", job.path) is None:
-                self.pruned[job.path] = job
+            if self._do(jobs.newest, job.inbox, job.path) is None:
+                self.pruned[job.inbox, job.path] = job
                 found = [(job.path, job.identity)]
-                assert self._do(jobs.unknown, "inbox", found) == []
+                assert self._do(jobs.unknown, job.inbox, found) == []
+
+    @rule(scope=st.sampled_from(SCOPES), verb=st.sampled_from(["pause", "resume"]))
+    def pause_or_resume(self, scope: Scope, verb: str) -> None:
+        if verb == "pause":
+            self._do(jobs.pause, [scope], reason="", now=self.now)
+            self.paused.add(scope)
+        else:
+            self._do(jobs.resume, [scope])
+            self.paused -= {scope} if scope.name else self.paused
 
     @rule()
     def crash(self) -> None:
@@ -268,6 +297,16 @@ class Queue(RuleBasedStateMachine):
     @rule(jump=st.one_of(st.floats(0, 4000), st.sampled_from([-86400.0, 3.2e8])))
     def time_passes(self, jump: float) -> None:
         self.now += jump
+
+    @invariant()
+    def pauses_last_until_resumed(self) -> None:
+        assert {pause.scope for pause in jobs.paused(self.db)} == self.paused
+
+    @invariant()
+    def urgent_jobs_are_known(self) -> None:
+        urgent = [job for job in self._due() if job.priority == URGENT]
+        times = {"now": self.now, "longest": RETRY.backoff_max}
+        assert jobs.urgent_due(self.db, limit=100, **times) == len(urgent)
 
     @invariant()
     def at_most_one_valid_holder(self) -> None:
@@ -306,7 +345,8 @@ class Queue(RuleBasedStateMachine):
 
     @invariant()
     def one_live_job_for_each_recording(self) -> None:
-        live = [job.path for job in listing.find(self.db, limit=100) if job.state not in TERMINAL]
+        found = listing.find(self.db, limit=100)
+        live = [(job.inbox, job.path) for job in found if job.state not in TERMINAL]
         assert len(live) == len(set(live))
 
     @invariant()

@@ -1,0 +1,19 @@
+"""`scriberrctl resume`."""
+
+from __future__ import annotations
+
+import click
+
+from scriberrctl import render
+from scriberrctl.session import Session, json_option, pass_session
+
+
+@click.command("resume")
+@click.option("--inbox", metavar="NAME", help="Only this inbox.")
+@click.option("--worker", metavar="NAME", help="Only this worker pool.")
+@json_option
+@pass_session
+def command(session: Session, *, inbox: str | None, worker: str | None) -> None:
+    """Go on with what was paused; without an option, with everything."""
+    pauses = session.client.resume(inbox=inbox, worker=worker)
+    session.say({"pauses": pauses}, lambda: render.pauses(pauses))

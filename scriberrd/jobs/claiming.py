@@ -1,0 +1,125 @@
+"""Which job a worker gets next. No claim takes longer because more jobs are queued or finished.
+
+Priority decides, and a waiting job climbs. Within a priority the inbox goes first whose latest
+claim is the longest ago, and within an inbox the job that was queued first.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from scriberrd import listing
+from scriberrd.jobs.rows import tell
+
+if TYPE_CHECKING:
+    import apsw
+
+    from scriberrd.model import Job
+
+# The retries that are due. A time too far ahead was set before the clock was set back.
+_DUE = """
+    SELECT id, inbox, priority FROM job
+    WHERE state = 'queued' AND not_before <> 0 AND not_before <= :now
+    UNION ALL
+    SELECT id, inbox, priority FROM job
+    WHERE state = 'queued' AND not_before <> 0 AND not_before > :now + :longest
+"""
+
+_OPEN = """
+    NOT EXISTS (SELECT 1 FROM pause WHERE (kind, name) = ('everything', ''))
+    AND NOT EXISTS (SELECT 1 FROM pause WHERE (kind, name) = ('inbox', turn.inbox))
+"""
+
+# Of an inbox's jobs with one priority, the head has waited the longest and climbed the highest:
+# the heads alone are enough to choose from. A job climbs to high (1) at most.
+_NEXT = f"""
+    WITH head AS (
+        SELECT turn.claimed, (
+            SELECT id FROM job
+            WHERE job.inbox = turn.inbox AND priority = level.column1
+                  AND state = 'queued' AND not_before = 0
+            ORDER BY queued_at, created_at, id LIMIT 1
+        ) AS id
+        FROM turn, (VALUES (0), (1), (2), (3)) AS level
+        WHERE {_OPEN} AND NOT EXISTS (SELECT 1 FROM pause WHERE (kind, name) = ('worker', :pool))
+    )
+    SELECT job.id FROM head JOIN job ON job.id = head.id
+    ORDER BY
+        CASE WHEN priority <= 1 OR :ageing = 0 THEN priority
+        ELSE max(1, priority - CAST(max(0, :now - queued_at) / :ageing AS INTEGER)) END,
+        head.claimed, queued_at, created_at, job.id
+    LIMIT 1
+"""
+
+
+def claim(
+    db: apsw.Connection,
+    worker: str,
+    *,
+    now: float,
+    expires: float,
+    longest: float,
+    pool: str = "",
+    ageing: float = 0.0,
+) -> Job | None:
+    """Give the next job that is due to a worker, unless what it belongs to is paused.
+
+    Args:
+        db: the database.
+        worker: the name of the worker, for the record.
+        now: the time.
+        expires: on the monotonic clock: when the lease ends unless it is renewed.
+        longest: seconds that a retry waits at most. One that seems to wait longer was put off
+            before the clock was set back: it is due.
+        pool: the name of the pool that the worker belongs to.
+        ageing: seconds that a job waits until it climbs by one priority; 0: it never does.
+    """
+    db.execute(
+        f"UPDATE job SET not_before = 0 WHERE id IN (SELECT id FROM ({_DUE}))",
+        {"now": now, "longest": longest},
+    )
+    id_ = db.execute(_NEXT, {"now": now, "pool": pool, "ageing": float(ageing)}).get
+    if id_ is None:
+        return None
+    db.execute(
+        "UPDATE job SET state = 'processing', stage = 'preparing', lease = lease + 1,"
+        " lease_expires = ?, started_at = ? WHERE id = ?",
+        (expires, now, id_),
+    )
+    job = listing.get(db, id_)
+    db.execute(
+        "UPDATE turn SET claimed = (SELECT max(claimed) FROM turn) + 1 WHERE inbox = ?",
+        (job.inbox,),
+    )
+    db.execute(
+        "INSERT INTO execution (job, lease, worker, started_at, start_position)"
+        " VALUES (?, ?, ?, ?, ?)",
+        (job.id, job.lease, worker, now, job.progress),
+    )
+    tell(db, job.id, "claimed", now, worker=worker, lease=job.lease)
+    return job
+
+
+def next_due(db: apsw.Connection, now: float) -> float | None:
+    """Seconds until the earliest retry is due; None when none waits."""
+    due: float | None = db.execute(
+        "SELECT min(not_before) FROM job WHERE state = 'queued' AND not_before <> 0"
+    ).get
+    return None if due is None else max(0.0, due - now)
+
+
+def urgent_due(db: apsw.Connection, *, now: float, longest: float, limit: int) -> int:
+    """How many urgent jobs could be claimed now, by a pool that is not paused; `limit` at most."""
+    found: int = db.execute(
+        f"""
+        SELECT count(*) FROM (
+            SELECT 1 FROM turn CROSS JOIN job ON job.inbox = turn.inbox
+            WHERE priority = 0 AND state = 'queued' AND not_before = 0 AND {_OPEN}
+            UNION ALL
+            SELECT 1 FROM ({_DUE}) AS turn WHERE priority = 0 AND {_OPEN}
+            LIMIT :limit
+        )
+        """,
+        {"now": now, "longest": longest, "limit": limit},
+    ).get
+    return found

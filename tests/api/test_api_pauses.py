@@ -1,0 +1,99 @@
+"""Pause and resume, over the API."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from scriberrd import jobs
+from scriberrd.model import Scope
+
+if TYPE_CHECKING:
+    from api_server import Server
+
+    from scriberrd.model import Job
+
+EVERYTHING = {"inbox": None, "worker": None, "reason": "", "since": "2023-11-14T22:13:20.000Z"}
+
+
+async def claim(server: Server, pool: str = "cpu") -> Job | None:
+    times = {"now": server.clock.now, "expires": 1e9, "longest": 3600.0}
+    return await server.store.run(jobs.claim, f"{pool}-1", pool=pool, **times)
+
+
+@pytest.mark.parametrize("options", [{}, {"json": {}}])
+async def test_everything(server: Server, options: dict[str, Any]) -> None:
+    assert await server.post("/v1/pause", **options) == {"pauses": [EVERYTHING]}
+    assert (await server.get("/v1/status"))["pauses"] == [EVERYTHING]
+    await server.submit()  # it still takes recordings
+    assert await claim(server) is None
+    assert await server.post("/v1/resume", **options) == {"pauses": []}
+    assert await claim(server) is not None
+
+
+async def test_an_inbox_waits_while_others_go_on(server: Server) -> None:
+    await server.submit("talk.mp3")
+    other = server.config.inboxes[1]
+    (other.path / "b.mp3").write_bytes(b"b")
+    await server.intake.accept(other, b"b.mp3")
+    answer = await server.post("/v1/pause", json={"inbox": "default", "reason": "not yet"})
+    assert answer == {"pauses": [EVERYTHING | {"inbox": "default", "reason": "not yet"}]}
+    assert [job and job.inbox for job in (await claim(server), await claim(server))] == [
+        "other",
+        None,
+    ]
+    await server.post("/v1/resume", json={"inbox": "default"})
+    assert await claim(server) is not None
+
+
+async def test_a_pool_waits_while_others_go_on(server: Server) -> None:
+    await server.submit()
+    await server.post("/v1/pause", json={"worker": "cpu"})
+    assert await claim(server, "cpu") is None
+    assert await claim(server, "gpu") is not None
+
+
+async def test_a_pause_is_from_when_it_began(server: Server) -> None:
+    await server.post("/v1/pause")
+    server.clock.now += 60
+    answer = await server.post("/v1/pause", json={"reason": "still"})
+    assert answer == {"pauses": [EVERYTHING | {"reason": "still"}]}
+
+
+async def test_several_pauses_and_all_lifted_at_once(server: Server) -> None:
+    await server.post("/v1/pause", json={"inbox": "default", "worker": "cpu"})
+    answer = await server.post("/v1/pause")
+    assert [(one["inbox"], one["worker"]) for one in answer["pauses"]] == [
+        *((None, None), ("default", None), (None, "cpu")),
+    ]
+    left = await server.post("/v1/resume", json={"worker": "cpu"})
+    assert [(one["inbox"], one["worker"]) for one in left["pauses"]] == [
+        *((None, None), ("default", None)),
+    ]
+    assert await server.post("/v1/resume") == {"pauses": []}
+
+
+@pytest.mark.parametrize("verb", ["pause", "resume"])
+@pytest.mark.parametrize(
+    ("options", "detail"),
+    [
+        ({"json": {"inbox": "nope"}}, "inbox: 'nope' is none of default, other"),
+        ({"json": {"worker": "nope"}}, "worker: 'nope' is none of cpu"),
+        ({"json": {"job": 1}}, "Object contains unknown field `job`"),
+        ({"json": {"inbox": 1}}, "Expected `str | null`, got `int` - at `$.inbox`"),
+        ({"data": b"[]"}, "the body is no JSON object: Expected `object`, got `array`"),
+    ],
+)
+async def test_what_is_refused(
+    server: Server, verb: str, options: dict[str, Any], detail: str
+) -> None:
+    answer = await server.post(f"/v1/{verb}", status=422, **options)
+    assert (answer["code"], answer["detail"]) == ("invalid_request", detail)
+    assert (await server.get("/v1/status"))["pauses"] == []
+
+
+async def test_what_has_left_the_configuration_can_be_resumed(server: Server) -> None:
+    scopes = [Scope("inbox", "former")]
+    await server.store.run(jobs.pause, scopes, reason="", now=server.clock.now)
+    assert await server.post("/v1/resume", json={"inbox": "former"}) == {"pauses": []}

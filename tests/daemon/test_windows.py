@@ -1,0 +1,91 @@
+"""A window that closes and opens, with a clock of one's own and real workers."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+from program import AUDIO, TESTS
+
+from scriberrd import listing
+from scriberrd.config import Config, Daemon, Inbox, Retry, Worker
+from scriberrd.dispatch import Dispatcher
+from scriberrd.hours import Hours
+from scriberrd.intake import Intake
+from scriberrd.model import Job, JobState, Settings
+from scriberrd.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    import pytest
+
+MORNING = 1_700_042_400.0  # 2023-11-15T10:00Z
+HOUR = 3600.0
+
+
+class Clock:
+    """As fast as the real one, but it can be set."""
+
+    def __init__(self) -> None:
+        self.ahead = MORNING - time.time()
+
+    def time(self) -> float:
+        return time.time() + self.ahead
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+
+async def reached(store: Store, condition: Callable[[Job], object]) -> Job:
+    async with asyncio.timeout(60):
+        while True:
+            seen = store.bell.rings
+            job = await store.read(listing.get, 1)
+            if condition(job):
+                return job
+            await store.bell.wait(seen)
+
+
+async def test_a_run_ends_when_the_window_closes_and_goes_on_when_it_opens(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(TESTS / "fake_engine"))
+    for folder in ("in", "out"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "in/long.opus").write_bytes((AUDIO / "dialogue.opus").read_bytes())
+    inbox = Inbox(name="main", path=tmp_path / "in", output=tmp_path / "out")
+    clock = Clock()
+    opens = time.localtime(clock.time()).tm_hour
+    hours = Hours.read(f"{opens:02}:00-{(opens + 1) % 24:02}:00")
+    config = Config(
+        file=tmp_path / "scriberrd.toml",
+        daemon=Daemon(),
+        inboxes=(inbox,),
+        profiles={"default": Settings(engine="fake", model="slow", block_seconds=5)},
+        workers=(Worker(name="cpu", threads=1, hours=hours),),
+        retry=Retry(),
+    )
+    store = Store(tmp_path / "queue.db")
+    dispatcher = Dispatcher(config, store, clock)
+    running = asyncio.create_task(dispatcher.run())
+    try:
+        await Intake(config, store, clock).accept(inbox, b"long.opus")
+        await reached(store, lambda job: job.progress >= 10)
+        clock.ahead += 2 * HOUR
+        job = await reached(store, lambda job: job.state is JobState.QUEUED)
+        assert (job.failures, job.not_before) == (0, 0)
+        (slot,) = dispatcher.slots
+        assert slot.status().reason == f"outside its hours ({hours})"
+        clock.ahead += 22 * HOUR
+        store.bell.ring()  # rather than to wait for the next minute
+        await reached(store, lambda job: job.state is JobState.COMPLETED)
+        runs = await store.read(listing.executions, 1)
+        assert [run.outcome for run in runs] == ["released", "completed"]
+        assert runs[1].audio_seconds < (job.duration or 0) - 10  # what was done is not done again
+    finally:
+        dispatcher.stop()
+        await running
+        store.close()

@@ -1,0 +1,154 @@
+"""Who is next: by priority, in turns, with age; and no slower with a million jobs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from scriberrd import jobs, store
+from scriberrd.model import Identity, Job, Settings, Source
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    import apsw
+
+HOUR = 3600.0
+
+
+@pytest.fixture
+def db(tmp_path: Path) -> Iterator[apsw.Connection]:
+    connection = store.connect(tmp_path / "queue.db")
+    yield connection
+    connection.close()
+
+
+def submit(
+    db: apsw.Connection, name: str, priority: Any = "normal", *, inbox: str = "a", now: float = 1.0
+) -> Job:
+    source = Source(inbox, name.encode(), Identity(1, 2, 3, 4, 5), name)
+    settings = Settings(priority=priority)
+    with db:
+        return jobs.submit(db, source, profile="default", settings=settings, now=now)[0]
+
+
+def claim(
+    db: apsw.Connection, *, now: float = 10.0, ageing: float = 0.0, pool: str = "cpu"
+) -> str | None:
+    """The name of the next job."""
+    with db:
+        job = jobs.claim(db, "cpu-1", now=now, expires=1e9, longest=HOUR, pool=pool, ageing=ageing)
+    return None if job is None else job.name
+
+
+def test_by_priority_then_first_in_first_out(db: apsw.Connection) -> None:
+    for number, priority in enumerate(["low", "normal", "high", "urgent"] * 2):
+        submit(db, f"{priority}{number}", priority)
+    order = [claim(db) for _ in range(9)]
+    assert order == [
+        *("urgent3", "urgent7", "high2", "high6", "normal1", "normal5", "low0", "low4"),
+        None,
+    ]
+
+
+def test_inboxes_take_turns(db: apsw.Connection) -> None:
+    for number in range(4):
+        submit(db, f"a{number}")
+    submit(db, "b0", inbox="b", now=2.0)
+    assert [claim(db) for _ in range(3)] == ["a0", "b0", "a1"]
+    submit(db, "b1", inbox="b", now=3.0)
+    submit(db, "c0", inbox="c", now=4.0)
+    assert [claim(db) for _ in range(5)] == ["c0", "b1", "a2", "a3", None]
+
+
+def test_priority_outranks_turns(db: apsw.Connection) -> None:
+    for number in range(3):
+        submit(db, f"a{number}", "high")
+    submit(db, "b0", inbox="b")
+    assert [claim(db) for _ in range(4)] == ["a0", "a1", "a2", "b0"]
+
+
+def test_a_waiting_job_climbs_up_to_high(db: apsw.Connection) -> None:
+    submit(db, "old", "low", now=0.0)
+    submit(db, "new", "normal", now=HOUR)
+    submit(db, "important", "high", now=2 * HOUR)
+    submit(db, "now", "urgent", now=9 * HOUR)
+    assert claim(db, now=9 * HOUR, ageing=HOUR) == "now"
+    # All of them have climbed to high.
+    assert [claim(db, now=9 * HOUR, ageing=HOUR) for _ in range(3)] == ["old", "new", "important"]
+
+
+@pytest.mark.parametrize(("ageing", "expected"), [(HOUR, "old"), (2 * HOUR, "new"), (0.0, "new")])
+def test_it_climbs_one_step_each_time(db: apsw.Connection, ageing: float, expected: str) -> None:
+    submit(db, "old", "low", now=0.0)
+    submit(db, "new", "normal", now=HOUR - 1)
+    assert claim(db, now=HOUR, ageing=ageing) == expected
+
+
+def test_a_clock_set_back_lets_nothing_sink(db: apsw.Connection) -> None:
+    submit(db, "low", "low", now=1e9)
+    submit(db, "normal", now=1e9)
+    assert [claim(db, now=1.0, ageing=HOUR) for _ in range(2)] == ["normal", "low"]
+
+
+def test_a_released_job_keeps_its_place(db: apsw.Connection) -> None:
+    for name in ("first", "second"):
+        submit(db, name)
+    with db:
+        job = jobs.claim(db, "cpu", now=2.0, expires=1e9, longest=HOUR)
+        assert job is not None
+        jobs.release(db, jobs.Hold(job.id, job.lease), now=3.0, outcome="preempted")
+    assert [claim(db), claim(db)] == ["first", "second"]
+
+
+def fill(db: apsw.Connection, rows: int) -> None:
+    """As many queued, as many waiting for a retry, and as many completed."""
+    with db:
+        db.execute(
+            """
+            WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < :rows),
+                           kind(state, not_before) AS
+                           (VALUES ('queued', 0), ('queued', 20100), ('completed', 0))
+            INSERT INTO job (state, inbox, path, identity, sha256, profile, settings, priority,
+                             not_before, created_at, queued_at)
+            SELECT state, char(97 + i % 3), CAST(state || not_before || i AS BLOB), '[1,2,3,4,5]',
+                   i, 'default', '{}', i / 3 % 4, not_before, i, i
+            FROM n, kind
+            """,
+            {"rows": rows},
+        )
+
+
+def steps(db: apsw.Connection, function: Callable[[], object]) -> int:
+    """How many steps of SQLite's machine it takes."""
+    counted = 0
+
+    def count() -> bool:
+        nonlocal counted
+        counted += 1
+        return False
+
+    db.set_progress_handler(count, 1)
+    function()
+    db.set_progress_handler(None)
+    return counted
+
+
+def test_a_claim_takes_as_many_steps_whatever_the_number_of_jobs(tmp_path: Path) -> None:
+    taken = []
+    for rows in (60, 6000):
+        db = store.connect(tmp_path / f"{rows}.db")
+        fill(db, rows)
+        times = {"now": 2e4, "longest": HOUR}
+        taken.append(
+            (
+                steps(db, lambda: claim(db, now=2e4, ageing=HOUR)),  # noqa: B023 - called at once
+                steps(db, lambda: jobs.next_due(db, 2e4)),  # noqa: B023
+                steps(db, lambda: jobs.urgent_due(db, limit=4, **times)),  # noqa: B023
+            )
+        )
+        db.close()
+    few, many = taken
+    assert many == pytest.approx(few, rel=0.05)
