@@ -14,6 +14,7 @@ from scriberrd.gate import Gate, alone
 from scriberrd.limits import Limits
 from scriberrd.model import Identity, JobState
 from scriberrd.slot import Interrupted, Slot
+from scriberrd.store import probe
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -111,7 +112,9 @@ class Dispatcher:
                 longest=self._config.retry.backoff_max,
             )
             if job is None:
-                self.gate.store_works()
+                if self.gate.store_paused:
+                    await self._store.run(probe)
+                    self.gate.store_works()
                 return False
             slot.job, slot.interruption = job, "release" if self._stopping else None
             self.gate.enter(slot, job)

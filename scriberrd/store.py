@@ -110,6 +110,11 @@ _CAUSES: tuple[tuple[type[apsw.Error], type[errors.StoreError], str], ...] = (
 )
 
 
+def probe(db: apsw.Connection) -> None:
+    """Write a page, and change nothing: whether the database can be written."""
+    db.pragma("user_version", db.pragma("user_version"))
+
+
 class Bell:
     """Rings after every commit: whoever waits looks at the database again.
 
