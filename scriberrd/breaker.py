@@ -77,6 +77,10 @@ class Breaker:
             return math.inf
         return max(0.0, pause.probe_at - self._clock.monotonic())
 
+    def paused(self, key: Key) -> bool:
+        """Whether this is paused, tried or not."""
+        return key in self._open
+
     def trip(self, key: Key, code: str, detail: str) -> None:
         """Pause this because of a fault, or, when it was tried again in vain, go on pausing."""
         now = self._clock.monotonic()

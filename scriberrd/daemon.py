@@ -21,11 +21,13 @@ from scriberrd.dispatch import Dispatcher
 from scriberrd.errors import AlreadyRunning, StoreError
 from scriberrd.intake import Intake
 from scriberrd.model import InboxStatus, JobState
+from scriberrd.store import probe
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterator
 
     from scriberrd.config import Config, Inbox
+    from scriberrd.gate import Gate
     from scriberrd.store import Store
 
 log = logging.getLogger(__name__)
@@ -117,7 +119,9 @@ async def _serve(config: Config, store: Store, stop: asyncio.Event) -> None:
     with listening(Path(config.daemon.socket)) as server:
         async with serving(application(rooms), server), asyncio.TaskGroup() as group:
             background = [
-                group.create_task(_watch(intake, one, config.daemon.rescan, statuses[one.name]))
+                group.create_task(
+                    _watch(intake, one, config.daemon.rescan, statuses[one.name], dispatcher.gate)
+                )
                 for one in config.inboxes
             ]
             background += [group.create_task(task) for task in _upkeep(config, store)]
@@ -150,9 +154,15 @@ async def _end_with(store: Store) -> None:
         raise store.failure
 
 
-async def _watch(intake: Intake, one: Inbox, rescan: float, status: inbox.InboxStatus) -> None:
+async def _watch(
+    intake: Intake, one: Inbox, rescan: float, status: inbox.InboxStatus, gate: Gate
+) -> None:
     async def accept(found: inbox.Found) -> None:
-        await intake.accept(one, found.path, identity=found.identity)
+        try:
+            await intake.accept(one, found.path, identity=found.identity)
+        except StoreError as error:
+            gate.store_failed(str(error))
+            raise  # the watch tries again
 
     unknown = functools.partial(intake.unknown, one)
     await inbox.watch(one, unknown=unknown, accept=accept, rescan=rescan, clock=time, status=status)
@@ -172,8 +182,7 @@ async def _drain(
 async def _alive(store: Store) -> bool:
     """Whether the store answers; a full or read-only disk is no reason to restart."""
     try:
-        # Writes a page, and changes nothing.
-        await store.run(lambda db: db.pragma("user_version", db.pragma("user_version")))
+        await store.run(probe)
     except StoreError as error:
         log.warning("the database can't be written: %s", error)
     return True

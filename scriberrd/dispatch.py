@@ -15,6 +15,7 @@ from scriberrd.limits import Limits
 from scriberrd.model import FAILURES, Identity, JobState
 from scriberrd.preemption import to_preempt
 from scriberrd.slot import Interrupted, Slot
+from scriberrd.store import probe
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -129,7 +130,9 @@ class Dispatcher:
                 ageing=self._config.daemon.ageing,
             )
             if job is None:
-                self.gate.store_works()
+                if self.gate.store_paused:
+                    await self._store.run(probe)
+                    self.gate.store_works()
                 return False
             slot.job, slot.interruption = job, "release" if self._stopping else None
             self.gate.enter(slot, job)

@@ -79,11 +79,16 @@ class Gate:
             self._breaker.trip(self._keys(slot, job)[part], code, detail)
 
     def store_failed(self, detail: str) -> None:
-        """The database could not be used for a claim."""
+        """The database could not be used for a claim, or for a new recording."""
         self._breaker.trip(STORE, "store_failed", detail)
 
+    @property
+    def store_paused(self) -> bool:
+        """Whether the database could not be used."""
+        return self._breaker.paused(STORE)
+
     def store_works(self) -> None:
-        """The database could be used for a claim, though there was nothing to be done."""
+        """The database could be written, though there was nothing to be done."""
         self._breaker.close([STORE])
 
     def leave(self, job: Job) -> None:

@@ -135,6 +135,11 @@ _CAUSES: tuple[tuple[type[apsw.Error], type[errors.StoreError], str], ...] = (
 )
 
 
+def probe(db: apsw.Connection) -> None:
+    """Write a page, and change nothing: whether the database can be written."""
+    db.pragma("user_version", db.pragma("user_version"))
+
+
 def _passing(error: apsw.IOError, db: apsw.Connection | None) -> type[errors.StoreError] | None:
     """What SQLite calls an error of the disk, but what passes by itself."""
     if getattr(error, "extendedresult", 0) == apsw.SQLITE_IOERR_SHMSIZE:

@@ -278,6 +278,7 @@ def test_a_full_disk_under_the_database_delays_and_loses_nothing(program: Make) 
         for number in range(50):
             daemon.drop(SENTENCE.read_bytes() + b"%d" % number, f"{number}.wav")
         wait_for(lambda: "trying again" in daemon.log.read_text(), "the intake to pause")
+        assert paused(daemon)["part"] == "store"
         filler.unlink()
         wait_for(lambda: daemon.ctl("status")["jobs"]["completed"] == 50, "all of them")
         assert {job["failures"] for job in daemon.ctl("list", "--all")} == {0}
