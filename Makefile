@@ -5,7 +5,7 @@ BIN = .venv/bin
 DEMO = test-audio/sentence.wav test-audio/speech.m4a test-audio/speech.mp4 test-audio/silence.wav
 AUDIO ?= $(DEMO)
 
-.PHONY: demo test lint unit bench clean
+.PHONY: demo test lint unit drill bench clean
 
 demo: .venv/demo
 	@$(BIN)/scriberrd demo $(AUDIO)
@@ -21,6 +21,10 @@ lint: .venv/test
 
 unit: .venv/test
 	$(BIN)/python -m pytest
+
+# All faults, the slow ones too; prints what was promised and what was seen.
+drill: .venv/test
+	$(BIN)/python -m pytest tests/drills -m "" --table
 
 bench: .venv/test
 	$(BIN)/python tests/benchmarks
