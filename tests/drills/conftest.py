@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
@@ -38,8 +40,28 @@ def undisturbed(
 
 
 @pytest.fixture
+def mount() -> Iterator[Callable[..., None]]:
+    """Mount another file system at a folder, until the promises are checked."""
+    mounted: list[Path] = []
+
+    def mount_at(folder: Path, *arguments: str | Path) -> None:
+        folder.mkdir(exist_ok=True)
+        command = ["mount", *arguments, folder]
+        if os.geteuid() != 0 or subprocess.run(command, check=False).returncode:
+            pytest.skip("needs the right to mount a file system")
+        mounted.append(folder)
+
+    yield mount_at
+    for folder in reversed(mounted):
+        if folder.is_mount():
+            subprocess.run(["umount", folder], check=True)
+
+
+@pytest.fixture
 def program(
-    tmp_path: Path, undisturbed: Callable[[Program, bytes], Any]
+    tmp_path: Path,
+    undisturbed: Callable[[Program, bytes], Any],
+    mount: object,  # noqa: ARG001 - what is mounted has to stay until the check
 ) -> Iterator[Callable[..., Program]]:
     """Make programs, started unless told otherwise; afterwards their promises are checked."""
     made: list[Program] = []
