@@ -7,6 +7,7 @@ other queues on SQLite (each with the durability that it has by default), and a 
 from __future__ import annotations
 
 import argparse
+import functools
 import os
 import platform
 import shutil
@@ -16,13 +17,11 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import apsw
 import psutil
-from huey import SqliteHuey
-from litequeue import LiteQueue
-from persistqueue import SQLiteAckQueue
+from other_queues import Candidate, durability, others
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 from program import Program, wait_for
@@ -33,14 +32,13 @@ from scriberrd.model import Identity, Settings, Source
 from scriberrd.transcript import Block, Segment, Word
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 SIZES = (100, 10_000, 1_000_000)
 QUEUED = 100_000  # at the restart
 TRANSACTIONS = 300
-CYCLES, ROUNDS = 200, 5
+CYCLES, ROUNDS = 20, 50
 RESTARTS = 5
-SYNCHRONOUS = {0: "OFF", 1: "NORMAL", 2: "FULL", 3: "EXTRA"}
 
 FILL = """
     WITH RECURSIVE row (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM row WHERE n < :rows)
@@ -74,7 +72,6 @@ def fill(path: Path, rows: int, *, all_queued: bool = False) -> None:
         db.execute(FILL_EVENTS)
     db.pragma("wal_checkpoint(TRUNCATE)")
     db.close()
-    os.sync()  # what is written back meanwhile would be measured too
 
 
 class Ours:
@@ -139,87 +136,53 @@ def milliseconds(action: Callable[[], Any]) -> tuple[float, Any]:
     return (time.perf_counter() - start) * 1000, result
 
 
-def costs(path: Path) -> list[float]:
-    """Medians of single transactions: submit, claim, checkpoint, finish."""
-    queue = Ours(path)
-    taken: list[list[float]] = []
+def costs(folder: Path, sizes: list[int]) -> Iterator[list[str]]:
+    """Medians of single transactions on queues of several sizes, which take turns."""
+    queues = {}
+    for rows in sizes:
+        fill(folder / f"{rows}.db", rows)
+        queues[rows] = Ours(folder / f"{rows}.db")
+    os.sync()  # what is written back meanwhile would be measured too
+    taken: dict[int, list[list[float]]] = {rows: [] for rows in sizes}
+    syncs = []
     for _ in range(TRANSACTIONS):
-        submit, _ = milliseconds(queue.submit)
-        claim, hold = milliseconds(queue.claim)
-        checkpoint, _ = milliseconds(lambda hold=hold: queue.checkpoint(hold))
-        finish, _ = milliseconds(lambda hold=hold: queue.finish(hold))
-        taken.append([submit, claim, checkpoint, finish])
-    queue.db.close()
-    return [statistics.median(column) for column in zip(*taken, strict=True)]
+        syncs.append([milliseconds(lambda: sync(folder))[0]] * 4)
+        for rows, queue in queues.items():
+            submit, _ = milliseconds(queue.submit)
+            claim, hold = milliseconds(queue.claim)
+            checkpoint, _ = milliseconds(functools.partial(queue.checkpoint, hold))
+            finish, _ = milliseconds(functools.partial(queue.finish, hold))
+            taken[rows].append([submit, claim, checkpoint, finish])
+    for queue in queues.values():
+        queue.db.close()
+    for name, rows_of in [("4 KiB synced to the disk", syncs)] + [
+        (f"{rows:,} jobs", taken[rows]) for rows in sizes
+    ]:
+        medians = [statistics.median(column) for column in zip(*rows_of, strict=True)]
+        yield [name, *(f"{median:.2f} ms" for median in medians)]
 
 
-class Candidate(NamedTuple):
-    """A queue to compare with, and what its own connection says of its durability."""
-
-    name: str
-    cycle: Callable[[], Any]
-    durability: str
-
-
-def durability(connection: sqlite3.Connection | apsw.Connection) -> str:
-    def pragma(name: str) -> Any:
-        (row,) = connection.execute(f"PRAGMA {name}").fetchall()
-        return row[0]
-
-    return f"{pragma('journal_mode')}, synchronous={SYNCHRONOUS[pragma('synchronous')]}"
-
-
-def candidates(folder: Path) -> Iterator[Candidate]:
+def cycles(folder: Path) -> Iterator[list[str]]:
+    """Cycles per second of each, in rounds that take turns; and medians of the rounds' ratios."""
     ours = Ours(folder / "ours.db")
-    yield Candidate("scriberrd", ours.cycle, durability(ours.db))
-    yield huey_sqlite(folder / "huey.db", "huey")
-    yield huey_sqlite(folder / "huey-fsync.db", "huey, fsync=True", fsync=True)
-
-    lite = LiteQueue(str(folder / "litequeue.db"))
-
-    def lite_cycle() -> None:
-        lite.put("talk.mp3")
-        lite.done(lite.pop().message_id)
-
-    yield Candidate("litequeue", lite_cycle, durability(lite.conn))
-
-    ack = SQLiteAckQueue(str(folder / "persist"), auto_commit=True)
-
-    def ack_cycle() -> None:
-        ack.put("talk.mp3")
-        ack.ack(ack.get())
-
-    yield Candidate("persist-queue (SQLiteAckQueue)", ack_cycle, durability(ack._putter))  # noqa: SLF001
-
-
-def huey_sqlite(path: Path, name: str, **options: Any) -> Candidate:
-    queue = SqliteHuey(filename=str(path), results=False, **options)
-
-    @queue.task()
-    def work(name: str) -> None:
-        pass
-
-    def cycle() -> None:
-        work("talk.mp3")
-        queue.execute(queue.dequeue())
-
-    return Candidate(name, cycle, durability(queue.storage.conn))
-
-
-def cycles(folder: Path) -> list[tuple[Candidate, float]]:
-    """Cycles per second of each: medians of rounds that take turns."""
-    everybody = list(candidates(folder))
-    rates: dict[str, list[float]] = {one.name: [] for one in everybody}
+    mine = Candidate("scriberrd", ours.cycle, durability(ours.db))
+    everybody = [mine, *others(folder)]
+    os.sync()
+    rates: list[list[float]] = []
     for _ in range(ROUNDS):
+        rates.append([])
         for one in everybody:
             start = time.perf_counter()
             for _ in range(CYCLES):
                 one.cycle()
-            rates[one.name].append(CYCLES / (time.perf_counter() - start))
-    return [(one, statistics.median(rates[one.name])) for one in everybody]
+            rates[-1].append(CYCLES / (time.perf_counter() - start))
+    for number, one in enumerate(everybody):
+        rate = statistics.median(row[number] for row in rates)
+        ratio = statistics.median(row[number] / row[0] for row in rates)
+        yield [one.name, one.durability, f"{rate:.0f}", f"{ratio:.2f}"]
 
 
-def restart(folder: Path, queued: int) -> tuple[float, float]:
+def restart(folder: Path, queued: int) -> list[str]:
     """Seconds until the first claim and until ready; medians of restarts after kill -9."""
     root = folder / f"restart-{queued}"
     root.mkdir()
@@ -236,20 +199,15 @@ def restart(folder: Path, queued: int) -> tuple[float, float]:
         wait_for(lambda: program.said(" is ready"), "ready")
         readies.append(time.perf_counter() - start)
         program.stop(9)
-    return statistics.median(firsts), statistics.median(readies)
+    return [f"{queued:,}", *(f"{statistics.median(times):.2f} s" for times in (firsts, readies))]
 
 
-def sync(folder: Path) -> float:
-    """Milliseconds that the disk takes to write and sync one page: the floor of every commit."""
+def sync(folder: Path) -> None:
+    """Write and sync one page: the floor of every commit."""
     descriptor = os.open(folder / "page", os.O_WRONLY | os.O_CREAT)
-
-    def page() -> None:
-        os.pwrite(descriptor, bytes(4096), 0)
-        os.fdatasync(descriptor)
-
-    taken = statistics.median(milliseconds(page)[0] for _ in range(TRANSACTIONS))
+    os.pwrite(descriptor, bytes(4096), 0)
+    os.fdatasync(descriptor)
     os.close(descriptor)
-    return taken
 
 
 def machine(folder: Path) -> str:
@@ -284,23 +242,16 @@ def main() -> None:
 
 def report(folder: Path, sizes: list[int]) -> None:
     print(f"{machine(folder)}\n")
-    print(f"Writing and syncing one page of 4 KiB there: {sync(folder):.2f} ms.\n")
-    print("| rows | submit | claim | checkpoint | finish |\n|--:|--:|--:|--:|--:|")
-    for rows in sizes:
-        path = folder / f"{rows}.db"
-        fill(path, rows)
-        print(f"| {rows:,} | {' | '.join(f'{cost:.2f} ms' for cost in costs(path))} |", flush=True)
-        path.unlink()
-    os.sync()
-    print("\n| queue | durability | cycles per second | beside scriberrd |\n|---|---|--:|--:|")
-    measured = cycles(folder)
-    ours = measured[0][1]
-    for one, rate in measured:
-        print(f"| {one.name} | {one.durability} | {rate:.0f} | {rate / ours:.2f} |", flush=True)
-    print("\n| queued jobs | first claim after | ready after |\n|--:|--:|--:|")
-    for queued in (100, QUEUED):
-        first, ready = restart(folder, queued)
-        print(f"| {queued:,} | {first:.2f} s | {ready:.2f} s |", flush=True)
+    table(["", "submit", "claim", "checkpoint", "finish"], costs(folder, sizes))
+    table(["queue", "durability", "cycles per second", "beside scriberrd"], cycles(folder))
+    queues = (restart(folder, queued) for queued in (100, QUEUED))
+    table(["queued jobs", "first claim after", "ready after"], queues)
+
+
+def table(head: list[str], rows: Iterable[list[str]]) -> None:
+    for row in (head, ["---"] * len(head), *rows):
+        print("|", " | ".join(row), "|", flush=True)
+    print()
 
 
 if __name__ == "__main__":
