@@ -192,7 +192,10 @@ class Soak:
             return f"finished {row.finished} times"
         if row.outputs != output(number):
             return f"published as {row.outputs}"
-        source = self.program.transcript(output(number))["source"]
+        try:
+            source = self.program.transcript(output(number))["source"]
+        except FileNotFoundError:
+            return "its transcript is not there"
         if source["sha256"] != hashlib.sha256(content(number)).hexdigest():
             return "the transcript of another recording"
         return ""

@@ -1,8 +1,8 @@
 """The real daemon with a fault built in: put this before its command, the fault in the environment.
 
 SABOTAGE_CRASH=MOMENT:NAME:COUNT
-    kill -9 itself `before` or `after` the COUNTth time that NAME happens: the commit of a function
-    of `scriberrd.jobs`, or, with a name such as publish.write, a call of that function.
+    kill -9 itself `before` or `after` the COUNTth time that NAME happens: a commit of a function of
+    `scriberrd.jobs` that changed something; or, with a name such as publish.write, a call of it.
 SABOTAGE_CLOCK=FILE
     FILE holds two numbers of seconds that are added to the wall clock and the monotonic clock.
 """
@@ -17,10 +17,13 @@ import sys
 import time
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from scriberrd import cli, daemon
 from scriberrd.store import Store
+
+if TYPE_CHECKING:
+    import apsw
 
 
 def arm(moment: str, name: str, number: int) -> None:
@@ -57,14 +60,19 @@ def _arm_commit(name: str, due: Any) -> None:
         if getattr(function, "func", function).__name__ != name:
             return await run(store, function, *args, **kwargs)
 
-        def all_but_the_commit(*inner: Any, **values: Any) -> Any:
-            result = function(*inner, **values)
-            if due("before"):
+        changed = False
+
+        def all_but_the_commit(db: apsw.Connection, *inner: Any, **values: Any) -> Any:
+            nonlocal changed
+            before = db.total_changes()
+            result = function(db, *inner, **values)
+            changed = db.total_changes() != before  # a claim that finds nothing does not count
+            if changed and due("before"):
                 die()
             return result
 
         result = await run(store, all_but_the_commit, *args, **kwargs)
-        if due("after"):
+        if changed and due("after"):
             die()
         return result
 
