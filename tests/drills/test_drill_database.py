@@ -130,6 +130,7 @@ def test_power_cut(program: Make, mount: Mount, when: str) -> None:
     assert daemon.wait("long.opus", "completed")["failures"] == 0
 
 
+@pytest.mark.slow
 def test_the_disk_fails(program: Make, mount: Mount) -> None:
     """every write to the disk of the database fails
     -> the API answers 503 with a code; after a restart on a sound disk nothing is missing"""
@@ -147,6 +148,7 @@ def test_the_disk_fails(program: Make, mount: Mount) -> None:
     assert daemon.wait("long.opus", "completed")["failures"] == 0
 
 
+@pytest.mark.slow
 def test_read_only(program: Make, mount: Mount) -> None:
     """the file system of the database is read-only at start
     -> refuses with the reason, changes nothing; starts once it is writable"""
@@ -200,7 +202,8 @@ def test_not_its_database(program: Make, make: Callable[[Path], None]) -> None:
     daemon.wait("talk.opus", "completed")
 
 
-@pytest.mark.parametrize("seconds", [6, pytest.param(60, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("seconds", [6, 60])
 def test_another_process_holds_the_lock(program: Make, seconds: int) -> None:
     """another process holds the write lock for longer than anybody waits (6 s, 60 s)
     -> waits, tells busy; nothing is dropped"""

@@ -37,7 +37,7 @@ def wrong_clock(program: Program) -> Callable[[float, float], None]:
     return put_wrong
 
 
-@pytest.mark.parametrize("jump", [BACK, FORWARD])
+@pytest.mark.parametrize("jump", [BACK, pytest.param(FORWARD, marks=pytest.mark.slow)])
 def test_jump_in_mid_job(program: Make, jump: float) -> None:
     """the clock is set back a day, or forward ten years, in mid-job
     -> the lease holds: one run, no failure counted"""
@@ -51,7 +51,7 @@ def test_jump_in_mid_job(program: Make, jump: float) -> None:
     assert len(daemon.ctl("show", job["id"])["executions"]) == 1
 
 
-@pytest.mark.parametrize("jump", [BACK, FORWARD])
+@pytest.mark.parametrize("jump", [BACK, pytest.param(FORWARD, marks=pytest.mark.slow)])
 def test_jump_while_a_retry_waits(program: Make, jump: float) -> None:
     """the clock is set back a day, or forward ten years, while a recording waits to be tried again
     -> it is due at the next look, not in a day"""
@@ -65,6 +65,7 @@ def test_jump_while_a_retry_waits(program: Make, jump: float) -> None:
     assert daemon.wait("talk.opus", "completed")["failures"] == 1
 
 
+@pytest.mark.slow
 def test_suspend(program: Make) -> None:
     """everything stands still for longer than any time-out, then goes on
     -> the lease is settled: it ends well, at the cost of one failure at most"""
@@ -82,6 +83,7 @@ def test_suspend(program: Make) -> None:
     assert daemon.wait("long.opus", "completed")["failures"] <= 1
 
 
+@pytest.mark.slow
 def test_reboot(program: Make) -> None:
     """everything is killed at once, and the monotonic clock starts again from nothing
     -> leases of the time before hold nobody up"""
