@@ -5,7 +5,7 @@ BIN = .venv/bin
 DEMO = test-audio/sentence.wav test-audio/speech.m4a test-audio/speech.mp4 test-audio/silence.wav
 AUDIO ?= $(DEMO)
 
-.PHONY: demo test lint unit bench clean
+.PHONY: demo test lint unit drill soak bench queue-figures clean
 
 demo: .venv/demo
 	@$(BIN)/scriberrd demo $(AUDIO)
@@ -22,8 +22,21 @@ lint: .venv/test
 unit: .venv/test
 	$(BIN)/python -m pytest
 
+# All faults, the slow ones too; prints what was promised and what was seen.
+drill: .venv/test
+	$(BIN)/python -m pytest tests/drills -m "" --table
+
+# Ten thousand recordings under random kills, each accounted for.
+soak: .venv/test
+	$(BIN)/python tests/soak.py $(ARGS)
+
 bench: .venv/test
 	$(BIN)/python tests/benchmarks
+
+# What the queue costs, beside other queues; these are for the comparison alone.
+queue-figures: .venv/test
+	$(BIN)/pip install --quiet --disable-pip-version-check huey litequeue persist-queue
+	@$(BIN)/python tests/benchmarks/queue_figures.py
 
 clean:
 	rm -rf .venv

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
-import signal
-import subprocess
 import time
 from typing import TYPE_CHECKING
 
 import pytest
-from program import AUDIO, BIN, Program, wait_for
+from program import AUDIO, Program, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,49 +63,6 @@ def test_an_unreadable_file_is_tried_again_when_permissions_change(program: Make
     daemon.wait("secret.wav", "completed")
 
 
-def test_a_recording_that_crashes_its_worker_is_set_aside(program: Make) -> None:
-    daemon = program(model="crash")
-    daemon.drop(DIALOGUE, "bad.opus")
-    daemon.drop(SENTENCE, "good.wav")  # one block: the script crashes in later ones only
-    job = daemon.wait("bad.opus", "failed")
-    assert (job["error"]["code"], job["failures"]) == ("worker_crashed", 3)
-    assert "signal 11" in job["error"]["detail"]
-    daemon.wait("good.wav", "completed")
-    runs = daemon.ctl("show", job["id"])["executions"]
-    assert [run["outcome"] for run in runs] == ["failed"] * 3
-    checkpoints = [
-        event["data"]["block"]
-        for event in map(json.loads, _events(daemon))
-        if event["type"] == "checkpointed" and event["job"] == job["id"]
-    ]
-    assert checkpoints == [0]  # the block that worked is not done again
-
-
-def _events(daemon: Program) -> list[bytes]:
-    """All events so far: the stream does not end by itself."""
-    command = [BIN / "scriberrctl", "--socket", daemon.socket, "--json", "events", "--after", "0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as following:
-        assert following.stdout is not None
-        lines = []
-        for line in following.stdout:
-            lines.append(line)
-            if json.loads(line)["type"] in {"failed", "canceled"}:
-                following.kill()
-        return lines
-
-
-def test_kill_9_of_a_worker_costs_one_failure_and_no_block(program: Make) -> None:
-    daemon = program(model="slow", block_seconds=5)
-    daemon.drop(DIALOGUE, "long.opus")
-    checkpointed(daemon, "long.opus")
-    daemon.workers()[0].kill()
-    job = daemon.wait("long.opus", "completed")
-    assert job["failures"] == 1
-    text = daemon.transcript("long.json")
-    starts = [segment["start"] for segment in text["segments"]]
-    assert starts == sorted(set(starts))
-
-
 @pytest.mark.parametrize("script", ["hang", "slow"])
 def test_cancel_ends_a_task_wherever_it_is(program: Make, script: str) -> None:
     daemon = program(model=script, block_seconds=5)
@@ -125,71 +79,6 @@ def test_cancel_ends_a_task_wherever_it_is(program: Make, script: str) -> None:
     assert daemon.files() == []
     daemon.drop(SENTENCE, "next.wav")
     daemon.wait("next.wav", "completed")
-
-
-def test_a_hung_worker_is_killed_and_its_recording_set_aside(program: Make) -> None:
-    daemon = program(model="hang", stall_timeout="1s")
-    daemon.drop(DIALOGUE, "long.opus")
-    job = daemon.wait("long.opus", "failed")
-    assert (job["error"]["code"], job["failures"]) == ("worker_stalled", 3)
-    assert "no progress" in job["error"]["detail"]
-
-
-def test_a_stopped_worker_is_killed_and_the_work_goes_on(program: Make) -> None:
-    daemon = program(model="slow", block_seconds=5, heartbeat_timeout="2s")
-    daemon.drop(DIALOGUE, "long.opus")
-    checkpointed(daemon, "long.opus")
-    (worker,) = daemon.workers()
-    worker.suspend()
-    job = daemon.wait("long.opus", "completed")
-    assert job["failures"] == 1
-    assert not worker.is_running()
-
-
-def test_a_worker_that_babbles_does_no_harm(program: Make) -> None:
-    daemon = program(model="babble")
-    daemon.drop(DIALOGUE, "long.opus")
-    assert daemon.wait("long.opus", "completed")["failures"] == 0
-
-
-def test_a_stop_in_mid_job_costs_nothing(program: Make) -> None:
-    daemon = program(model="slow", block_seconds=5)
-    daemon.drop(DIALOGUE, "long.opus")
-    checkpointed(daemon, "long.opus")
-    assert daemon.stop(signal.SIGTERM) == 0
-    daemon.start()
-    job = daemon.wait("long.opus", "completed")
-    assert job["failures"] == 0
-    runs = daemon.ctl("show", job["id"])["executions"]
-    assert [run["outcome"] for run in runs] == ["released", "completed"]
-
-
-def test_a_second_daemon_exits_and_the_first_keeps_its_socket(program: Make) -> None:
-    daemon = program()
-    second = subprocess.run(
-        [BIN / "scriberrd", "run", "--config", daemon.config],
-        env=os.environ | {"PYTHONPATH": str(AUDIO.parent / "tests/fake_engine")},
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-    )
-    assert second.returncode == 75
-    assert "another daemon holds" in second.stderr
-    assert daemon.ctl("status")["state"] == "running"
-    elsewhere = daemon.config.read_text().replace('state_dir = "state"', 'state_dir = "state2"')
-    (daemon.root / "second.toml").write_text(elsewhere)
-    third = subprocess.run(
-        [BIN / "scriberrd", "run", "--config", daemon.root / "second.toml"],
-        env=os.environ | {"PYTHONPATH": str(AUDIO.parent / "tests/fake_engine")},
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-    )
-    assert third.returncode == 75
-    assert "another daemon listens" in third.stderr
-    assert daemon.ctl("status")["state"] == "running"
 
 
 def test_a_recording_replaced_while_processing_is_transcribed_anew(program: Make) -> None:
@@ -258,32 +147,6 @@ def test_a_copy_of_a_finished_recording_gets_its_transcript_without_work(program
     assert job["outputs"] == [f"copies/two.{kind}" for kind in ("json", "srt", "txt", "vtt")]
     one, two = daemon.transcript("one.json"), daemon.transcript("copies/two.json")
     assert two == one | {"source": one["source"] | {"name": "two.wav"}}
-
-
-def test_a_full_output_folder_delays_and_loses_nothing(program: Make) -> None:
-    daemon = program(block_seconds=300)
-    mount = ["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", str(daemon.out)]
-    if os.geteuid() != 0 or subprocess.run(mount, check=False, capture_output=True).returncode:
-        pytest.skip("needs the right to mount a small file system")
-    try:
-        (daemon.out / "filler").write_bytes(b"x" * 8192)
-        daemon.drop(DIALOGUE, "long.opus")
-        job = wait_for(lambda: _with_error(daemon, "long.opus"), "the failure")
-        assert (job["error"]["code"], job["failures"]) == ("disk_full", 0)
-        assert daemon.files() == ["filler"]
-        subprocess.run(["mount", "-o", "remount,size=1m", str(daemon.out)], check=True)
-        job = daemon.wait("long.opus", "completed")
-        assert len(daemon.ctl("show", job["id"])["executions"]) > 1
-        text = daemon.transcript("long.json")
-        assert text["duration"] == pytest.approx(120.4, abs=0.2)
-    finally:
-        daemon.stop()
-        subprocess.run(["umount", str(daemon.out)], check=True)
-
-
-def _with_error(daemon: Program, name: str) -> dict[str, object] | None:
-    job = daemon.job(name)
-    return job if job is not None and job["error"] else None
 
 
 def test_a_slow_copy_is_not_taken_early(program: Make) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -16,7 +17,7 @@ import psutil
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-TESTS = Path(__file__).parent.parent
+TESTS = Path(__file__).parent
 AUDIO = TESTS.parent / "test-audio"
 MODEL = TESTS / "models/whisper-flite/model"
 BIN = Path(sys.executable).parent
@@ -28,6 +29,7 @@ state_dir = "state"
 socket = "{socket}"
 rescan = "1s"
 log_level = "debug"
+stop_timeout = "{stop_timeout}"
 [[inbox]]
 name = "main"
 path = "inbox"
@@ -37,6 +39,8 @@ settle = "0.2s"
 engine = "{engine}"
 model = "{model}"
 block_seconds = {block_seconds}
+formats = {formats}
+vad = {vad}
 {profile}
 [[inbox]]
 name = "calm"
@@ -50,15 +54,15 @@ model = "{calm}"
 block_seconds = 10
 [[worker]]
 name = "cpu"
-threads = 1
 count = {count}
+threads = 1
 {worker}
 hours = "{hours}"
 heartbeat_timeout = "{heartbeat_timeout}"
 stall_timeout = "{stall_timeout}"
 idle_unload = "{idle_unload}"
 [retry]
-backoff = "0.1s"
+backoff = "{backoff}"
 {retry}
 """
 DEFAULTS = {
@@ -74,6 +78,10 @@ DEFAULTS = {
     "profile": "",  # lines more, of the tables of these names
     "worker": "",
     "retry": "",
+    "stop_timeout": "30s",
+    "backoff": "0.1s",
+    "formats": '["json", "txt", "srt", "vtt"]',
+    "vad": "true",
 }
 
 
@@ -95,51 +103,71 @@ class Program:
             (root / name).mkdir()
         self.socket = root / "s"
         self.config = root / "scriberrd.toml"
-        values = DEFAULTS | settings | {"socket": self.socket}
-        self.config.write_text(CONFIG.format_map(values))
+        self.settings = DEFAULTS | settings | {"socket": self.socket}
+        self.config.write_text(CONFIG.format_map(self.settings))
         self.daemon: subprocess.Popen[bytes] | None = None
         self.log = root / "log"
         self.client = [BIN / "scriberrctl", "--socket", self.socket]
+        self.dropped: dict[bytes, bytes] = {}  # what each file of the inbox should be
 
-    def start(self, *prefix: str, **variables: str) -> None:
+    def start(self, *prefix: str | Path, **environment: str) -> None:
+        """Start the daemon, and wait until it is ready."""
+        ready = self.said(" is ready") + 1
+        self.launch(*prefix, **environment)
+        wait_for(lambda: self.said(" is ready") >= ready or self.dead(), "ready")
+        assert not self.dead(), self.log.read_text()
+
+    def launch(self, *prefix: str | Path, **environment: str) -> None:
         """Start the daemon, through the command `prefix` if there is one."""
-        environment = (
-            os.environ
-            | variables
-            | {
-                "PYTHONPATH": str(TESTS / "fake_engine"),
-                "SCRIBERRD_FAKE_STATE": str(self.root / "fake-state"),
-                "STATE_DIRECTORY": str(self.root / "state"),
-                "PYTHONWARNINGS": "error",
-            }
-        )
+        ours = {
+            "PYTHONPATH": str(TESTS / "fake_engine"),
+            "SCRIBERRD_FAKE_STATE": str(self.root / "fake-state"),
+            "STATE_DIRECTORY": str(self.root / "state"),
+            "PYTHONWARNINGS": "error",
+        }
         with self.log.open("ab") as log:
             self.daemon = subprocess.Popen(
                 [*prefix, BIN / "scriberrd", "run", "--config", self.config],
-                env=environment,
+                env=os.environ | ours | environment,
                 cwd=self.root,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
             )
-        ready = self.log.read_text().count(" is ready") + 1
-        wait_for(lambda: self.log.read_text().count(" is ready") >= ready or self._dead(), "ready")
-        assert not self._dead(), self.log.read_text()
 
-    def _dead(self) -> bool:
+    def dead(self) -> bool:
+        """Whether there is no daemon, or not any more."""
         return self.daemon is None or self.daemon.poll() is not None
 
+    def said(self, text: str) -> int:
+        """How often the log has this."""
+        return self.log.read_text().count(text) if self.log.exists() else 0
+
     def stop(self, number: int = signal.SIGTERM) -> int:
+        """End the daemon; its exit status. Its workers end with it."""
         assert self.daemon is not None
-        workers = self.workers()
         self.daemon.send_signal(number)
+        return self.wait_dead()
+
+    def wait_dead(self) -> int:
+        """The exit status of a daemon that ends by itself, or of what was done to it."""
+        assert self.daemon is not None
         status = self.daemon.wait(DEADLINE)
         self.daemon = None
-        _, alive = psutil.wait_procs(workers, DEADLINE)
-        assert not alive, "orphans"
+        wait_for(lambda: not self.processes(), "no orphans")
         return status
 
+    def processes(self) -> list[psutil.Process]:
+        """The daemon and all that came of it, orphans too: they share a working directory."""
+        found = []
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error):
+                if process.cwd() == str(self.root):
+                    found.append(process)
+        return found
+
     def workers(self) -> list[psutil.Process]:
+        """The living workers of the daemon."""
         if self.daemon is None:
             return []
         try:
@@ -155,6 +183,7 @@ class Program:
         os.makedirs(os.path.dirname(path), exist_ok=True)
         with open(path, "wb") as file:
             file.write(content)
+        self.dropped[os.fsencode(name)] = content
 
     def ctl(self, *arguments: object, status: int = 0) -> Any:
         """Ask the client, and read its JSON."""

@@ -1,0 +1,88 @@
+"""What holds after every fault."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import apsw
+from program import wait_for
+
+from scriberrd.model import FAILURES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from program import Program
+
+NEW_VERSION = {"submitted", "superseded"}
+KINDS = (b"json", b"srt", b"txt", b"vtt")
+
+
+class Recorded(NamedTuple):
+    """What the database says of a recording."""
+
+    id: int
+    state: str
+    code: str | None
+    failures: int
+    events: list[str]
+    blocks: list[int]  # of the latest version that were checkpointed, in this order
+
+
+def check(program: Program, undisturbed: Callable[[Program, bytes], Any]) -> None:
+    """See that a stopped program has kept its promises about all that was dropped into it."""
+    assert program.processes() == [], "orphans"
+    assert "Traceback" not in program.log.read_text()
+    published: set[bytes] = set()
+    for name, content in program.dropped.items():
+        with open(os.path.join(os.fsencode(program.inbox), name), "rb") as file:
+            assert file.read() == content, "the recording is still in the inbox, unchanged"
+        job = recorded(program, name)
+        if job.state == "completed":
+            stem = name.rpartition(b".")[0]
+            published |= {stem + b"." + kind for kind in KINDS}
+            transcript = program.transcript(os.fsdecode(stem + b".json"))
+            assert comparable(transcript) == undisturbed(program, content) | {
+                "source": transcript["source"]
+            }
+            assert job.events.count("finished") == 1, "published once"
+        else:
+            assert job.state in {"failed", "canceled"}
+            assert job.state == "canceled" or job.code in FAILURES, "the error has a stable code"
+        assert job.blocks == sorted(set(job.blocks)), "finished work is not redone"
+    assert set(program.files()) == {os.fsdecode(name) for name in published}
+
+
+def recorded(program: Program, name: bytes) -> Recorded:
+    """The one job about a recording, out of a sound database."""
+    flags = apsw.SQLITE_OPEN_READONLY
+    db = apsw.Connection(str(program.root / "state/scriberrd.db"), flags=flags)
+    try:
+        assert db.pragma("quick_check") == "ok"
+        rows = db.execute(
+            "SELECT id, state, error_code, failures FROM job WHERE path = ?", (name,)
+        ).fetchall()
+        assert len(rows) == 1, "exactly one live or finished job"
+        (row,) = rows
+        events = db.execute("SELECT type, data FROM event WHERE job = ? ORDER BY id", (row[0],))
+        told = [(type_, json.loads(data)) for type_, data in events]
+    finally:
+        db.close()
+    types = [type_ for type_, _ in told]
+    start = max(number for number, type_ in enumerate(types) if type_ in NEW_VERSION)
+    blocks = [data["block"] for type_, data in told[start:] if type_ == "checkpointed"]
+    return Recorded(*row, types, blocks)
+
+
+def checkpointed(program: Program, name: str) -> None:
+    """Wait until some of a recording is done, but not all."""
+    wait_for(lambda: program.job(name), "a job")
+    wait_for(lambda: recorded(program, os.fsencode(name)).blocks, "the first checkpoint")
+
+
+def comparable(transcript: dict[str, Any]) -> dict[str, Any]:
+    """A transcript without what differs between two runs that do the same."""
+    stats = {key: transcript["stats"][key] for key in ("words", "confidence")}
+    return transcript | {"stats": stats, "engine": transcript["engine"] | {"model": ""}}

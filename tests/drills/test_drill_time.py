@@ -1,0 +1,102 @@
+"""The clock jumps, or everything stands still for a while."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from program import AUDIO, Program, wait_for
+from promises import checkpointed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Make = Callable[..., Program]
+
+SABOTEUR = (sys.executable, Path(__file__).parent / "saboteur.py")
+DIALOGUE = AUDIO / "dialogue.opus"
+SPEECH = AUDIO / "speech.opus"
+BACK, FORWARD = -86_400.0, 10 * 365.25 * 86_400
+
+
+def wrong_clock(program: Program) -> Callable[[float, float], None]:
+    """Start a program whose clocks can be put wrong, by seconds: the wall's, the monotonic one."""
+    file = program.root / "clock"
+
+    def put_wrong(wall: float, monotonic: float = 0) -> None:
+        new = file.with_suffix(".new")
+        new.write_text(f"{wall} {monotonic}")
+        new.rename(file)
+
+    put_wrong(0)
+    program.start(*SABOTEUR, SABOTAGE_CLOCK=str(file))
+    return put_wrong
+
+
+@pytest.mark.parametrize("jump", [BACK, pytest.param(FORWARD, marks=pytest.mark.slow)])
+def test_jump_in_mid_job(program: Make, jump: float) -> None:
+    """the clock is set back a day, or forward ten years, in mid-job
+    -> the lease holds: one run, no failure counted"""
+    daemon = program(start=False, model="slow", block_seconds=5)
+    put_wrong = wrong_clock(daemon)
+    daemon.drop(DIALOGUE, "long.opus")
+    checkpointed(daemon, "long.opus")
+    put_wrong(jump)
+    job = daemon.wait("long.opus", "completed")
+    assert job["failures"] == 0
+    assert len(daemon.ctl("show", job["id"])["executions"]) == 1
+
+
+@pytest.mark.parametrize("jump", [BACK, pytest.param(FORWARD, marks=pytest.mark.slow)])
+def test_jump_while_a_retry_waits(program: Make, jump: float) -> None:
+    """the clock is set back a day, or forward ten years, while a recording waits to be tried again
+    -> it is due at the next look, not in a day"""
+    daemon = program(start=False, model="crash-once", block_seconds=5, backoff="30m")
+    put_wrong = wrong_clock(daemon)
+    daemon.drop(SPEECH, "talk.opus")
+    wait_for(lambda: daemon.said("talk.opus") and daemon.said("queued after"), "the failure")
+    put_wrong(jump)
+    daemon.drop(AUDIO / "sentence.wav", "next.wav")  # something happens: the queue is looked at
+    daemon.wait("next.wav", "completed")
+    assert daemon.wait("talk.opus", "completed")["failures"] == 1
+
+
+@pytest.mark.slow
+def test_suspend(program: Make) -> None:
+    """everything stands still for longer than any time-out, then goes on
+    -> the lease is settled: it ends well, at the cost of one failure at most"""
+    daemon = program(model="slow", block_seconds=5, heartbeat_timeout="2s", stall_timeout="2s")
+    daemon.drop(DIALOGUE, "long.opus")
+    checkpointed(daemon, "long.opus")
+    assert daemon.daemon is not None
+    processes = daemon.processes()
+    for process in processes:
+        process.suspend()
+    until = time.monotonic() + 4
+    wait_for(lambda: time.monotonic() > until, "the end of the fault")
+    for process in processes:
+        process.resume()
+    assert daemon.wait("long.opus", "completed")["failures"] <= 1
+
+
+@pytest.mark.slow
+def test_reboot(program: Make) -> None:
+    """everything is killed at once, and the monotonic clock starts again from nothing
+    -> leases of the time before hold nobody up"""
+    daemon = program(start=False, model="slow", block_seconds=5)
+    put_wrong = wrong_clock(daemon)
+    put_wrong(0, 10_000_000)
+    daemon.drop(DIALOGUE, "long.opus")
+    checkpointed(daemon, "long.opus")
+    for process in daemon.processes():
+        process.kill()
+    assert daemon.wait_dead() == -signal.SIGKILL
+    daemon.start()
+    job = daemon.wait("long.opus", "completed")
+    assert job["failures"] == 0
+    runs = daemon.ctl("show", job["id"])["executions"]
+    assert [run["outcome"] for run in runs] == ["lost", "completed"]

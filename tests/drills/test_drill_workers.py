@@ -1,0 +1,143 @@
+"""A worker dies, hangs, stops or talks nonsense."""
+
+from __future__ import annotations
+
+import signal
+from typing import TYPE_CHECKING
+
+import pytest
+from program import AUDIO, Program, wait_for
+from promises import checkpointed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Make = Callable[..., Program]
+    Seen = Callable[[object], None]
+
+DIALOGUE = AUDIO / "dialogue.opus"
+SPEECH = AUDIO / "speech.opus"
+SENTENCE = AUDIO / "sentence.wav"  # one block of 5 s: what the fake engine does in later ones only
+
+
+@pytest.mark.parametrize(
+    "number", [signal.SIGKILL, pytest.param(signal.SIGSEGV, marks=pytest.mark.slow)]
+)
+def test_killed(program: Make, number: int) -> None:
+    """SIGKILL or SIGSEGV of a worker in mid-job
+    -> tried again from the checkpoint, one failure counted"""
+    daemon = program(model="slow", block_seconds=5)
+    daemon.drop(DIALOGUE, "long.opus")
+    checkpointed(daemon, "long.opus")
+    daemon.workers()[0].send_signal(number)
+    job = daemon.wait("long.opus", "completed")
+    assert job["failures"] == 1
+    first, second = daemon.ctl("show", job["id"])["executions"]
+    assert (first["outcome"], second["outcome"]) == ("failed", "completed")
+    assert f"signal {int(number)}" in first["error"]["detail"]
+    assert second["audio_seconds"] < job["progress"]["duration"]
+
+
+def test_crashes_each_time(program: Make) -> None:
+    """a recording that crashes its worker each time
+    -> set aside as worker_crashed with the signal; others proceed"""
+    daemon = program(model="crash", block_seconds=5)
+    daemon.drop(DIALOGUE, "bad.opus")
+    daemon.drop(SENTENCE, "good.wav")
+    job = daemon.wait("bad.opus", "failed")
+    assert (job["error"]["code"], job["failures"]) == ("worker_crashed", 3)
+    assert "signal 11" in job["error"]["detail"]
+    daemon.wait("good.wav", "completed")
+    assert len(daemon.ctl("show", job["id"])["executions"]) == 3
+
+
+def test_out_of_memory(program: Make) -> None:
+    """a recording for which memory does not suffice
+    -> set aside as out_of_memory; the daemon stays up, others proceed"""
+    daemon = program(model="oom", block_seconds=5)
+    daemon.drop(SPEECH, "bad.opus")
+    daemon.drop(SENTENCE, "good.wav")
+    assert daemon.wait("bad.opus", "failed")["error"]["code"] == "out_of_memory"
+    daemon.wait("good.wav", "completed")
+
+
+def test_alive_without_progress(program: Make) -> None:
+    """a worker that is alive, makes no progress and is deaf to SIGTERM
+    -> killed, tried again, set aside as worker_stalled; others proceed"""
+    daemon = program(model="hang", stall_timeout="1s", block_seconds=5)
+    daemon.drop(SPEECH, "bad.opus")
+    daemon.drop(SENTENCE, "good.wav")
+    job = daemon.wait("bad.opus", "failed")
+    assert (job["error"]["code"], job["failures"]) == ("worker_stalled", 3)
+    assert "no progress" in job["error"]["detail"]
+    daemon.wait("good.wav", "completed")
+
+
+def test_deaf_when_the_daemon_stops(program: Make, seen: Seen) -> None:
+    """SIGTERM of the daemon while its worker is deaf to everything
+    -> the worker is killed when its time is up, no failure counted"""
+    daemon = program(model="hang", stop_timeout="0.5s", block_seconds=5)
+    daemon.drop(SPEECH, "talk.opus")
+    checkpointed(daemon, "talk.opus")
+    assert daemon.stop() == 0
+    daemon.start()
+    job = daemon.job("talk.opus")
+    assert job is not None
+    first = daemon.ctl("show", job["id"])["executions"][0]
+    assert (first["outcome"], job["failures"]) == ("released", 0)
+    daemon.ctl("cancel", job["id"])
+    daemon.ctl("wait", job["id"], status=1)
+    seen("exit status 0")
+
+
+def test_stopped(program: Make) -> None:
+    """SIGSTOP of a worker
+    -> killed for its silence, tried again from the checkpoint"""
+    daemon = program(model="slow", block_seconds=5, heartbeat_timeout="2s")
+    daemon.drop(DIALOGUE, "long.opus")
+    checkpointed(daemon, "long.opus")
+    (worker,) = daemon.workers()
+    worker.suspend()
+    assert daemon.wait("long.opus", "completed")["failures"] == 1
+    assert not worker.is_running()
+
+
+def test_wakes_late(program: Make) -> None:
+    """a stopped worker that wakes after its recording was replaced
+    -> its result is fenced off: the new version is transcribed, and nothing else"""
+    daemon = program(model="slow", block_seconds=5)
+    daemon.drop(DIALOGUE, "talk.opus")
+    checkpointed(daemon, "talk.opus")
+    (worker,) = daemon.workers()
+    worker.suspend()
+    daemon.drop(SPEECH, "new")
+    (daemon.inbox / "new").rename(daemon.inbox / "talk.opus")
+    daemon.dropped[b"talk.opus"] = daemon.dropped.pop(b"new")
+    wait_for(lambda: (daemon.job("talk.opus") or {})["state"] == "queued", "the new version")
+    worker.resume()
+    daemon.wait("talk.opus", "completed")
+    assert daemon.said("its result is dropped") == 1
+    size = SPEECH.stat().st_size
+    assert daemon.transcript("talk.json")["source"]["size"] == size
+
+
+def test_babbles(program: Make) -> None:
+    """a worker whose libraries print megabytes on stdout and stderr, lines of the protocol too
+    -> the protocol does not hear it, nothing blocks, no failure counted"""
+    daemon = program(model="babble", block_seconds=5)
+    daemon.drop(DIALOGUE, "long.opus")
+    assert daemon.wait("long.opus", "completed")["failures"] == 0
+
+
+def test_a_stop_in_mid_job(program: Make) -> None:
+    """SIGTERM of the daemon in mid-job
+    -> released, no failure counted, goes on from the checkpoint"""
+    daemon = program(model="slow", block_seconds=5)
+    daemon.drop(DIALOGUE, "long.opus")
+    checkpointed(daemon, "long.opus")
+    assert daemon.stop(signal.SIGTERM) == 0
+    daemon.start()
+    job = daemon.wait("long.opus", "completed")
+    assert job["failures"] == 0
+    runs = daemon.ctl("show", job["id"])["executions"]
+    assert [run["outcome"] for run in runs] == ["released", "completed"]
