@@ -159,10 +159,7 @@ def test_old_jobs_are_pruned_and_their_recordings_are_no_news(program: Make) -> 
 def test_a_lock_that_another_process_holds_delays_and_drops_nothing(program: Make) -> None:
     daemon = program(model="slow", block_seconds=5)
     daemon.drop(DIALOGUE, "long.opus")
-    wait_for(
-        lambda: ((daemon.job("long.opus") or {}).get("progress") or {}).get("seconds", 0) >= 5,
-        "the first checkpoint",
-    )
+    daemon.wait("long.opus", "processing")  # and its reports are still to come
     database = daemon.root / "state/scriberrd.db"
     with subprocess.Popen(
         [sys.executable, "-c", HOLD, database], stdin=subprocess.PIPE, stdout=subprocess.PIPE
