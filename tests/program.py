@@ -174,7 +174,12 @@ class Program:
             children = psutil.Process(self.daemon.pid).children()
         except psutil.NoSuchProcess:
             return []
-        return [child for child in children if "scriberrd.worker" in child.cmdline()]
+        found = []
+        for child in children:
+            with contextlib.suppress(psutil.Error):  # one that has just died
+                if "scriberrd.worker" in child.cmdline():
+                    found.append(child)
+        return found
 
     def drop(self, source: Path | bytes, name: str | bytes) -> None:
         """Copy a file into the inbox, as people do."""
