@@ -222,7 +222,7 @@ def test_a_missing_device_pauses_its_workers(program: Make) -> None:
     shown = subprocess.run(
         [*daemon.client, "status"], capture_output=True, text=True, check=True
     ).stdout
-    assert "paused   pool cpu: the worker's device can't be used" in shown
+    assert "outage   pool cpu: the worker's device can't be used" in shown
     daemon.drop(SENTENCE.read_bytes() + b"2", "two.wav")
     job = daemon.wait("two.wav", "queued")
     assert (job["failures"], job["started_at"]) == (0, None)

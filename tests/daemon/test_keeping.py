@@ -117,7 +117,8 @@ def test_redo_keeps_the_old_transcript_until_the_new_one_is_there(program: Make)
     daemon.drop(DIALOGUE, "talk.opus")
     id_ = daemon.wait("talk.opus", "completed")["id"]
     daemon.stop()
-    configure(daemon, ('model = "ok"', 'model = "slow"\nformats = ["json"]'))
+    all_four = 'formats = ["json", "txt", "srt", "vtt"]'
+    configure(daemon, ('model = "ok"', 'model = "slow"'), (all_four, 'formats = ["json"]'))
     daemon.start()
     old = {name: (daemon.out / name).read_bytes() for name in daemon.files()}
 
