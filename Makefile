@@ -31,7 +31,7 @@ soak: .venv/test
 	$(BIN)/python tests/soak.py $(ARGS)
 
 bench: .venv/test
-	$(BIN)/python tests/benchmarks
+	$(BIN)/python tests/benchmarks $(ARGS)
 
 # What the queue costs, beside other queues; these are for the comparison alone.
 queue-figures: .venv/test
