@@ -6,6 +6,7 @@ import contextlib
 import http.client
 import json
 import os
+import select
 import socket
 import sys
 import time
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
     from scriberrctl.shapes import Event, Execution, Job, Page, Pause, Status
 
 VERSION_HEADER = "Scriberrd-Version"
-PATIENCE = 45.0  # seconds: a stream of events has a heartbeat every 15
+PATIENCE = 10.0  # seconds for an answer
+STREAM_PATIENCE = 45.0  # seconds: events have a heartbeat every 15; an upload waits for a slow disk
+LEAST_PATIENCE = 1.0  # seconds: even who does not want to wait is told how things stand
 CHUNK = 256 * 1024  # bytes
 
 ADVICE = """\
@@ -51,6 +54,7 @@ class Client:
     def __init__(self, given: str | None = None) -> None:
         self._sockets = sockets(given)
         self._compared = False
+        self._deadline: float | None = None  # of the wait that is going on
 
     def health(self) -> dict[str, str]:
         """Whether the daemon answers and its database can be read."""
@@ -133,17 +137,19 @@ class Client:
             job: only events of this job.
             deadline: on the monotonic clock: when to raise TimedOut.
         """
-        with self._dial(PATIENCE) as sock:
-            response = self._answer(sock, "GET", _url("/v1/events", {"after": after, "job": job}))
-            with response:
-                yield _follow(response, sock, deadline)
+        self._deadline = deadline
+        url = _url("/v1/events", {"after": after, "job": job})
+        try:
+            with self._dial() as sock, self._answer(sock, "GET", url) as response:
+                yield self._follow(response, sock)
+        finally:
+            self._deadline = None
 
     def _json(self, method: str, path: str, query: Mapping[str, Any] | None = None) -> Any:
         return json.loads(self._exchange(method, _url(path, query or {}))[1])
 
     def _submitted(self, url: str, body: bytes | IO[bytes], kind: str) -> tuple[Job, bool]:
-        # It is answered when the whole recording has been read: that may take long.
-        status, answer = self._exchange("POST", url, body, kind, patient=True)
+        status, answer = self._exchange("POST", url, body, kind)
         return cast("Job", json.loads(answer)), status == http.client.ACCEPTED
 
     def _exchange(
@@ -152,13 +158,13 @@ class Client:
         url: str,
         body: bytes | IO[bytes] | None = None,
         kind: str = "",
-        *,
-        patient: bool = False,
     ) -> tuple[int, bytes]:
-        with self._dial(None if patient else PATIENCE) as sock:
-            response = self._answer(sock, method, url, body, kind)
-            with response, _broken_off():
-                return response.status, response.read()
+        with (
+            self._dial() as sock,
+            self._answer(sock, method, url, body, kind) as response,
+            self._broken_off(),
+        ):
+            return response.status, response.read()
 
     def _answer(
         self,
@@ -170,11 +176,15 @@ class Client:
     ) -> http.client.HTTPResponse:
         connection = http.client.HTTPConnection("localhost", blocksize=CHUNK)
         connection.sock = sock
-        with _broken_off():
+        if body is not None:
+            sock.settimeout(STREAM_PATIENCE)  # for each piece
+        with self._broken_off():
             # One that is refused before all of it is sent has its answer waiting.
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):
                 headers = {"Content-Type": kind} if kind else {}
                 connection.request(method, url, body=body, headers=headers)
+            if body is not None:
+                self._await_reading(sock)
             response = connection.getresponse()
             self._compare(response.headers.get(VERSION_HEADER, ""))
             if response.status < http.client.BAD_REQUEST:
@@ -182,20 +192,29 @@ class Client:
             with response:
                 raise _refusal(response.status, response.read())
 
+    def _await_reading(self, sock: socket.socket) -> None:
+        # A submission is answered when all of the recording has been read, and that may take long:
+        # as long as the daemon answers others.
+        while not select.select([sock], [], [], PATIENCE)[0]:
+            with contextlib.suppress(ApiError):
+                self.health()
+
     def _compare(self, theirs: str) -> None:
+        if not theirs:
+            raise NoDaemon("what answers at the socket is no scriberrd: name another with --socket")
         if not self._compared and theirs.split(".")[:2] != __version__.split(".")[:2]:
             sys.stderr.write(
                 f"warning: this is scriberrctl {__version__}, but the daemon is"
-                f" {theirs or 'of an unknown version'}: restart it, or update both\n"
+                f" {theirs}: restart it, or update both\n"
             )
         self._compared = True
 
-    def _dial(self, timeout: float | None) -> socket.socket:
+    def _dial(self) -> socket.socket:
         tried, advice = [], ADVICE
         for path in self._sockets:
             sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             try:
-                sock.settimeout(timeout)
+                sock.settimeout(self._patience(PATIENCE))
                 sock.connect(path)
             except OSError as error:
                 sock.close()
@@ -204,6 +223,36 @@ class Client:
             else:
                 return sock
         raise NoDaemon("\n".join(["no scriberrd answers. Tried:", *tried, advice]))
+
+    def _patience(self, most: float, least: float = LEAST_PATIENCE) -> float:
+        if self._deadline is None:
+            return most
+        return min(most, max(self._deadline - time.monotonic(), least))
+
+    @contextlib.contextmanager
+    def _broken_off(self) -> Iterator[None]:
+        try:
+            yield
+        except TimeoutError as error:
+            self._check_deadline()
+            raise NoDaemon("the daemon holds its socket, but does not answer") from error
+        except (OSError, http.client.HTTPException) as error:
+            raise NoDaemon(f"the daemon broke off: {error}") from error
+
+    def _check_deadline(self) -> None:
+        if self._deadline is not None and time.monotonic() >= self._deadline:
+            raise TimedOut("not done in time; it goes on without you")
+
+    def _follow(self, response: http.client.HTTPResponse, sock: socket.socket) -> Iterator[Event]:
+        while True:
+            self._check_deadline()
+            with self._broken_off():
+                sock.settimeout(self._patience(STREAM_PATIENCE, 0.001))
+                line = response.readline()
+            if not line:
+                return
+            if line.startswith(b"data: "):
+                yield json.loads(line.removeprefix(b"data: "))
 
 
 def _url(path: str, query: Mapping[str, Any]) -> str:
@@ -217,35 +266,3 @@ def _refusal(status: int, body: bytes) -> ApiError:
         return ApiError(problem["code"], problem["detail"], status)
     except (ValueError, KeyError, TypeError):
         return ApiError("unknown", f"the daemon answered with status {status}", status)
-
-
-@contextlib.contextmanager
-def _broken_off() -> Iterator[None]:
-    try:
-        yield
-    except TimeoutError as error:
-        raise NoDaemon("the daemon holds its socket, but does not answer") from error
-    except (OSError, http.client.HTTPException) as error:
-        raise NoDaemon(f"the daemon broke off: {error}") from error
-
-
-def _follow(
-    response: http.client.HTTPResponse, sock: socket.socket, deadline: float | None
-) -> Iterator[Event]:
-    while True:
-        left = PATIENCE if deadline is None else deadline - time.monotonic()
-        if left <= 0:
-            raise TimedOut("not done in time; it goes on without you")
-        sock.settimeout(min(left, PATIENCE))
-        try:
-            line = response.readline()
-        except TimeoutError as error:
-            if left < PATIENCE:
-                raise TimedOut("not done in time; it goes on without you") from error
-            raise NoDaemon("the daemon holds its socket, but does not answer") from error
-        except (OSError, http.client.HTTPException) as error:
-            raise NoDaemon(f"the daemon broke off: {error}") from error
-        if not line:
-            return
-        if line.startswith(b"data: "):
-            yield json.loads(line.removeprefix(b"data: "))

@@ -14,7 +14,7 @@ from msgspec import Meta
 from scriberrd.errors import ConfigError
 from scriberrd.hours import Hours
 from scriberrd.model import Positive, Settings
-from scriberrd.toml import Bytes, Document, Seconds, Where
+from scriberrd.toml import Bytes, Document, Seconds, Span, Where
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,6 +25,8 @@ EXTENSIONS = (
     *("3gp", "mp2", "ac3", "wv", "ape", "dss", "au"),
 )
 
+# A leading dot and capitals are forgiven; load() removes them.
+Extension = Annotated[str, Meta(pattern=r"^\.?[A-Za-z0-9_+-]+$")]
 Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 
 
@@ -35,7 +37,7 @@ class Daemon(msgspec.Struct, frozen=True, kw_only=True):
     socket: str = ""  # of the API; load() fills in the default
     auto_download: bool = True
     model_cache: str = ""
-    rescan: Seconds = Seconds(60)
+    rescan: Span = Span(60)
     ageing: Seconds = Seconds(3600)
     stop_timeout: Seconds = Seconds(30)
     max_upload: Bytes = Bytes(4 << 30)
@@ -53,7 +55,7 @@ class Inbox(msgspec.Struct, frozen=True, kw_only=True):
     profile: str = "default"
     recursive: bool = True
     settle: Seconds = Seconds(10)
-    extensions: tuple[str, ...] = EXTENSIONS
+    extensions: tuple[Extension, ...] = EXTENSIONS
 
 
 class Worker(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,13 +64,13 @@ class Worker(msgspec.Struct, frozen=True, kw_only=True):
     name: Name
     device: Annotated[str, Meta(pattern=r"^(auto|cpu|cuda|cuda:\d+)$")] = "auto"
     count: Positive = 1
-    threads: Annotated[int, Meta(ge=0)] = 0
+    threads: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
     compute_type: str = "auto"
     cpu_fallback: bool = False
     hours: Hours = Hours()
     idle_unload: Seconds = Seconds(300)
-    heartbeat_timeout: Seconds = Seconds(60)
-    stall_timeout: Seconds = Seconds(600)
+    heartbeat_timeout: Span = Span(60)
+    stall_timeout: Span = Span(600)
 
 
 class Retry(msgspec.Struct, frozen=True, kw_only=True):
@@ -152,8 +154,10 @@ def load(file: Path, environment: Mapping[str, str]) -> Config:
     _check_names(document, inboxes)
     _check_names(document, workers)
     _check_folders(document, inboxes)
+    if daemon is not None:
+        _check_places(document, ("daemon",), daemon, "state_dir", "socket", "model_cache")
     for where, inbox in inboxes:
-        if inbox.profile not in profiles:
+        if profiles and inbox.profile not in profiles:
             allowed = f"allowed: {', '.join(profiles)}"
             document.problem((*where, "profile"), repr(inbox.profile), allowed)
     if document.problems or daemon is None or retry is None or retention is None:
@@ -161,7 +165,7 @@ def load(file: Path, environment: Mapping[str, str]) -> Config:
     return Config(
         file=file,
         daemon=_placed(daemon, file.parent, environment),
-        inboxes=tuple(inbox for _, inbox in inboxes),
+        inboxes=tuple(_normal(inbox) for _, inbox in inboxes),
         profiles={name: profile for name, profile in profiles.items() if profile is not None},
         workers=tuple(worker for _, worker in workers) or (Worker(name="default"),),
         retry=retry,
@@ -170,7 +174,7 @@ def load(file: Path, environment: Mapping[str, str]) -> Config:
 
 
 def _profiles(document: Document) -> dict[str, Settings | None]:
-    """All profiles by name; None stands for one with problems of its own."""
+    """All profiles by name, none when they can't be read; None is one with problems of its own."""
     tables = document.root.get("profile", {})
     if not isinstance(tables, dict) or not all(isinstance(one, dict) for one in tables.values()):
         document.problem(("profile",), "no tables", "allowed: [profile.NAME]")
@@ -180,7 +184,9 @@ def _profiles(document: Document) -> dict[str, Settings | None]:
     for name, table in tables.items():
         where = ("profile", name)
         settings = document.table(Settings, table, where)
-        if settings is not None:
+        if settings is not None and _check_places(
+            document, where, settings, "model", "fallback_model"
+        ):
             for key in ("model", "fallback_model"):
                 settings = _absolute(settings, key, document.file.parent)
         profiles[name] = settings
@@ -201,6 +207,25 @@ def _absolute(settings: Settings, key: str, base: Path) -> Settings:
     return msgspec.structs.replace(settings, **{key: str(base / Path(model).expanduser())})
 
 
+def _normal(inbox: Inbox) -> Inbox:
+    extensions = tuple(one.removeprefix(".").lower() for one in inbox.extensions)
+    return msgspec.structs.replace(inbox, extensions=extensions)
+
+
+def _check_places(document: Document, where: Where, table: Daemon | Settings, *keys: str) -> bool:
+    """Whether all of these can be paths."""
+    before = len(document.problems)
+    for key in keys:
+        text: str = getattr(table, key)
+        try:
+            possible = "\0" not in text and Path(text).expanduser()
+        except RuntimeError:  # "~name", and nobody has that name
+            possible = False
+        if not possible:
+            document.problem((*where, key), repr(text), "allowed: a path that can be")
+    return len(document.problems) == before
+
+
 def _check_names(document: Document, tables: Sequence[tuple[Where, Inbox | Worker]]) -> None:
     for (_, first), (where, second) in combinations(tables, 2):
         if first.name == second.name:
@@ -210,7 +235,7 @@ def _check_names(document: Document, tables: Sequence[tuple[Where, Inbox | Worke
 def _check_folders(document: Document, inboxes: list[tuple[Where, Inbox]]) -> None:
     for where, inbox in inboxes:
         for key, folder in (("path", inbox.path), ("output", inbox.output)):
-            if not folder.is_dir():
+            if not os.path.isdir(folder):
                 document.problem(
                     (*where, key),
                     f"'{folder}', which is no folder",

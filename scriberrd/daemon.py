@@ -18,7 +18,7 @@ from scriberrd.api.app import application
 from scriberrd.api.rooms import LiveStatus, Rooms
 from scriberrd.api.socket import listening, serving
 from scriberrd.dispatch import Dispatcher
-from scriberrd.errors import AlreadyRunning, StoreError
+from scriberrd.errors import AlreadyRunning, ConfigError, StoreError
 from scriberrd.intake import Intake
 from scriberrd.model import InboxStatus, JobState
 from scriberrd.store import probe
@@ -34,10 +34,11 @@ log = logging.getLogger(__name__)
 
 
 async def run(config: Config) -> None:
-    """Be the daemon, until SIGTERM or SIGINT.
+    """Be the daemon, until SIGTERM, SIGINT, or SIGHUP of a terminal that is closed.
 
     Raises:
         AlreadyRunning: another daemon holds the state directory.
+        ConfigError: the state directory or the socket can't be made.
         StoreError: the database can't be used.
     """
     stop = asyncio.Event()
@@ -68,9 +69,13 @@ def locked(state: Path) -> Iterator[Path]:
 
     Raises:
         AlreadyRunning: another daemon holds it.
+        ConfigError: there can be no such directory.
     """
-    state.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor = os.open(state / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        state.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(state / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except (FileExistsError, NotADirectoryError, PermissionError) as error:
+        raise ConfigError([f"daemon.state_dir: {state}: {error.strerror}"]) from error
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -92,8 +97,9 @@ def _listen_to_signals(stop: asyncio.Event) -> None:
         # Who asks again does not want to wait: the next signal kills, and recovery does the rest.
         loop.remove_signal_handler(number)
 
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, hear, number)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup leaves it
+            loop.add_signal_handler(number, hear, number)
 
 
 async def _serve(config: Config, store: Store, stop: asyncio.Event) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import warnings
 from typing import TYPE_CHECKING
 
 import sdnotify
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+PATIENCE = 0.5  # seconds that a manager whose queue is full may hold up the event loop
+
 
 def notify(message: str) -> None:
     """Tell the service manager; sd_notify(3) lists the messages.
@@ -21,11 +24,14 @@ def notify(message: str) -> None:
     Only ASCII gets through: sdnotify encodes as Latin-1, so a message with a file name might send
     nothing at all.
     """
-    if "NOTIFY_SOCKET" not in os.environ:
+    if not os.environ.get("NOTIFY_SOCKET"):
         return
     try:
-        notifier = sdnotify.SystemdNotifier(debug=True)
+        # sdnotify drops its socket without closing it when nobody listens.
+        with warnings.catch_warnings(action="ignore", category=ResourceWarning):
+            notifier = sdnotify.SystemdNotifier(debug=True)
         with notifier.socket:
+            notifier.socket.settimeout(PATIENCE)
             notifier.notify(message.encode("ascii", "replace").decode())
     except OSError as error:
         log.warning("the service manager can't be told: %s", error)

@@ -23,21 +23,36 @@ T = TypeVar("T", bound=msgspec.Struct)
 Where = tuple[str | int, ...]  # the way to a value: ("inbox", 0, "path")
 
 
+LARGEST = 2**53  # bytes
+LONGEST = 100 * 365 * 86400  # seconds: what is added to a time stays one
+
+
 class Seconds(float):
     """A duration in seconds; written as a number, or as "90s", "10m", "1h30m", "7d"."""
 
+    LEAST: ClassVar = 0.0
     UNITS: ClassVar = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
     ALLOWED = 'a duration such as "30s", "10m", "1h30m", or a number of seconds'
 
     @classmethod
     def read(cls, value: object) -> Self:
         """Parse a value of the file; ValueError when it is no duration."""
-        if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0:
-            return cls(value)
-        if isinstance(value, str) and re.fullmatch(r"(\d+(\.\d+)?(ms|s|m|h|d))+", value):
+        seconds: float = -1
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            seconds = value
+        elif isinstance(value, str) and re.fullmatch(r"(\d+(\.\d+)?(ms|s|m|h|d))+", value):
             parts = re.findall(r"([\d.]+)([a-z]+)", value)
-            return cls(sum(float(number) * cls.UNITS[unit] for number, unit in parts))
+            seconds = sum(float(number) * cls.UNITS[unit] for number, unit in parts)
+        if cls.LEAST <= seconds <= LONGEST:
+            return cls(seconds)
         raise ValueError
+
+
+class Span(Seconds):
+    """A duration that is not 0: of what would otherwise never rest, or end at once."""
+
+    LEAST = 0.001
+    ALLOWED = f"{Seconds.ALLOWED}; more than 0"
 
 
 class Bytes(int):
@@ -51,12 +66,15 @@ class Bytes(int):
     @classmethod
     def read(cls, value: object) -> Self:
         """Parse a value of the file; ValueError when it is no size."""
-        if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
-            return cls(value)
-        if isinstance(value, str) and (
+        size: float = -1
+        if isinstance(value, int) and not isinstance(value, bool):
+            size = value
+        elif isinstance(value, str) and (
             match := re.fullmatch(r"(\d+(?:\.\d+)?) ?([kMGT]i?)?B?", value)
         ):
-            return cls(float(match[1]) * cls.UNITS[match[2] or ""])
+            size = float(match[1]) * cls.UNITS[match[2] or ""]
+        if 0 <= size <= LARGEST:
+            return cls(size)
         raise ValueError
 
 
@@ -79,8 +97,9 @@ class Document:
             raise ConfigError([f"{file}: not UTF-8 text"]) from error
         except tomlkit.exceptions.ParseError as error:
             raise ConfigError([f"{file}:{error.line}: {error}"]) from error
-        except tomlkit.exceptions.TOMLKitError as error:
-            raise ConfigError([f"{file}: {error}"]) from error
+        except (tomlkit.exceptions.TOMLKitError, ValueError) as error:
+            line = _last_line(self._text)
+            raise ConfigError([f"{file}:{line}: {error}"]) from error
 
     def problem(self, where: Where, found: object, allowed: str) -> None:
         """Note what is wrong with the value there."""
@@ -128,11 +147,31 @@ class Document:
         return [(where, entry) for where, entry in entries if entry is not None]
 
     def _hook(self, kind: type, value: object) -> object:
-        if kind in (Seconds, Bytes, Hours):
+        if issubclass(kind, Seconds | Bytes | Hours):
             return kind.read(value)
         if kind is Path and isinstance(value, str) and value and "\0" not in value:
-            return self.file.parent / Path(value).expanduser()
+            try:
+                return self.file.parent / Path(value).expanduser()
+            except RuntimeError as error:  # "~name", and nobody has that name
+                raise ValueError from error
         raise ValueError
+
+
+def _last_line(text: str) -> int:
+    """The line (from 1) at which a text that is no TOML stops being TOML.
+
+    The parser tells no line of a key or a table that is there twice, so this looks for the first
+    beginning of the text that it does not accept.
+    """
+    lines = text.splitlines(keepends=True)
+    for number in range(1, len(lines)):
+        try:
+            tomlkit.parse("".join(lines[:number]))
+        except tomlkit.exceptions.ParseError:
+            continue  # within a value of several lines
+        except (tomlkit.exceptions.TOMLKitError, ValueError):
+            return number
+    return len(lines)
 
 
 def allowed(kind: inspect.Type) -> str:  # noqa: C901, PLR0911, PLR0912 - a table of types
@@ -142,8 +181,8 @@ def allowed(kind: inspect.Type) -> str:  # noqa: C901, PLR0911, PLR0912 - a tabl
             return "true or false"
         case inspect.IntType(ge=None):
             return "a whole number"
-        case inspect.IntType(ge=least):
-            return f"a whole number of at least {least}"
+        case inspect.IntType(ge=least, le=most):
+            return f"a whole number of at least {least}" + (f", at most {most}" if most else "")
         case inspect.FloatType(ge=None):
             return "a number"
         case inspect.FloatType(ge=least, le=most):

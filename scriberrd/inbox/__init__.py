@@ -19,7 +19,7 @@ from scriberrd.inbox.rules import wanted
 from scriberrd.inbox.scan import Found, scan
 from scriberrd.inbox.settle import Settling
 from scriberrd.model import display
-from scriberrd.sources import InboxUnavailable
+from scriberrd.sources import InboxUnavailable, SourceChanged
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -160,6 +160,9 @@ class _Watch:
             raise _FolderError(_reason(error)) from error
         except StoreError:
             raise
+        except SourceChanged:  # a copy that had only paused; the next look sees a new version
+            log.debug("inbox %s: %r is changing", self._inbox.name, display(file.path))
+            self._changed.set()
         except Exception:
             log.exception("inbox %s: %r was not accepted", self._inbox.name, display(file.path))
             self._settling.postpone(file, self._clock.monotonic() + self._rescan)

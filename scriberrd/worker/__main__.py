@@ -53,7 +53,9 @@ def main() -> NoReturn:
 def settle_in() -> None:
     """Make this process one that can be left alone with native libraries."""
     os.dup2(2, 1)  # what they print goes to the journal
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C is the daemon's to handle
+    # A Ctrl-C is the daemon's to handle, and so is a terminal that is closed.
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
     # Should the daemon have died before this line, then the socket has its end already.
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if not may_make_code():

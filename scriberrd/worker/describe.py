@@ -5,7 +5,11 @@ from __future__ import annotations
 import re
 
 LONGEST = 300  # characters
-FOLDERS = re.compile(r"(?<![\w.:/~-])~?/(?:[^/\s'\"]+/)+")  # the name after them stays
+# The name after them stays. A folder's name may have spaces; prose between two paths has them too,
+# and is rather lost than a folder told. A URL of a host stays, one of a file does not.
+FOLDERS = re.compile(
+    r"(?:file://[^/\s]*|(?<![\w.:/~-])~?)/+(?:(?:[^/'\":]|:(?!\s)|(?<=\w)'(?=\w))+/+)+"
+)
 
 
 def describe(error: BaseException) -> str:

@@ -5,7 +5,7 @@ import io
 import socket
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -102,8 +102,51 @@ def mute(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 def test_a_daemon_that_does_not_answer(mute: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client_module, "PATIENCE", 0.05)
+    for ask in (Client(str(mute)).status, lambda: Client(str(mute)).submit("/a.mp3")):
+        with pytest.raises(NoDaemon, match="does not answer"):
+            ask()
+
+
+def test_an_upload_that_is_not_taken(mute: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client_module, "STREAM_PATIENCE", 0.05)
     with pytest.raises(NoDaemon, match="does not answer"):
-        Client(str(mute)).status()
+        Client(str(mute)).upload("a.mp3", io.BytesIO(bytes(5_000_000)))
+
+
+def test_a_wait_ends_in_time_though_nobody_answers(mute: Path) -> None:
+    began = time.monotonic()
+    with pytest.raises(TimedOut), Client(str(mute)).events(deadline=began + 1.2):
+        pass
+    assert time.monotonic() - began < 5
+
+
+async def test_a_submission_may_take_long_while_the_daemon_answers(
+    server: Server, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accept = server.intake.accept
+
+    async def slow(*args: Any, **options: Any) -> tuple[Any, bool]:
+        await asyncio.sleep(1)
+        return await accept(*args, **options)
+
+    monkeypatch.setattr(client_module, "PATIENCE", 0.3)
+    monkeypatch.setattr(server.intake, "accept", slow)
+    (server.inbox.path / "a.mp3").touch()
+    path = str(server.inbox.path / "a.mp3")
+    assert (await asyncio.to_thread(client.submit, path))[1] is True
+
+
+async def test_another_server(tmp_path_factory: pytest.TempPathFactory) -> None:
+    path = tmp_path_factory.mktemp("s") / "s"
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+        writer.close()
+
+    async with await asyncio.start_unix_server(answer, path):
+        with pytest.raises(NoDaemon, match="is no scriberrd"):
+            await asyncio.to_thread(Client(str(path)).status)
 
 
 def test_a_daemon_that_dies(tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -160,3 +160,19 @@ def test_a_slow_copy_is_not_taken_early(program: Make) -> None:
             assert daemon.jobs() == []
     daemon.wait("slow.wav", "completed")
     assert daemon.transcript("slow.json")["source"]["size"] == len(content)
+
+
+def test_a_terminal_that_is_closed_ends_it_as_sigterm_does(program: Make) -> None:
+    daemon = program()
+    daemon.drop(SENTENCE, "one.wav")
+    daemon.wait("one.wav", "completed")
+    for worker in daemon.workers():  # the shell tells the whole process group
+        worker.send_signal(signal.SIGHUP)
+    assert daemon.stop(signal.SIGHUP) == 0
+    assert not daemon.socket.exists()
+    assert "worker died" not in daemon.log.read_text()
+    daemon.start("nohup")
+    assert daemon.daemon is not None
+    daemon.daemon.send_signal(signal.SIGHUP)
+    assert daemon.stop(signal.SIGTERM) == 0
+    assert "because of SIGHUP" not in daemon.log.read_text().split(" is ready")[-1]

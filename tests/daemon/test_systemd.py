@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import gc
 import socket
+import time
 from typing import TYPE_CHECKING
 
 from program import AUDIO, Program
 
+from scriberrd import systemd
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    import pytest
 
 
 def test_ready_alive_and_stopping(program: Callable[..., Program], tmp_path: Path) -> None:
@@ -20,6 +26,7 @@ def test_ready_alive_and_stopping(program: Callable[..., Program], tmp_path: Pat
         manager.bind(str(tmp_path / "notify"))
         # A time for the watchdog that is short, so that the test is too.
         daemon.start(NOTIFY_SOCKET=str(tmp_path / "notify"), WATCHDOG_USEC="200000")
+        assert manager.recv(1000).startswith(b"EXTEND_TIMEOUT_USEC=")
         heard = [manager.recv(1000) for _ in range(4)]
         assert sorted(set(heard)) == [b"READY=1", b"WATCHDOG=1"]
         assert heard.count(b"READY=1") == 1
@@ -31,3 +38,20 @@ def test_ready_alive_and_stopping(program: Callable[..., Program], tmp_path: Pat
         while (message := manager.recv(1000)) == b"WATCHDOG=1":
             pass
         assert message == b"STOPPING=1"
+
+
+def test_a_manager_that_is_gone_or_does_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+    systemd.notify("READY=1")
+    gc.collect()  # a socket that was left open would be an error now
+    assert "can't be told: [Errno 2]" in caplog.text
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        caplog.clear()
+        began = time.monotonic()
+        while not caplog.text:
+            systemd.notify("WATCHDOG=1")
+        assert time.monotonic() - began < 10
+    assert "can't be told: timed out" in caplog.text

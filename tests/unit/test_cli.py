@@ -47,3 +47,13 @@ def test_every_command_is_in_the_readme() -> None:
     for command in ("run", "check", "init", "demo"):
         assert f"scriberrd {command}" in readme
         assert scriberrd(command, "--help").returncode == 0
+
+
+def test_a_state_directory_that_cannot_be_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "scriberrd.toml"
+    (tmp_path / "state").touch()
+    for state in ("state", "state/deeper"):
+        file.write_text(f'[daemon]\nstate_dir = "{state}"\nsocket = "s"\n')
+        done = scriberrd("run", "--config", file)
+        assert done.returncode == 78
+        assert done.stderr.startswith(f"daemon.state_dir: {tmp_path / state}: ")

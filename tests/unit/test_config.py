@@ -144,11 +144,36 @@ def inboxes(*tables: str) -> str:
         ("[typo]\n", "found an unknown key; allowed: [daemon], [[inbox]]"),
         ("[retry]\nattempts = true", "found True; allowed: a whole number of at least 1"),
         ("[retry]\nattempts = ", "2: Unexpected"),
+        ("[retry]\nattempts = 3\nattempts = 4\n[daemon]\n", '3: Key "attempts" already exists'),
+        ("[retry]\n[daemon]\n[retry]\n[worker]", 'Key "retry" already exists'),
+        ("[retry]\nattempts = 100000000000000000000000", "allowed: a whole number of at least 1"),
+        ("[retry]\nattempts = 1e23", "allowed: a whole number of at least 1"),
+        ("[retry]\nsoft_limit = nan", "allowed: a number from 0 to 1000"),
+        ("[retry]\nbackoff = nan", "allowed: a duration"),
+        ("[daemon]\nrescan = inf", "allowed: a duration"),
+        ("[daemon]\nrescan = 0", "more than 0"),
+        ('[daemon]\nmax_upload = "999999999TB"', "allowed: a size"),
+        ('[daemon]\nstate_dir = "a\\u0000b"', "daemon.state_dir: found 'a\\x00b'"),
+        ('[daemon]\nsocket = "~nobody_xx/s"', "daemon.socket: found '~nobody_xx/s'"),
+        ('[profile.p]\nmodel = "~nobody_xx/m"', "profile.p.model: found '~nobody_xx/m'"),
+        ('[[worker]]\nname = "a"\nstall_timeout = 0', "more than 0"),
+        (inboxes('path = "~nobody_xx/i"\noutput = "other"'), "inbox[1].path: found '~nobody_xx/i'"),
+        (inboxes('path = "inbox"\noutput = "other"\nextensions = ["a.b"]'), "matches"),
     ],
 )
 def test_what_cannot_work_is_refused(folder: Path, text: str, expected: str) -> None:
     (folder / "link").symlink_to(folder / "inbox")
     assert expected in "\n".join(problems(folder, text))
+
+
+def test_profiles_that_are_none_are_told_once(folder: Path) -> None:
+    text = "[profile]\ndefault = 3\n" + inboxes('path = "inbox"\noutput = "other"')
+    assert len(problems(folder, text)) == 1
+
+
+def test_extensions_as_people_write_them(folder: Path) -> None:
+    text = inboxes('path = "inbox"\noutput = "other"\nextensions = [".WAV", "Mp3"]')
+    assert load(folder, text).inboxes[0].extensions == ("wav", "mp3")
 
 
 def test_a_missing_file_is_told(tmp_path: Path) -> None:

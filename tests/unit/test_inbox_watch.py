@@ -15,7 +15,7 @@ from support import eventually
 from scriberrd.config import Inbox
 from scriberrd.errors import DiskFull
 from scriberrd.inbox import Found, InboxStatus, watch
-from scriberrd.sources import InboxUnavailable
+from scriberrd.sources import InboxUnavailable, SourceChanged
 from scriberrd.toml import Seconds
 
 if TYPE_CHECKING:
@@ -204,6 +204,18 @@ async def test_one_that_fails_does_not_hold_up_the_others(
         clock.now += 100
         (tmp_path / "e.wav").touch()
         await eventually(lambda: queue.accepted[b"b.wav"].identity.size == 3)
+
+
+async def test_one_that_changes_while_it_is_read_settles_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with watching(tmp_path) as queue:
+        queue.failing[b"a.wav"] = SourceChanged(b"a.wav")
+        (tmp_path / "a.wav").touch()
+        await eventually(lambda: len(queue.tried) >= 2)
+        queue.failing.clear()
+        await eventually(lambda: queue.accepted)
+    assert caplog.text == ""
 
 
 async def test_trouble_of_the_queue_is_waited_out(
