@@ -7,7 +7,10 @@ import contextlib
 import hashlib
 import logging
 import os
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import count
+from threading import Event
 from typing import TYPE_CHECKING, get_args
 
 import msgspec
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+HASHING = 2  # files that are read at once: more would only share the disk
 NAME_MAX = 255  # bytes, on every Linux file system
 UPLOADING = b".scriberrd-upload-%s.part"  # hidden, and in no list of extensions
 
@@ -40,6 +44,12 @@ class Intake:
         self._config = config
         self._store = store
         self._clock = clock
+        # Apart from all other blocking work, which must not wait for big files to be read.
+        self._hashing = ThreadPoolExecutor(HASHING, "scriberrd-hashing")
+
+    def close(self) -> None:
+        """End the threads; call it when nothing is being accepted any more."""
+        self._hashing.shutdown(cancel_futures=True)
 
     def sweep(self) -> None:
         """Remove uploads that an earlier daemon did not live to finish: nobody was told of them."""
@@ -80,9 +90,7 @@ class Intake:
         """
         profile, settings = self._settings(profile or inbox.profile, priority)
         try:
-            fingerprint = await asyncio.to_thread(
-                sources.fingerprint, inbox.path, path, settled=identity
-            )
+            fingerprint = await self._fingerprint(inbox.path, path, identity)
             source = Source(inbox.name, path, *fingerprint)
         except OSError as error:
             code = sources.failure_code(error)
@@ -96,6 +104,16 @@ class Intake:
         if new:
             log.info("job %d queued: %s/%s", job.id, inbox.name, display(path))
         return job, new
+
+    async def _fingerprint(
+        self, root: Path, path: bytes, settled: Identity | None
+    ) -> sources.Fingerprint:
+        stop = Event()
+        read = partial(sources.fingerprint, root, path, settled=settled, stop=stop)
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._hashing, read)
+        finally:
+            stop.set()  # the thread knows nothing of a cancellation, and the exit waits for it
 
     async def receive(
         self,
