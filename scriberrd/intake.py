@@ -19,7 +19,7 @@ from scriberrd import jobs, listing, sources
 from scriberrd.errors import InvalidRequest, UploadFailed, UploadTooLarge
 from scriberrd.files import NEW, name_new
 from scriberrd.inbox import rules
-from scriberrd.model import Priority, PriorityName, Settings, Source, display
+from scriberrd.model import JobState, Priority, PriorityName, Settings, Source, display
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -80,7 +80,8 @@ class Intake:
         Args:
             inbox: where it lies.
             path: relative to the inbox.
-            identity: the version that has settled; without it, whatever is there now.
+            identity: the version that has settled; without it a person asks, for whatever is there
+                now: what failed or was canceled is queued again, and what waits takes what is said.
             profile: instead of the inbox's.
             priority: instead of the profile's.
 
@@ -88,7 +89,7 @@ class Intake:
             InvalidRequest: no such profile, priority or file.
             SourceChanged: it is being written to.
         """
-        profile, settings = self._settings(profile or inbox.profile, priority)
+        name, settings = self._settings(profile or inbox.profile, priority)
         try:
             fingerprint = await self._fingerprint(inbox.path, path, identity)
             source = Source(inbox.name, path, *fingerprint)
@@ -99,7 +100,12 @@ class Intake:
             # The job will say what is wrong, where people look for it.
             source = Source(inbox.name, path, identity, sha256=None)
         job, new = await self._store.run(
-            jobs.submit, source, profile=profile, settings=settings, now=self._clock.time()
+            jobs.submit,
+            source,
+            profile=name,
+            settings=settings,
+            now=self._clock.time(),
+            wanted=partial(self._wanted, profile, priority) if identity is None else None,
         )
         if new:
             log.info("job %d queued: %s/%s", job.id, inbox.name, display(path))
@@ -168,6 +174,18 @@ class Intake:
             raise
         return temporary, digest.hexdigest()
 
+    async def retry(self, id_: int) -> Job:
+        """Queue a failed or canceled job again, or let a waiting one go at once.
+
+        Its profile may have been mended meanwhile: it goes on as that is configured now.
+
+        Raises:
+            JobNotFound: no such job.
+            IllegalMove: it is in processing or completed, or a newer job has its recording.
+        """
+        settings = self._today(await self._store.read(listing.get, id_))
+        return await self._store.run(jobs.retry, id_, self._clock.time(), settings=settings)
+
     async def redo(self, id_: int, *, profile: str | None = None) -> Job:
         """Queue an ended job anew, with its profile as it is configured now, or with another.
 
@@ -184,6 +202,20 @@ class Intake:
         )
         log.info("job %d is to be done anew: %s/%s", id_, job.inbox, display(job.path))
         return job
+
+    def _wanted(self, profile: str | None, priority: str | None, job: Job) -> tuple[str, Settings]:
+        """How a known job goes on when it is submitted by a person."""
+        if profile is not None:
+            return self._settings(profile, priority)
+        settings = job.settings if job.state is JobState.QUEUED else self._today(job)
+        if priority is not None:
+            settings = msgspec.structs.replace(settings, priority=priority)
+        return job.profile, settings
+
+    def _today(self, job: Job) -> Settings:
+        """The settings of a job's profile now, or its own if that has gone; its own priority."""
+        settings = self._config.profiles.get(job.profile, job.settings)
+        return msgspec.structs.replace(settings, priority=Priority(job.priority).name.lower())
 
     def _settings(self, name: str, priority: str | None) -> tuple[str, Settings]:
         settings = self._config.profiles.get(name)

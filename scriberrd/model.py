@@ -281,10 +281,7 @@ FAILURES: dict[str, FailureKind] = {
         "machine", "the worker's device can't be used", "see device in [[worker]]", scope="pool"
     ),
     "unsupported_setting": FailureKind(
-        "machine",
-        "the engine can't do what the profile asks",
-        "change the profile, then retry",
-        scope="settings",
+        "file", "the engine can't do what the profile asks", "change the profile, then retry"
     ),
     "source_changed": FailureKind(
         "machine", "the file changed while it was read", "its new version is queued once it settles"
