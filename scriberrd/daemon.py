@@ -103,8 +103,12 @@ def _listen_to_signals(stop: asyncio.Event) -> None:
 
 
 async def _serve(config: Config, store: Store, stop: asyncio.Event) -> None:
-    intake = Intake(config, store, time)
-    intake.sweep()
+    with contextlib.closing(Intake(config, store, time)) as intake:
+        intake.sweep()
+        await _serve_with(intake, config, store, stop)
+
+
+async def _serve_with(intake: Intake, config: Config, store: Store, stop: asyncio.Event) -> None:
     dispatcher = Dispatcher(config, store, time)
     statuses = {one.name: inbox.InboxStatus() for one in config.inboxes}
     rooms = Rooms(

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 DEATHS = 2  # from then on a job runs alone
 
 # Which parts of the machine are known to work when the model is loaded, and when all is done.
-LOADED: tuple[Part, ...] = ("pool", "model", "settings", "inbox", "store")
+LOADED: tuple[Part, ...] = ("pool", "model", "inbox", "store")
 DONE: tuple[Part, ...] = ("output", "inbox", "store")
 
 STORE = Key("store", "database")
@@ -115,7 +115,6 @@ class Gate:
         return {
             "pool": _pool(slot),
             "model": Key("model", model, settings.model),
-            "settings": Key("settings", f"{job.profile} on {pool.name}", repr(settings)),
             "output": Key("output", job.inbox, str(inbox and inbox.output)),
             "inbox": Key("inbox", job.inbox),
             "store": STORE,

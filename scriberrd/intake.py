@@ -7,7 +7,10 @@ import contextlib
 import hashlib
 import logging
 import os
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import count
+from threading import Event
 from typing import TYPE_CHECKING, get_args
 
 import msgspec
@@ -16,7 +19,7 @@ from scriberrd import jobs, listing, sources
 from scriberrd.errors import InvalidRequest, UploadFailed, UploadTooLarge
 from scriberrd.files import NEW, name_new
 from scriberrd.inbox import rules
-from scriberrd.model import Priority, PriorityName, Settings, Source, display
+from scriberrd.model import JobState, Priority, PriorityName, Settings, Source, display
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+HASHING = 2  # files that are read at once: more would only share the disk
 NAME_MAX = 255  # bytes, on every Linux file system
 UPLOADING = b".scriberrd-upload-%s.part"  # hidden, and in no list of extensions
 
@@ -40,6 +44,12 @@ class Intake:
         self._config = config
         self._store = store
         self._clock = clock
+        # Apart from all other blocking work, which must not wait for big files to be read.
+        self._hashing = ThreadPoolExecutor(HASHING, "scriberrd-hashing")
+
+    def close(self) -> None:
+        """End the threads; call it when nothing is being accepted any more."""
+        self._hashing.shutdown(cancel_futures=True)
 
     def sweep(self) -> None:
         """Remove uploads that an earlier daemon did not live to finish: nobody was told of them."""
@@ -70,7 +80,8 @@ class Intake:
         Args:
             inbox: where it lies.
             path: relative to the inbox.
-            identity: the version that has settled; without it, whatever is there now.
+            identity: the version that has settled; without it a person asks, for whatever is there
+                now: what failed or was canceled is queued again, and what waits takes what is said.
             profile: instead of the inbox's.
             priority: instead of the profile's.
 
@@ -78,11 +89,9 @@ class Intake:
             InvalidRequest: no such profile, priority or file.
             SourceChanged: it is being written to.
         """
-        profile, settings = self._settings(profile or inbox.profile, priority)
+        name, settings = self._settings(profile or inbox.profile, priority)
         try:
-            fingerprint = await asyncio.to_thread(
-                sources.fingerprint, inbox.path, path, settled=identity
-            )
+            fingerprint = await self._fingerprint(inbox.path, path, identity)
             source = Source(inbox.name, path, *fingerprint)
         except OSError as error:
             code = sources.failure_code(error)
@@ -91,11 +100,26 @@ class Intake:
             # The job will say what is wrong, where people look for it.
             source = Source(inbox.name, path, identity, sha256=None)
         job, new = await self._store.run(
-            jobs.submit, source, profile=profile, settings=settings, now=self._clock.time()
+            jobs.submit,
+            source,
+            profile=name,
+            settings=settings,
+            now=self._clock.time(),
+            wanted=partial(self._wanted, profile, priority) if identity is None else None,
         )
         if new:
             log.info("job %d queued: %s/%s", job.id, inbox.name, display(path))
         return job, new
+
+    async def _fingerprint(
+        self, root: Path, path: bytes, settled: Identity | None
+    ) -> sources.Fingerprint:
+        stop = Event()
+        read = partial(sources.fingerprint, root, path, settled=settled, stop=stop)
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._hashing, read)
+        finally:
+            stop.set()  # the thread knows nothing of a cancellation, and the exit waits for it
 
     async def receive(
         self,
@@ -150,6 +174,18 @@ class Intake:
             raise
         return temporary, digest.hexdigest()
 
+    async def retry(self, id_: int) -> Job:
+        """Queue a failed or canceled job again, or let a waiting one go at once.
+
+        Its profile may have been mended meanwhile: it goes on as that is configured now.
+
+        Raises:
+            JobNotFound: no such job.
+            IllegalMove: it is in processing or completed, or a newer job has its recording.
+        """
+        settings = self._today(await self._store.read(listing.get, id_))
+        return await self._store.run(jobs.retry, id_, self._clock.time(), settings=settings)
+
     async def redo(self, id_: int, *, profile: str | None = None) -> Job:
         """Queue an ended job anew, with its profile as it is configured now, or with another.
 
@@ -166,6 +202,20 @@ class Intake:
         )
         log.info("job %d is to be done anew: %s/%s", id_, job.inbox, display(job.path))
         return job
+
+    def _wanted(self, profile: str | None, priority: str | None, job: Job) -> tuple[str, Settings]:
+        """How a known job goes on when it is submitted by a person."""
+        if profile is not None:
+            return self._settings(profile, priority)
+        settings = job.settings if job.state is JobState.QUEUED else self._today(job)
+        if priority is not None:
+            settings = msgspec.structs.replace(settings, priority=priority)
+        return job.profile, settings
+
+    def _today(self, job: Job) -> Settings:
+        """The settings of a job's profile now, or its own if that has gone; its own priority."""
+        settings = self._config.profiles.get(job.profile, job.settings)
+        return msgspec.structs.replace(settings, priority=Priority(job.priority).name.lower())
 
     def _settings(self, name: str, priority: str | None) -> tuple[str, Settings]:
         settings = self._config.profiles.get(name)

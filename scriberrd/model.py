@@ -228,7 +228,7 @@ class Pause(msgspec.Struct, frozen=True, kw_only=True):
 
 
 Fault = Literal["file", "worker", "machine"]
-Part = Literal["pool", "model", "settings", "output", "inbox", "store"]
+Part = Literal["pool", "model", "output", "inbox", "store"]
 
 
 class FailureKind(msgspec.Struct, frozen=True):
@@ -297,10 +297,7 @@ FAILURES: dict[str, FailureKind] = {
         "machine", "the worker's device can't be used", "see device in [[worker]]", part="pool"
     ),
     "unsupported_setting": FailureKind(
-        "machine",
-        "the engine can't do what the profile asks",
-        "change the profile, then retry",
-        part="settings",
+        "file", "the engine can't do what the profile asks", "change the profile, then retry"
     ),
     "source_changed": FailureKind(
         "machine", "the file changed while it was read", "its new version is queued once it settles"

@@ -10,16 +10,19 @@ import errno
 import hashlib
 import os
 import stat
+from threading import Event
 from typing import TYPE_CHECKING, NamedTuple
 
 from scriberrd.errors import ScriberrdError
 from scriberrd.model import Identity, display
 
 if TYPE_CHECKING:
+    from io import FileIO
     from pathlib import Path
 
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 BELOW = FOLDER | os.O_NOFOLLOW
+PIECE = 1 << 20  # bytes that are read at once
 FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # a FIFO must not block
 
 
@@ -40,6 +43,10 @@ class SourceChanged(ScriberrdError):
     def __init__(self, path: bytes) -> None:
         super().__init__(f"{display(path)!r} is changing")
         self.path = path
+
+
+class Abandoned(Exception):
+    """Nobody waits for the fingerprint any more."""
 
 
 class Fingerprint(NamedTuple):
@@ -91,15 +98,19 @@ def open_source(root: Path, path: bytes, *, device: int | None = None) -> int:
     return source
 
 
-def fingerprint(root: Path, path: bytes, *, settled: Identity | None = None) -> Fingerprint:
+def fingerprint(
+    root: Path, path: bytes, *, settled: Identity | None = None, stop: Event | None = None
+) -> Fingerprint:
     """Read a recording from start to end.
 
     Args:
         root: the folder of the inbox.
         path: relative to it.
         settled: the version that is meant, where that is known.
+        stop: once set, the file is not read on.
 
     Raises:
+        Abandoned: it was to stop.
         SourceChanged: it changed meanwhile, or is not the version that is meant.
         OSError: see `open_source`; and it could not be read to its end.
     """
@@ -108,10 +119,19 @@ def fingerprint(root: Path, path: bytes, *, settled: Identity | None = None) -> 
         identity = Identity.of(os.fstat(file.fileno()))
         if settled not in (None, identity):
             raise SourceChanged(path)
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        sha256 = _digest(file, stop or Event())
         if Identity.of(os.fstat(file.fileno())) != identity:
             raise SourceChanged(path)
     return Fingerprint(identity, sha256)
+
+
+def _digest(file: FileIO, stop: Event) -> str:
+    digest, buffer = hashlib.sha256(), memoryview(bytearray(PIECE))
+    while size := file.readinto(buffer):
+        if stop.is_set():
+            raise Abandoned
+        digest.update(buffer[:size])
+    return digest.hexdigest()
 
 
 def failure_code(error: OSError) -> str:

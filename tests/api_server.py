@@ -155,8 +155,7 @@ async def serve(base: Path, *, max_upload: int = 1_000_000) -> AsyncIterator[Ser
         retry=Retry(),
     )
     store, clock = Store(base / "queue.db"), TestClock()
-    with contextlib.closing(store):
-        intake = Intake(config, store, clock)
+    with contextlib.closing(store), contextlib.closing(Intake(config, store, clock)) as intake:
         connector = aiohttp.UnixConnector(str(config.daemon.socket))
         async with aiohttp.ClientSession(connector=connector) as http:
             ended = asyncio.Event()

@@ -95,7 +95,7 @@ async def cancel(request: web.Request) -> web.Response:
 async def retry(request: web.Request) -> web.Response:
     """Queue a failed or canceled job again."""
     rooms = request.app[ROOMS]
-    job = await rooms.store.run(jobs.retry, job_id(request), rooms.clock.time())
+    job = await rooms.intake.retry(job_id(request))
     return answer(await _view(rooms, job))
 
 

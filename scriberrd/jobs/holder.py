@@ -123,12 +123,13 @@ def twin(db: apsw.Connection, job: Job) -> Job | None:
         " AND started_at IS NOT NULL ORDER BY id DESC LIMIT 8",
         (job.sha256, job.id),
     )
-    same = _comparable(job.settings)
+    same = comparable(job.settings)
     others = (listing.get(db, cast("int", row[0])) for row in rows.fetchall())
-    return next((other for other in others if _comparable(other.settings) == same), None)
+    return next((other for other in others if comparable(other.settings) == same), None)
 
 
-def _comparable(settings: Settings) -> Settings:
+def comparable(settings: Settings) -> Settings:
+    """What the blocks of a recording depend on."""
     return msgspec.structs.replace(settings, priority="normal", formats=())
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from scriberrd import listing
 from scriberrd.errors import IllegalMove
 from scriberrd.jobs.rows import FRESH, Hold, encode, forget_work, move, requeue, tell, update
-from scriberrd.jobs.submission import newest
+from scriberrd.jobs.submission import adjust, newest
 from scriberrd.model import TERMINAL, JobState, Priority
 
 if TYPE_CHECKING:
@@ -45,10 +45,11 @@ def cancel_requested(db: apsw.Connection) -> list[Hold]:
     ]
 
 
-def retry(db: apsw.Connection, id_: int, now: float) -> Job:
+def retry(db: apsw.Connection, id_: int, now: float, *, settings: Settings | None = None) -> Job:
     """Queue a failed or canceled job again, or let a waiting one go at once; a fresh budget.
 
-    It goes on from its checkpoints.
+    It goes on from its checkpoints, unless the settings of its profile that are given are others
+    than those that they were made with.
 
     Raises:
         JobNotFound: no such job.
@@ -57,11 +58,14 @@ def retry(db: apsw.Connection, id_: int, now: float) -> Job:
     job = listing.get(db, id_)
     if job.state in {JobState.PROCESSING, JobState.COMPLETED}:
         raise IllegalMove(id_, job.state, "be retried")
+    if job.state is not JobState.QUEUED:
+        _require_newest(db, job, "be retried")
+    if settings is not None:
+        adjust(db, job, job.profile, settings)
     if job.state is JobState.QUEUED:
         update(db, id_, FRESH)
         tell(db, id_, "retried", now)
         return listing.get(db, id_)
-    _require_newest(db, job, "be retried")
     return requeue(db, job, now, "retried")
 
 

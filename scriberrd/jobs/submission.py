@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from scriberrd import listing
+from scriberrd.jobs.holder import comparable
 from scriberrd.jobs.pruning import revive
 from scriberrd.jobs.rows import (
     FRESH,
@@ -20,7 +21,7 @@ from scriberrd.jobs.rows import (
 from scriberrd.model import TERMINAL, JobState, Priority
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     import apsw
 
@@ -28,13 +29,22 @@ if TYPE_CHECKING:
 
 
 def submit(
-    db: apsw.Connection, source: Source, *, profile: str, settings: Settings, now: float
+    db: apsw.Connection,
+    source: Source,
+    *,
+    profile: str,
+    settings: Settings,
+    now: float,
+    wanted: Callable[[Job], tuple[str, Settings]] | None = None,
 ) -> tuple[Job, bool]:
     """Queue a recording, unless it is known; tells whether anything is to be done that was not.
 
     The newest job of the same path decides. The same bytes again are no news, except for one that
     failed: somebody has mended what was wrong with the file. Other bytes under the name of a live
     job replace what it was about, and fence off whoever works on the old ones.
+
+    When a person asks, `wanted` tells with which profile and settings a known job is to go on: one
+    that waits takes them, and one that failed or was canceled is queued again with them.
     """
     columns: dict[str, Any] = {
         "identity": encode(source.identity),
@@ -48,9 +58,11 @@ def submit(
         known = revive(db, source.inbox, source.path, columns)
     if known is not None and known.sha256 == source.sha256 and source.sha256 is not None:
         update(db, known.id, {"identity": columns["identity"]})
-        if known.state is JobState.FAILED and known.identity != source.identity:
-            return requeue(db, known, now, "submitted"), True
-        return listing.get(db, known.id), False
+        if wanted is not None:
+            return _ask(db, known, *wanted(known), now)
+        touched = known.state is JobState.FAILED and known.identity != source.identity
+        job = requeue(db, known, now, "submitted") if touched else listing.get(db, known.id)
+        return job, touched
     if known is not None and known.identity == source.identity:
         return known, False
     if known is not None and known.state not in TERMINAL:
@@ -104,6 +116,30 @@ def unknown(
         for path, identity in found
         if db.execute(latest, {"inbox": inbox, "path": path}).get != encode(identity)
     ]
+
+
+def adjust(db: apsw.Connection, job: Job, profile: str, settings: Settings) -> None:
+    """Let a job go on with these settings; what was done with others is of no use to it."""
+    if comparable(settings) != comparable(job.settings):
+        forget_work(db, job.id)
+    columns = {
+        "profile": profile,
+        "settings": encode(settings),
+        "priority": Priority[settings.priority.upper()],
+    }
+    update(db, job.id, columns)
+
+
+def _ask(
+    db: apsw.Connection, job: Job, profile: str, settings: Settings, now: float
+) -> tuple[Job, bool]:
+    if job.state in {JobState.FAILED, JobState.CANCELED}:
+        adjust(db, job, profile, settings)
+        return requeue(db, job, now, "submitted"), True
+    if job.state is JobState.QUEUED and (profile, settings) != (job.profile, job.settings):
+        adjust(db, job, profile, settings)
+        tell(db, job.id, "submitted", now)
+    return listing.get(db, job.id), False
 
 
 def _supersede(db: apsw.Connection, job: Job, columns: dict[str, Any], now: float) -> Job:

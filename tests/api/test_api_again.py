@@ -1,0 +1,123 @@
+"""What people order of a known recording is done as its profile is configured now."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from msgspec.structs import replace
+
+from scriberrd import jobs, listing
+from scriberrd.jobs import Hold
+from scriberrd.model import JobState, Settings
+from scriberrd.transcript import Block
+
+if TYPE_CHECKING:
+    from api_server import Server
+
+    from scriberrd.model import Job
+
+BLOCK = Block(
+    number=0,
+    start=0.0,
+    end=10.0,
+    speech=1.0,
+    language="en",
+    language_probability=1.0,
+    prompt="",
+    segments=(),
+    words=(),
+)
+TALK = {"path": "talk.mp3", "inbox": "default"}
+
+
+async def end(server: Server, state: str) -> None:
+    """Let a recording with a checkpoint end, or wait."""
+    await server.submit()
+    job = await server.claim()
+    hold = Hold(job.id, job.lease)
+    await server.store.run(jobs.checkpoint, hold, BLOCK, expires=1e9, now=1.0)
+    if state == "failed":
+        await server.fail(job, "unsupported_setting")
+    elif state == "queued":
+        await server.fail(job, "model_missing")
+    else:
+        await server.store.run(jobs.cancel, job.id, 1.0)
+        await server.store.run(jobs.release, hold, now=1.0)
+    assert (await look(server))[0].state == state
+
+
+async def look(server: Server) -> tuple[Job, int]:
+    blocks = await server.store.read(listing.blocks, 1)
+    return await server.store.read(listing.get, 1), len(blocks)
+
+
+def mend(server: Server, **settings: str) -> None:
+    server.config.profiles["default"] = replace(Settings(), **settings)
+
+
+@pytest.mark.parametrize("state", ["failed", "canceled", "queued"])
+async def test_retry_takes_the_mended_profile(server: Server, state: str) -> None:
+    await end(server, state)
+    await server.post("/v1/jobs/1/retry")
+    assert (await look(server))[1] == 1  # nothing has changed
+    mend(server, model="small")
+    await server.post("/v1/jobs/1/retry")
+    job, blocks = await look(server)
+    assert (job.settings.model, job.progress, blocks) == ("small", 0, 0)
+
+
+async def test_retry_does_without_a_profile_that_has_gone(server: Server) -> None:
+    await end(server, "failed")
+    del server.config.profiles["default"]
+    await server.post("/v1/jobs/1/retry")
+    job, blocks = await look(server)
+    assert (job.state, job.settings, blocks) == (JobState.QUEUED, Settings(), 1)
+
+
+@pytest.mark.parametrize("state", ["failed", "canceled"])
+async def test_submit_queues_again_what_has_ended(server: Server, state: str) -> None:
+    await end(server, state)
+    mend(server, model="small")
+    view = await server.post("/v1/jobs", json=TALK | {"priority": "high"}, status=202)
+    assert (view["id"], view["state"], view["priority"]) == (1, "queued", "high")
+    job, blocks = await look(server)
+    assert (job.settings.model, blocks) == ("small", 0)
+
+
+async def test_submit_says_how_a_queued_job_goes_on(server: Server) -> None:
+    await end(server, "queued")
+    mend(server, model="small")
+    view = await server.post("/v1/jobs", json=TALK | {"priority": "urgent"}, status=200)
+    assert view["priority"] == "urgent"
+    job, blocks = await look(server)
+    assert (job.settings.model, blocks) == ("base", 1)  # nobody has named the profile
+    view = await server.post("/v1/jobs", json=TALK | {"profile": "fast"}, status=200)
+    assert (view["profile"], view["priority"]) == ("fast", "low")
+    job, blocks = await look(server)
+    assert (job.settings.model, blocks) == ("tiny", 0)
+
+
+async def test_submit_changes_nothing_of_what_is_being_done_or_done(server: Server) -> None:
+    await server.submit()
+    job = await server.claim()
+    body = TALK | {"profile": "fast", "priority": "urgent"}
+    view = await server.post("/v1/jobs", json=body, status=200)
+    assert (view["state"], view["profile"], view["priority"]) == ("processing", "default", "normal")
+    await server.complete(job)
+    view = await server.post("/v1/jobs", json=body, status=200)
+    assert (view["state"], view["profile"]) == ("completed", "default")
+
+
+async def test_a_scan_leaves_canceled_what_is_canceled(server: Server) -> None:
+    await end(server, "canceled")
+    identity = (await look(server))[0].identity
+    job, new = await server.intake.accept(server.inbox, b"talk.mp3", identity=identity)
+    assert (job.state, new) == (JobState.CANCELED, False)
+
+
+@pytest.mark.parametrize("state", ["failed", "canceled"])
+async def test_an_upload_like_one_that_has_ended_is_queued(server: Server, state: str) -> None:
+    await end(server, state)
+    view = await server.post("/v1/jobs?name=talk.mp3", data=b"recording 1", status=202)
+    assert (view["id"], view["state"]) == (2, "queued")

@@ -1,0 +1,61 @@
+"""Big files are read without anybody having to wait for them."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, cast
+
+import pytest
+
+from scriberrd.config import Config, Daemon, Inbox, Retry
+from scriberrd.intake import Intake
+from scriberrd.model import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from scriberrd.store import Store
+
+TERABYTE = 1 << 40
+
+
+@pytest.fixture
+def inbox(tmp_path: Path) -> Inbox:
+    with (tmp_path / "big.wav").open("wb") as file:
+        file.truncate(TERABYTE)  # no byte of it is on the disk
+    return Inbox(name="inbox", path=tmp_path, output=tmp_path)
+
+
+@pytest.fixture
+def intake(inbox: Inbox, tmp_path: Path) -> Iterator[Intake]:
+    config = Config(
+        file=tmp_path / "toml",
+        daemon=Daemon(state_dir=tmp_path, socket=tmp_path / "s"),
+        inboxes=(inbox,),
+        profiles={"default": Settings()},
+        workers=(),
+        retry=Retry(),
+    )
+    made = Intake(config, cast("Store", None), time)
+    yield made
+    started = time.monotonic()
+    made.close()
+    assert time.monotonic() - started < 5
+
+
+async def test_a_file_is_not_read_on_for_nobody(inbox: Inbox, intake: Intake) -> None:
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(intake.accept(inbox, b"big.wav"), 0.1)
+
+
+async def test_other_work_does_not_wait_for_files(inbox: Inbox, intake: Intake) -> None:
+    loop = asyncio.get_running_loop()
+    many = [asyncio.create_task(intake.accept(inbox, b"big.wav")) for _ in range(50)]
+    await asyncio.sleep(0.1)
+    await asyncio.wait_for(loop.run_in_executor(None, int), 5)
+    for task in many:
+        task.cancel()
+    ended = await asyncio.gather(*many, return_exceptions=True)
+    assert {type(one) for one in ended} == {asyncio.CancelledError}
