@@ -1,14 +1,15 @@
-# `make demo` shows it, `make test` checks it. Everything is set up in .venv on the way.
+# `make demo` shows it (of one recording: `make demo AUDIO="my file.wav"`), `make test` checks it. Everything is set up in .venv on the way.
 
 PYTHON ?= python3
 BIN = .venv/bin
 DEMO = test-audio/sentence.wav test-audio/speech.m4a test-audio/speech.mp4 test-audio/silence.wav
-AUDIO ?= $(DEMO)
+
+export AUDIO
 
 .PHONY: demo test lint unit drill soak bench queue-figures clean
 
 demo: .venv/demo
-	@$(BIN)/scriberrd demo $(AUDIO)
+	@$(BIN)/scriberrd demo $(if $(AUDIO),"$$AUDIO",$(DEMO))
 
 test: lint unit
 

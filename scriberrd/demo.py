@@ -19,12 +19,20 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from scriberrd.config import EXTENSIONS
+from scriberrd.inbox.rules import wanted
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 HUB = "https://huggingface.co"
 HUB_PATIENCE = 3.0  # seconds
 START_PATIENCE = 30.0  # seconds
+LOAD_PATIENCE = 60.0  # seconds
+LOAD = (
+    "from faster_whisper import WhisperModel;"
+    "WhisperModel('base', device='cpu', compute_type='int8', local_files_only=True)"
+)
 MODEL = "models--Systran--faster-whisper-base"
 
 CONFIG = """
@@ -44,6 +52,7 @@ engine = "{engine}"
 
 def run(recordings: Sequence[Path]) -> int:
     """Show it; the exit status of the command."""
+    _check(recordings)
     engine, why = choose_engine()
     click.secho(f"engine: {engine}, {why}", bold=True)
     with tempfile.TemporaryDirectory(prefix="scriberrd-demo-") as folder:
@@ -75,23 +84,51 @@ def run(recordings: Sequence[Path]) -> int:
 def choose_engine() -> tuple[str, str]:
     """The best engine that can be had within seconds, and why it is that one."""
     if _cached():
-        return "faster-whisper", "with the model base, which is in the cache"
+        if _loads():
+            return "faster-whisper", "with the model base, which is in the cache"
+        broken = "the model in the cache can't be loaded"
+        return _offline(f"since {broken}: remove {_hub() / MODEL}")
     try:
         with urllib.request.urlopen(HUB, timeout=HUB_PATIENCE):
             return "faster-whisper", "with the model base, which is downloaded now, once"
     except (OSError, ValueError):
         hint = "for Whisper, which is far better: run this again where huggingface.co answers"
+    return _offline(f"since the hub does not answer and no model is in the cache; {hint}")
+
+
+def _offline(why: str) -> tuple[str, str]:
     if importlib.util.find_spec("pocketsphinx") is None:
-        click.echo("neither a model nor the hub is there, nor pocketsphinx:", err=True)
+        click.echo(f"no Whisper, {why}; nor is pocketsphinx there:", err=True)
         click.echo("  pip install 'scriberrd[offline]'", err=True)
         sys.exit(1)
-    return "offline", f"since the hub does not answer and no model is in the cache; {hint}"
+    return "offline", why
+
+
+def _hub() -> Path:
+    home = os.environ.get("HF_HOME") or Path.home() / ".cache/huggingface"
+    return Path(os.environ.get("HF_HUB_CACHE") or Path(home) / "hub")
 
 
 def _cached() -> bool:
-    home = os.environ.get("HF_HOME") or Path.home() / ".cache/huggingface"
-    hub = os.environ.get("HF_HUB_CACHE") or Path(home) / "hub"
-    return any(Path(hub).glob(f"{MODEL}/snapshots/*/model.bin"))
+    return any(_hub().glob(f"{MODEL}/snapshots/*/model.bin"))
+
+
+def _loads() -> bool:
+    # In a process of its own, since a broken model may cost it its life.
+    command = [sys.executable, "-c", LOAD]
+    try:
+        done = subprocess.run(command, capture_output=True, timeout=LOAD_PATIENCE, check=False)
+    except subprocess.TimeoutExpired:
+        return False
+    return done.returncode == 0
+
+
+def _check(recordings: Sequence[Path]) -> None:
+    for recording in recordings:
+        if not wanted(os.fsencode(recording.name), EXTENSIONS):
+            raise click.UsageError(
+                f"{str(recording)!r} is not named as a recording; allowed: {', '.join(EXTENSIONS)}"
+            )
 
 
 @contextlib.contextmanager

@@ -71,6 +71,7 @@ class Server:
     ended: asyncio.Event
     stopping: bool = False
     made: int = field(default=0)
+    rooms: Rooms = field(init=False)
 
     @property
     def inbox(self) -> Inbox:
@@ -168,6 +169,7 @@ async def serve(base: Path, *, max_upload: int = 1_000_000) -> AsyncIterator[Ser
                 stopping=lambda: server.stopping,
                 live=lambda: LIVE,
             )
+            server.rooms = rooms
             app = application(rooms)
             app[ENDED] = ended
             with listening(config.daemon.socket) as sock:

@@ -65,7 +65,10 @@ async def _problems(request: web.Request, handler: Handler) -> web.StreamRespons
         return reply
     except (ConnectionError, web.RequestPayloadError) as error:
         log.info("a request broke off: %s %s: %s", request.method, request.path, error)
-        return _problem(400, InvalidRequest.code, "the request broke off")
+        request.content.feed_eof()  # or aiohttp reads on, and logs the same error as unexpected
+        reply = _problem(400, InvalidRequest.code, "the request broke off")
+        reply.force_close()
+        return reply
     except ScriberrdError as error:
         if error.status == HTTPStatus.INTERNAL_SERVER_ERROR:
             return _internal(request, error)

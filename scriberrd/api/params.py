@@ -56,7 +56,8 @@ def job_id(request: web.Request) -> int:
     text = request.match_info["id"]
     if not (text.isascii() and text.isdecimal()):
         raise InvalidRequest(f"id: {text!r} is not the number of a job")
-    id_ = int(text[:20])
+    text = text.lstrip("0") or "0"
+    id_ = int(text[: len(str(LARGEST)) + 1])  # of a number that is too large, enough to see that
     if id_ > LARGEST:
         raise JobNotFound(id_)
     return id_

@@ -51,7 +51,9 @@ async def submit(rooms: Rooms, request: web.Request) -> tuple[Job, bool]:
     if request.content_type == "application/json":
         return await _by_path(rooms, await request.read())
     if request.content_type == "multipart/form-data":
-        return await _by_form(rooms, await request.multipart())
+        with _malformed():
+            form = await request.multipart()
+        return await _by_form(rooms, form)
     given, largest = parse(request.query, ByName), rooms.config.daemon.max_upload
     if (request.content_length or 0) > largest:  # before any of it is read
         raise UploadTooLarge(f"more than daemon.max_upload ({largest} bytes)")
@@ -104,7 +106,9 @@ def _malformed() -> Iterator[None]:
 async def _receive(
     rooms: Rooms, given: Options, name: str, chunks: AsyncIterator[bytes]
 ) -> tuple[Job, bool]:
-    inbox = _inbox(rooms.config, given) or rooms.config.inboxes[0]
+    inbox = _inbox(rooms.config, given) or next(iter(rooms.config.inboxes), None)
+    if inbox is None:
+        raise InvalidRequest("inbox: none is configured that could take an upload")
     chunks = _until_stopping(rooms, chunks)
     return await rooms.intake.receive(
         inbox, name, chunks, profile=given.profile, priority=given.priority

@@ -208,3 +208,9 @@ async def test_runs_are_listed(server: Server) -> None:
             "real_time_factor": 0.25,
         }
     ]
+
+
+async def test_a_number_with_zeros_before_it(server: Server) -> None:
+    for text, id_ in (("0" * 40 + "1", "1"), ("0", "0"), ("9" * 30, "9")):
+        problem = await server.get(f"/v1/jobs/{text}", status=404)
+        assert problem["detail"].startswith(f"there is no job {id_}")

@@ -127,6 +127,30 @@ async def test_a_field_that_has_no_end(server: Server) -> None:
     assert problem["code"] == "request_too_large"
 
 
+async def test_a_form_without_a_boundary(server: Server) -> None:
+    headers = {"Content-Type": "multipart/form-data"}
+    problem = await server.post("/v1/jobs", data=b"sound", headers=headers, status=422)
+    assert "the form is malformed" in problem["detail"]
+
+
+async def test_an_upload_without_any_inbox(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    none = replace(server.config, inboxes=())
+    monkeypatch.setattr(server.rooms, "config", none)
+    problem = await server.post("/v1/jobs?name=a.mp3", data=b"sound", status=422)
+    assert problem["detail"].startswith("inbox: none is configured")
+
+
+async def test_a_broken_compressed_upload(server: Server, caplog: pytest.LogCaptureFixture) -> None:
+    headers = {"Content-Encoding": "gzip", "Content-Length": "9"}
+    problem = await server.post(
+        "/v1/jobs?name=a.mp3", data=b"no gzip!!", headers=headers, status=400
+    )
+    assert problem["code"] == "invalid_request"
+    await asyncio.sleep(0.1)
+    assert "Unhandled" not in caplog.text
+    assert "Traceback" not in caplog.text
+
+
 async def test_bare_bytes(server: Server) -> None:
     target = "/v1/jobs?name=Gr%C3%BC%C3%9Fe.mp3&profile=fast"
     view = await server.post(target, data=b"some sound", status=202)
