@@ -22,7 +22,7 @@ from scriberrd.jobs.holder import (
     work,
 )
 from scriberrd.jobs.orders import cancel, cancel_requested, redo, retry
-from scriberrd.jobs.outputs import listed, reserve, unreserve
+from scriberrd.jobs.outputs import listed, reserve, unreserve, written
 from scriberrd.jobs.pruning import forget_outputs, prune, prune_events, published_before
 from scriberrd.jobs.recovery import recover
 from scriberrd.jobs.rows import Hold
@@ -62,4 +62,5 @@ __all__ = [
     "unknown",
     "unreserve",
     "work",
+    "written",
 ]
