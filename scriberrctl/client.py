@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from scriberrctl.shapes import Event, Execution, Job, Page, Pause, Status
 
 VERSION_HEADER = "Scriberrd-Version"
-PATIENCE = 10.0  # seconds for an answer
+PATIENCE = 20.0  # seconds for an answer: a database that others hold is waited for
 STREAM_PATIENCE = 45.0  # seconds: events have a heartbeat every 15; an upload waits for a slow disk
 LEAST_PATIENCE = 1.0  # seconds: even who does not want to wait is told how things stand
 CHUNK = 256 * 1024  # bytes

@@ -116,6 +116,20 @@ def read(path: bytes, name: bytes) -> bytes:
         return file.read()
 
 
+def holds(path: bytes, name: bytes, hashes: Collection[str]) -> bool:
+    """Whether there is a file with one of these SHA-256.
+
+    Args:
+        path: of the file, absolute.
+        name: the part of the path that is below the output folder.
+        hashes: in hexadecimal.
+    """
+    try:
+        return hashlib.sha256(read(path, name)).hexdigest() in hashes
+    except OSError:
+        return False
+
+
 def remove(path: bytes, name: bytes) -> None:
     """Delete what was published, if it is there.
 

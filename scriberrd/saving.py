@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import hashlib
 import logging
 import os
 from itertools import chain, islice
@@ -53,7 +54,9 @@ async def save(store: Store, clock: Clock, inbox: Inbox, job: Job, text: Transcr
     except OSError as error:
         code = "disk_full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "output_unwritable"
         raise TaskFailed(code, error.strerror or type(error).__name__) from error
-    return await store.insist(jobs.finish, hold, language=text.language, now=clock.time())
+    return await store.insist(
+        jobs.finish, hold, language=text.language, now=clock.time(), duration=text.duration
+    )
 
 
 async def _publish(
@@ -69,9 +72,15 @@ async def _publish(
     for base in chain(bases, publish.candidates(job.path, job.sha256 or "")):
         names = {base + b"." + suffix: content for suffix, content in files.items()}
         paths = {os.path.join(root, name): name for name in names}
-        owned = await store.insist(jobs.reserve, hold, paths)
+        hashes = {path: hashlib.sha256(names[name]).hexdigest() for path, name in paths.items()}
+        owned = await store.insist(jobs.reserve, hold, paths, hashes)
         if owned is None:
             continue
+        for path, name in paths.items():
+            # A run that was fenced off meanwhile, or crashed, may have written here before.
+            begun = await store.read(jobs.written, path)
+            if name not in owned and await asyncio.to_thread(publish.holds, path, name, begun):
+                owned.add(name)
         try:
             await asyncio.to_thread(publish.write, root, names, owned)
         except publish.NameTaken:
@@ -143,10 +152,12 @@ async def borrow(store: Store, job: Job) -> Transcript | None:
     outputs = await store.read(listing.outputs, twin.id)
     try:
         output = next(output for output in outputs if output.name.endswith(b".json"))
-        found = transcript.decode(await asyncio.to_thread(publish.read, *output))
+        content = await asyncio.to_thread(publish.read, *output)
+        found = transcript.decode(content)
     except (StopIteration, OSError, ValueError):
         return None  # moved or edited by its owner: the recording is transcribed again
-    if found.source.sha256 != job.sha256:
+    as_published = await store.read(jobs.written, output.path)
+    if found.source.sha256 != job.sha256 or as_published != [hashlib.sha256(content).hexdigest()]:
         return None
     return msgspec.structs.replace(
         found, source=msgspec.structs.replace(found.source, name=job.name)

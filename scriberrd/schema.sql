@@ -114,6 +114,8 @@ CREATE TABLE output (
     path BLOB PRIMARY KEY,          -- absolute
     name BLOB NOT NULL,             -- relative to the output folder
     job INTEGER NOT NULL,           -- in the table job, or pruned and in the table seen
+    sha256 TEXT NOT NULL DEFAULT '',    -- of its bytes as they were published; until then of all
+                                    -- that runs were about to write, the latest last
     published INTEGER NOT NULL DEFAULT 0    -- the job whose transcript it has;
                                     -- 0: the name is reserved, the file may be anybody's
 ) STRICT, WITHOUT ROWID;

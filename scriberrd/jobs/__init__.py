@@ -21,7 +21,7 @@ from scriberrd.jobs.holder import (
     work,
 )
 from scriberrd.jobs.orders import cancel, cancel_requested, redo, retry
-from scriberrd.jobs.outputs import listed, reserve, unreserve
+from scriberrd.jobs.outputs import listed, reserve, unreserve, written
 from scriberrd.jobs.pauses import pause, paused, resume
 from scriberrd.jobs.pruning import forget_outputs, prune, prune_events, published_before
 from scriberrd.jobs.recovery import recover
@@ -66,4 +66,5 @@ __all__ = [
     "unreserve",
     "urgent_due",
     "work",
+    "written",
 ]

@@ -133,14 +133,25 @@ def comparable(settings: Settings) -> Settings:
     return msgspec.structs.replace(settings, priority="normal", formats=())
 
 
-def finish(db: apsw.Connection, hold: Hold, *, language: str | None, now: float) -> Job:
-    """The outputs are in place: the job is done."""
+def finish(
+    db: apsw.Connection,
+    hold: Hold,
+    *,
+    language: str | None,
+    now: float,
+    duration: float | None = None,
+) -> Job:
+    """The outputs are in place: the job is done, and so is all of the recording."""
     job = held(db, hold)
     done = {"finished_at": now, "language": language, "error_code": None, "error_detail": None}
     done["redo"] = 0
+    if duration is not None:  # nobody has told it of a transcript that was there already
+        done |= {"duration": duration, "progress": duration}
     end_execution(db, hold, now, "completed")
     move(db, job, JobState.COMPLETED, done)
-    db.execute("UPDATE output SET published = job WHERE job = ?", (hold.job,))
+    db.execute(
+        "UPDATE output SET published = job, sha256 = substr(sha256, -64) WHERE job = ?", (hold.job,)
+    )
     db.execute("DELETE FROM checkpoint WHERE job = ?", (hold.job,))
     tell(db, hold.job, "finished", now)
     return listing.get(db, hold.job)

@@ -13,8 +13,19 @@ if TYPE_CHECKING:
     import apsw
 
 
-def reserve(db: apsw.Connection, hold: Hold, names: Mapping[bytes, bytes]) -> set[bytes] | None:
-    """Take these output names (absolute path -> name in the output folder) for this recording.
+def reserve(
+    db: apsw.Connection,
+    hold: Hold,
+    names: Mapping[bytes, bytes],
+    hashes: Mapping[bytes, str] | None = None,
+) -> set[bytes] | None:
+    """Take these output names for this recording.
+
+    Args:
+        db: the database.
+        hold: of the run.
+        names: absolute path -> name in the output folder.
+        hashes: absolute path -> SHA-256 of what is about to be written there.
 
     Returns:
         The names under which it has published before, in this or an earlier job: they may be
@@ -38,11 +49,17 @@ def reserve(db: apsw.Connection, hold: Hold, names: Mapping[bytes, bytes]) -> se
         if is_published:
             published.add(name)
     db.executemany(
-        "INSERT INTO output (path, name, job) VALUES (?, ?, ?)"
-        " ON CONFLICT (path) DO UPDATE SET job = excluded.job",
-        [(path, name, hold.job) for path, name in names.items()],
+        "INSERT INTO output (path, name, job, sha256) VALUES (?, ?, ?, ?)"
+        " ON CONFLICT (path) DO UPDATE SET job = excluded.job,"
+        " sha256 = trim(replace(sha256, excluded.sha256, '') || ' ' || excluded.sha256)",
+        [(path, name, hold.job, (hashes or {}).get(path, "")) for path, name in names.items()],
     )
     return published
+
+
+def written(db: apsw.Connection, path: bytes) -> list[str]:
+    """The SHA-256 of what was published there, or of all that runs were about to write there."""
+    return (db.execute("SELECT sha256 FROM output WHERE path = ?", (path,)).get or "").split()
 
 
 def unreserve(db: apsw.Connection, hold: Hold, paths: Collection[bytes]) -> None:
