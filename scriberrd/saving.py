@@ -73,18 +73,21 @@ async def _publish(
         names = {base + b"." + suffix: content for suffix, content in files.items()}
         paths = {os.path.join(root, name): name for name in names}
         hashes = {path: hashlib.sha256(names[name]).hexdigest() for path, name in paths.items()}
-        owned = await store.insist(jobs.reserve, hold, paths, hashes)
-        if owned is None:
+        published = await store.insist(jobs.reserve, hold, paths, hashes)
+        if published is None:
             continue
+        owned = set(published)
         for path, name in paths.items():
-            # A run that was fenced off meanwhile, or crashed, may have written here before.
+            # A run that was fenced off meanwhile may have written another version here. (The
+            # same version needs no care: publish.write leaves it where it is.)
             begun = await store.read(jobs.written, path)
-            if name not in owned and await asyncio.to_thread(publish.holds, path, name, begun):
+            others = [other for other in begun if other != hashes[path]]
+            if await asyncio.to_thread(publish.holds, path, name, others):
                 owned.add(name)
         try:
             await asyncio.to_thread(publish.write, root, names, owned)
         except publish.NameTaken:
-            foreign = [path for path, name in paths.items() if name not in owned]
+            foreign = [path for path, name in paths.items() if name not in published]
             await store.insist(jobs.unreserve, hold, foreign)
         else:
             if outdated := {old.path for old in earlier} - paths.keys():

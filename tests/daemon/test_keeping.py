@@ -10,6 +10,7 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
+import apsw
 import psutil
 import pytest
 from program import AUDIO, BIN, Program, wait_for
@@ -35,6 +36,9 @@ db.execute("ROLLBACK")
 def damage(daemon: Program) -> None:
     """Overwrite the pages of a database behind the first two."""
     path = daemon.root / "state/scriberrd.db"
+    db = apsw.Connection(str(path))
+    db.pragma("wal_checkpoint(TRUNCATE)")  # otherwise all of it may still be in the log
+    db.close()
     with path.open("r+b") as file:
         file.seek(8192)
         file.write(b"\xa5" * (path.stat().st_size - 8192))

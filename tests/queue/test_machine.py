@@ -148,6 +148,10 @@ class Queue(RuleBasedStateMachine):
         assert self._snapshot() == before
         return False
 
+    def _held(self, hold: jobs.Hold) -> Any:
+        """The job, if this holder's hold is valid: that of another may have been pruned."""
+        return listing.get(self.db, hold.job) if self.valid.get(hold.job) == hold else None
+
     def _snapshot(self) -> list[Any]:
         tables = ("job", "checkpoint", "execution", "output", "event", "turn", "pause")
         return [self.db.execute(f"SELECT * FROM {table}").fetchall() for table in tables]
@@ -176,7 +180,7 @@ class Queue(RuleBasedStateMachine):
 
     @rule(hold=holds, code=st.sampled_from(CODES), stepping=st.booleans())
     def fail(self, hold: jobs.Hold, code: str, stepping: bool) -> None:
-        before = listing.get(self.db, hold.job)
+        before = self._held(hold)
         step = STEP if stepping and code == "out_of_memory" else None
         died = WorkerDied(-9, "words") if FAILURES[code].deadly else None
         if self._fenced(hold, jobs.fail, code, "", retry=RETRY, now=self.now, died=died, step=step):
@@ -204,7 +208,7 @@ class Queue(RuleBasedStateMachine):
 
     @rule(hold=holds)
     def release(self, hold: jobs.Hold) -> None:
-        before = listing.get(self.db, hold.job)
+        before = self._held(hold)
         if self._fenced(hold, jobs.release, now=self.now):
             self._ended(hold, JobState.CANCELED if before.cancel_requested else JobState.QUEUED)
             after = listing.get(self.db, hold.job)
