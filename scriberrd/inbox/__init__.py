@@ -172,7 +172,7 @@ class _Watch:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(max(min(most, self._rescan), 0.0)):
                 await self._changed.wait()
-        await asyncio.sleep(max(BURST, SHARE * took))
+        await asyncio.sleep(max(BURST, min(SHARE * took, self._rescan)))
 
     def _tell(self, state: Literal["watching", "polling", "unavailable"], reason: str) -> None:
         """Keep the status, and log it once when it changes."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import signal
-import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -148,19 +147,6 @@ def test_a_copy_of_a_finished_recording_gets_its_transcript_without_work(program
     assert job["outputs"] == [f"copies/two.{kind}" for kind in ("json", "srt", "txt", "vtt")]
     one, two = daemon.transcript("one.json"), daemon.transcript("copies/two.json")
     assert two == one | {"source": one["source"] | {"name": "two.wav"}}
-
-
-def test_a_slow_copy_is_not_taken_early(program: Make) -> None:
-    daemon = program()
-    content = SENTENCE.read_bytes()
-    with (daemon.inbox / "slow.wav").open("wb") as file:
-        for start in range(0, len(content), len(content) // 8):
-            file.write(content[start : start + len(content) // 8])
-            file.flush()
-            time.sleep(0.1)  # half of the time that a file has to settle
-            assert daemon.jobs() == []
-    daemon.wait("slow.wav", "completed")
-    assert daemon.transcript("slow.json")["source"]["size"] == len(content)
 
 
 def test_a_terminal_that_is_closed_ends_it_as_sigterm_does(program: Make) -> None:
