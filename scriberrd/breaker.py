@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from scriberrd.model import Part
+from scriberrd.failures import Part
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

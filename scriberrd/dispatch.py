@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Literal
 
 from scriberrd import jobs, ladder, protocol, saving, sources
 from scriberrd.errors import LeaseLost, StoreError, TaskFailed, WorkerDied
+from scriberrd.failures import FAILURES
 from scriberrd.gate import Gate, alone
 from scriberrd.limits import Limits
-from scriberrd.model import FAILURES, Identity, JobState
+from scriberrd.model import Identity, JobState
 from scriberrd.preemption import to_preempt
 from scriberrd.slot import Interrupted, Slot
 from scriberrd.store import probe

@@ -189,7 +189,7 @@ class LeaseLost(ScriberrdError):
 
 
 class TaskFailed(ScriberrdError):
-    """A recording could not be transcribed; `failure` is a code of `model.FAILURES`."""
+    """A recording could not be transcribed; `failure` is a code of `failures.FAILURES`."""
 
     code = "task_failed"
 
@@ -199,7 +199,7 @@ class TaskFailed(ScriberrdError):
 
 
 class WorkerDied(ScriberrdError):
-    """A worker process ended before its task did; `failure` is a code of `model.FAILURES`."""
+    """A worker process ended before its task did; `failure` is a code of `failures.FAILURES`."""
 
     code = "worker_died"
 

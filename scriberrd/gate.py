@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 from scriberrd import ladder
 from scriberrd.breaker import Breaker, Key
+from scriberrd.failures import FAILURES, Part
 from scriberrd.fallback import short
-from scriberrd.model import FAILURES, Part
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

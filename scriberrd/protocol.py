@@ -103,7 +103,7 @@ class Finished(msgspec.Struct, frozen=True, kw_only=True, tag="finished"):
 
 
 class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="failed"):
-    """The task can't go on; `code` is a key of `model.FAILURES`. The worker stays usable."""
+    """The task can't go on; `code` is a key of `failures.FAILURES`. The worker stays usable."""
 
     job: int
     lease: int

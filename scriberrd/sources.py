@@ -135,7 +135,7 @@ def _digest(file: FileIO, stop: Event) -> str:
 
 
 def failure_code(error: OSError) -> str:
-    """What an error of this room means for a job: a key of `model.FAILURES`."""
+    """What an error of this room means for a job: a key of `failures.FAILURES`."""
     match error:
         case InboxUnavailable():
             return "inbox_unavailable"

@@ -24,7 +24,7 @@ import apsw
 import psutil
 from program import Program
 
-from scriberrd.model import FAILURES
+from scriberrd.failures import FAILURES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from scriberrd.model import FAILURES, Event, Execution, Job, JobState, Pause, Priority, display
+from scriberrd.failures import FAILURES
+from scriberrd.model import Event, Execution, Job, JobState, Pause, Priority, display
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 import msgspec
 
 from scriberrd import listing
+from scriberrd.failures import FAILURES
 from scriberrd.jobs.rows import (
     Hold,
     encode,
@@ -18,7 +19,7 @@ from scriberrd.jobs.rows import (
     tell,
     write,
 )
-from scriberrd.model import FAILURES, JobState, Stage
+from scriberrd.model import JobState, Stage
 from scriberrd.protocol import Finished, Probed
 from scriberrd.transcript import Block, EngineInfo
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import apsw
 from program import wait_for
 
-from scriberrd.model import FAILURES
+from scriberrd.failures import FAILURES
 
 if TYPE_CHECKING:
     from collections.abc import Callable

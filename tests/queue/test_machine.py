@@ -13,8 +13,9 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multip
 
 from scriberrd import config, jobs, listing, store, toml
 from scriberrd.errors import IllegalMove, LeaseLost, WorkerDied
+from scriberrd.failures import FAILURES
 from scriberrd.fallback import Fallback
-from scriberrd.model import FAILURES, TERMINAL, Identity, JobState, Scope, Settings, Source
+from scriberrd.model import TERMINAL, Identity, JobState, Scope, Settings, Source
 from scriberrd.transcript import Block
 
 RECORDINGS = [("one", b"a.wav"), ("one", b"b.wav"), ("two", b"a.wav"), ("two", b"sub/c\xff.wav")]

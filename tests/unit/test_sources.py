@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from scriberrd.model import FAILURES, Identity
+from scriberrd.failures import FAILURES
+from scriberrd.model import Identity
 from scriberrd.sources import (
     Fingerprint,
     InboxUnavailable,

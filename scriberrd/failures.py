@@ -1,0 +1,92 @@
+"""Why a job could not go on, and what follows from it: the table of all failures."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+Fault = Literal["file", "worker", "machine"]
+Part = Literal["pool", "model", "output", "inbox", "store"]
+
+
+class FailureKind(msgspec.Struct, frozen=True):
+    """Why a job could not go on.
+
+    The fault decides what follows. The file's: `failed` at once, since a second run would end the
+    same. The worker's: retried with backoff until `retry.attempts` are used up. The machine's:
+    retried for as long as it takes, and never counted against the recording: what it concerns, the
+    `part`, is paused and tried again with backoff; without a part the recording waits alone.
+    """
+
+    fault: Fault
+    message: str
+    advice: str = ""
+    part: Part | None = None
+    deadly: bool = False  # such a recording may have killed its worker
+
+
+FAILURES: dict[str, FailureKind] = {
+    "empty_file": FailureKind("file", "the file has no bytes", "copy it again"),
+    "unreadable": FailureKind(
+        "file", "the file can't be read", "give the daemon's user permission; it is tried again"
+    ),
+    "source_missing": FailureKind("file", "the file has gone", "put it back; it is tried again"),
+    "not_regular": FailureKind("file", "not a regular file", "links and devices are not followed"),
+    "invalid_media": FailureKind(
+        "file", "no audio or video format that is known", "play it; it may be damaged"
+    ),
+    "no_audio_stream": FailureKind("file", "the file has no sound"),
+    "no_such_track": FailureKind(
+        "file", "the file has no such audio track", "see audio_track in the profile"
+    ),
+    "empty_audio": FailureKind("file", "the audio track has no samples"),
+    "read_failed": FailureKind("worker", "the file could not be read to its end"),
+    "engine_failed": FailureKind("worker", "the engine gave up on this recording"),
+    "worker_crashed": FailureKind("worker", "the worker process died", deadly=True),
+    "worker_stalled": FailureKind("worker", "the worker stood still and was killed", deadly=True),
+    "out_of_memory": FailureKind(
+        "worker",
+        "not enough memory",
+        "use a smaller model, batch_size or compute_type; see fallback_model, cpu_fallback",
+        deadly=True,
+    ),
+    "time_limit": FailureKind(
+        "worker", "the recording took too long", "see hard_limit in [retry], or use a smaller model"
+    ),
+    "interrupted_too_often": FailureKind(
+        "worker",
+        "the daemon or the machine went down in each of its last runs",
+        "see what the journal says of those times, then retry",
+    ),
+    "internal_error": FailureKind(
+        "worker", "an error inside scriberrd", "the journal has the traceback; please report it"
+    ),
+    "no_worker": FailureKind("machine", "no worker process could be started", part="pool"),
+    "engine_missing": FailureKind(
+        "machine", "the engine of the profile is not installed", "install its extra", part="model"
+    ),
+    "model_missing": FailureKind(
+        "machine",
+        "the model is not there and could not be downloaded",
+        "see model, auto_download",
+        part="model",
+    ),
+    "device_unavailable": FailureKind(
+        "machine", "the worker's device can't be used", "see device in [[worker]]", part="pool"
+    ),
+    "unsupported_setting": FailureKind(
+        "file", "the engine can't do what the profile asks", "change the profile, then retry"
+    ),
+    "source_changed": FailureKind(
+        "machine", "the file changed while it was read", "its new version is queued once it settles"
+    ),
+    "output_unwritable": FailureKind(
+        "machine", "the output folder can't be written", part="output"
+    ),
+    "inbox_unavailable": FailureKind("machine", "the inbox folder is not there", part="inbox"),
+    "store_failed": FailureKind(
+        "machine", "the database can't be used", "see the journal", part="store"
+    ),
+    "disk_full": FailureKind("machine", "no space left on the device", part="output"),
+}
