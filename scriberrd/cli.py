@@ -44,16 +44,18 @@ def main() -> None:
 @main.command()
 @config_option
 def run(option: Path | None) -> None:
-    """Be the daemon, until SIGTERM or Ctrl-C."""
+    """Be the daemon, until SIGTERM or Ctrl-C; SIGHUP reads the configuration again."""
     import asyncio  # noqa: PLC0415 - `scriberrd check` and `--help` start without it
+    import functools  # noqa: PLC0415
 
     from scriberrd import daemon, logs  # noqa: PLC0415
+    from scriberrd.config import load  # noqa: PLC0415
     from scriberrd.errors import AlreadyRunning, ConfigError, ScriberrdError  # noqa: PLC0415
 
     config = _load(option)
     logs.start(config.daemon.log_level)
     try:
-        asyncio.run(daemon.run(config))
+        asyncio.run(daemon.run(config, functools.partial(load, config.file, os.environ)))
     except ConfigError as error:
         _fail(str(error), EX_CONFIG)
     except AlreadyRunning as error:

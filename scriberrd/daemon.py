@@ -10,10 +10,13 @@ import logging
 import os
 import signal
 import time
+from collections import defaultdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from scriberrd import __version__, backup, inbox, jobs, rescue, retention, systemd
+import msgspec
+
+from scriberrd import __version__, backup, inbox, jobs, logs, rescue, retention, systemd
 from scriberrd.api.app import application
 from scriberrd.api.rooms import LiveStatus, Rooms
 from scriberrd.api.socket import listening, serving
@@ -24,25 +27,35 @@ from scriberrd.model import InboxStatus, JobState
 from scriberrd.store import probe
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterator
+    from collections.abc import Callable, Coroutine, Hashable, Iterator, Mapping
 
     from scriberrd.config import Config, Inbox
     from scriberrd.gate import Gate
     from scriberrd.store import Store
 
+    Orders = asyncio.Queue[Literal["reload", "stop"]]
+    Statuses = Mapping[str, inbox.InboxStatus]
+
 log = logging.getLogger(__name__)
 
+AT_START = ("state_dir", "socket")  # what a running daemon can't change, of [daemon]
 
-async def run(config: Config) -> None:
+
+async def run(config: Config, reload: Callable[[], Config]) -> None:
     """Be the daemon, until SIGTERM, SIGINT, or SIGHUP of a terminal that is closed.
+
+    Any other SIGHUP has it work by the configuration as it is then, if that can be used.
+
+    Args:
+        config: to begin with.
+        reload: reads the configuration again.
 
     Raises:
         AlreadyRunning: another daemon holds the state directory.
         ConfigError: the state directory or the socket can't be made.
         StoreError: the database can't be used.
     """
-    stop = asyncio.Event()
-    _listen_to_signals(stop)
+    orders = _listen_to_signals()
     # After an unclean stop all of the database is read, and that takes its time.
     systemd.notify("EXTEND_TIMEOUT_USEC=900000000")
     with (
@@ -55,7 +68,7 @@ async def run(config: Config) -> None:
             if job.state is JobState.FAILED:
                 log.warning("job %d failed: %s: %s", job.id, job.error_code, job.error_detail)
         try:
-            await _serve(config, store, stop)
+            await _serve(config, store, orders, reload)
         except BaseExceptionGroup:
             if store.failure is None:
                 raise
@@ -88,73 +101,139 @@ def locked(state: Path) -> Iterator[Path]:
         os.close(descriptor)
 
 
-def _listen_to_signals(stop: asyncio.Event) -> None:
-    loop = asyncio.get_running_loop()
+def _listen_to_signals() -> Orders:
+    """What the daemon is told to do, as it is told."""
+    loop, terminal = asyncio.get_running_loop(), os.isatty(0)
+    orders: Orders = asyncio.Queue()
 
     def hear(number: int) -> None:
+        if number == signal.SIGHUP and os.isatty(0) == terminal:  # that of a closed one is none
+            if orders.empty():
+                orders.put_nowait("reload")
+            return
         log.info("stopping, because of %s", signal.Signals(number).name)
-        stop.set()
+        orders.put_nowait("stop")
         # Who asks again does not want to wait: the next signal kills, and recovery does the rest.
         loop.remove_signal_handler(number)
 
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup leaves it
             loop.add_signal_handler(number, hear, number)
+    return orders
 
 
-async def _serve(config: Config, store: Store, stop: asyncio.Event) -> None:
-    with contextlib.closing(Intake(config, store, time)) as intake:
-        intake.sweep()
-        await _serve_with(intake, config, store, stop)
-
-
-async def _serve_with(intake: Intake, config: Config, store: Store, stop: asyncio.Event) -> None:
+async def _serve(
+    config: Config, store: Store, orders: Orders, reload: Callable[[], Config]
+) -> None:
     dispatcher = Dispatcher(config, store, time)
-    statuses = {one.name: inbox.InboxStatus() for one in config.inboxes}
+    with (
+        contextlib.closing(Intake(config, store, time)) as intake,
+        listening(Path(config.daemon.socket)) as server,
+    ):
+        intake.sweep()
+        statuses = defaultdict[str, inbox.InboxStatus](inbox.InboxStatus)
+        rooms = _rooms(config, store, intake, dispatcher, statuses)
+        tasks: dict[Hashable, asyncio.Task[None]] = {}
+        async with serving(application(rooms), server), asyncio.TaskGroup() as group:
+            group.create_task(dispatcher.run())
+            _keep(group, tasks, _wanted(rooms, dispatcher.gate, statuses))
+            names = ", ".join(one.name for one in config.inboxes) or "none"
+            log.info("scriberrd %s is ready, inboxes: %s", __version__, names)
+            systemd.notify("READY=1")
+            while await orders.get() == "reload":
+                config = await _reload(config, reload)
+                intake.config = rooms.config = config
+                dispatcher.configure(config)
+                _keep(group, tasks, _wanted(rooms, dispatcher.gate, statuses))
+            # Take in nothing more, let the runs end; the API answers to the last.
+            systemd.notify("STOPPING=1")
+            _keep(group, tasks, {})
+            dispatcher.stop()
+
+
+def _rooms(
+    config: Config, store: Store, intake: Intake, dispatcher: Dispatcher, statuses: Statuses
+) -> Rooms:
     rooms = Rooms(
         store=store,
         clock=time,
         config=config,
         intake=intake,
-        stopping=stop.is_set,
+        stopping=lambda: dispatcher.stopping,
         live=lambda: LiveStatus(
             workers=tuple(slot.status() for slot in dispatcher.slots),
             outages=dispatcher.gate.outages(),
             inboxes=tuple(
-                InboxStatus(name=name, state=status.state, reason=status.reason or None)
-                for name, status in statuses.items()
+                InboxStatus(
+                    name=one.name,
+                    state=statuses[one.name].state,
+                    reason=statuses[one.name].reason or None,
+                )
+                for one in rooms.config.inboxes
             ),
         ),
     )
-    with listening(Path(config.daemon.socket)) as server:
-        async with serving(application(rooms), server), asyncio.TaskGroup() as group:
-            background = [
-                group.create_task(
-                    _watch(intake, one, config.daemon.rescan, statuses[one.name], dispatcher.gate)
-                )
-                for one in config.inboxes
-            ]
-            background += [group.create_task(task) for task in _upkeep(config, store)]
-            background.append(group.create_task(systemd.keep_alive(lambda: _alive(store))))
-            group.create_task(_drain(dispatcher, background, stop))
-            group.create_task(dispatcher.run())
-            names = ", ".join(statuses) or "none"
-            log.info("scriberrd %s is ready, inboxes: %s", __version__, names)
-            systemd.notify("READY=1")
+    return rooms
 
 
-def _upkeep(config: Config, store: Store) -> Iterator[Coroutine[None, None, None]]:
-    """What keeps the database well."""
+async def _reload(config: Config, reload: Callable[[], Config]) -> Config:
+    """The configuration as it is now; the one of before when that can't be used."""
+    systemd.notify(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
+    try:
+        new = await asyncio.to_thread(reload)
+    except ConfigError as error:
+        for problem in error.problems:
+            log.error("the configuration of before stays: %s", problem)  # noqa: TRY400 - expected
+        systemd.notify("READY=1\nSTATUS=The new configuration can't be used: see the journal")
+        return config
+    fixed = {key: getattr(config.daemon, key) for key in AT_START}
+    for key, value in fixed.items():
+        if getattr(new.daemon, key) != value:
+            log.warning("daemon.%s stays %s until the daemon is started again", key, value)
+    new = msgspec.structs.replace(new, daemon=msgspec.structs.replace(new.daemon, **fixed))
+    logs.start(new.daemon.log_level)
+    log.info("the configuration is read again: %s", new.file)
+    systemd.notify("READY=1\nSTATUS=")
+    return new
+
+
+def _keep(
+    group: asyncio.TaskGroup,
+    tasks: dict[Hashable, asyncio.Task[None]],
+    wanted: Mapping[Hashable, Callable[[], Coroutine[None, None, None]]],
+) -> None:
+    """Let the wanted tasks run and no others; those that run already are not disturbed."""
+    for key in tasks.keys() - wanted.keys():
+        tasks.pop(key).cancel()
+    for key in wanted.keys() - tasks.keys():
+        tasks[key] = group.create_task(wanted[key]())
+
+
+def _wanted(
+    rooms: Rooms, gate: Gate, statuses: dict[str, inbox.InboxStatus]
+) -> Mapping[Hashable, Callable[[], Coroutine[None, None, None]]]:
+    """What goes on beside the work, by what of the configuration it depends on."""
+    config, store = rooms.config, rooms.store
     daemon, state = config.daemon, Path(config.daemon.state_dir)
-    yield _end_with(store)
-    yield retention.keep(store, config.retention, time)
-    yield backup.keep(
+    copies = functools.partial(
+        backup.keep,
         state / rescue.DATABASE,
         state / rescue.BACKUPS,
         every=daemon.backup,
         count=daemon.backups,
         clock=time,
     )
+    return {
+        "end": functools.partial(_end_with, store),
+        "alive": functools.partial(systemd.keep_alive, lambda: _alive(store)),
+        config.retention: functools.partial(retention.keep, store, config.retention, time),
+        ("backup", daemon.backup, daemon.backups): copies,
+    } | {
+        (one, daemon.rescan): functools.partial(
+            _watch, rooms.intake, one, daemon.rescan, statuses, gate
+        )
+        for one in config.inboxes
+    }
 
 
 async def _end_with(store: Store) -> None:
@@ -165,7 +244,7 @@ async def _end_with(store: Store) -> None:
 
 
 async def _watch(
-    intake: Intake, one: Inbox, rescan: float, status: inbox.InboxStatus, gate: Gate
+    intake: Intake, one: Inbox, rescan: float, statuses: dict[str, inbox.InboxStatus], gate: Gate
 ) -> None:
     async def accept(found: inbox.Found) -> None:
         try:
@@ -174,19 +253,9 @@ async def _watch(
             gate.store_failed(str(error))
             raise  # the watch tries again
 
+    status = statuses[one.name] = inbox.InboxStatus()
     unknown = functools.partial(intake.unknown, one)
     await inbox.watch(one, unknown=unknown, accept=accept, rescan=rescan, clock=time, status=status)
-
-
-async def _drain(
-    dispatcher: Dispatcher, background: list[asyncio.Task[None]], stop: asyncio.Event
-) -> None:
-    """When asked to stop: take in nothing more, let the runs end; the API answers to the last."""
-    await stop.wait()
-    systemd.notify("STOPPING=1")
-    for task in background:
-        task.cancel()
-    dispatcher.stop()
 
 
 async def _alive(store: Store) -> bool:

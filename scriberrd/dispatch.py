@@ -21,7 +21,7 @@ from scriberrd.store import probe
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from scriberrd.config import Config, Inbox
+    from scriberrd.config import Config, Inbox, Worker
     from scriberrd.model import Clock, Job
     from scriberrd.store import Store
 
@@ -37,17 +37,45 @@ class Dispatcher:
         self._config = config
         self._store = store
         self._clock = clock
-        self._stopping = False
-        self.slots = [
-            Slot(f"{pool.name}-{number}" if pool.count > 1 else pool.name, pool, store, clock)
-            for pool in config.workers
+        self.stopping = False
+        self._serving = asyncio.TaskGroup()
+        self.slots = [slot for pool in config.workers for slot in self._slots(pool)]
+        self.gate = Gate(config, self.slots, clock, store.bell)
+
+    def _slots(self, pool: Worker) -> list[Slot]:
+        return [
+            Slot(
+                f"{pool.name}-{number}" if pool.count > 1 else pool.name,
+                pool,
+                self._store,
+                self._clock,
+            )
             for number in range(1, pool.count + 1)
         ]
-        self.gate = Gate(config, self.slots, clock, store.bell)
+
+    def configure(self, config: Config) -> None:
+        """Work by this configuration from now on.
+
+        What runs goes on, except in a pool that is changed or gone: there it ends at its next
+        block, and goes on where it is claimed next.
+        """
+        self._config = config
+        self.gate.configure(config)
+        serving = [slot for slot in self.slots if not slot.retired]
+        kept = {slot.pool for slot in serving}.intersection(config.workers)
+        for slot in serving:
+            if slot.pool not in kept:
+                slot.retired = True
+                _make_way(slot, "close")
+        for pool in config.workers:
+            for slot in self._slots(pool) if pool not in kept else []:
+                self.slots.append(slot)
+                self._serving.create_task(self._serve(slot))
+        self._store.bell.ring()
 
     def stop(self) -> None:
         """Claim nothing more; let the running tasks end at their next block."""
-        self._stopping = True
+        self.stopping = True
         for slot in self.slots:
             slot.interruption = "cancel" if slot.interruption == "cancel" else "release"
         self._store.bell.ring()
@@ -56,9 +84,9 @@ class Dispatcher:
         """Work until `stop` was called and all runs have ended."""
         async with asyncio.TaskGroup() as group:
             watcher = group.create_task(self._watch())
-            async with asyncio.TaskGroup() as serving:
+            async with self._serving:
                 for slot in self.slots:
-                    serving.create_task(self._serve(slot))
+                    self._serving.create_task(self._serve(slot))
             watcher.cancel()
 
     async def _watch(self) -> None:
@@ -90,7 +118,7 @@ class Dispatcher:
 
     async def _serve(self, slot: Slot) -> None:
         try:
-            while not self._stopping:
+            while not (self.stopping or slot.retired):
                 seen = self._store.bell.rings
                 pause: float | None
                 try:
@@ -112,6 +140,8 @@ class Dispatcher:
                 await self._store.bell.wait(seen, _soonest(pause, left, look))
         finally:
             await slot.unload()
+            self.slots.remove(slot)
+            self._store.bell.ring()
 
     async def _process_next(self, slot: Slot) -> bool:
         """Claim a job and process it; False when none is due."""
@@ -135,7 +165,9 @@ class Dispatcher:
                     await self._store.run(probe)
                     self.gate.store_works()
                 return False
-            slot.job, slot.interruption = job, "release" if self._stopping else None
+            slot.job, slot.interruption = job, None
+            if self.stopping or slot.retired:  # meanwhile
+                slot.interruption = "release"
             self.gate.enter(slot, job)
         log.info("job %d claimed by %s: %s/%s", job.id, slot.name, job.inbox, job.name)
         try:
@@ -193,7 +225,7 @@ class Dispatcher:
                 return await self._store.run(move, hold, now=self._clock.time())
             except StoreError as error:
                 log.error("job %d can't be put back: %s", hold.job, error)  # noqa: TRY400
-                if self._stopping:
+                if self.stopping:
                     raise  # the next daemon finds the job held, and releases it
             await asyncio.sleep(STORE_PAUSE)
 

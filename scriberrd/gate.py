@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from scriberrd import ladder
@@ -39,9 +40,14 @@ class Gate:
     """The gate that all slots pass."""
 
     def __init__(self, config: Config, slots: Sequence[Slot], clock: Clock, bell: Bell) -> None:
-        self._config, self._slots, self._bell = config, slots, bell
-        self._breaker = Breaker(config.retry, clock, bell.ring)
-        self._turns = {pool.name: asyncio.Lock() for pool in config.workers}
+        self._slots, self._clock, self._bell = slots, clock, bell
+        self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self.configure(config)
+
+    def configure(self, config: Config) -> None:
+        """Go by this configuration; what was paused may be mended by it, and is tried again."""
+        self._config = config
+        self._breaker = Breaker(config.retry, self._clock, self._bell.ring)
 
     def turn(self, slot: Slot) -> asyncio.Lock:
         """To be held while a slot claims: one at a time in each pool."""
@@ -51,6 +57,8 @@ class Gate:
         """Seconds for which this slot may claim nothing; 0: it may; None: until the bell rings."""
         if any(alone(other.job) for other in self._others(slot)):
             return None
+        if slot.retired or (not slot.started and any(other.retired for other in self._slots)):
+            return None  # both processes might not fit into memory
         wait = max(self._breaker.wait(key) for key in (STORE, _pool(slot)))
         return None if wait == math.inf else wait
 

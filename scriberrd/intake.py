@@ -41,7 +41,7 @@ class Intake:
     """Accepts recordings for the queue."""
 
     def __init__(self, config: Config, store: Store, clock: Clock) -> None:
-        self._config = config
+        self.config = config  # may be replaced while the daemon runs
         self._store = store
         self._clock = clock
         # Apart from all other blocking work, which must not wait for big files to be read.
@@ -54,7 +54,7 @@ class Intake:
     def sweep(self) -> None:
         """Remove uploads that an earlier daemon did not live to finish: nobody was told of them."""
         prefix = UPLOADING.partition(b"%s")[0]
-        for inbox in self._config.inboxes:
+        for inbox in self.config.inboxes:
             with contextlib.suppress(OSError), os.scandir(os.fsencode(inbox.path)) as entries:
                 for entry in entries:
                     if entry.name.startswith(prefix) and entry.is_file(follow_symlinks=False):
@@ -163,7 +163,7 @@ class Intake:
         digest = hashlib.sha256()
         try:
             with os.fdopen(os.open(temporary, NEW, 0o666, dir_fd=folder), "wb") as file:
-                async for chunk in _limited(chunks, self._config.daemon.max_upload):
+                async for chunk in _limited(chunks, self.config.daemon.max_upload):
                     digest.update(chunk)
                     await asyncio.to_thread(file.write, chunk)
                 file.flush()
@@ -214,13 +214,13 @@ class Intake:
 
     def _today(self, job: Job) -> Settings:
         """The settings of a job's profile now, or its own if that has gone; its own priority."""
-        settings = self._config.profiles.get(job.profile, job.settings)
+        settings = self.config.profiles.get(job.profile, job.settings)
         return msgspec.structs.replace(settings, priority=Priority(job.priority).name.lower())
 
     def _settings(self, name: str, priority: str | None) -> tuple[str, Settings]:
-        settings = self._config.profiles.get(name)
+        settings = self.config.profiles.get(name)
         if settings is None:
-            allowed = ", ".join(self._config.profiles)
+            allowed = ", ".join(self.config.profiles)
             raise InvalidRequest(f"profile: there is no {name!r}; allowed: {allowed}")
         if priority is not None:
             if priority not in get_args(PriorityName):

@@ -41,6 +41,7 @@ class Slot:
         self.name = name
         self.pool = pool
         self.job: Job | None = None
+        self.retired = False  # its pool is no longer configured: it claims nothing more
         self.interruption: Interruption | None = None
         self.engine: EngineInfo | None = None  # that the run has loaded
         self.idle_since = clock.monotonic()
@@ -51,7 +52,7 @@ class Slot:
 
     def status(self) -> WorkerStatus:
         """What it is at, for people."""
-        loaded: Literal["idle", "stopped"] = "idle" if self._process is not None else "stopped"
+        loaded: Literal["idle", "stopped"] = "idle" if self.started else "stopped"
         return WorkerStatus(
             name=self.name,
             device=self.pool.device,
@@ -60,6 +61,11 @@ class Slot:
             pid=None if self._process is None else self._process.pid,
             reason=None if self.in_hours() else f"outside its hours ({self.pool.hours})",
         )
+
+    @property
+    def started(self) -> bool:
+        """Whether it has a process."""
+        return self._process is not None
 
     def in_hours(self) -> bool:
         """Whether its pool works at this time of the day."""

@@ -107,6 +107,7 @@ class Program:
         self.config.write_text(CONFIG.format_map(self.settings))
         self.daemon: subprocess.Popen[bytes] | None = None
         self.log = root / "log"
+        self.stdin = subprocess.DEVNULL  # or a terminal
         self.client = [BIN / "scriberrctl", "--socket", self.socket]
         self.dropped: dict[bytes, bytes] = {}  # what each file of the inbox should be
 
@@ -130,7 +131,7 @@ class Program:
                 [*prefix, BIN / "scriberrd", "run", "--config", self.config],
                 env=os.environ | ours | environment,
                 cwd=self.root,
-                stdin=subprocess.DEVNULL,
+                stdin=self.stdin,
                 stdout=log,
                 stderr=log,
             )

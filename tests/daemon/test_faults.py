@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import signal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -147,19 +146,3 @@ def test_a_copy_of_a_finished_recording_gets_its_transcript_without_work(program
     assert job["outputs"] == [f"copies/two.{kind}" for kind in ("json", "srt", "txt", "vtt")]
     one, two = daemon.transcript("one.json"), daemon.transcript("copies/two.json")
     assert two == one | {"source": one["source"] | {"name": "two.wav"}}
-
-
-def test_a_terminal_that_is_closed_ends_it_as_sigterm_does(program: Make) -> None:
-    daemon = program()
-    daemon.drop(SENTENCE, "one.wav")
-    daemon.wait("one.wav", "completed")
-    for worker in daemon.workers():  # the shell tells the whole process group
-        worker.send_signal(signal.SIGHUP)
-    assert daemon.stop(signal.SIGHUP) == 0
-    assert not daemon.socket.exists()
-    assert "worker died" not in daemon.log.read_text()
-    daemon.start("nohup")
-    assert daemon.daemon is not None
-    daemon.daemon.send_signal(signal.SIGHUP)
-    assert daemon.stop(signal.SIGTERM) == 0
-    assert "because of SIGHUP" not in daemon.log.read_text().split(" is ready")[-1]

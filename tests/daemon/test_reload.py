@@ -1,0 +1,191 @@
+"""SIGHUP: the configuration is read again while recordings are being worked on."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+from typing import TYPE_CHECKING
+
+import pytest
+from program import AUDIO, MODEL, Program, wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    Make = Callable[..., Program]
+
+SENTENCE = AUDIO / "sentence.wav"
+DIALOGUE = AUDIO / "dialogue.opus"
+AGAIN, BEFORE = "the configuration is read again", "the configuration of before stays"
+
+
+def rewrite(daemon: Program, pattern: str, new: str) -> None:
+    """Change what the configuration says, once."""
+    text, changes = re.subn(pattern, new, daemon.config.read_text(), count=1)
+    assert changes == 1
+    daemon.config.write_text(text)
+
+
+def reload(daemon: Program, outcome: str = AGAIN) -> None:
+    """Have the daemon read its configuration again, and wait until it has."""
+    before = daemon.said(outcome)
+    assert daemon.daemon is not None
+    daemon.daemon.send_signal(signal.SIGHUP)
+    wait_for(lambda: daemon.said(outcome) > before, outcome)
+
+
+def at_work(daemon: Program, name: str) -> None:
+    """Drop a recording that takes a while, and wait until some of it is done."""
+    daemon.drop(DIALOGUE, name)
+    wait_for(
+        lambda: ((daemon.job(name) or {}).get("progress") or {}).get("seconds", 0) >= 10,
+        "the first checkpoint",
+    )
+
+
+@pytest.mark.parametrize(
+    ("pattern", "new", "problem"),
+    [
+        (r"settle = .*", 'settle = "soon"', "inbox[1].settle: found 'soon'"),
+        (r'output = "out"', 'output = "nowhere"', "nowhere', which is no folder"),
+        (r"\[daemon\]", "[daemon", "scriberrd.toml"),
+    ],
+)
+def test_a_bad_configuration_changes_nothing_and_is_told(
+    program: Make, pattern: str, new: str, problem: str
+) -> None:
+    daemon = program()
+    good = daemon.config.read_text()
+    rewrite(daemon, pattern, new)
+    reload(daemon, BEFORE)
+    (line,) = [one for one in daemon.log.read_text().splitlines() if BEFORE in one]
+    assert str(daemon.config) in line
+    assert problem in line
+    daemon.drop(SENTENCE, "one.wav")
+    daemon.wait("one.wav", "completed")
+    daemon.config.write_text(good)
+    reload(daemon)
+
+
+def test_what_runs_goes_on_while_an_inbox_comes_and_another_goes(program: Make) -> None:
+    daemon = program(model="slow")
+    at_work(daemon, "long.opus")
+    (worker,) = daemon.workers()
+    for name in ("new", "new-out"):
+        (daemon.root / name).mkdir()
+    rewrite(daemon, r'name = "calm"\npath = "calm"', 'name = "new"\npath = "new"')
+    rewrite(daemon, r'output = "calm-out"', 'output = "new-out"')
+    reload(daemon)
+    assert [one["name"] for one in daemon.ctl("status")["inboxes"]] == ["main", "new"]
+    (daemon.root / "calm/unseen.wav").write_bytes(SENTENCE.read_bytes())
+    (daemon.root / "new/seen.wav").write_bytes(SENTENCE.read_bytes())
+    assert daemon.wait("seen.wav", "completed")["inbox"] == "new"
+    assert (daemon.root / "new-out/seen.json").exists()
+    job = daemon.wait("long.opus", "completed")
+    assert len(daemon.ctl("show", job["id"])["executions"]) == 1
+    assert daemon.workers() == [worker]
+    assert daemon.job("unseen.wav") is None
+
+
+def test_a_changed_pool_goes_on_from_the_next_block(program: Make) -> None:
+    daemon = program(model="slow")
+    at_work(daemon, "long.opus")
+    (old,) = daemon.workers()
+    daemon.drop(SENTENCE, "next.wav")
+    daemon.wait("next.wav", "queued")
+    rewrite(daemon, 'name = "cpu"\ncount = 1', 'name = "other"\ncount = 2')
+    reload(daemon)
+    job = daemon.wait("long.opus", "completed")
+    assert job["failures"] == 0
+    first, second = daemon.ctl("show", job["id"])["executions"]
+    assert (first["worker"], first["outcome"]) == ("cpu", "released")
+    assert second["worker"] in {"other-1", "other-2"}
+    seconds = first["audio_seconds"] + second["audio_seconds"]
+    assert seconds == pytest.approx(daemon.transcript("long.json")["duration"])  # none twice
+    assert not old.is_running()
+    (run,) = daemon.ctl("show", daemon.wait("next.wav", "completed")["id"])["executions"]
+    assert run["started_at"] >= first["finished_at"]  # never two models in memory
+    assert [one["name"] for one in daemon.ctl("status")["workers"]] == ["other-1", "other-2"]
+
+
+def test_new_recordings_get_the_profile_as_it_is_now(program: Make) -> None:
+    daemon = program()
+    daemon.drop(SENTENCE, "one.wav")
+    daemon.wait("one.wav", "completed")
+    rewrite(daemon, r"formats = .*", 'formats = ["json", "vtt"]')
+    reload(daemon)
+    daemon.drop(AUDIO / "speech.opus", "two.opus")
+    daemon.wait("two.opus", "completed")
+    assert [name for name in daemon.files() if name.startswith("two")] == ["two.json", "two.vtt"]
+
+
+def test_a_pool_that_could_not_work_is_mended_at_once(program: Make) -> None:
+    device = 'device = "cuda:99"'
+    daemon = program(engine="faster-whisper", model=MODEL, worker=device, backoff="1h")
+    daemon.drop(SENTENCE, "one.wav")
+    (outage,) = wait_for(lambda: daemon.ctl("status")["outages"], "the outage")
+    assert (outage["part"], outage["error"]["code"]) == ("pool", "device_unavailable")
+    rewrite(daemon, device, 'device = "cpu"')
+    reload(daemon)
+    daemon.wait("one.wav", "completed")
+    assert daemon.ctl("status")["outages"] == []
+
+
+def test_where_state_and_socket_are_stays_until_the_next_start(program: Make) -> None:
+    daemon = program()
+    (daemon.root / "elsewhere").mkdir()
+    rewrite(daemon, r'socket = ".*"', 'socket = "elsewhere/s"')
+    reload(daemon)
+    assert f"daemon.socket stays {daemon.socket}" in daemon.log.read_text()
+    assert daemon.ctl("status")["state"] == "running"
+    daemon.stop()
+    daemon.start()
+    assert (daemon.root / "elsewhere/s").is_socket()
+
+
+def test_the_manager_is_told_of_it(program: Make, tmp_path: Path) -> None:
+    daemon = program()
+    daemon.stop()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.settimeout(30)
+        manager.bind(str(tmp_path / "notify"))
+        daemon.start(NOTIFY_SOCKET=str(tmp_path / "notify"))
+        assert manager.recv(1000).startswith(b"EXTEND_TIMEOUT_USEC=")
+        assert manager.recv(1000) == b"READY=1"
+        reload(daemon)
+        assert re.fullmatch(rb"RELOADING=1\nMONOTONIC_USEC=\d+", manager.recv(1000))
+        assert manager.recv(1000) == b"READY=1\nSTATUS="
+        rewrite(daemon, r"settle = .*", "settle = []")
+        reload(daemon, BEFORE)
+        assert manager.recv(1000).startswith(b"RELOADING=1")
+        assert manager.recv(1000).startswith(b"READY=1\nSTATUS=The new configuration can't be used")
+
+
+def test_a_terminal_that_is_closed_ends_it_as_sigterm_does(program: Make) -> None:
+    daemon = program()
+    daemon.stop()
+    controlling, daemon.stdin = os.openpty()
+    daemon.start("setsid", "--ctty")
+    os.close(daemon.stdin)
+    reload(daemon)
+    daemon.drop(SENTENCE, "one.wav")
+    daemon.wait("one.wav", "completed")
+    for worker in daemon.workers():  # the shell tells the whole process group
+        worker.send_signal(signal.SIGHUP)
+    os.close(controlling)
+    assert daemon.wait_dead() == 0
+    assert not daemon.socket.exists()
+    assert "worker died" not in daemon.log.read_text()
+
+
+def test_nohup_is_obeyed(program: Make) -> None:
+    daemon = program()
+    daemon.stop()
+    daemon.start("nohup")
+    assert daemon.daemon is not None
+    daemon.daemon.send_signal(signal.SIGHUP)
+    assert daemon.stop(signal.SIGTERM) == 0
+    assert not daemon.said(AGAIN)
