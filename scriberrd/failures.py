@@ -72,6 +72,12 @@ FAILURES: dict[str, FailureKind] = {
         "see model, auto_download",
         part="model",
     ),
+    "hub_refused": FailureKind(
+        "machine",
+        "the model hub refuses the model",
+        "check its name; a private or gated one needs HF_TOKEN in the environment of the daemon",
+        part="model",
+    ),
     "device_unavailable": FailureKind(
         "machine", "the worker's device can't be used", "see device in [[worker]]", part="pool"
     ),

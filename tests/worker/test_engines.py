@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import random
 import shutil
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -212,6 +214,38 @@ def test_the_cache_is_looked_at_first(cache: Path) -> None:
     (repository / "refs" / "main").write_text(revision)
     info = engines.load(want, nothing).info
     assert (info.model, info.revision) == ("someone/tiny", revision)
+
+
+class Refusing(BaseHTTPRequestHandler):
+    """A hub that gives nothing to us."""
+
+    status = 0
+
+    def do_GET(self) -> None:
+        self.send_error(self.status)
+
+    do_HEAD = do_GET  # noqa: N815 - as the library calls it
+
+
+@pytest.mark.parametrize(
+    ("status", "code"), [(401, "hub_refused"), (403, "hub_refused"), (404, "model_missing")]
+)
+def test_what_the_hub_refuses(
+    status: int, code: str, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Refusing, "status", status)
+    with ThreadingHTTPServer(("127.0.0.1", 0), Refusing) as server:
+        hub = threading.Thread(target=server.serve_forever)
+        hub.start()
+        endpoint = f"http://127.0.0.1:{server.server_port}"
+        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", endpoint)
+        want = wanted(model="someone/tiny")._replace(model_cache=str(cache), auto_download=True)
+        with pytest.raises(TaskFailed) as caught:
+            engines.load(want, nothing)
+        server.shutdown()
+        hub.join()
+    assert caught.value.failure == code
+    assert "someone/tiny could not be downloaded" in caught.value.detail
 
 
 def test_suspicions() -> None:

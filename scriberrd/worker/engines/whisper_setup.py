@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import ctypes
 import importlib.util
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import ctranslate2
 import huggingface_hub
 from faster_whisper.utils import _MODELS
+from huggingface_hub.errors import HfHubHTTPError
 from huggingface_hub.utils.tqdm import tqdm  # shows nothing: see ENVIRONMENT in __main__
 
 from scriberrd.errors import TaskFailed
@@ -47,7 +49,7 @@ def find_model(wanted: Wanted, tick: Tick) -> Files:
     The cache comes first, so that nothing is asked of the network for a model that is there.
 
     Raises:
-        TaskFailed: model_missing.
+        TaskFailed: model_missing, or hub_refused.
     """
     folder = Path(wanted.model).expanduser()
     if folder.is_absolute() or wanted.model.startswith(".") or folder.is_dir():
@@ -142,14 +144,22 @@ def _snapshot(repository: str, wanted: Wanted, tick: Tick | None) -> Path | None
             raise
         if tick is None:
             return None
+        code = "hub_refused" if _is_refusal(error) else "model_missing"
         raise TaskFailed(
-            "model_missing", f"{repository} could not be downloaded: {describe(error)}"
+            code, f"{repository} could not be downloaded: {describe(error)}"
         ) from error
     folder = Path(found)
     missing = _missing(folder)
     if missing and tick is not None:
         raise TaskFailed("model_missing", f"{repository} lacks {missing}: not a CTranslate2 model")
     return None if missing else folder
+
+
+def _is_refusal(error: BaseException | None) -> bool:
+    """Whether it is for want of a right that the hub did not give something."""
+    if isinstance(error, HfHubHTTPError):
+        return error.response.status_code in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
+    return error is not None and _is_refusal(error.__cause__)
 
 
 def _missing(folder: Path) -> str:
