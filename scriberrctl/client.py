@@ -109,6 +109,10 @@ class Client:
         url = _url(f"/v1/jobs/{id_}/redo", {"profile": profile})
         return cast("Job", json.loads(self._exchange("POST", url)[1]))
 
+    def remove(self, id_: int) -> Job:
+        """Forget an ended job; gives what it was."""
+        return cast("Job", self._json("DELETE", f"/v1/jobs/{id_}"))
+
     def pause(self, **scope: str | None) -> list[Pause]:
         """Pause an inbox, a worker pool, or everything; gives all pauses."""
         return self._pauses("/v1/pause", scope)

@@ -83,6 +83,11 @@ def outcome(job: Job) -> str:
     return f"{line} ({plain(': '.join(filter(None, [error['message'], error['detail']])))})"
 
 
+def removed(job: Job) -> str:
+    """A job that is forgotten now."""
+    return f"job {job['id']} removed: {plain(job['name'])}"
+
+
 def jobs(jobs: Iterable[Job]) -> str:
     """A table of jobs."""
     return table(

@@ -1,7 +1,8 @@
-"""Jobs: look, submit, cancel, retry, redo."""
+"""Jobs: look, submit, cancel, retry, redo, remove."""
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
@@ -13,10 +14,12 @@ from scriberrd.api import submission, views
 from scriberrd.api.params import LARGEST, Params, job_id, parse
 from scriberrd.api.rooms import ROOMS, Rooms, answer
 from scriberrd.errors import ShuttingDown
-from scriberrd.model import JobState
+from scriberrd.model import JobState, display
 
 if TYPE_CHECKING:
     from scriberrd.model import Job
+
+log = logging.getLogger(__name__)
 
 routes = web.RouteTableDef()
 
@@ -111,6 +114,15 @@ async def redo(request: web.Request) -> web.Response:
     rooms = request.app[ROOMS]
     wanted = parse(request.query, Anew)
     job = await rooms.intake.redo(job_id(request), profile=wanted.profile)
+    return answer(await _view(rooms, job))
+
+
+@routes.delete("/v1/jobs/{id}")
+async def remove(request: web.Request) -> web.Response:
+    """Forget an ended job."""
+    rooms = request.app[ROOMS]
+    job = await rooms.store.run(jobs.remove, job_id(request))
+    log.info("job %d is removed: %s/%s", job.id, job.inbox, display(job.path))
     return answer(await _view(rooms, job))
 
 

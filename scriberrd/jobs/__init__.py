@@ -23,7 +23,13 @@ from scriberrd.jobs.holder import (
 from scriberrd.jobs.orders import cancel, cancel_requested, redo, retry
 from scriberrd.jobs.outputs import listed, reserve, unreserve, written
 from scriberrd.jobs.pauses import pause, paused, resume
-from scriberrd.jobs.pruning import forget_outputs, prune, prune_events, published_before
+from scriberrd.jobs.pruning import (
+    forget_outputs,
+    prune,
+    prune_events,
+    published_before,
+    remove,
+)
 from scriberrd.jobs.recovery import recover
 from scriberrd.jobs.rows import Hold
 from scriberrd.jobs.submission import known_bytes, newest, submit, unknown
@@ -54,6 +60,7 @@ __all__ = [
     "recover",
     "redo",
     "release",
+    "remove",
     "renew",
     "reserve",
     "resume",

@@ -1,6 +1,6 @@
-"""What is forgotten, a few rows at a time, and what is kept of it.
+"""What is forgotten, by age or by order, and what is kept of it.
 
-Of a pruned job stays what tells that its recording is no news, and which files are its own.
+Of a forgotten job stays what tells that its recording is no news, and which files are its own.
 """
 
 from __future__ import annotations
@@ -8,7 +8,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from scriberrd import listing
+from scriberrd.errors import IllegalMove
 from scriberrd.listing import Output
+from scriberrd.model import TERMINAL
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -28,17 +30,43 @@ def prune(db: apsw.Connection, before: float, limit: int) -> int:
     """
     due = db.execute(
         """
-        SELECT id, (SELECT max(id) FROM job AS newer
-                    WHERE newer.inbox = job.inbox AND newer.path = job.path AND newer.id > job.id)
-        FROM job WHERE finished_at < ? AND NOT EXISTS (
+        SELECT id FROM job WHERE finished_at < ? AND NOT EXISTS (
             SELECT 1 FROM job AS older
             WHERE older.inbox = job.inbox AND older.path = job.path AND older.id < job.id)
         ORDER BY finished_at LIMIT ?
         """,
         (before, limit),
     ).fetchall()
-    for id_, newer in due:
-        if newer is None:
+    _forget(db, due)
+    return len(due)
+
+
+def remove(db: apsw.Connection, id_: int) -> Job:
+    """Forget an ended job now, with all earlier ones about its recording.
+
+    Raises:
+        JobNotFound: no such job.
+        IllegalMove: it has not ended.
+    """
+    job = listing.get(db, id_)
+    if job.state not in TERMINAL:
+        raise IllegalMove(id_, job.state, "be removed")
+    due = db.execute(
+        "SELECT id FROM job WHERE inbox = ? AND path = ? AND id <= ? ORDER BY id",
+        (job.inbox, job.path, id_),
+    ).fetchall()
+    _forget(db, due)
+    return job
+
+
+def _forget(db: apsw.Connection, rows: Iterable[tuple[Any, ...]]) -> None:
+    """Forget jobs, each the oldest about its recording by then; the newest gets its files."""
+    for (id_,) in rows:
+        newest = db.execute(
+            "SELECT max(newer.id) FROM job JOIN job AS newer USING (inbox, path) WHERE job.id = ?",
+            (id_,),
+        ).get
+        if newest == id_:
             db.execute(
                 "INSERT INTO seen"
                 " SELECT id, inbox, path, identity, sha256, state, lease, finished_at"
@@ -46,9 +74,8 @@ def prune(db: apsw.Connection, before: float, limit: int) -> int:
                 (id_,),
             )
         else:
-            db.execute("UPDATE output SET job = ? WHERE job = ?", (newer, id_))
+            db.execute("UPDATE output SET job = ? WHERE job = ?", (newest, id_))
         db.execute("DELETE FROM job WHERE id = ?", (id_,))
-    return len(due)
 
 
 def prune_events(db: apsw.Connection, before: float, limit: int) -> int:

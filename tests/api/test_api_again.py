@@ -121,3 +121,23 @@ async def test_an_upload_like_one_that_has_ended_is_queued(server: Server, state
     await end(server, state)
     view = await server.post("/v1/jobs?name=talk.mp3", data=b"recording 1", status=202)
     assert (view["id"], view["state"]) == (2, "queued")
+
+
+async def test_a_removed_job_is_forgotten_and_its_recording_is_no_news(server: Server) -> None:
+    await end(server, "failed")
+    removed = await server.call("DELETE", "/v1/jobs/1")
+    assert (removed["id"], removed["error"]["code"]) == (1, "unsupported_setting")
+    assert (await server.get("/v1/jobs"))["jobs"] == []
+    assert (await server.call("DELETE", "/v1/jobs/1", status=404))["code"] == "job_not_found"
+    again = await server.post("/v1/jobs", json=TALK, status=202)
+    assert (again["id"], again["state"]) == (1, "queued")
+
+
+@pytest.mark.parametrize("state", ["queued", "processing"])
+async def test_a_live_job_is_not_removed(server: Server, state: str) -> None:
+    await server.submit()
+    if state == "processing":
+        await server.claim()
+    refused = await server.call("DELETE", "/v1/jobs/1", status=409)
+    assert refused["detail"] == f"job 1 is {state}: it can't be removed"
+    assert (await server.get("/v1/jobs/1"))["state"] == state

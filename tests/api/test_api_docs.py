@@ -117,12 +117,15 @@ def test_every_code_is_described() -> None:
 async def test_every_example_works(server: Server) -> None:
     await server.submit("talk.mp3")
     await server.complete(await server.claim())
+    await server.submit("bad.mp3")
+    await server.fail(await server.claim())
     (server.inbox.path.parent / "talk.mp3").write_bytes(b"another")
     examples = re.findall(r"^scurl .+$", TEXT, flags=re.MULTILINE)
     assert len(examples) > 5
     curl = f"curl --fail-with-body --silent --max-time 5 --unix-socket {server.socket}"
     for example in examples:
         command = example.replace("scurl", curl, 1).replace("/jobs/7/", "/jobs/1/")
+        command = command.replace("/jobs/8", "/jobs/2")
         command = command.replace("/srv/recordings", str(server.inbox.path))
         if "/v1/events" in command:
             command += " | head -1"

@@ -39,6 +39,8 @@ async def test_every_endpoint(server: Server, client: Client) -> None:
     assert [run["outcome"] for run in await call(client.executions, 1)] == ["completed"]
     known = await call(client.submit, str(server.inbox.path / "talk.mp3"))
     assert (known[0]["id"], known[1]) == (1, False)
+    assert (await call(client.remove, 1))["state"] == "completed"
+    assert (await call(client.jobs))["jobs"] == []
     job2, new = await call(client.upload, "Grüße.mp3", io.BytesIO(b"sound"), profile="fast")
     assert (job2["name"], job2["profile"], new) == ("Grüße.mp3", "fast", True)
 

@@ -177,6 +177,11 @@ async def test_cancel_and_retry_several(server: Server) -> None:
     redone = await ctl(server, "redo", "--profile", "fast", "1", "2", "--json")
     assert (redone.status, json.loads(redone.out)["profile"]) == (1, "fast")
     assert redone.err == "scriberrctl: job 1 is queued: it can't be redone\n"
+    await server.submit("3.mp3")
+    await ctl(server, "cancel", "3")
+    removed = await ctl(server, "remove", "1", "3")
+    assert removed.out == "job 3 removed: 3.mp3\n"
+    assert removed.err == "scriberrctl: job 1 is queued: it can't be removed\n"
 
 
 async def test_transcript_is_bytes_on_stdout(server: Server) -> None:

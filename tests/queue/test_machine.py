@@ -253,22 +253,46 @@ class Queue(RuleBasedStateMachine):
         assert after.outputs == job.outputs
         self.blocks[job.id] = 0
 
+    @rule(data=st.data())
+    def remove(self, data: Any) -> None:
+        known = {job.id: job for job in listing.find(self.db, limit=100)}
+        if not known:
+            return
+        job = known[data.draw(st.sampled_from(list(known)))]
+        if job.state not in TERMINAL:
+            with pytest.raises(IllegalMove):
+                self._do(jobs.remove, job.id)
+            return
+        assert self._do(jobs.remove, job.id) == job
+        gone = self._forgotten(known)
+        assert gone == [
+            one
+            for one in known.values()
+            if (one.inbox, one.path) == (job.inbox, job.path) and one.id <= job.id
+        ]
+
     @rule(age=st.sampled_from([0.0, 100.0]))
     def prune(self, age: float) -> None:
         known = {job.id: job for job in listing.find(self.db, limit=100)}
         self._do(jobs.prune, self.now - age, 2)
-        left = {job.id for job in listing.find(self.db, limit=100)}
-        for id_ in known.keys() - left:
-            job = known[id_]
-            assert job.state in TERMINAL
+        for job in self._forgotten(known):
             assert job.finished_at is not None
             assert job.finished_at < self.now - age
+
+    def _forgotten(self, known: dict[int, Any]) -> list[Any]:
+        """Those of the known jobs that have gone; their recordings are no news."""
+        left = {job.id for job in listing.find(self.db, limit=100)}
+        gone = [job for job in known.values() if job.id not in left]
+        for job in gone:
+            id_ = job.id
+            assert job.state in TERMINAL
             del self.states[id_]
             self.blocks[id_] = 0
             if self._do(jobs.newest, job.inbox, job.path) is None:
                 self.pruned[job.inbox, job.path] = job
                 found = [(job.path, job.identity)]
                 assert self._do(jobs.unknown, job.inbox, found) == []
+        return gone
 
     @rule(scope=st.sampled_from(SCOPES), verb=st.sampled_from(["pause", "resume"]))
     def pause_or_resume(self, scope: Scope, verb: str) -> None:
