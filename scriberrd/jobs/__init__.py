@@ -26,7 +26,7 @@ from scriberrd.jobs.pauses import pause, paused, resume
 from scriberrd.jobs.pruning import forget_outputs, prune, prune_events, published_before
 from scriberrd.jobs.recovery import recover
 from scriberrd.jobs.rows import Hold
-from scriberrd.jobs.submission import known_bytes, newest, submit, unknown
+from scriberrd.jobs.submission import newest, submit, submit_again, unknown
 
 __all__ = [
     "Hold",
@@ -40,7 +40,6 @@ __all__ = [
     "fail",
     "finish",
     "forget_outputs",
-    "known_bytes",
     "listed",
     "loaded",
     "newest",
@@ -60,6 +59,7 @@ __all__ = [
     "retry",
     "slow",
     "submit",
+    "submit_again",
     "transcribed",
     "twin",
     "unknown",
