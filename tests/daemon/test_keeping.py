@@ -33,15 +33,15 @@ db.execute("ROLLBACK")
 """
 
 
-def damage(daemon: Program) -> None:
-    """Overwrite the pages of a database behind the first two."""
+def damage(daemon: Program, start: int = 8192) -> None:
+    """Overwrite the pages of a database from this byte on."""
     path = daemon.root / "state/scriberrd.db"
     db = apsw.Connection(str(path))
     db.pragma("wal_checkpoint(TRUNCATE)")  # otherwise all of it may still be in the log
     db.close()
     with path.open("r+b") as file:
-        file.seek(8192)
-        file.write(b"\xa5" * (path.stat().st_size - 8192))
+        file.seek(start)
+        file.write(b"\xa5" * (path.stat().st_size - start))
     for suffix in ("-wal", "-shm"):
         path.with_name(path.name + suffix).unlink(missing_ok=True)
 
@@ -54,7 +54,10 @@ def configure(daemon: Program, *changes: tuple[str, str]) -> None:
     daemon.config.write_text(text)
 
 
-def test_after_damage_the_backup_is_restored_and_nothing_is_done_twice(program: Make) -> None:
+@pytest.mark.parametrize("start", [0, 8192])
+def test_after_damage_the_backup_is_restored_and_nothing_is_done_twice(
+    program: Make, start: int
+) -> None:
     daemon = program()
     daemon.drop(SENTENCE, "one.wav")
     daemon.wait("one.wav", "completed")
@@ -69,7 +72,7 @@ def test_after_damage_the_backup_is_restored_and_nothing_is_done_twice(program: 
     daemon.wait("sub/two.flac", "completed")
     before = {name: (daemon.out / name).stat().st_ino for name in daemon.files()}
     daemon.stop(9)
-    damage(daemon)
+    damage(daemon, start)
     daemon.start()
     two = daemon.wait("sub/two.flac", "completed")  # not in the backup, found in the inbox
     assert daemon.workers() == []
