@@ -149,6 +149,7 @@ def _upkeep(config: Config, store: Store) -> Iterator[Coroutine[None, None, None
     yield _end_with(store)
     yield retention.keep(store, config.retention, time)
     yield backup.keep(
+        store,
         state / rescue.DATABASE,
         state / rescue.BACKUPS,
         every=daemon.backup,

@@ -255,9 +255,13 @@ class Store:
         try:
             return await asyncio.get_running_loop().run_in_executor(thread, function)
         except (errors.DatabaseCorrupt, errors.DiskFailed) as error:
-            self.failure = self.failure or error
-            self.failed.set()
+            self.fail(error)
             raise
+
+    def fail(self, error: errors.StoreError) -> None:
+        """Take note of what shows that nothing here can be trusted."""
+        self.failure = self.failure or error
+        self.failed.set()
 
     def close(self) -> None:
         """Finish what runs, then close the file."""

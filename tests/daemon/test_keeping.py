@@ -87,6 +87,31 @@ def test_after_damage_the_backup_is_restored_and_nothing_is_done_twice(
     assert len([name for name in aside if name[-4] != "-"]) == 1
 
 
+def test_damage_that_a_backup_finds_ends_the_daemon_and_is_mended(program: Make) -> None:
+    daemon = program()
+    configure(daemon, ("[daemon]", '[daemon]\nbackup = "1s"\nbackups = 2'))
+    daemon.drop(SENTENCE, "one.wav")
+    daemon.wait("one.wav", "completed")
+    daemon.stop()  # all is in the file now, and nothing in its log
+    folder = daemon.root / "state/backups"
+    daemon.start()
+    before = set(folder.iterdir())
+    wait_for(lambda: set(folder.iterdir()) - before, "a backup")
+    path = daemon.root / "state/scriberrd.db"
+    with path.open("r+b") as file:
+        file.seek(path.stat().st_size // 2)
+        file.write(b"\xa5" * (path.stat().st_size // 2))
+    assert daemon.daemon is not None
+    assert daemon.daemon.wait(60) == 1  # systemd starts it again
+    assert "damaged" in daemon.log.read_text().splitlines()[-1]
+    sound = {file: file.read_bytes() for file in folder.iterdir()}
+    assert len(sound) == 2  # what is damaged took the place of none
+    daemon.start()
+    assert "is restored" in daemon.log.read_text()
+    assert [job["state"] for job in daemon.jobs()] == ["completed"]
+    assert daemon.ctl("show", 1)["executions"][0]["outcome"] == "completed"
+
+
 def test_without_a_backup_finished_work_is_adopted(program: Make) -> None:
     daemon = program()
     configure(daemon, ("[daemon]", '[daemon]\nbackup = "0s"'))

@@ -139,10 +139,11 @@ def test_the_next_is_due_by_the_age_of_the_newest(tmp_path: Path) -> None:
 async def test_a_backup_that_fails_is_a_warning_and_leaves_nothing(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with opened(tmp_path):
+    with opened(tmp_path) as live:
         (tmp_path / "backups").write_text("in the way")
         keeping = asyncio.create_task(
             backup.keep(
+                live,
                 tmp_path / rescue.DATABASE,
                 tmp_path / "backups",
                 every=DAY,
