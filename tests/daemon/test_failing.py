@@ -159,6 +159,31 @@ def test_memory_that_runs_out_makes_the_next_run_smaller(program: Make) -> None:
     assert "memory ran out: batch_size 8 -> 4" in daemon.log.read_text()
 
 
+@contextlib.contextmanager
+def in_the_way(folder: Path) -> Iterator[None]:
+    """Put a file where an empty folder was."""
+    folder.rmdir()
+    folder.write_text("in the way")
+    yield
+    folder.unlink()
+    folder.mkdir()
+
+
+def test_a_retry_does_not_hide_what_was_done_with_less(program: Make) -> None:
+    daemon = program(model="oom-big", profile="batch_size = 4")
+    with in_the_way(daemon.out):
+        daemon.drop(DIALOGUE, "long.opus")
+        assert paused(daemon)["part"] == "output"
+        daemon.ctl("pause")
+        job = daemon.wait("long.opus", "queued")
+        assert job["fallbacks"] == ["batch_size 4 -> 2"]
+        daemon.ctl("retry", job["id"])
+    daemon.ctl("resume")
+    job = daemon.wait("long.opus", "completed")
+    assert job["fallbacks"] == []
+    assert daemon.transcript("long.json")["engine"]["fallbacks"] == ["batch_size 4 -> 2"]
+
+
 def test_the_ladder_goes_down_to_another_model(program: Make) -> None:
     daemon = program(
         model="oom",
