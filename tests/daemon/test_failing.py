@@ -5,16 +5,18 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import sqlite3
 import subprocess
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from program import AUDIO, Program, wait_for
+from program import AUDIO, TESTS, Program, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     Make = Callable[..., Program]
 
@@ -166,7 +168,7 @@ def in_the_way(folder: Path) -> Iterator[None]:
     folder.write_text("in the way")
     yield
     folder.unlink()
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)  # the daemon may have been quicker
 
 
 def test_a_retry_does_not_hide_what_was_done_with_less(program: Make) -> None:
@@ -254,6 +256,74 @@ def test_a_missing_device_pauses_its_workers(program: Make) -> None:
     (daemon.root / "fake-state").touch()
     wait_for(lambda: daemon.ctl("status")["jobs"]["completed"] == 2, "both")
     assert daemon.ctl("status")["outages"] == []
+
+
+def waits(daemon: Program, part: str, name: str, code: str, *, others: bool = True) -> None:
+    """A recording waits for this part of the machine; others, that do not need it, are done."""
+    pause = paused(daemon)
+    assert (pause["part"], pause["name"], pause["error"]["code"]) == (part, name, code)
+    shown = subprocess.run([*daemon.client, "status"], capture_output=True, text=True, check=True)
+    assert f"outage   {part} {name}: {pause['error']['message']}" in shown.stdout
+    if others:
+        calm(daemon, DIALOGUE, "other.opus")
+        daemon.wait("other.opus", "completed")
+    daemon.wait("one.wav", "queued", "processing")
+
+
+def goes_on(daemon: Program) -> None:
+    """What was at fault is mended: nothing is left of it."""
+    assert daemon.wait("one.wav", "completed")["failures"] == 0
+    assert daemon.ctl("status")["outages"] == []
+
+
+def test_an_output_folder_that_cannot_be_written_pauses_its_inbox(program: Make) -> None:
+    daemon = program()
+    with in_the_way(daemon.out):
+        daemon.drop(SENTENCE, "one.wav")
+        waits(daemon, "output", "main", "output_unwritable")
+    goes_on(daemon)
+
+
+def test_an_inbox_that_is_gone_pauses_its_jobs(program: Make) -> None:
+    daemon = program()
+    daemon.ctl("pause", "--inbox", "main")
+    daemon.drop(SENTENCE, "one.wav")
+    daemon.wait("one.wav", "queued")
+    elsewhere = daemon.inbox.rename(daemon.root / "elsewhere")
+    daemon.ctl("resume")
+    waits(daemon, "inbox", "main", "inbox_unavailable")
+    elsewhere.rename(daemon.inbox)
+    goes_on(daemon)
+
+
+def test_workers_that_cannot_be_started_pause_their_pool(program: Make) -> None:
+    daemon = program()
+    daemon.stop()
+    ours, theirs = Path(sys.prefix), daemon.root / "venv"
+    (theirs / "bin").mkdir(parents=True)
+    for name in ("lib", "pyvenv.cfg"):
+        (theirs / name).symlink_to(ours / name)
+    python = theirs / "bin/python"
+    python.symlink_to(Path(sys.executable).resolve())
+    daemon.start(python)
+    python.unlink()
+    daemon.drop(SENTENCE, "one.wav")
+    waits(daemon, "pool", "cpu", "no_worker", others=False)
+    python.symlink_to(Path(sys.executable).resolve())
+    goes_on(daemon)
+
+
+def test_an_engine_that_is_not_installed_pauses_its_jobs(program: Make) -> None:
+    daemon = program()
+    daemon.stop()
+    packages = shutil.copytree(TESTS / "fake_engine", daemon.root / "packages")
+    engine = packages / "scriberrd_fake_engine.py"
+    broken = engine.rename(packages / "broken")
+    daemon.start(PYTHONPATH=str(packages))
+    daemon.drop(SENTENCE, "one.wav")
+    waits(daemon, "model", "fake ok on cpu", "engine_missing", others=False)
+    broken.rename(engine)
+    goes_on(daemon)
 
 
 @contextlib.contextmanager
