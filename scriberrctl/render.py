@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from scriberrctl.shapes import Event, Execution, Job, Outage, Pause, Status
 
@@ -207,12 +207,11 @@ def outage(outage: Outage) -> str:
     return plain(f"outage   {outage['part']} {outage['name']}: {why} ({then})")
 
 
-def scope(pause: Pause) -> str:
+def scope(pause: Mapping[str, object]) -> str:
     """What is paused."""
-    kind: Literal["inbox", "worker"]
     for kind in ("inbox", "worker"):
-        if (name := pause[kind]) is not None:
-            return f"{kind} {plain(name)}"
+        if (name := pause.get(kind)) is not None:
+            return f"{kind} {plain(str(name))}"
     return "everything"
 
 
@@ -229,6 +228,8 @@ def pauses(pauses: Sequence[Pause]) -> str:
 
 def event(event: Event) -> str:
     """Something that happened, on one line."""
-    data = " ".join(f"{key}={value}" for key, value in event["data"].items() if value is not None)
-    line = f"{moment(event['at'])}  {event['id']}  job {event['job']}  {event['type']}  {data}"
-    return plain(line).rstrip()
+    about, facts = f"job {event['job']}", event["data"]
+    if event["job"] is None:
+        about, facts = scope(facts), {"reason": facts.get("reason") or None}
+    data = " ".join(f"{key}={value}" for key, value in facts.items() if value is not None)
+    return plain(f"{moment(event['at'])}  {event['id']}  {about}  {event['type']}  {data}").rstrip()

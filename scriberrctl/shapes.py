@@ -87,11 +87,11 @@ class Execution(TypedDict):
 
 
 class Event(TypedDict):
-    """Something that happened to a job."""
+    """Something that happened, to a job or to what is paused."""
 
     id: int
     at: str
-    job: int
+    job: int | None
     type: str
     data: dict[str, Any]
 

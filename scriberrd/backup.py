@@ -82,7 +82,8 @@ def make(
         stop: gives the backup up when it is set by another thread.
 
     Raises:
-        StoreError: there is no room, or the database is damaged.
+        DatabaseCorrupt: the database is damaged.
+        StoreError: there is no room, or the copy is damaged.
         OSError: the folder can't be written.
         Stopped: `stop` was set.
     """
@@ -123,8 +124,14 @@ def _copy(database: Path, target: Path, stop: threading.Event) -> None:
                 if stop.is_set():
                     raise Stopped
                 backup.step(PAGES)
-        copy.pragma("journal_mode", "delete")  # a single file, that can be read without its room
-        store.check(copy, "the database")
+        try:
+            with store.translated("the copy"):
+                copy.pragma("journal_mode", "delete")  # one file, that can be read without its room
+                store.check(copy, "the copy")
+        except DatabaseCorrupt as error:
+            # Only then has the daemon to end: for a bad copy it would do so again and again.
+            store.check(live, "the database")
+            raise StoreError(f"{error}, and the database is not") from error
 
 
 def due_in(folder: Path, every: float, now: float) -> float:
@@ -133,10 +140,13 @@ def due_in(folder: Path, every: float, now: float) -> float:
     return min(max(newest + every - now, 0.0), every)
 
 
-async def keep(database: Path, folder: Path, *, every: float, count: int, clock: Clock) -> None:
+async def keep(
+    live: store.Store, database: Path, folder: Path, *, every: float, count: int, clock: Clock
+) -> None:
     """Make backups for as long as the daemon runs; one that fails is a warning, and tried again.
 
     Args:
+        live: is told when its database turns out to be damaged.
         database: the file.
         folder: where backups are kept.
         every: seconds between two of them; 0 makes none.
@@ -154,8 +164,8 @@ async def keep(database: Path, folder: Path, *, every: float, count: int, clock:
             )
             log.info("backup %s is made", made.name)
         except DatabaseCorrupt as error:
-            log.error("no backup was made: %s", error)  # noqa: TRY400 - expected, no traceback
-            await asyncio.sleep(min(every, RETRY))
+            live.fail(error)
+            return
         except (StoreError, apsw.Error, OSError) as error:
             log.warning("no backup was made: %s", error)
             await asyncio.sleep(min(every, RETRY))

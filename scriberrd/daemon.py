@@ -217,6 +217,7 @@ def _wanted(
     daemon, state = config.daemon, Path(config.daemon.state_dir)
     copies = functools.partial(
         backup.keep,
+        store,
         state / rescue.DATABASE,
         state / rescue.BACKUPS,
         every=daemon.backup,

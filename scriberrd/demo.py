@@ -25,10 +25,11 @@ from scriberrd.inbox.rules import wanted
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-HUB = "https://huggingface.co"
 HUB_PATIENCE = 3.0  # seconds
 START_PATIENCE = 30.0  # seconds
 LOAD_PATIENCE = 60.0  # seconds
+STALL = 60  # seconds without progress, of a download too: nobody is to sit before it for longer
+LOOK = 1.0  # seconds between two looks at what is at fault
 LOAD = (
     "from faster_whisper import WhisperModel;"
     "WhisperModel('base', device='cpu', compute_type='int8', local_files_only=True)"
@@ -47,6 +48,11 @@ output = "transcripts"
 settle = "0.5s"
 [profile.default]
 engine = "{engine}"
+[[worker]]
+name = "default"
+stall_timeout = "{stall}s"
+[retry]
+attempts = 1
 """
 
 
@@ -59,14 +65,14 @@ def run(recordings: Sequence[Path]) -> int:
         root = Path(folder)
         for name in ("inbox", "transcripts"):
             (root / name).mkdir()
-        (root / "scriberrd.toml").write_text(CONFIG.format(engine=engine))
+        (root / "scriberrd.toml").write_text(CONFIG.format(engine=engine, stall=STALL))
         with _daemon(root):
             click.secho(f"a daemon watches {root / 'inbox'}", bold=True)
             for recording in recordings:
                 shutil.copy(recording, root / "inbox")
                 click.echo(f"  dropped in: {recording.name}")
             jobs = _jobs(root, len({recording.name for recording in recordings}))
-            status = _ctl(root, "wait", *(str(job["id"]) for job in jobs)).wait()
+            status = _wait(root, jobs)
             for job in jobs:
                 click.secho(f"\n{job['path']}", bold=True)
                 if _ctl(root, "transcript", str(job["id"]), "--format", "txt").wait() == 0:
@@ -77,6 +83,9 @@ def run(recordings: Sequence[Path]) -> int:
         for path in sorted((root / "transcripts").rglob("*")):
             if path.is_file():
                 click.echo(f"  {path.relative_to(root)}  {path.stat().st_size} bytes")
+    if engine == "faster-whisper" and not _cached():
+        click.echo("the model is not there: its download stalled or broke off", err=True)
+        click.echo("  run this again: it goes on with what it has", err=True)
     click.echo("(the folder is gone now: this was a demonstration)")
     return status
 
@@ -88,11 +97,12 @@ def choose_engine() -> tuple[str, str]:
             return "faster-whisper", "with the model base, which is in the cache"
         broken = "the model in the cache can't be loaded"
         return _offline(f"since {broken}: remove {_hub() / MODEL}")
+    hub = os.environ.get("HF_ENDPOINT") or "https://huggingface.co"
     try:
-        with urllib.request.urlopen(HUB, timeout=HUB_PATIENCE):
+        with urllib.request.urlopen(hub, timeout=HUB_PATIENCE):  # noqa: S310 - the user's own word
             return "faster-whisper", "with the model base, which is downloaded now, once"
     except (OSError, ValueError):
-        hint = "for Whisper, which is far better: run this again where huggingface.co answers"
+        hint = f"for Whisper, which is far better: run this again where {hub} answers"
     return _offline(f"since the hub does not answer and no model is in the cache; {hint}")
 
 
@@ -164,3 +174,21 @@ def _jobs(root: Path, number: int) -> list[dict[str, Any]]:
             answer, _ = asking.communicate()
         jobs = [json.loads(line) for line in answer.splitlines()]
     return sorted(jobs, key=lambda job: int(job["id"]))
+
+
+def _wait(root: Path, jobs: Sequence[dict[str, Any]]) -> int:
+    """Wait until the jobs have ended; the exit status.
+
+    A daemon waits for a machine that is at fault. Here nobody mends it meanwhile: it is told.
+    """
+    with _ctl(root, "wait", *(str(job["id"]) for job in jobs)) as waiting:
+        while True:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                return waiting.wait(LOOK)
+            with _ctl(root, "--json", "status", stdout=subprocess.PIPE) as asking:
+                answer, _ = asking.communicate()
+            for outage in json.loads(answer or b"{}").get("outages", ()):
+                waiting.terminate()
+                error = outage["error"]
+                click.echo(f"{error['message']}: {error['detail']}", err=True)
+                return 1

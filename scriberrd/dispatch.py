@@ -8,7 +8,7 @@ import logging
 import os
 from typing import TYPE_CHECKING, Literal
 
-from scriberrd import jobs, ladder, protocol, saving, sources
+from scriberrd import jobs, ladder, listing, protocol, saving, sources
 from scriberrd.errors import LeaseLost, StoreError, TaskFailed, WorkerDied
 from scriberrd.failures import FAILURES
 from scriberrd.gate import Gate, alone
@@ -113,7 +113,13 @@ class Dispatcher:
     async def _to_preempt(self, now: float) -> list[Slot]:
         longest, limit = self._config.retry.backoff_max, len(self.slots)
         urgent = await self._store.read(jobs.urgent_due, now=now, longest=longest, limit=limit)
-        pauses = await self._store.read(jobs.paused) if urgent else []
+        if not urgent:
+            return []
+        latest = {(job.id, job.lease): job for job in await self._store.read(listing.processing)}
+        for slot in self.slots:
+            if slot.job is not None:  # somebody may have given it another priority
+                slot.job = latest.get((slot.job.id, slot.job.lease), slot.job)
+        pauses = await self._store.read(jobs.paused)
         return to_preempt(self.slots, urgent, [pause.scope for pause in pauses])
 
     async def _serve(self, slot: Slot) -> None:

@@ -12,6 +12,7 @@ answers with, so the API needs a single error handler.
     │   ├── DatabaseBusy           another process holds the write lock
     │   ├── DatabaseReadOnly       the file system refuses writes
     │   ├── DatabaseCorrupt        its pages are damaged
+    │   │   └── NotADatabase           the first of them, or it never was a database
     │   ├── DiskFailed             the disk does not read or write
     │   └── DiskFull               no space left for the database
     ├── RequestError           a request that can't be carried out
@@ -92,6 +93,10 @@ class DatabaseCorrupt(StoreError):
     """Pages of the database are damaged: it is replaced when the daemon starts again."""
 
     code = "database_corrupt"
+
+
+class NotADatabase(DatabaseCorrupt):
+    """The file does not begin as a database does: damaged, or never one."""
 
 
 class DiskFailed(StoreError):

@@ -19,7 +19,7 @@ from scriberrd import jobs, listing, sources
 from scriberrd.errors import InvalidRequest, UploadFailed, UploadTooLarge
 from scriberrd.files import NEW, name_new
 from scriberrd.inbox import rules
-from scriberrd.model import JobState, Priority, PriorityName, Settings, Source, display
+from scriberrd.model import TERMINAL, JobState, Priority, PriorityName, Settings, Source, display
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -81,7 +81,8 @@ class Intake:
             inbox: where it lies.
             path: relative to the inbox.
             identity: the version that has settled; without it a person asks, for whatever is there
-                now: what failed or was canceled is queued again, and what waits takes what is said.
+                now: what failed or was canceled is queued again, what waits takes what is said, and
+                what is in processing takes the priority.
             profile: instead of the inbox's.
             priority: instead of the profile's.
 
@@ -147,8 +148,13 @@ class Intake:
         try:
             with _opened(inbox.path) as folder:
                 temporary, sha256 = await self._store_upload(folder, chunks)
-                known = await self._store.read(
-                    jobs.known_bytes, inbox.name, sha256, profile or inbox.profile
+                known = await self._store.run(
+                    jobs.submit_again,
+                    inbox.name,
+                    sha256,
+                    profile=profile or inbox.profile,
+                    now=self._clock.time(),
+                    wanted=partial(self._wanted, profile, priority),
                 )
                 if known is not None:  # an upload that is repeated, because its answer got lost
                     os.unlink(temporary, dir_fd=folder)
@@ -205,9 +211,9 @@ class Intake:
 
     def _wanted(self, profile: str | None, priority: str | None, job: Job) -> tuple[str, Settings]:
         """How a known job goes on when it is submitted by a person."""
-        if profile is not None:
+        if profile is not None and job.state is not JobState.PROCESSING:
             return self._settings(profile, priority)
-        settings = job.settings if job.state is JobState.QUEUED else self._today(job)
+        settings = self._today(job) if job.state in TERMINAL else job.settings
         if priority is not None:
             settings = msgspec.structs.replace(settings, priority=priority)
         return job.profile, settings

@@ -184,11 +184,11 @@ class Execution(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that happened to a job, committed together with the change it tells of."""
+    """Something that happened, committed together with the change it tells of."""
 
     id: int
     at: float
-    job: int
+    job: int | None  # None: it is about a pause
     type: str  # submitted, claimed, checkpointed, released, retried, failed, finished, canceled ...
     data: dict[str, str | int | float | None]
 
@@ -217,6 +217,10 @@ class Scope(NamedTuple):
 
     kind: Literal["everything", "inbox", "worker"]
     name: str = ""  # of the inbox or worker pool
+
+    def names(self) -> dict[str, str | None]:
+        """The inbox and the worker pool that are meant; everything: neither."""
+        return {kind: self.name if kind == self.kind else None for kind in ("inbox", "worker")}
 
 
 class Pause(msgspec.Struct, frozen=True, kw_only=True):

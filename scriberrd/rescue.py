@@ -3,6 +3,9 @@
 A mark in the state directory says that a daemon has the database open. Who finds it there follows
 one that was killed, or whose disk failed: the database is checked before it is used. A damaged one
 is set aside, all its files together, and the newest sound backup takes its place.
+
+A file that is no database at all may be anybody's, and is left alone; unless there are backups,
+which tell that a database of ours was there.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from scriberrd import backup
-from scriberrd.errors import DatabaseCorrupt, StoreError
+from scriberrd.errors import DatabaseCorrupt, DatabaseForeign, NotADatabase, StoreError
 from scriberrd.files import sync_folder
 from scriberrd.store import Store
 
@@ -60,6 +63,8 @@ def _open(path: Path, *, unclean: bool, now: float) -> Store:
     try:
         return Store(path, check=unclean)
     except DatabaseCorrupt as error:
+        if isinstance(error, NotADatabase) and not backup.found(path.parent / BACKUPS):
+            raise DatabaseForeign(f"{error}; it was left untouched: move it away") from error
         log.error("%s; it is kept as %s", error, set_aside(path, now).name)  # noqa: TRY400
     _restore(path)
     return Store(path, check=True)

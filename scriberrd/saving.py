@@ -105,7 +105,7 @@ async def gather(store: Store, job: Job) -> Transcript:
         transcript.assemble,
         blocks,
         duration=work.finished.duration,
-        engine=msgspec.structs.replace(work.engine, fallbacks=tuple(map(str, job.fallbacks))),
+        engine=work.engine,
         source=transcript.SourceInfo(
             name=job.name,
             sha256=job.sha256 or "",

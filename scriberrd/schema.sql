@@ -143,7 +143,7 @@ CREATE TABLE execution (
 CREATE TABLE event (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     at REAL NOT NULL,
-    job INTEGER NOT NULL REFERENCES job ON DELETE CASCADE,
+    job INTEGER REFERENCES job ON DELETE CASCADE,   -- NULL: it is about a pause
     type TEXT NOT NULL,
     data TEXT NOT NULL              -- JSON object
 ) STRICT;

@@ -55,8 +55,9 @@ def connect(
 
     Raises:
         DatabaseCorrupt: it is damaged.
-        DatabaseForeign: the file is no database, or another application's.
+        DatabaseForeign: it is another application's.
         DatabaseNewer: a newer scriberrd wrote it.
+        NotADatabase: it is damaged from the start on, or the file never was a database.
         StoreError: it can't be used for another reason.
     """
     if tuple(int(part) for part in apsw.sqlite_lib_version().split(".")) < OLDEST_SQLITE:
@@ -127,7 +128,7 @@ _CAUSES: tuple[tuple[type[apsw.Error], type[errors.StoreError], str], ...] = (
     (apsw.ReadOnlyError, errors.DatabaseReadOnly, "the file or its file system is read-only"),
     (apsw.BusyError, errors.DatabaseBusy, "another process holds the write lock"),
     (apsw.LockedError, errors.DatabaseBusy, "another connection holds the lock"),
-    (apsw.NotADBError, errors.DatabaseForeign, "it was left untouched: move it away"),
+    (apsw.NotADBError, errors.NotADatabase, "its header is damaged, or never was one"),
     (apsw.CantOpenError, errors.StoreError, "see daemon.state_dir, and who may write there"),
     (apsw.IOError, errors.DiskFailed, "the disk fails"),
     (apsw.CorruptError, errors.DatabaseCorrupt, "the file is damaged"),
@@ -254,9 +255,13 @@ class Store:
         try:
             return await asyncio.get_running_loop().run_in_executor(thread, function)
         except (errors.DatabaseCorrupt, errors.DiskFailed) as error:
-            self.failure = self.failure or error
-            self.failed.set()
+            self.fail(error)
             raise
+
+    def fail(self, error: errors.StoreError) -> None:
+        """Take note of what shows that nothing here can be trusted."""
+        self.failure = self.failure or error
+        self.failed.set()
 
     def close(self) -> None:
         """Finish what runs, then close the file."""

@@ -57,7 +57,8 @@ async def resume(request: web.Request) -> web.Response:
     # What is paused may have left the configuration meanwhile.
     known = _known(rooms) | dict.fromkeys(pause.scope for pause in before)
     scopes = _scopes(await _read(request, Resumed), known)
-    return _tell("resumed", scopes, await rooms.store.run(jobs.resume, scopes))
+    pauses = await rooms.store.run(jobs.resume, scopes, now=rooms.clock.time())
+    return _tell("resumed", scopes, pauses)
 
 
 async def _read(request: web.Request, kind: type[W]) -> W:

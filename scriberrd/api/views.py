@@ -99,11 +99,11 @@ class OutageView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EventView(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that happened to a job."""
+    """Something that happened."""
 
     id: int
     at: str
-    job: int
+    job: int | None
     type: str
     data: dict[str, str | int | float | None]
 
@@ -187,7 +187,7 @@ def outage(outage: Outage) -> OutageView:
 
 
 def event(event: Event) -> EventView:
-    """Something that happened to a job."""
+    """Something that happened."""
     return EventView(
         id=event.id, at=instant(event.at), job=event.job, type=event.type, data=event.data
     )
@@ -234,11 +234,6 @@ def _progress(job: Job, start: float, now: float) -> ProgressView:
 def pauses(pauses: Iterable[Pause]) -> list[PauseView]:
     """What is paused."""
     return [
-        PauseView(
-            inbox=pause.scope.name if pause.scope.kind == "inbox" else None,
-            worker=pause.scope.name if pause.scope.kind == "worker" else None,
-            reason=pause.reason,
-            since=instant(pause.since),
-        )
+        PauseView(**pause.scope.names(), reason=pause.reason, since=instant(pause.since))
         for pause in pauses
     ]

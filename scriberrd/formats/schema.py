@@ -53,7 +53,7 @@ DESCRIPTIONS = {
         "device": "cpu, or cuda and a number.",
         "compute_type": "The arithmetic of the engine, such as int8 or float16.",
         "diarization_model": "What told the speakers apart; only with diarization.",
-        "fallbacks": "What was asked for and could not be had.",
+        "fallbacks": "What parts of it were made with less of, since memory ran out.",
     },
     "SourceInfo": {
         "name": "The name of the file.",

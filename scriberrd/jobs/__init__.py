@@ -32,7 +32,7 @@ from scriberrd.jobs.pruning import (
 )
 from scriberrd.jobs.recovery import recover
 from scriberrd.jobs.rows import Hold
-from scriberrd.jobs.submission import known_bytes, newest, submit, unknown
+from scriberrd.jobs.submission import newest, submit, submit_again, unknown
 
 __all__ = [
     "Hold",
@@ -46,7 +46,6 @@ __all__ = [
     "fail",
     "finish",
     "forget_outputs",
-    "known_bytes",
     "listed",
     "loaded",
     "newest",
@@ -67,6 +66,7 @@ __all__ = [
     "retry",
     "slow",
     "submit",
+    "submit_again",
     "transcribed",
     "twin",
     "unknown",

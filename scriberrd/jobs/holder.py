@@ -6,6 +6,7 @@ import random
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 import msgspec
+from msgspec.structs import replace
 
 from scriberrd import listing
 from scriberrd.failures import FAILURES
@@ -44,6 +45,9 @@ def probed(db: apsw.Connection, hold: Hold, probe: Probed) -> None:
 
 def loaded(db: apsw.Connection, hold: Hold, engine: EngineInfo) -> None:
     """Note what the recording is transcribed with."""
+    earlier = work(db, hold.job).engine
+    if earlier is not None:
+        engine = replace(engine, fallbacks=earlier.fallbacks)
     write(db, hold, {"engine": encode(engine), "stage": Stage.TRANSCRIBING})
     db.execute(
         "UPDATE execution SET device = ?, compute_type = ? WHERE job = ? AND lease = ?",
@@ -57,8 +61,21 @@ def checkpoint(
     """Keep a block that is done: no later run repeats it."""
     write(db, hold, {"lease_expires": expires, "progress": block.end, "interruptions": 0})
     db.execute("INSERT INTO checkpoint VALUES (?, ?, ?)", (hold.job, block.number, encode(block)))
-    db.execute("UPDATE execution SET blocks = blocks + 1 WHERE job = ? AND lease = ?", hold)
+    blocks = db.execute(
+        "UPDATE execution SET blocks = blocks + 1 WHERE job = ? AND lease = ? RETURNING blocks",
+        hold,
+    ).get
+    if blocks == 1:
+        _note_fallbacks(db, hold)
     tell(db, hold.job, "checkpointed", now, block=block.number, seconds=block.end)
+
+
+def _note_fallbacks(db: apsw.Connection, hold: Hold) -> None:
+    """Keep with which steps down this run makes its blocks: a retry takes them back."""
+    steps, engine = held(db, hold).fallbacks, work(db, hold.job).engine
+    if steps and engine is not None:
+        used = dict.fromkeys((*engine.fallbacks, *map(str, steps)))
+        write(db, hold, {"engine": encode(replace(engine, fallbacks=tuple(used)))})
 
 
 def slow(db: apsw.Connection, hold: Hold, seconds: float, *, now: float) -> None:
@@ -131,7 +148,7 @@ def twin(db: apsw.Connection, job: Job) -> Job | None:
 
 def comparable(settings: Settings) -> Settings:
     """What the blocks of a recording depend on."""
-    return msgspec.structs.replace(settings, priority="normal", formats=())
+    return replace(settings, priority="normal", formats=())
 
 
 def finish(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from scriberrd.jobs.rows import tell
 from scriberrd.model import Pause, Scope
 
 if TYPE_CHECKING:
@@ -17,20 +18,25 @@ def pause(db: apsw.Connection, scopes: Iterable[Scope], *, reason: str, now: flo
 
     One that is paused already stays so from its first pause on, with the new reason.
     """
-    db.executemany(
-        "INSERT INTO pause VALUES (?, ?, ?, ?)"
-        " ON CONFLICT (kind, name) DO UPDATE SET reason = excluded.reason",
-        [(*scope, reason, now) for scope in scopes],
-    )
+    for scope in scopes:
+        changed = db.execute(
+            "INSERT INTO pause VALUES (?, ?, ?, ?)"
+            " ON CONFLICT (kind, name) DO UPDATE SET reason = excluded.reason"
+            " WHERE reason <> excluded.reason RETURNING 1",
+            (*scope, reason, now),
+        ).get
+        if changed:
+            tell(db, None, "paused", now, **scope.names(), reason=reason)
     return paused(db)
 
 
-def resume(db: apsw.Connection, scopes: Iterable[Scope]) -> list[Pause]:
+def resume(db: apsw.Connection, scopes: Iterable[Scope], *, now: float) -> list[Pause]:
     """Lift the pauses of these scopes; of everything: all pauses. Gives those that are left."""
-    for kind, name in scopes:
-        if kind == "everything":
-            db.execute("DELETE FROM pause")
-        db.execute("DELETE FROM pause WHERE kind = ? AND name = ?", (kind, name))
+    wanted = set(scopes)
+    for one in paused(db):
+        if one.scope in wanted or Scope("everything") in wanted:
+            db.execute("DELETE FROM pause WHERE (kind, name) = (?, ?)", one.scope)
+            tell(db, None, "resumed", now, **one.scope.names())
     return paused(db)
 
 

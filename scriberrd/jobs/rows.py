@@ -95,8 +95,10 @@ def record_death(db: apsw.Connection, hold: Hold, died: WorkerDied) -> None:
     )
 
 
-def tell(db: apsw.Connection, id_: int, type_: str, now: float, **data: str | float | None) -> None:
-    """Record an event of the change that this transaction makes."""
+def tell(
+    db: apsw.Connection, id_: int | None, type_: str, now: float, **data: str | float | None
+) -> None:
+    """Record an event of the change that this transaction makes; without a job, of a pause."""
     db.execute(
         "INSERT INTO event (at, job, type, data) VALUES (?, ?, ?, ?)",
         (now, id_, type_, encode(data)),

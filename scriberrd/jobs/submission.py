@@ -43,8 +43,8 @@ def submit(
     failed: somebody has mended what was wrong with the file. Other bytes under the name of a live
     job replace what it was about, and fence off whoever works on the old ones.
 
-    When a person asks, `wanted` tells with which profile and settings a known job is to go on: one
-    that waits takes them, and one that failed or was canceled is queued again with them.
+    When a person asks, `wanted` tells with which profile and settings a known job is to go on: a
+    live one takes them, and one that failed or was canceled is queued again with them.
     """
     columns: dict[str, Any] = {
         "identity": encode(source.identity),
@@ -91,14 +91,25 @@ def newest(db: apsw.Connection, inbox: str, path: bytes) -> Job | None:
     return None if id_ is None else listing.get(db, id_)
 
 
-def known_bytes(db: apsw.Connection, inbox: str, sha256: str, profile: str) -> Job | None:
-    """A job of the inbox about these bytes that is live or completed."""
+def submit_again(
+    db: apsw.Connection,
+    inbox: str,
+    sha256: str,
+    *,
+    profile: str,
+    now: float,
+    wanted: Callable[[Job], tuple[str, Settings]],
+) -> Job | None:
+    """A job of the inbox about these bytes that is live or completed; see `submit` for `wanted`."""
     id_ = db.execute(
         "SELECT id FROM job WHERE sha256 = ? AND inbox = ? AND profile = ?"
         " AND state NOT IN ('failed', 'canceled') ORDER BY id DESC LIMIT 1",
         (sha256, inbox, profile),
     ).get
-    return None if id_ is None else listing.get(db, id_)
+    if id_ is None:
+        return None
+    known = listing.get(db, id_)
+    return _ask(db, known, *wanted(known), now)[0]
 
 
 def unknown(
@@ -136,7 +147,7 @@ def _ask(
     if job.state in {JobState.FAILED, JobState.CANCELED}:
         adjust(db, job, profile, settings)
         return requeue(db, job, now, "submitted"), True
-    if job.state is JobState.QUEUED and (profile, settings) != (job.profile, job.settings):
+    if job.state not in TERMINAL and (profile, settings) != (job.profile, job.settings):
         adjust(db, job, profile, settings)
         tell(db, job.id, "submitted", now)
     return listing.get(db, job.id), False

@@ -98,15 +98,34 @@ async def test_submit_says_how_a_queued_job_goes_on(server: Server) -> None:
     assert (job.settings.model, blocks) == ("tiny", 0)
 
 
-async def test_submit_changes_nothing_of_what_is_being_done_or_done(server: Server) -> None:
+async def test_submit_changes_only_the_priority_of_what_is_being_done(server: Server) -> None:
     await server.submit()
     job = await server.claim()
-    body = TALK | {"profile": "fast", "priority": "urgent"}
-    view = await server.post("/v1/jobs", json=body, status=200)
-    assert (view["state"], view["profile"], view["priority"]) == ("processing", "default", "normal")
+    mend(server, model="small")
+    for options, priority in (
+        ({"profile": "fast"}, "normal"),
+        ({"profile": "fast", "priority": "urgent"}, "urgent"),
+        ({}, "urgent"),
+    ):
+        view = await server.post("/v1/jobs", json=TALK | options, status=200)
+        assert (view["state"], view["profile"]) == ("processing", "default")
+        assert view["priority"] == priority
+    assert (await look(server))[0].settings == replace(Settings(), priority="urgent")
     await server.complete(job)
-    view = await server.post("/v1/jobs", json=body, status=200)
-    assert (view["state"], view["profile"]) == ("completed", "default")
+    view = await server.post("/v1/jobs", json=TALK | {"priority": "low"}, status=200)
+    assert (view["state"], view["priority"]) == ("completed", "urgent")
+
+
+async def test_an_upload_of_a_live_jobs_bytes_gives_it_the_priority(server: Server) -> None:
+    await end(server, "queued")
+    upload, same = "/v1/jobs?name=other.mp3", b"recording 1"
+    assert (await server.post(upload, data=same))["priority"] == "normal"
+    view = await server.post(f"{upload}&priority=high", data=same)
+    assert (view["id"], view["state"], view["priority"]) == (1, "queued", "high")
+    assert (await look(server))[1] == 1  # what is done stays done
+    await server.claim()
+    view = await server.post(f"{upload}&priority=urgent", data=same)
+    assert (view["state"], view["priority"]) == ("processing", "urgent")
 
 
 async def test_a_scan_leaves_canceled_what_is_canceled(server: Server) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from test_api_events import told
 
 from scriberrd import jobs
 from scriberrd.model import Scope
@@ -59,6 +60,29 @@ async def test_a_pause_is_from_when_it_began(server: Server) -> None:
     server.clock.now += 60
     answer = await server.post("/v1/pause", json={"reason": "still"})
     assert answer == {"pauses": [EVERYTHING | {"reason": "still"}]}
+
+
+async def test_every_change_of_a_pause_has_its_event(server: Server) -> None:
+    reason = {"inbox": "default", "reason": "later"}
+    for body in (reason, reason, {"inbox": "default", "reason": "much later"}, {"worker": "cpu"}):
+        await server.post("/v1/pause", json=body)
+    await server.post("/v1/pause")
+    await server.post("/v1/resume", json={"worker": "cpu"})
+    await server.post("/v1/resume", json={"worker": "cpu"})
+    await server.post("/v1/resume")
+    everything: dict[str, Any] = {"inbox": None, "worker": None}
+    async with server.http.get("http://localhost/v1/events?after=0") as response:
+        events = [one["data"] for one in await told(response, 7)]
+    assert {event["job"] for event in events} == {None}
+    assert [(event["type"], event["data"]) for event in events] == [
+        ("paused", everything | {"inbox": "default", "reason": "later"}),
+        ("paused", everything | {"inbox": "default", "reason": "much later"}),
+        ("paused", everything | {"worker": "cpu", "reason": ""}),
+        ("paused", everything | {"reason": ""}),
+        ("resumed", everything | {"worker": "cpu"}),
+        ("resumed", everything),
+        ("resumed", everything | {"inbox": "default"}),
+    ]
 
 
 async def test_several_pauses_and_all_lifted_at_once(server: Server) -> None:

@@ -205,6 +205,19 @@ async def test_events_are_followed(server: Server) -> None:
     assert await end(process) == Ended(130, "", "")
 
 
+async def test_events_of_pauses_say_what_is_paused(server: Server) -> None:
+    process = await start(server, "events", "--after", "0")
+    assert process.stdout is not None
+    for body, line in (
+        ({"inbox": "default", "reason": "a\x1b"}, "1  inbox default  paused  reason=a\\x1b"),
+        ({}, "2  everything  paused"),
+    ):
+        await server.post("/v1/pause", json=body)
+        assert (await process.stdout.readline()).decode() == f"2023-11-14 22:13:20  {line}\n"
+    process.send_signal(signal.SIGINT)
+    assert (await end(process)).status == 130
+
+
 async def test_status_is_watched(server: Server) -> None:
     process = await start(server, "status", "--watch")
     assert process.stdout is not None

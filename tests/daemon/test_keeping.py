@@ -33,15 +33,15 @@ db.execute("ROLLBACK")
 """
 
 
-def damage(daemon: Program) -> None:
-    """Overwrite the pages of a database behind the first two."""
+def damage(daemon: Program, start: int = 8192) -> None:
+    """Overwrite the pages of a database from this byte on."""
     path = daemon.root / "state/scriberrd.db"
     db = apsw.Connection(str(path))
     db.pragma("wal_checkpoint(TRUNCATE)")  # otherwise all of it may still be in the log
     db.close()
     with path.open("r+b") as file:
-        file.seek(8192)
-        file.write(b"\xa5" * (path.stat().st_size - 8192))
+        file.seek(start)
+        file.write(b"\xa5" * (path.stat().st_size - start))
     for suffix in ("-wal", "-shm"):
         path.with_name(path.name + suffix).unlink(missing_ok=True)
 
@@ -54,7 +54,10 @@ def configure(daemon: Program, *changes: tuple[str, str]) -> None:
     daemon.config.write_text(text)
 
 
-def test_after_damage_the_backup_is_restored_and_nothing_is_done_twice(program: Make) -> None:
+@pytest.mark.parametrize("start", [0, 8192])
+def test_after_damage_the_backup_is_restored_and_nothing_is_done_twice(
+    program: Make, start: int
+) -> None:
     daemon = program()
     daemon.drop(SENTENCE, "one.wav")
     daemon.wait("one.wav", "completed")
@@ -69,7 +72,7 @@ def test_after_damage_the_backup_is_restored_and_nothing_is_done_twice(program: 
     daemon.wait("sub/two.flac", "completed")
     before = {name: (daemon.out / name).stat().st_ino for name in daemon.files()}
     daemon.stop(9)
-    damage(daemon)
+    damage(daemon, start)
     daemon.start()
     two = daemon.wait("sub/two.flac", "completed")  # not in the backup, found in the inbox
     assert daemon.workers() == []
@@ -82,6 +85,31 @@ def test_after_damage_the_backup_is_restored_and_nothing_is_done_twice(program: 
     assert "its transcript is there already" in said
     aside = [file.name for file in (daemon.root / "state").glob("*.corrupt-*")]
     assert len([name for name in aside if name[-4] != "-"]) == 1
+
+
+def test_damage_that_a_backup_finds_ends_the_daemon_and_is_mended(program: Make) -> None:
+    daemon = program()
+    configure(daemon, ("[daemon]", '[daemon]\nbackup = "1s"\nbackups = 2'))
+    daemon.drop(SENTENCE, "one.wav")
+    daemon.wait("one.wav", "completed")
+    daemon.stop()  # all is in the file now, and nothing in its log
+    folder = daemon.root / "state/backups"
+    daemon.start()
+    before = set(folder.iterdir())
+    wait_for(lambda: set(folder.iterdir()) - before, "a backup")
+    path = daemon.root / "state/scriberrd.db"
+    with path.open("r+b") as file:
+        file.seek(path.stat().st_size // 2)
+        file.write(b"\xa5" * (path.stat().st_size // 2))
+    assert daemon.daemon is not None
+    assert daemon.daemon.wait(60) == 1  # systemd starts it again
+    assert "damaged" in daemon.log.read_text().splitlines()[-1]
+    sound = {file: file.read_bytes() for file in folder.iterdir()}
+    assert len(sound) == 2  # what is damaged took the place of none
+    daemon.start()
+    assert "is restored" in daemon.log.read_text()
+    assert [job["state"] for job in daemon.jobs()] == ["completed"]
+    assert daemon.ctl("show", 1)["executions"][0]["outcome"] == "completed"
 
 
 def test_without_a_backup_finished_work_is_adopted(program: Make) -> None:

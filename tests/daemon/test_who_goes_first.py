@@ -11,6 +11,7 @@ from program import AUDIO, BIN, Program, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     Make = Callable[..., Program]
 
@@ -56,6 +57,22 @@ def test_running_jobs_finish_and_others_wait(program: Make) -> None:
         assert daemon.wait(f"{options[0]}.wav", "queued")["started_at"] is None
         daemon.ctl("resume", *options)
         daemon.wait(f"{options[0]}.wav", "completed")
+
+
+def test_a_run_that_was_made_urgent_does_not_make_way(program: Make, tmp_path: Path) -> None:
+    daemon = program(model="slow", block_seconds=5)
+    daemon.drop(DIALOGUE, "long.opus")
+    checkpointed(daemon, "long.opus")
+    copy = tmp_path / "copy.opus"
+    copy.write_bytes(DIALOGUE.read_bytes())
+    assert daemon.ctl("submit", "--priority", "urgent", copy)["path"] == "long.opus"
+    daemon.ctl("submit", "--priority", "urgent", SENTENCE)
+    daemon.wait("sentence.wav", "completed")
+    job = daemon.job("long.opus")
+    assert job is not None
+    assert (job["state"], job["priority"]) == ("completed", "urgent")
+    (run,) = daemon.ctl("show", job["id"])["executions"]
+    assert run["outcome"] == "completed"
 
 
 def test_an_urgent_job_takes_the_place_of_a_long_one(program: Make) -> None:

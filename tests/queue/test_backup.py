@@ -139,10 +139,11 @@ def test_the_next_is_due_by_the_age_of_the_newest(tmp_path: Path) -> None:
 async def test_a_backup_that_fails_is_a_warning_and_leaves_nothing(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with opened(tmp_path):
+    with opened(tmp_path) as live:
         (tmp_path / "backups").write_text("in the way")
         keeping = asyncio.create_task(
             backup.keep(
+                live,
                 tmp_path / rescue.DATABASE,
                 tmp_path / "backups",
                 every=DAY,
@@ -200,6 +201,35 @@ async def test_damage_is_found_after_an_unclean_stop_and_the_newest_backup_resto
     assert len(backup.found(backups)) == 2
 
 
+async def test_where_there_are_backups_a_file_that_is_no_database_was_ours(tmp_path: Path) -> None:
+    path = tmp_path / rescue.DATABASE
+    with opened(tmp_path) as live:
+        await fill(live, 10)
+        backup.make(path, tmp_path / rescue.BACKUPS, keep=7, now=NOON)
+    with path.open("r+b") as file:
+        file.write(bytes(4096))
+    broken = path.read_bytes()
+    with opened(tmp_path) as live:
+        assert await count(live) == 10
+    assert (tmp_path / "scriberrd.db.corrupt-20231114T221320").read_bytes() == broken
+
+
+async def test_another_applications_database_is_left_alone_beside_our_backups(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / rescue.DATABASE
+    with opened(tmp_path):
+        backup.make(path, tmp_path / rescue.BACKUPS, keep=7, now=NOON)
+    path.unlink()
+    with contextlib.closing(apsw.Connection(str(path))) as other:
+        other.execute("CREATE TABLE bookmarks (url)")
+    before = path.read_bytes()
+    kill(tmp_path, path)
+    with pytest.raises(errors.DatabaseForeign), opened(tmp_path):
+        pass
+    assert path.read_bytes() == before
+
+
 async def test_without_a_backup_the_queue_begins_anew(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -238,7 +268,7 @@ def test_what_is_not_ours_is_neither_moved_nor_replaced(tmp_path: Path) -> None:
     path = tmp_path / rescue.DATABASE
     path.write_bytes(b"no database " * 1000)
     kill(tmp_path, path)
-    with pytest.raises(errors.DatabaseForeign), opened(tmp_path):
+    with pytest.raises(errors.DatabaseForeign, match="left untouched"), opened(tmp_path):
         pass
     assert path.read_bytes() == b"no database " * 1000
     path.unlink()

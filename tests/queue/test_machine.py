@@ -300,7 +300,7 @@ class Queue(RuleBasedStateMachine):
             self._do(jobs.pause, [scope], reason="", now=self.now)
             self.paused.add(scope)
         else:
-            self._do(jobs.resume, [scope])
+            self._do(jobs.resume, [scope], now=self.now)
             self.paused -= {scope} if scope.name else self.paused
 
     @rule()

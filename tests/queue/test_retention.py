@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from scriberrd import config, jobs, listing, retention
-from scriberrd.model import Identity, Job, JobState, Settings, Source
+from scriberrd.model import Identity, Job, JobState, Scope, Settings, Source
 from scriberrd.store import Store
 from scriberrd.toml import Seconds
 
@@ -84,15 +84,16 @@ def queue(tmp_path: Path) -> Iterator[Queue]:
 async def test_by_default_only_old_events_go(queue: Queue) -> None:
     await queue.submit(0)
     await queue.complete(1, "talk.json")
+    await queue.store.run(jobs.pause, [Scope("everything")], reason="", now=1)
     await retention.prune(queue.store, config.Retention(), 89 * DAY)
-    assert len(await queue.store.read(listing.events, 0, 100)) == 3
+    assert len(await queue.store.read(listing.events, 0, 100)) == 4
     await retention.prune(queue.store, config.Retention(), 1000 * DAY)
     assert await queue.store.read(listing.events, 0, 100) == []
     assert await queue.ids() == [1]
     assert queue.files() == ["talk.json"]
     await queue.submit(2, V2)
     (event,) = await queue.store.read(listing.events, 0, 100)
-    assert event.id == 4  # never used twice: clients go on where they were
+    assert event.id == 5  # never used twice: clients go on where they were
 
 
 async def test_ended_jobs_go_when_they_are_old_and_no_others(queue: Queue) -> None:

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 from api_server import TRANSCRIPT
+from test_machine import block
 
 from scriberrd import jobs, publish, saving
-from scriberrd.config import Inbox
+from scriberrd.config import Inbox, Retry
 from scriberrd.errors import LeaseLost
+from scriberrd.fallback import Fallback
 from scriberrd.model import Identity, Job, Settings, Source
 from scriberrd.store import Store
 
@@ -108,3 +110,28 @@ async def test_a_borrowed_transcript_is_as_it_was_published(store: Store, inbox:
     assert await saving.borrow(store, job) is None
     done = await saving.save(store, time, inbox, job, found)
     assert (done.duration, done.progress) == (found.duration, found.duration)
+
+
+async def run(store: Store, *, step: Fallback | None = None, blocks: range = range(0)) -> Job:
+    """A run that makes these blocks, then is out of memory, or, without a step, has failed."""
+    job = await claim(store)
+    hold = jobs.Hold(job.id, job.lease)
+    await store.run(jobs.loaded, hold, TRANSCRIPT.engine)
+    for number in blocks:
+        await store.run(jobs.checkpoint, hold, block(number), expires=9.0, now=2.0)
+    code = "out_of_memory" if step else "invalid_media"
+    return await store.run(jobs.fail, hold, code, "", retry=Retry(backoff=0), now=1.0, step=step)
+
+
+async def test_a_transcript_tells_what_its_parts_were_made_with(store: Store) -> None:
+    await submit(store, 1)
+    await run(store, step=Fallback("batch_size", "8", "4"), blocks=range(1))
+    await run(store, step=Fallback("batch_size", "4", "2"), blocks=range(1, 2))
+    await run(store)  # no part was made with the last step
+    job = await store.run(jobs.retry, 1, 2.0)
+    assert job.fallbacks == ()
+    await run(store, step=Fallback("model", "large", "base"), blocks=range(2, 3))
+    await run(store, blocks=range(3, 5))
+    engine = (await store.read(jobs.work, 1)).engine
+    assert engine is not None
+    assert engine.fallbacks == ("batch_size 8 -> 4", "model large -> base")

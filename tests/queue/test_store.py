@@ -32,7 +32,7 @@ def test_a_new_database_has_what_the_promises_need(tmp_path: Path) -> None:
 def test_what_is_no_database_is_refused_and_left_untouched(tmp_path: Path) -> None:
     path = tmp_path / "queue.db"
     path.write_bytes(b"no database " * 1000)
-    with pytest.raises(errors.DatabaseForeign, match="left untouched"):
+    with pytest.raises(errors.NotADatabase, match="header"):
         store.connect(path)
     assert path.read_bytes() == b"no database " * 1000
 

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import http.server
 import subprocess
+import threading
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import pytest
+from program import AUDIO
 
 from scriberrd import demo
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -29,6 +36,55 @@ def test_a_model_that_cannot_be_loaded_is_not_used(
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
     engine, why = demo.choose_engine()
     assert (engine, "can't be loaded" in why) == ("offline", True)
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], None]]:
+    """A hub that answers when it is asked who it is, and then no more; gives how to end that."""
+    end = threading.Event()
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            if self.path != "/":
+                end.wait(60)
+            self.send_response(200 if self.path == "/" else 404)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        do_HEAD = do_GET  # noqa: N815 - the name that the server looks for
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever).start()
+        monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{server.server_port}")
+        monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "cache"))
+        monkeypatch.setenv("NO_PROXY", "*")
+        yield end.set
+        end.set()
+        server.shutdown()
+
+
+def test_a_download_that_stalls_ends_the_demo(
+    hub: Callable[[], None],  # noqa: ARG001 - it stalls
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(demo, "STALL", 5)
+    assert demo.run([AUDIO / "sentence.wav"]) != 0
+    out, err = capfd.readouterr()
+    assert "which is downloaded now" in out
+    assert "no progress for 5 s" in out + err
+    assert "its download stalled" in err
+
+
+def test_a_hub_without_the_model_ends_the_demo(
+    hub: Callable[[], None], capfd: pytest.CaptureFixture[str]
+) -> None:
+    hub()
+    assert demo.run([AUDIO / "sentence.wav"]) == 1
+    assert "could not be downloaded" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize(
