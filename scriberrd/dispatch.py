@@ -5,15 +5,13 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
-import os
 from typing import TYPE_CHECKING, Literal
 
-from scriberrd import jobs, ladder, listing, protocol, saving, sources
+from scriberrd import jobs, ladder, listing, stages
 from scriberrd.errors import LeaseLost, StoreError, TaskFailed, WorkerDied
 from scriberrd.failures import FAILURES
 from scriberrd.gate import Gate, alone
-from scriberrd.limits import Limits
-from scriberrd.model import Identity, JobState
+from scriberrd.model import JobState
 from scriberrd.preemption import to_preempt
 from scriberrd.slot import Interrupted, Slot
 from scriberrd.store import probe
@@ -21,7 +19,7 @@ from scriberrd.store import probe
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from scriberrd.config import Config, Inbox, Worker
+    from scriberrd.config import Config, Worker
     from scriberrd.model import Clock, Job
     from scriberrd.store import Store
 
@@ -180,7 +178,10 @@ class Dispatcher:
             if alone(job):
                 log.info("job %d runs alone, since it has cost %d workers", job.id, job.deaths)
                 await slot.unload()
-            self._tell(await self._process(slot, job))
+            ended = await self._process(slot, job)
+            if ended.state is JobState.COMPLETED:
+                self.gate.done(slot, job)
+            self._tell(ended)
         except LeaseLost as error:
             log.info("%s; its result is dropped", error)
             await slot.abandon()
@@ -195,7 +196,14 @@ class Dispatcher:
         """Run a claimed job, and bring it to the state that the outcome asks for."""
         hold, died = jobs.Hold(job.id, job.lease), None
         try:
-            return await self._transcribe_and_save(slot, job)
+            return await stages.run(
+                slot,
+                job,
+                config=self._config,
+                store=self._store,
+                clock=self._clock,
+                loaded=functools.partial(self.gate.loaded, slot, job),
+            )
         except Interrupted:
             outcome = "preempted" if slot.interruption == "preempt" else "released"
             return await self._end(functools.partial(jobs.release, outcome=outcome), hold)
@@ -245,55 +253,6 @@ class Dispatcher:
         level = logging.WARNING if job.state is JobState.FAILED else logging.INFO
         log.log(level, "job %d %s%s: %s/%s", job.id, job.state, why, job.inbox, job.name)
 
-    async def _transcribe_and_save(self, slot: Slot, job: Job) -> Job:
-        inbox = self._config.inbox(job.inbox)
-        if inbox is None:
-            raise TaskFailed("inbox_unavailable", f"no inbox {job.inbox!r} is configured")
-        text = await saving.known(self._store, inbox, job)
-        if text is None:
-            source = await asyncio.to_thread(_open, inbox, job)
-            try:
-                work = await self._store.read(jobs.work, job.id)
-                if work.finished is None:
-                    task = self._task(slot, job, work)
-                    await slot.run(
-                        task,
-                        source,
-                        stop_timeout=self._config.daemon.stop_timeout,
-                        limits=Limits(self._config.retry),
-                        loaded=functools.partial(self.gate.loaded, slot, job),
-                    )
-                    await asyncio.to_thread(_check_unchanged, inbox, job)
-            finally:
-                os.close(source)
-            text = await saving.gather(self._store, job)
-        job = await saving.save(self._store, self._clock, inbox, job, text)
-        self.gate.done(slot, job)
-        return job
-
-    def _task(self, slot: Slot, job: Job, work: jobs.Work) -> protocol.Task:
-        resume = None
-        if (last := work.last) is not None:
-            log.info("job %d goes on at %.0f s", job.id, last.end)
-            resume = protocol.Resume(
-                block=last.number + 1,
-                position=last.end,
-                language=last.language,
-                language_probability=last.language_probability,
-                prompt=last.prompt,
-            )
-        settings, hardware = ladder.adapted(job, slot.pool)
-        daemon = self._config.daemon
-        return protocol.Task(
-            job=job.id,
-            lease=job.lease,
-            settings=settings,
-            hardware=hardware,
-            resume=resume,
-            auto_download=daemon.auto_download,
-            model_cache=daemon.model_cache,
-        )
-
 
 def _make_way(slot: Slot, why: Literal["close", "preempt"]) -> None:
     if slot.interruption is None and slot.job is not None:
@@ -303,27 +262,3 @@ def _make_way(slot: Slot, why: Literal["close", "preempt"]) -> None:
 
 def _soonest(*seconds: float | None) -> float | None:
     return min((one for one in seconds if one is not None), default=None)
-
-
-def _open(inbox: Inbox, job: Job) -> int:
-    """Open the version of the recording that the job is about."""
-    try:
-        source = sources.open_source(inbox.path, job.path, device=job.identity.dev)
-    except OSError as error:
-        code = sources.failure_code(error)
-        raise TaskFailed(code, error.strerror or type(error).__name__) from error
-    # The change time moves with permissions and links too: the intake takes note of those.
-    if Identity.of(os.fstat(source))[:-1] != job.identity[:-1]:
-        os.close(source)
-        raise TaskFailed("source_changed")
-    return source
-
-
-def _check_unchanged(inbox: Inbox, job: Job) -> None:
-    """Drop the result of a recording that was replaced while it was transcribed."""
-    try:
-        os.close(_open(inbox, job))
-    except TaskFailed as error:
-        if error.failure == "source_changed":
-            raise
-        # Gone or unreadable now: it was read to its end, and its transcript is worth keeping.

@@ -70,7 +70,7 @@ def fill(path: Path, rows: int, *, all_queued: bool = False) -> None:
     with db:
         db.execute(FILL, values)
         db.execute(FILL_EVENTS)
-    db.pragma("wal_checkpoint(TRUNCATE)")
+    db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
     db.close()
 
 

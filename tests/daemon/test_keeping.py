@@ -37,7 +37,7 @@ def damage(daemon: Program, start: int = 8192) -> None:
     """Overwrite the pages of a database from this byte on."""
     path = daemon.root / "state/scriberrd.db"
     db = apsw.Connection(str(path))
-    db.pragma("wal_checkpoint(TRUNCATE)")  # otherwise all of it may still be in the log
+    db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)  # otherwise all of it may still be in the log
     db.close()
     with path.open("r+b") as file:
         file.seek(start)

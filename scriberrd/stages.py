@@ -1,0 +1,116 @@
+"""A claimed job from its recording to its transcript."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from typing import TYPE_CHECKING
+
+from scriberrd import jobs, ladder, protocol, saving, sources
+from scriberrd.errors import TaskFailed
+from scriberrd.limits import Limits
+from scriberrd.model import Identity
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from scriberrd.config import Config, Inbox
+    from scriberrd.model import Clock, Job
+    from scriberrd.slot import Slot
+    from scriberrd.store import Store
+
+log = logging.getLogger(__name__)
+
+
+async def run(
+    slot: Slot,
+    job: Job,
+    *,
+    config: Config,
+    store: Store,
+    clock: Clock,
+    loaded: Callable[[], None],
+) -> Job:
+    """Transcribe what is not done yet, and publish it; gives the completed job.
+
+    Args:
+        slot: where the worker runs.
+        job: as it was claimed.
+        config: of the daemon.
+        store: where what is done is kept.
+        clock: where time comes from.
+        loaded: is called when the model is in memory.
+
+    Raises:
+        Interrupted, TaskFailed, WorkerDied, LeaseLost: see Slot.run.
+        StoreError: the database can't be used.
+    """
+    inbox = config.inbox(job.inbox)
+    if inbox is None:
+        raise TaskFailed("inbox_unavailable", f"no inbox {job.inbox!r} is configured")
+    text = await saving.known(store, inbox, job)
+    if text is None:
+        source = await asyncio.to_thread(_open, inbox, job)
+        try:
+            work = await store.read(jobs.work, job.id)
+            if work.finished is None:
+                await slot.run(
+                    _task(slot, job, work, config),
+                    source,
+                    stop_timeout=config.daemon.stop_timeout,
+                    limits=Limits(config.retry),
+                    loaded=loaded,
+                )
+                await asyncio.to_thread(_check_unchanged, inbox, job)
+        finally:
+            os.close(source)
+        text = await saving.gather(store, job)
+    return await saving.save(store, clock, inbox, job, text)
+
+
+def _task(slot: Slot, job: Job, work: jobs.Work, config: Config) -> protocol.Task:
+    resume = None
+    if (last := work.last) is not None:
+        log.info("job %d goes on at %.0f s", job.id, last.end)
+        resume = protocol.Resume(
+            block=last.number + 1,
+            position=last.end,
+            language=last.language,
+            language_probability=last.language_probability,
+            prompt=last.prompt,
+        )
+    settings, hardware = ladder.adapted(job, slot.pool)
+    return protocol.Task(
+        job=job.id,
+        lease=job.lease,
+        settings=settings,
+        hardware=hardware,
+        resume=resume,
+        auto_download=config.daemon.auto_download,
+        model_cache=config.daemon.model_cache,
+    )
+
+
+def _open(inbox: Inbox, job: Job) -> int:
+    """Open the version of the recording that the job is about."""
+    try:
+        source = sources.open_source(inbox.path, job.path, device=job.identity.dev)
+    except OSError as error:
+        code = sources.failure_code(error)
+        raise TaskFailed(code, error.strerror or type(error).__name__) from error
+    # The change time moves with permissions and links too: the intake takes note of those.
+    if Identity.of(os.fstat(source))[:-1] != job.identity[:-1]:
+        os.close(source)
+        raise TaskFailed("source_changed")
+    return source
+
+
+def _check_unchanged(inbox: Inbox, job: Job) -> None:
+    """Drop the result of a recording that was replaced while it was transcribed."""
+    try:
+        os.close(_open(inbox, job))
+    except TaskFailed as error:
+        if error.failure == "source_changed":
+            raise
+        # Gone or unreadable now: it was read to its end, and its transcript is worth keeping.
