@@ -71,10 +71,18 @@ def job(row: Row) -> Job:
 
 def get(db: apsw.Connection, id_: int) -> Job:
     """The job of that id; JobNotFound when there is none."""
-    row = db.execute(f"SELECT {JOB_COLUMNS} FROM job WHERE id = ?", (id_,)).get
-    if row is None:
+    found = first(db, "id = ?", (id_,))
+    if found is None:
         raise JobNotFound(id_)
-    return job(row)
+    return found
+
+
+def first(db: apsw.Connection, where: str, values: Row) -> Job | None:
+    """The newest job of which an SQL condition is true, if any."""
+    row = db.execute(
+        f"SELECT {JOB_COLUMNS} FROM job WHERE {where} ORDER BY id DESC LIMIT 1", values
+    ).get
+    return None if row is None else job(row)
 
 
 def find(
