@@ -144,7 +144,8 @@ def counts(db: apsw.Connection) -> dict[JobState, int]:
 def processing(db: apsw.Connection) -> list[Job]:
     """The jobs that are being worked on, the longest first."""
     rows = db.execute(
-        f"SELECT {JOB_COLUMNS} FROM job WHERE state = 'processing' ORDER BY started_at, id"
+        f"SELECT {JOB_COLUMNS} FROM job WHERE finished_at IS NULL AND state = 'processing'"
+        " ORDER BY started_at, id"
     )
     return [job(row) for row in rows]
 

@@ -38,7 +38,8 @@ def cancel_requested(db: apsw.Connection) -> list[Hold]:
     return [
         Hold(*row)
         for row in db.execute(
-            "SELECT id, lease FROM job WHERE state = 'processing' AND cancel_requested = 1"
+            "SELECT id, lease FROM job"
+            " WHERE finished_at IS NULL AND state = 'processing' AND cancel_requested = 1"
         )
     ]
 

@@ -43,10 +43,10 @@ RESTARTS = 5
 FILL = """
     WITH RECURSIVE row (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM row WHERE n < :rows)
     INSERT INTO job (state, inbox, path, identity, sha256, profile, settings, priority, lease,
-                     created_at, queued_at)
+                     created_at, queued_at, finished_at)
     SELECT iif(n % 10 AND NOT :all_queued, 'completed', 'queued'), 'main',
            CAST(printf('folder/recording-%d.mp3', n) AS BLOB), :identity, printf('%064d', n),
-           'default', :settings, 2, 0, n, n
+           'default', :settings, 2, 0, n, n, iif(n % 10 AND NOT :all_queued, n, NULL)
     FROM row
 """
 FILL_EVENTS = """

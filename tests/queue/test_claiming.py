@@ -109,12 +109,14 @@ def fill(db: apsw.Connection, rows: int) -> None:
         db.execute(
             """
             WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < :rows),
-                           kind(state, not_before) AS
-                           (VALUES ('queued', 0), ('queued', 20100), ('completed', 0))
+                           kind(state, not_before, finished_at) AS
+                           (VALUES ('queued', 0, NULL), ('queued', 20100, NULL),
+                                   ('completed', 0, 1))
             INSERT INTO job (state, inbox, path, identity, sha256, profile, settings, priority,
-                             not_before, created_at, queued_at)
+                             not_before, finished_at, created_at, queued_at)
             SELECT state, char(97 + i % 3), CAST(state || not_before || i AS BLOB), '[1,2,3,4,5]',
-                   i, 'default', '{}', i / 3 % 4, not_before, i, i
+                   i, 'default', '{}', i / 3 % 4, not_before, finished_at,
+                   i, i
             FROM n, kind
             """,
             {"rows": rows},
