@@ -71,6 +71,8 @@ def connect(
             refuse_foreign(db, path.name, schema.version)
             if check_first:
                 check(db, path.name)
+            # Of a new file: a move changes few rows of many tables, and whole pages are synced.
+            db.pragma("page_size", 2048)
             apsw.bestpractice.connection_wal(db)
             apsw.bestpractice.connection_dqs(db)
             db.transaction_mode = "IMMEDIATE"
