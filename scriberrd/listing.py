@@ -71,10 +71,18 @@ def job(row: Row) -> Job:
 
 def get(db: apsw.Connection, id_: int) -> Job:
     """The job of that id; JobNotFound when there is none."""
-    row = db.execute(f"SELECT {JOB_COLUMNS} FROM job WHERE id = ?", (id_,)).get
-    if row is None:
+    found = first(db, "id = ?", (id_,))
+    if found is None:
         raise JobNotFound(id_)
-    return job(row)
+    return found
+
+
+def first(db: apsw.Connection, where: str, values: Row) -> Job | None:
+    """The newest job of which an SQL condition is true, if any."""
+    row = db.execute(
+        f"SELECT {JOB_COLUMNS} FROM job WHERE {where} ORDER BY id DESC LIMIT 1", values
+    ).get
+    return None if row is None else job(row)
 
 
 def find(
@@ -136,7 +144,8 @@ def counts(db: apsw.Connection) -> dict[JobState, int]:
 def processing(db: apsw.Connection) -> list[Job]:
     """The jobs that are being worked on, the longest first."""
     rows = db.execute(
-        f"SELECT {JOB_COLUMNS} FROM job WHERE state = 'processing' ORDER BY started_at, id"
+        f"SELECT {JOB_COLUMNS} FROM job WHERE finished_at IS NULL AND state = 'processing'"
+        " ORDER BY started_at, id"
     )
     return [job(row) for row in rows]
 

@@ -37,19 +37,19 @@ CREATE TABLE job (
     error_code TEXT,                -- of the last failure
     error_detail TEXT,
     CHECK ((state = 'processing') = (stage IS NOT NULL)),
-    CHECK ((state = 'processing') = (lease_expires IS NOT NULL))
+    CHECK ((state = 'processing') = (lease_expires IS NOT NULL)),
+    CHECK ((state IN ('queued', 'processing')) = (finished_at IS NULL))
 ) STRICT;
 
--- The head of each inbox and priority is one step into this index, however long the queue is.
-CREATE INDEX job_ready ON job (inbox, priority, queued_at, created_at, id)
-    WHERE state = 'queued' AND not_before = 0;
-CREATE INDEX job_waiting ON job (not_before) WHERE state = 'queued' AND not_before <> 0;
-CREATE INDEX job_processing ON job (id) WHERE state = 'processing';
-CREATE INDEX job_source ON job (inbox, path, id);
+-- Every index that a move changes is a page more to write and to sync: few of them, for all uses.
+
+-- First the live jobs: the head of each inbox and priority is one step into this index, however
+-- long the queue is; so are the retries that are due. Then the ended ones, by age.
+CREATE INDEX job_order ON job (finished_at, state, not_before, inbox, priority, queued_at,
+                               created_at, id);
+-- The jobs of a recording: one live one, and any number that have ended.
+CREATE UNIQUE INDEX job_source ON job (inbox, path, iif(finished_at IS NULL, 0, id));
 CREATE INDEX job_sha256 ON job (sha256);
-CREATE INDEX job_ended ON job (finished_at) WHERE finished_at IS NOT NULL;
--- One recording, one live job.
-CREATE UNIQUE INDEX job_live ON job (inbox, path) WHERE state IN ('queued', 'processing');
 
 -- Recordings whose jobs were pruned, if no other job is about them: they are no news.
 CREATE TABLE seen (
@@ -69,7 +69,6 @@ CREATE TABLE turn (
     inbox TEXT PRIMARY KEY,
     claimed INTEGER NOT NULL DEFAULT 0
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX turn_claimed ON turn (claimed);
 CREATE TRIGGER job_comes AFTER INSERT ON job BEGIN
     INSERT INTO turn (inbox) VALUES (NEW.inbox) ON CONFLICT DO NOTHING;
 END;

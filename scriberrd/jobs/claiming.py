@@ -16,13 +16,16 @@ if TYPE_CHECKING:
 
     from scriberrd.model import Job
 
+# The index of the order begins with `finished_at`, which live jobs have none of.
+_QUEUED = "finished_at IS NULL AND state = 'queued'"
+
 # The retries that are due. A time too far ahead was set before the clock was set back.
-_DUE = """
+_DUE = f"""
     SELECT id, inbox, priority FROM job
-    WHERE state = 'queued' AND not_before <> 0 AND not_before <= :now
+    WHERE {_QUEUED} AND not_before > 0 AND not_before <= :now
     UNION ALL
     SELECT id, inbox, priority FROM job
-    WHERE state = 'queued' AND not_before <> 0 AND not_before > :now + :longest
+    WHERE {_QUEUED} AND not_before > :now + :longest
 """
 
 _OPEN = """
@@ -36,8 +39,8 @@ _NEXT = f"""
     WITH head AS (
         SELECT turn.claimed, (
             SELECT id FROM job
-            WHERE job.inbox = turn.inbox AND priority = level.column1
-                  AND state = 'queued' AND not_before = 0
+            WHERE {_QUEUED} AND not_before = 0
+                  AND job.inbox = turn.inbox AND priority = level.column1
             ORDER BY queued_at, created_at, id LIMIT 1
         ) AS id
         FROM turn, (VALUES (0), (1), (2), (3)) AS level
@@ -103,7 +106,7 @@ def claim(
 def next_due(db: apsw.Connection, now: float) -> float | None:
     """Seconds until the earliest retry is due; None when none waits."""
     due: float | None = db.execute(
-        "SELECT min(not_before) FROM job WHERE state = 'queued' AND not_before <> 0"
+        f"SELECT min(not_before) FROM job WHERE {_QUEUED} AND not_before > 0"
     ).get
     return None if due is None else max(0.0, due - now)
 
@@ -114,7 +117,7 @@ def urgent_due(db: apsw.Connection, *, now: float, longest: float, limit: int) -
         f"""
         SELECT count(*) FROM (
             SELECT 1 FROM turn CROSS JOIN job ON job.inbox = turn.inbox
-            WHERE priority = 0 AND state = 'queued' AND not_before = 0 AND {_OPEN}
+            WHERE {_QUEUED} AND not_before = 0 AND priority = 0 AND {_OPEN}
             UNION ALL
             SELECT 1 FROM ({_DUE}) AS turn WHERE priority = 0 AND {_OPEN}
             LIMIT :limit

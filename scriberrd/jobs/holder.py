@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 from msgspec.structs import replace
@@ -137,12 +137,12 @@ def twin(db: apsw.Connection, job: Job) -> Job | None:
     One that was pruned and revived never started: with which settings it was made is forgotten.
     """
     rows = db.execute(
-        "SELECT id FROM job WHERE sha256 = ? AND state = 'completed' AND id <> ?"
-        " AND started_at IS NOT NULL ORDER BY id DESC LIMIT 8",
+        f"SELECT {listing.JOB_COLUMNS} FROM job WHERE sha256 = ? AND state = 'completed'"
+        " AND id <> ? AND started_at IS NOT NULL ORDER BY id DESC LIMIT 8",
         (job.sha256, job.id),
     )
     same = comparable(job.settings)
-    others = (listing.get(db, cast("int", row[0])) for row in rows.fetchall())
+    others = map(listing.job, rows.fetchall())
     return next((other for other in others if comparable(other.settings) == same), None)
 
 
@@ -166,13 +166,12 @@ def finish(
     if duration is not None:  # nobody has told it of a transcript that was there already
         done |= {"duration": duration, "progress": duration}
     end_execution(db, hold, now, "completed")
-    move(db, job, JobState.COMPLETED, done)
     db.execute(
         "UPDATE output SET published = job, sha256 = substr(sha256, -64) WHERE job = ?", (hold.job,)
     )
     db.execute("DELETE FROM checkpoint WHERE job = ?", (hold.job,))
     tell(db, hold.job, "finished", now)
-    return listing.get(db, hold.job)
+    return move(db, job, JobState.COMPLETED, done)
 
 
 def fail(
@@ -210,21 +209,19 @@ def fail(
         failures = min(failures, retry.attempts - 1)
         error["fallbacks"] = encode((*job.fallbacks, step))
     if job.cancel_requested:
-        move(db, job, JobState.CANCELED, error | {"finished_at": now})
         tell(db, job.id, "canceled", now)
-    elif fault == "file" or (fault == "worker" and failures >= retry.attempts):
-        move(db, job, JobState.FAILED, error | {"finished_at": now, "failures": failures})
+        return move(db, job, JobState.CANCELED, error | {"finished_at": now})
+    if fault == "file" or (fault == "worker" and failures >= retry.attempts):
         tell(db, job.id, "failed", now, code=code, failures=failures)
-    else:
-        # Half of it fixed, half of it random: jobs that failed together come back apart.
-        backoff = min(retry.backoff * 2.0 ** max(failures - 1, 0), retry.backoff_max)
-        if kind.part is not None:
-            backoff = 0.0  # the machine's part that is at fault is tried again, and not the job
-        due = now + backoff * random.uniform(0.5, 1)  # noqa: S311 - no secret
-        move(db, job, JobState.QUEUED, error | {"failures": failures, "not_before": due})
-        what = {} if step is None else {"fallback": str(step)}
-        tell(db, job.id, "retried", now, code=code, failures=failures, not_before=due, **what)
-    return listing.get(db, job.id)
+        return move(db, job, JobState.FAILED, error | {"finished_at": now, "failures": failures})
+    # Half of it fixed, half of it random: jobs that failed together come back apart.
+    backoff = min(retry.backoff * 2.0 ** max(failures - 1, 0), retry.backoff_max)
+    if kind.part is not None:
+        backoff = 0.0  # the machine's part that is at fault is tried again, and not the job
+    due = now + backoff * random.uniform(0.5, 1)  # noqa: S311 - no secret
+    what = {} if step is None else {"fallback": str(step)}
+    tell(db, job.id, "retried", now, code=code, failures=failures, not_before=due, **what)
+    return move(db, job, JobState.QUEUED, error | {"failures": failures, "not_before": due})
 
 
 def release(db: apsw.Connection, hold: Hold, *, now: float, outcome: str = "released") -> Job:
@@ -232,9 +229,7 @@ def release(db: apsw.Connection, hold: Hold, *, now: float, outcome: str = "rele
     job = held(db, hold)
     end_execution(db, hold, now, outcome)
     if job.cancel_requested:
-        move(db, job, JobState.CANCELED, {"finished_at": now})
         tell(db, job.id, "canceled", now)
-    else:
-        move(db, job, JobState.QUEUED, {})
-        tell(db, job.id, "released", now, outcome=outcome)
-    return listing.get(db, job.id)
+        return move(db, job, JobState.CANCELED, {"finished_at": now})
+    tell(db, job.id, "released", now, outcome=outcome)
+    return move(db, job, JobState.QUEUED, {})

@@ -25,14 +25,12 @@ def cancel(db: apsw.Connection, id_: int, now: float) -> Job:
     """
     job = listing.get(db, id_)
     if job.state is JobState.PROCESSING:
-        update(db, id_, {"cancel_requested": 1})
         tell(db, id_, "cancel_requested", now)
-    elif job.state is JobState.QUEUED:
-        move(db, job, JobState.CANCELED, {"finished_at": now})
+        return update(db, id_, {"cancel_requested": 1})
+    if job.state is JobState.QUEUED:
         tell(db, id_, "canceled", now)
-    else:
-        raise IllegalMove(id_, job.state, "be canceled")
-    return listing.get(db, id_)
+        return move(db, job, JobState.CANCELED, {"finished_at": now})
+    raise IllegalMove(id_, job.state, "be canceled")
 
 
 def cancel_requested(db: apsw.Connection) -> list[Hold]:
@@ -40,7 +38,8 @@ def cancel_requested(db: apsw.Connection) -> list[Hold]:
     return [
         Hold(*row)
         for row in db.execute(
-            "SELECT id, lease FROM job WHERE state = 'processing' AND cancel_requested = 1"
+            "SELECT id, lease FROM job"
+            " WHERE finished_at IS NULL AND state = 'processing' AND cancel_requested = 1"
         )
     ]
 
@@ -63,9 +62,8 @@ def retry(db: apsw.Connection, id_: int, now: float, *, settings: Settings | Non
     if settings is not None:
         adjust(db, job, job.profile, settings)
     if job.state is JobState.QUEUED:
-        update(db, id_, FRESH)
         tell(db, id_, "retried", now)
-        return listing.get(db, id_)
+        return update(db, id_, FRESH)
     return requeue(db, job, now, "retried")
 
 

@@ -36,6 +36,5 @@ def _take_back(db: apsw.Connection, job: Job, now: float, limit: int) -> Job:
     detail = f"{interruptions} times in a row"
     end_execution(db, hold, now, "lost", TOO_OFTEN, detail)
     error = {"error_code": TOO_OFTEN, "error_detail": detail, "finished_at": now}
-    move(db, job, JobState.FAILED, error)
     tell(db, job.id, "failed", now, code=TOO_OFTEN, failures=job.failures)
-    return listing.get(db, job.id)
+    return move(db, job, JobState.FAILED, error)

@@ -56,18 +56,19 @@ def write(db: apsw.Connection, hold: Hold, columns: dict[str, Any]) -> None:
         raise LeaseLost(*hold)
 
 
-def update(db: apsw.Connection, id_: int, columns: dict[str, Any]) -> None:
-    """An unfenced write, for those who hold no lease."""
+def update(db: apsw.Connection, id_: int, columns: dict[str, Any]) -> Job:
+    """An unfenced write, for those who hold no lease; gives the job as it is after it."""
     assignments = ", ".join(f"{name} = :{name}" for name in columns)
     db.execute(f"UPDATE job SET {assignments} WHERE id = :id", columns | {"id": id_})
+    return listing.get(db, id_)
 
 
-def move(db: apsw.Connection, job: Job, to: JobState, columns: dict[str, Any]) -> None:
+def move(db: apsw.Connection, job: Job, to: JobState, columns: dict[str, Any]) -> Job:
     """The only way out of a state, but for the claim: TRANSITIONS has the last word."""
     if to not in TRANSITIONS[job.state]:
         raise IllegalMove(job.id, job.state, f"become {to}")
     idle = {"stage": None, "lease_expires": None, "cancel_requested": 0}
-    update(db, job.id, {"state": to} | idle | columns)
+    return update(db, job.id, {"state": to} | idle | columns)
 
 
 def end_execution(
@@ -107,9 +108,8 @@ def tell(
 
 def requeue(db: apsw.Connection, job: Job, now: float, event: str) -> Job:
     """An ended job starts again, with a fresh budget and its checkpoints."""
-    move(db, job, JobState.QUEUED, FRESH | {"queued_at": now, "finished_at": None})
     tell(db, job.id, event, now)
-    return listing.get(db, job.id)
+    return move(db, job, JobState.QUEUED, FRESH | {"queued_at": now, "finished_at": None})
 
 
 def forget_work(db: apsw.Connection, id_: int) -> None:

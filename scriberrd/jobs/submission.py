@@ -57,12 +57,11 @@ def submit(
     if known is None:
         known = revive(db, source.inbox, source.path, columns)
     if known is not None and known.sha256 == source.sha256 and source.sha256 is not None:
-        update(db, known.id, {"identity": columns["identity"]})
+        touched = known.state is JobState.FAILED and known.identity != source.identity
+        known = update(db, known.id, {"identity": columns["identity"]})
         if wanted is not None:
             return _ask(db, known, *wanted(known), now)
-        touched = known.state is JobState.FAILED and known.identity != source.identity
-        job = requeue(db, known, now, "submitted") if touched else listing.get(db, known.id)
-        return job, touched
+        return requeue(db, known, now, "submitted") if touched else known, touched
     if known is not None and known.identity == source.identity:
         return known, False
     if known is not None and known.state not in TERMINAL:
@@ -70,25 +69,22 @@ def submit(
     if known is not None and known.sha256 is None:  # it could not be read, now it can
         update(db, known.id, columns)
         return requeue(db, known, now, "submitted"), True
-    id_ = db.execute(
+    db.execute(
         """
         INSERT INTO job (inbox, path, identity, sha256, profile, settings, priority,
                          created_at, queued_at)
         VALUES (:inbox, :path, :identity, :sha256, :profile, :settings, :priority, :now, :now)
-        RETURNING id
         """,
         {"inbox": source.inbox, "path": source.path, "now": now} | columns,
-    ).get
-    tell(db, id_, "submitted", now)
-    return listing.get(db, id_), True
+    )
+    job = listing.get(db, db.last_insert_rowid())
+    tell(db, job.id, "submitted", now)
+    return job, True
 
 
 def newest(db: apsw.Connection, inbox: str, path: bytes) -> Job | None:
     """The latest job about this path, if any."""
-    id_ = db.execute(
-        "SELECT id FROM job WHERE inbox = ? AND path = ? ORDER BY id DESC LIMIT 1", (inbox, path)
-    ).get
-    return None if id_ is None else listing.get(db, id_)
+    return listing.first(db, "inbox = ? AND path = ?", (inbox, path))
 
 
 def submit_again(
@@ -101,15 +97,9 @@ def submit_again(
     wanted: Callable[[Job], tuple[str, Settings]],
 ) -> Job | None:
     """A job of the inbox about these bytes that is live or completed; see `submit` for `wanted`."""
-    id_ = db.execute(
-        "SELECT id FROM job WHERE sha256 = ? AND inbox = ? AND profile = ?"
-        " AND state NOT IN ('failed', 'canceled') ORDER BY id DESC LIMIT 1",
-        (sha256, inbox, profile),
-    ).get
-    if id_ is None:
-        return None
-    known = listing.get(db, id_)
-    return _ask(db, known, *wanted(known), now)[0]
+    where = "sha256 = ? AND inbox = ? AND profile = ? AND state NOT IN ('failed', 'canceled')"
+    known = listing.first(db, where, (sha256, inbox, profile))
+    return None if known is None else _ask(db, known, *wanted(known), now)[0]
 
 
 def unknown(
@@ -129,7 +119,7 @@ def unknown(
     ]
 
 
-def adjust(db: apsw.Connection, job: Job, profile: str, settings: Settings) -> None:
+def adjust(db: apsw.Connection, job: Job, profile: str, settings: Settings) -> Job:
     """Let a job go on with these settings; what was done with others is of no use to it."""
     if comparable(settings) != comparable(job.settings):
         forget_work(db, job.id)
@@ -138,7 +128,7 @@ def adjust(db: apsw.Connection, job: Job, profile: str, settings: Settings) -> N
         "settings": encode(settings),
         "priority": Priority[settings.priority.upper()],
     }
-    update(db, job.id, columns)
+    return update(db, job.id, columns)
 
 
 def _ask(
@@ -148,16 +138,16 @@ def _ask(
         adjust(db, job, profile, settings)
         return requeue(db, job, now, "submitted"), True
     if job.state not in TERMINAL and (profile, settings) != (job.profile, job.settings):
-        adjust(db, job, profile, settings)
         tell(db, job.id, "submitted", now)
-    return listing.get(db, job.id), False
+        job = adjust(db, job, profile, settings)
+    return job, False
 
 
 def _supersede(db: apsw.Connection, job: Job, columns: dict[str, Any], now: float) -> Job:
     forget_work(db, job.id)
-    update(db, job.id, columns | FRESH | {"redo": 0, "deaths": 0, "error_code": None})
+    job = update(db, job.id, columns | FRESH | {"redo": 0, "deaths": 0, "error_code": None})
     if job.state is JobState.PROCESSING:
         end_execution(db, Hold(job.id, job.lease), now, "superseded")
-        move(db, job, JobState.QUEUED, {})
+        job = move(db, job, JobState.QUEUED, {})
     tell(db, job.id, "superseded", now)
-    return listing.get(db, job.id)
+    return job

@@ -1,4 +1,7 @@
-"""Other queues on SQLite: what they do for one job, and how durably by default."""
+"""Other queues on SQLite, each opened as its documentation shows: what they do for one job.
+
+That is the same life for all: it is put in, taken, and done. Their jobs are the name of a file.
+"""
 
 from __future__ import annotations
 
@@ -19,11 +22,12 @@ SYNCHRONOUS = {0: "OFF", 1: "NORMAL", 2: "FULL", 3: "EXTRA"}
 
 
 class Candidate(NamedTuple):
-    """A queue to compare with, and what its own connection says of its durability."""
+    """A queue to compare with."""
 
     name: str
     cycle: Callable[[], Any]
-    durability: str
+    durability: str  # what its own connection says
+    kept_until: str  # what ends a job: a crash before that does not lose it
 
 
 def durability(connection: sqlite3.Connection | apsw.Connection) -> str:
@@ -35,28 +39,36 @@ def durability(connection: sqlite3.Connection | apsw.Connection) -> str:
 
 
 def others(folder: Path) -> Iterator[Candidate]:
-    yield huey_sqlite(folder / "huey.db", "huey")
-    yield huey_sqlite(folder / "huey-fsync.db", "huey, fsync=True", fsync=True)
-
-    lite = LiteQueue(str(folder / "litequeue.db"))
-
-    def lite_cycle() -> None:
-        lite.put("talk.mp3")
-        lite.done(lite.pop().message_id)
-
-    yield Candidate("litequeue", lite_cycle, durability(lite.conn))
-
-    ack = SQLiteAckQueue(str(folder / "persist"), auto_commit=True)
-
-    def ack_cycle() -> None:
-        ack.put("talk.mp3")
-        ack.ack(ack.get())
-
-    yield Candidate("persist-queue (SQLiteAckQueue)", ack_cycle, durability(ack._putter))  # noqa: SLF001
+    yield huey(folder)
+    yield litequeue(folder, "litequeue")
+    yield litequeue(folder, "litequeue, set to FULL", "PRAGMA synchronous = FULL")
+    yield persist_queue(folder)
 
 
-def huey_sqlite(path: Path, name: str, **options: Any) -> Candidate:
-    queue = SqliteHuey(filename=str(path), results=False, **options)
+def litequeue(folder: Path, name: str, setting: str = "") -> Candidate:
+    queue = LiteQueue(str(folder / name))
+    queue.conn.execute(setting)
+
+    def cycle() -> None:
+        queue.put("talk.mp3")
+        queue.done(queue.pop().message_id)
+
+    return Candidate(name, cycle, durability(queue.conn), "done")
+
+
+def persist_queue(folder: Path) -> Candidate:
+    queue = SQLiteAckQueue(str(folder / "persist"))
+
+    def cycle() -> None:
+        queue.put("talk.mp3")
+        queue.ack(queue.get())
+
+    connection = queue._putter  # noqa: SLF001 - there is no other way to ask it
+    return Candidate("persist-queue (SQLiteAckQueue)", cycle, durability(connection), "done")
+
+
+def huey(folder: Path) -> Candidate:
+    queue = SqliteHuey(filename=str(folder / "huey.db"), results=False)
 
     @queue.task()
     def work(name: str) -> None:
@@ -66,4 +78,4 @@ def huey_sqlite(path: Path, name: str, **options: Any) -> Candidate:
         work("talk.mp3")
         queue.execute(queue.dequeue())
 
-    return Candidate(name, cycle, durability(queue.storage.conn))
+    return Candidate("huey", cycle, durability(queue.storage.conn), "taken")

@@ -37,7 +37,8 @@ def damage(daemon: Program, start: int = 8192) -> None:
     """Overwrite the pages of a database from this byte on."""
     path = daemon.root / "state/scriberrd.db"
     db = apsw.Connection(str(path))
-    db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)  # otherwise all of it may still be in the log
+    # Otherwise all of it may still be in the log.
+    db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
     db.close()
     with path.open("r+b") as file:
         file.seek(start)

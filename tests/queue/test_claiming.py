@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from scriberrd import jobs, store
+from scriberrd import jobs, listing, store
 from scriberrd.model import Identity, Job, Settings, Source
 
 if TYPE_CHECKING:
@@ -109,12 +109,14 @@ def fill(db: apsw.Connection, rows: int) -> None:
         db.execute(
             """
             WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < :rows),
-                           kind(state, not_before) AS
-                           (VALUES ('queued', 0), ('queued', 20100), ('completed', 0))
+                           kind(state, not_before, finished_at) AS
+                           (VALUES ('queued', 0, NULL), ('queued', 20100, NULL),
+                                   ('completed', 0, 1))
             INSERT INTO job (state, inbox, path, identity, sha256, profile, settings, priority,
-                             not_before, created_at, queued_at)
+                             not_before, finished_at, created_at, queued_at)
             SELECT state, char(97 + i % 3), CAST(state || not_before || i AS BLOB), '[1,2,3,4,5]',
-                   i, 'default', '{}', i / 3 % 4, not_before, i, i
+                   i, 'default', '{}', i / 3 % 4, not_before, finished_at,
+                   i, i
             FROM n, kind
             """,
             {"rows": rows},
@@ -136,7 +138,7 @@ def steps(db: apsw.Connection, function: Callable[[], object]) -> int:
     return counted
 
 
-def test_a_claim_takes_as_many_steps_whatever_the_number_of_jobs(tmp_path: Path) -> None:
+def test_claims_and_looks_take_as_many_steps_whatever_the_number_of_jobs(tmp_path: Path) -> None:
     taken = []
     for rows in (60, 6000):
         db = store.connect(tmp_path / f"{rows}.db")
@@ -147,6 +149,10 @@ def test_a_claim_takes_as_many_steps_whatever_the_number_of_jobs(tmp_path: Path)
                 steps(db, lambda: claim(db, now=2e4, ageing=HOUR)),  # noqa: B023 - called at once
                 steps(db, lambda: jobs.next_due(db, 2e4)),  # noqa: B023
                 steps(db, lambda: jobs.urgent_due(db, limit=4, **times)),  # noqa: B023
+                steps(db, lambda: jobs.cancel_requested(db)),  # noqa: B023
+                steps(db, lambda: listing.processing(db)),  # noqa: B023
+                steps(db, lambda: jobs.newest(db, "a", b"completed00")),  # noqa: B023
+                steps(db, lambda: jobs.prune(db, 2.0, 4)),  # noqa: B023
             )
         )
         db.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import apsw
 import pytest
 
 from scriberrd import config, jobs, listing, store
@@ -13,8 +14,6 @@ from scriberrd.model import Identity, Job, JobState, Settings, Source
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-    import apsw
 
 V1 = Identity(1, 10, 100, 1000, 1000)
 TOUCHED = Identity(1, 10, 100, 1000, 2000)
@@ -54,6 +53,25 @@ def test_the_same_version_is_known(db: apsw.Connection) -> None:
     assert (job.id, job.state, new) == (1, JobState.QUEUED, True)
     assert submit(db, V1, "one") == (job, False)
     assert jobs.unknown(db, "inbox", [(b"talk.mp3", V1), (b"other.mp3", V1)]) == [b"other.mp3"]
+
+
+def test_the_database_itself_refuses_a_second_live_job_of_a_recording(db: apsw.Connection) -> None:
+    def insert(state: str, finished_at: float | None) -> None:
+        db.execute(
+            "INSERT INTO job (state, inbox, path, identity, profile, settings, priority,"
+            " created_at, queued_at, finished_at)"
+            " VALUES (?, 'inbox', CAST('talk.mp3' AS BLOB), '', '', '', 2, 1, 1, ?)",
+            (state, finished_at),
+        )
+
+    for _ in range(2):
+        insert("completed", 9.0)
+    insert("queued", None)
+    with pytest.raises(apsw.ConstraintError, match="UNIQUE"):
+        insert("queued", None)
+    for state, finished_at in (("queued", 9.0), ("failed", None)):
+        with pytest.raises(apsw.ConstraintError, match="CHECK"):
+            insert(state, finished_at)
 
 
 def test_a_touched_file_is_no_news_when_its_bytes_are_the_same(db: apsw.Connection) -> None:
