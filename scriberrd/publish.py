@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from itertools import chain, count
 from pathlib import Path
@@ -91,8 +92,9 @@ def write(root: bytes | str, files: Mapping[bytes, bytes], owned: Collection[byt
     with ExitStack() as stack:
         targets = _targets(os.fsencode(root), files, owned, stack)
         try:
-            for target in targets:
-                _stage(target, files[target.name])
+            # At once, as each waits for the disk; the list raises what went wrong.
+            with ThreadPoolExecutor(max(1, len(targets))) as threads:
+                list(threads.map(lambda target: _stage(target, files[target.name]), targets))
             _place(targets)
         finally:
             for target in targets:

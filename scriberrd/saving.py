@@ -77,13 +77,14 @@ async def _publish(
         if published is None:
             continue
         owned = set(published)
-        for path, name in paths.items():
-            # A run that was fenced off meanwhile may have written another version here. (The
-            # same version needs no care: publish.write leaves it where it is.)
-            begun = await store.read(jobs.written, path)
+        # A run that was fenced off meanwhile may have written another version here. (The same
+        # version needs no care: publish.write leaves it where it is.)
+        for path, begun in (await store.read(jobs.written, paths)).items():
             others = [other for other in begun if other != hashes[path]]
-            if await asyncio.to_thread(publish.holds, path, name, others):
-                owned.add(name)
+            if not others:
+                continue
+            if await asyncio.to_thread(publish.holds, path, paths[path], others):
+                owned.add(paths[path])
         try:
             await asyncio.to_thread(publish.write, root, names, owned)
         except publish.NameTaken:
@@ -159,8 +160,9 @@ async def borrow(store: Store, job: Job) -> Transcript | None:
         found = transcript.decode(content)
     except (StopIteration, OSError, ValueError):
         return None  # moved or edited by its owner: the recording is transcribed again
-    as_published = await store.read(jobs.written, output.path)
-    if found.source.sha256 != job.sha256 or as_published != [hashlib.sha256(content).hexdigest()]:
+    as_published = await store.read(jobs.written, [output.path])
+    digest = hashlib.sha256(content).hexdigest()
+    if found.source.sha256 != job.sha256 or as_published != {output.path: [digest]}:
         return None
     return msgspec.structs.replace(
         found, source=msgspec.structs.replace(found.source, name=job.name)

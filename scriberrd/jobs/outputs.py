@@ -8,7 +8,7 @@ from scriberrd.jobs.rows import Hold, write
 from scriberrd.model import Stage
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     import apsw
 
@@ -57,9 +57,10 @@ def reserve(
     return published
 
 
-def written(db: apsw.Connection, path: bytes) -> list[str]:
-    """The SHA-256 of what was published there, or of all that runs were about to write there."""
-    return (db.execute("SELECT sha256 FROM output WHERE path = ?", (path,)).get or "").split()
+def written(db: apsw.Connection, paths: Iterable[bytes]) -> dict[bytes, list[str]]:
+    """Path -> the SHA-256 of what was published there, or of all that runs began to write there."""
+    query = "SELECT sha256 FROM output WHERE path = ?"
+    return {path: (db.execute(query, (path,)).get or "").split() for path in paths}
 
 
 def unreserve(db: apsw.Connection, hold: Hold, paths: Collection[bytes]) -> None:

@@ -16,6 +16,7 @@ import av
 import av.error
 import numpy as np
 import numpy.typing as npt
+from av.audio.fifo import AudioFifo
 from av.audio.resampler import AudioResampler
 from av.stream import Disposition
 
@@ -181,13 +182,19 @@ class Recording:
 
 
 class _Pieces:
-    """Gathers frames, resampled to 16 kHz mono, into pieces of about a second."""
+    """Gathers frames into pieces of about a second, resampled to 16 kHz mono."""
 
     def __init__(self) -> None:
-        self._resampler = _resampler()
+        self._start()
+
+    def _start(self) -> None:
+        self._fifo, self._resampler = AudioFifo(), AudioResampler("s16", "mono", RATE)
         self._form: tuple[str, str, int] | None = None  # of the frames since the last flush
-        self._arrays: list[Samples] = []
-        self.held = 0  # samples that were made and not yet given out
+
+    @property
+    def held(self) -> int:
+        """How many samples will be made of the frames that wait."""
+        return self._fifo.samples * RATE // self._form[2] if self._form else 0
 
     def add(self, frame: AudioFrame) -> Iterator[Samples]:
         form = (frame.format.name, frame.layout.name, frame.sample_rate)
@@ -195,28 +202,21 @@ class _Pieces:
             yield from self.flush()
             self._form = form
         frame.pts = None  # the resampler would complain of gaps
-        self._resample(frame)
-        if self.held >= RATE:
-            yield self._take()
+        self._fifo.write(frame)
+        if self._fifo.samples >= frame.sample_rate:
+            yield from self._resampled(self._fifo.read())
 
     def flush(self) -> Iterator[Samples]:
         """What is held back; the next frame starts afresh."""
         if self._form is not None:
-            self._resample(None)
-            self._resampler, self._form = _resampler(), None
-        if self.held:
-            yield self._take()
+            if self._fifo.samples:
+                yield from self._resampled(self._fifo.read())
+            yield from self._resampled(None)
+            self._start()
 
-    def _resample(self, frame: AudioFrame | None) -> None:
+    def _resampled(self, frame: AudioFrame | None) -> Iterator[Samples]:
         for out in self._resampler.resample(frame):
-            array = out.to_ndarray().reshape(-1).astype(np.float32) / 32768.0
-            self._arrays.append(array)
-            self.held += len(array)
-
-    def _take(self) -> Samples:
-        piece = np.concatenate(self._arrays)
-        self._arrays, self.held = [], 0
-        return piece
+            yield out.to_ndarray().reshape(-1).astype(np.float32) / 32768.0
 
 
 class Source:
@@ -289,10 +289,6 @@ def _choose(streams: tuple[AudioStream, ...], track: int | Literal["default"]) -
         count = "1 audio track" if len(streams) == 1 else f"{len(streams)} audio tracks"
         raise TaskFailed("no_such_track", f"track {track} was asked for; it has {count}, from 0")
     return streams[track]
-
-
-def _resampler() -> AudioResampler:
-    return AudioResampler(format="s16", layout="mono", rate=RATE)
 
 
 def _silence(count: int) -> Iterator[Samples]:

@@ -6,13 +6,15 @@ import numpy as np
 import pytest
 from child import AUDIO
 from faster_whisper.audio import decode_audio
-from faster_whisper.vad import get_speech_timestamps
+from faster_whisper.utils import get_assets_path
+from faster_whisper.vad import SileroVADModel, get_speech_timestamps, get_vad_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scriberrd.worker.audio import RATE, Samples, Source
 from scriberrd.worker.blocks import (
     MARGIN,
+    VAD_SLICE,
     Span,
     Stretch,
     clips,
@@ -126,6 +128,15 @@ def test_spans_are_those_of_faster_whispers_filter(name: str) -> None:
     samples = decode_audio(str(AUDIO / name))
     (stretch,) = stretches(Source(iter([samples])), len(samples))
     assert [{"start": a, "end": b} for a, b in stretch.spans] == get_speech_timestamps(samples)
+
+
+def test_the_detector_says_the_same_of_slices_as_of_the_whole() -> None:
+    samples = decode_audio(str(AUDIO / "dialogue.opus"))
+    windows = samples[: len(samples) // 512 * 512]
+    find_speech(samples)
+    whole = SileroVADModel(f"{get_assets_path()}/silero_vad_v6.onnx")(windows)
+    assert len(whole) > 4 * VAD_SLICE
+    assert np.array_equal(get_vad_model()(windows), whole)
 
 
 def test_silence_and_noise_are_no_speech() -> None:

@@ -11,6 +11,7 @@ import pytest
 from child import AUDIO, MODEL, task
 from faster_whisper import WhisperModel
 from faster_whisper.audio import decode_audio
+from faster_whisper.feature_extractor import FeatureExtractor
 
 from scriberrd.errors import TaskFailed
 from scriberrd.model import Settings
@@ -18,6 +19,7 @@ from scriberrd.worker import engines
 from scriberrd.worker.audio import RATE, Samples, Source
 from scriberrd.worker.blocks import Span, Stretch, stretches
 from scriberrd.worker.engines import Context, Engine, Phrase, Wanted, whisper
+from scriberrd.worker.engines.whisper_steady import SlicedFeatures
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -76,6 +78,12 @@ def test_one_block_is_what_bare_faster_whisper_makes(
     assert [[(w.start, w.end, w.word) for w in p.words] for p in got] == [
         [(w.start, w.end, w.word) for w in s.words] for s in truth
     ]
+
+
+@pytest.mark.parametrize("seconds", [0.005, 1, 29.99, 30, 30.01, 60, 61.2345, 140])
+def test_features_of_slices_are_those_of_the_whole(seconds: float) -> None:
+    samples = decode_audio(str(AUDIO / "dialogue.opus"))[: int(seconds * RATE)]
+    assert np.array_equal(SlicedFeatures()(samples), FeatureExtractor()(samples))
 
 
 def test_what_was_used_is_told(engine: Engine, offline: Engine) -> None:

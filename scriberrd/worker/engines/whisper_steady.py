@@ -13,7 +13,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from faster_whisper import WhisperModel
+from faster_whisper.feature_extractor import FeatureExtractor
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,6 +25,29 @@ REPETITIVE = 2.4  # compression ratio
 SILENT = 0.6  # probability of no speech
 AGAINST_LOOPS = {"repetition_penalty": 1.1, "no_repeat_ngram_size": 3}
 CLEAN, DOUBTFUL = 0.0, 1.0  # "temperatures": faster-whisper drops its prompt after the second
+
+
+class SlicedFeatures(FeatureExtractor):  # type: ignore[misc]
+    """What faster-whisper takes from a sound, for half of the memory."""
+
+    def stft(self, sound: Any, n_fft: int, hop_length: int, **how: Any) -> Any:
+        """The spectrum of each frame, found of 30 s at a time: all at once takes 300 MB for 5 min.
+
+        The steps after it stay whole, since rounding depends on the size of a product of matrices.
+        """
+        step = self.nb_max_frames
+        padded = np.pad(sound, n_fft // 2, mode="reflect")
+        slices = [
+            super(SlicedFeatures, self).stft(
+                padded[first * hop_length : (first + step - 1) * hop_length + n_fft],
+                n_fft,
+                hop_length,
+                center=False,
+                **how,
+            )
+            for first in range(0, len(sound) // hop_length + 1, step)
+        ]
+        return np.concatenate(slices, axis=-1)
 
 
 class SteadyModel(WhisperModel):  # type: ignore[misc]
@@ -39,6 +64,7 @@ class SteadyModel(WhisperModel):  # type: ignore[misc]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.tick: Callable[[], None] = lambda: None
         super().__init__(*args, **kwargs)
+        self.feature_extractor = SlicedFeatures(**self.feat_kwargs)
 
     def encode(self, features: Any) -> Any:
         """Encode windows: the first step of each."""
