@@ -52,6 +52,7 @@ def sabotaged(program: Make, moment: str) -> Program:
     return daemon
 
 
+@pytest.mark.fault(1)
 @pytest.mark.parametrize(
     "moment", moments([f"{when}:{name}" for name in COMMITS for when in ("before", "after")])
 )
@@ -61,6 +62,7 @@ def test_at_a_commit(program: Make, moment: str) -> None:
     sabotaged(program, moment)
 
 
+@pytest.mark.fault(2)
 @pytest.mark.parametrize("moment", moments(FILES))
 def test_between_files_and_commit(program: Make, moment: str, seen: Seen) -> None:
     """kill -9 of the daemon while it publishes, and between publishing and the commit
@@ -72,6 +74,7 @@ def test_between_files_and_commit(program: Make, moment: str, seen: Seen) -> Non
     seen("not transcribed again")
 
 
+@pytest.mark.fault(1)
 @pytest.mark.slow
 @pytest.mark.parametrize("moment", ["before:recover:1", "after:recover:1"])
 def test_while_recovering(program: Make, moment: str) -> None:
@@ -85,6 +88,7 @@ def test_while_recovering(program: Make, moment: str) -> None:
     assert daemon.wait("talk.opus", "completed")["failures"] == 0
 
 
+@pytest.mark.fault(1)
 @pytest.mark.slow
 @pytest.mark.parametrize("moment", ["before:fail:1", "after:fail:1"])
 def test_while_writing_down_a_failure(program: Make, moment: str) -> None:
@@ -98,6 +102,7 @@ def test_while_writing_down_a_failure(program: Make, moment: str) -> None:
     assert job["failures"] == (moment == "after:fail:1")
 
 
+@pytest.mark.fault(1, 10)
 @pytest.mark.slow
 @pytest.mark.parametrize("moment", ["before:release:1", "after:release:1"])
 def test_while_stopping(program: Make, moment: str) -> None:
@@ -112,6 +117,7 @@ def test_while_stopping(program: Make, moment: str) -> None:
     assert daemon.wait("talk.opus", "completed")["failures"] == 0
 
 
+@pytest.mark.fault(9)
 @pytest.mark.parametrize("stopped", [False, True])
 @pytest.mark.parametrize("script", ["slow", "hang-first"])
 def test_workers_die_with_it(program: Make, script: str, stopped: bool) -> None:

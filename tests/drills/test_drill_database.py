@@ -57,6 +57,7 @@ def refusal(program: Program, name: str) -> tuple[int, str]:
     return caught.value.status, caught.value.code
 
 
+@pytest.mark.fault(14)
 def test_no_space_in_a_transaction(program: Make, mount: Mount) -> None:
     """no space left for the database when a recording comes in
     -> says so, keeps answering; takes it in by itself when there is room"""
@@ -72,6 +73,7 @@ def test_no_space_in_a_transaction(program: Make, mount: Mount) -> None:
     daemon.wait("talk.opus", "completed")
 
 
+@pytest.mark.fault(15)
 def test_no_space_at_a_checkpoint(program: Make, mount: Mount) -> None:
     """no space left for the database in mid-job
     -> what is known can still be read; goes on by itself, no failure counted"""
@@ -108,6 +110,7 @@ def cut_power(folder: Path) -> None:
         os.close(descriptor)
 
 
+@pytest.mark.fault(13)
 @pytest.mark.parametrize("when", ["queued", "processing"])
 def test_power_cut(program: Make, mount: Mount, when: str) -> None:
     """the power fails: all that was not synced is gone
@@ -130,6 +133,7 @@ def test_power_cut(program: Make, mount: Mount, when: str) -> None:
     assert daemon.wait("long.opus", "completed")["failures"] == 0
 
 
+@pytest.mark.fault(16)
 @pytest.mark.slow
 def test_the_disk_fails(program: Make, mount: Mount) -> None:
     """every write to the disk of the database fails
@@ -148,6 +152,7 @@ def test_the_disk_fails(program: Make, mount: Mount) -> None:
     assert daemon.wait("long.opus", "completed")["failures"] == 0
 
 
+@pytest.mark.fault(17)
 @pytest.mark.slow
 def test_read_only(program: Make, mount: Mount) -> None:
     """the file system of the database is read-only at start
@@ -184,7 +189,14 @@ def garbage(path: Path) -> None:
     path.write_bytes(b"no database " * 1000)
 
 
-@pytest.mark.parametrize("make", [other_application, newer, garbage])
+@pytest.mark.parametrize(
+    "make",
+    [
+        pytest.param(other_application, marks=pytest.mark.fault(19)),
+        pytest.param(garbage, marks=pytest.mark.fault(19)),
+        pytest.param(newer, marks=pytest.mark.fault(20)),
+    ],
+)
 def test_not_its_database(program: Make, make: Callable[[Path], None]) -> None:
     """the file is no database, another application's, or a newer scriberrd's
     -> refuses to start with the reason, leaves it untouched"""
@@ -202,6 +214,7 @@ def test_not_its_database(program: Make, make: Callable[[Path], None]) -> None:
     daemon.wait("talk.opus", "completed")
 
 
+@pytest.mark.fault(22)
 @pytest.mark.slow
 @pytest.mark.parametrize("seconds", [6, 60])
 def test_another_process_holds_the_lock(program: Make, seconds: int) -> None:
@@ -227,6 +240,7 @@ def test_another_process_holds_the_lock(program: Make, seconds: int) -> None:
     daemon.wait("talk.opus", "completed")
 
 
+@pytest.mark.fault(23)
 def test_two_daemons(program: Make) -> None:
     """a second daemon on the same state directory, or on the same socket
     -> the second exits with 75, the first keeps both"""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from program import AUDIO, Program, wait_for
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ def failure(program: Program) -> dict[str, Any]:
     return wait_for(found, "the failure")
 
 
+@pytest.mark.fault(38)
 def test_full(program: Make, mount: Mount) -> None:
     """no space left in the output folder
     -> disk_full, nothing partial, no failure counted; published by itself when there is room"""
@@ -42,6 +44,7 @@ def test_full(program: Make, mount: Mount) -> None:
     assert daemon.wait("long.opus", "completed")["failures"] == 0
 
 
+@pytest.mark.fault(38)
 def test_read_only(program: Make, mount: Mount) -> None:
     """the output folder becomes read-only
     -> output_unwritable, no failure counted; published by itself when it is writable"""
