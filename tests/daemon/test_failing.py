@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import sqlite3
 import subprocess
 from typing import TYPE_CHECKING, Any
@@ -13,8 +11,7 @@ import pytest
 from program import AUDIO, Program, wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
+    from collections.abc import Callable
 
     Make = Callable[..., Program]
 
@@ -229,57 +226,3 @@ def test_a_missing_device_pauses_its_workers(program: Make) -> None:
     (daemon.root / "fake-state").touch()
     wait_for(lambda: daemon.ctl("status")["jobs"]["completed"] == 2, "both")
     assert daemon.ctl("status")["outages"] == []
-
-
-@contextlib.contextmanager
-def small_state(daemon: Program) -> Iterator[Path]:
-    """Put the database on a small file system; gives a file that is to be filled."""
-    daemon.stop()
-    state = daemon.root / "state"
-    mount = ["mount", "-t", "tmpfs", "-o", "size=16m,mode=700", "tmpfs", str(state)]
-    if os.geteuid() != 0 or subprocess.run(mount, check=False, capture_output=True).returncode:
-        pytest.skip("needs the right to mount a small file system")
-    try:
-        daemon.start()
-        yield state / "filler"
-        daemon.stop()
-    finally:
-        if daemon.daemon is not None:
-            daemon.stop(9)
-        subprocess.run(["umount", str(state)], check=True)
-
-
-def fill(file: Path) -> None:
-    done = subprocess.run(
-        ["dd", "if=/dev/zero", f"of={file}", "bs=4k"], check=False, capture_output=True
-    )
-    assert done.returncode == 1  # no space left
-
-
-def test_no_space_for_a_checkpoint_delays_and_loses_nothing(program: Make) -> None:
-    daemon = program(model="slow", block_seconds=5)
-    with small_state(daemon) as filler:
-        daemon.drop(DIALOGUE, "long.opus")
-        wait_for(lambda: (daemon.job("long.opus") or {}).get("stage") == "transcribing", "work")
-        fill(filler)
-        pause = paused(daemon)
-        assert (pause["part"], pause["error"]["code"]) == ("store", "store_failed")
-        filler.unlink()
-        assert daemon.wait("long.opus", "completed")["failures"] == 0
-        assert daemon.ctl("status")["outages"] == []
-        log = daemon.log.read_text()
-        assert log.count("is paused") == log.count("database goes on") > 0
-
-
-def test_a_full_disk_under_the_database_delays_and_loses_nothing(program: Make) -> None:
-    daemon = program()
-    with small_state(daemon) as filler:
-        fill(filler)
-        for number in range(50):
-            daemon.drop(SENTENCE.read_bytes() + b"%d" % number, f"{number}.wav")
-        wait_for(lambda: "trying again" in daemon.log.read_text(), "the intake to pause")
-        assert paused(daemon)["part"] == "store"
-        filler.unlink()
-        wait_for(lambda: daemon.ctl("status")["jobs"]["completed"] == 50, "all of them")
-        assert {job["failures"] for job in daemon.ctl("list", "--all")} == {0}
-        assert daemon.ctl("status")["outages"] == []

@@ -7,8 +7,11 @@ import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import apsw
+import pytest
 from program import wait_for
 
+from scriberrctl.client import Client
+from scriberrctl.errors import ApiError
 from scriberrd.failures import FAILURES
 
 if TYPE_CHECKING:
@@ -80,6 +83,19 @@ def checkpointed(program: Program, name: str) -> None:
     """Wait until some of a recording is done, but not all."""
     wait_for(lambda: program.job(name), "a job")
     wait_for(lambda: recorded(program, os.fsencode(name)).blocks, "the first checkpoint")
+
+
+def paused(program: Program) -> tuple[str, str]:
+    """What of the machine is told to be at fault, once it is: the part, and the error's code."""
+    (outage,) = wait_for(lambda: program.ctl("status")["outages"], "a pause")
+    return outage["part"], outage["error"]["code"]
+
+
+def refusal(program: Program, name: str) -> tuple[int, str]:
+    """What the API answers when a recording is submitted: HTTP status and code."""
+    with pytest.raises(ApiError) as caught:
+        Client(str(program.socket)).submit(str(program.inbox / name))
+    return caught.value.status, caught.value.code
 
 
 def comparable(transcript: dict[str, Any]) -> dict[str, Any]:
