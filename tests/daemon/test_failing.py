@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -182,47 +181,3 @@ def test_at_the_foot_of_the_ladder_the_budget_counts(program: Make) -> None:
     assert job["fallbacks"] == ["batch_size 4 -> 2", "batch_size 2 -> 1"]
     daemon.ctl("retry", job["id"])
     wait_for(lambda: len(runs(daemon, job["id"])) > 3, "the next run")
-
-
-def paused(daemon: Program) -> dict[str, Any]:
-    """The pause that there is, once there is one."""
-    (pause,) = wait_for(lambda: daemon.ctl("status")["outages"], "a pause")
-    return dict(pause)
-
-
-def test_a_missing_model_pauses_its_jobs_and_no_others(program: Make) -> None:
-    daemon = program(model="missing+until")
-    for number in range(5):
-        daemon.drop(SENTENCE.read_bytes() + b"%d" % number, f"{number}.wav")
-    pause = paused(daemon)
-    assert (pause["part"], pause["error"]["code"]) == ("model", "model_missing")
-    assert pause["name"] == "fake missing+until on cpu"
-    calm(daemon, SENTENCE, "other.wav")
-    daemon.wait("other.wav", "completed")
-    first, *rest = [job for job in daemon.jobs() if job["inbox"] == "main"]
-    assert [job["state"] for job in rest] == ["queued"] * 4
-    assert first["failures"] == 0
-    assert query(daemon, f"SELECT 1 FROM execution WHERE job IN ({rest[-1]['id']})") == []
-    (daemon.root / "fake-state").touch()
-    wait_for(lambda: daemon.ctl("status")["jobs"]["completed"] == 6, "all of them")
-    assert daemon.ctl("status")["outages"] == []
-    log = daemon.log.read_text()
-    assert (log.count("is paused"), log.count("goes on")) == (1, 1)
-
-
-def test_a_missing_device_pauses_its_workers(program: Make) -> None:
-    daemon = program(model="no-device+until", count=2)
-    daemon.drop(SENTENCE, "one.wav")
-    pause = paused(daemon)
-    assert (pause["part"], pause["name"]) == ("pool", "cpu")
-    assert pause["error"]["code"] == "device_unavailable"
-    shown = subprocess.run(
-        [*daemon.client, "status"], capture_output=True, text=True, check=True
-    ).stdout
-    assert "outage   pool cpu: the worker's device can't be used" in shown
-    daemon.drop(SENTENCE.read_bytes() + b"2", "two.wav")
-    job = daemon.wait("two.wav", "queued")
-    assert (job["failures"], job["started_at"]) == (0, None)
-    (daemon.root / "fake-state").touch()
-    wait_for(lambda: daemon.ctl("status")["jobs"]["completed"] == 2, "both")
-    assert daemon.ctl("status")["outages"] == []

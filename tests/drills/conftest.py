@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import promises
 import pytest
 from faults import FAULTS
-from program import Program
+from program import MODEL, Program
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -25,18 +25,21 @@ def undisturbed(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Callable[[Program, bytes], dict[str, Any]]:
     """What a recording becomes in a program that nothing happens to."""
-    known: dict[tuple[object, bytes], dict[str, Any]] = {}
+    known: dict[tuple[object, ...], dict[str, Any]] = {}
 
     def transcribe(like: Program, content: bytes) -> dict[str, Any]:
-        length = like.settings["block_seconds"]
-        if (length, content) not in known:
-            program = Program(tmp_path_factory.mktemp("undisturbed"), block_seconds=length)
+        length, engine = like.settings["block_seconds"], like.settings["engine"]
+        key = (length, engine, content)
+        if key not in known:
+            settings = {"block_seconds": length, "engine": engine}
+            settings |= {"model": MODEL} if engine != "fake" else {}
+            program = Program(tmp_path_factory.mktemp("undisturbed"), **settings)
             program.start()
             program.drop(content, "x.opus")
             program.wait("x.opus", "completed")
             assert program.stop() == 0
-            known[length, content] = promises.comparable(program.transcript("x.json"))
-        return known[length, content]
+            known[key] = promises.comparable(program.transcript("x.json"))
+        return known[key]
 
     return transcribe
 

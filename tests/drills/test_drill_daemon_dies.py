@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -138,3 +139,32 @@ def test_workers_die_with_it(program: Make, script: str, stopped: bool) -> None:
     else:  # it would hang again
         daemon.ctl("cancel", job.id)
         daemon.ctl("wait", job.id, status=1)
+
+
+@pytest.mark.fault(1)
+@pytest.mark.parametrize(
+    ("moment", "outcome"),
+    [
+        pytest.param("before:release:1", "lost", marks=pytest.mark.slow),
+        ("after:release:1", "preempted"),
+        pytest.param("after:claim_admitted:2", "preempted", marks=pytest.mark.slow),
+        pytest.param("after:finish:1", "preempted", marks=pytest.mark.slow),
+    ],
+)
+def test_while_an_urgent_one_takes_its_place(program: Make, moment: str, outcome: str) -> None:
+    """kill -9 of the daemon while an urgent recording takes the place of a long one
+    -> both are completed, no failure counted, no block done twice"""
+    daemon = program(start=False, block_seconds=5, model="slow")
+    daemon.drop(AUDIO / "dialogue.opus", "long.opus")
+    daemon.start(*SABOTEUR, SABOTAGE_CRASH=moment)
+    checkpointed(daemon, "long.opus")
+    sentence = AUDIO / "sentence.wav"
+    daemon.dropped[b"sentence.wav"] = sentence.read_bytes()
+    # It may die before it has answered.
+    subprocess.run([*daemon.client, "submit", "--priority", "urgent", sentence], check=False)
+    assert daemon.wait_dead() == -signal.SIGKILL
+    daemon.start()
+    for name in ("long.opus", "sentence.wav"):
+        assert daemon.wait(name, "completed")["failures"] == 0
+    job = daemon.wait("long.opus", "completed")
+    assert daemon.ctl("show", job["id"])["executions"][0]["outcome"] == outcome

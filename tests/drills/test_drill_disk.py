@@ -49,14 +49,14 @@ def test_no_space_in_a_transaction(program: Make, mount: Mount) -> None:
     mount(daemon.root / "state", "-t", "tmpfs", "-o", "size=16m", "tmpfs")
     daemon.start()
     filler = fill(daemon.root / "state")
-    for number in range(20):
+    for number in range(3):
         daemon.drop(SENTENCE.read_bytes() + b"%d" % number, f"{number}.wav")
     wait_for(lambda: daemon.said("make room"), "the complaint")
     assert paused(daemon) == ("store", "store_failed")
     assert refusal(daemon, "0.wav") == (503, "disk_full")
     assert (daemon.ctl("status")["state"], daemon.jobs()) == ("running", [])
     filler.unlink()
-    wait_for(lambda: daemon.ctl("status")["jobs"]["completed"] == 20, "all of them")
+    wait_for(lambda: daemon.ctl("status")["jobs"]["completed"] == 3, "all of them")
     assert {job["failures"] for job in daemon.ctl("list", "--all")} == {0}
     assert daemon.ctl("status")["outages"] == []
 

@@ -50,17 +50,40 @@ def test_crashes_each_time(program: Make) -> None:
     assert (job["error"]["code"], job["failures"]) == ("worker_crashed", 3)
     assert "signal 11" in job["error"]["detail"]
     daemon.wait("good.wav", "completed")
-    assert len(daemon.ctl("show", job["id"])["executions"]) == 3
+    runs = daemon.ctl("show", job["id"])["executions"]
+    assert [run["signal"] for run in runs] == ["SIGSEGV"] * 3
 
 
 @pytest.mark.fault(5)
-def test_out_of_memory(program: Make) -> None:
-    """a recording for which memory does not suffice
+@pytest.mark.parametrize("model", ["killed-big", pytest.param("oom-big", marks=pytest.mark.slow)])
+def test_out_of_memory(program: Make, model: str, seen: Seen) -> None:
+    """memory does not suffice: the worker is killed as the kernel does, or told so
+    -> goes on with smaller settings from the checkpoint; transcript and journal tell them"""
+    daemon = program(model=model, block_seconds=5, profile="batch_size = 8")
+    daemon.drop(SPEECH, "big.opus")
+    daemon.drop(SENTENCE, "good.wav")
+    job = daemon.wait("big.opus", "completed")
+    steps = ["batch_size 8 -> 4", "batch_size 4 -> 2"]
+    assert daemon.transcript("big.json")["engine"]["fallbacks"] == steps
+    assert [daemon.said(f"memory ran out: {step}") for step in steps] == [1, 1]
+    *failed, last = daemon.ctl("show", job["id"])["executions"]
+    assert [run["error"]["code"] for run in failed] == ["out_of_memory"] * 2
+    signals = ["SIGKILL"] * 2 if model == "killed-big" else [None] * 2
+    assert [run["signal"] for run in failed] == signals
+    assert last["outcome"] == "completed"
+    daemon.wait("good.wav", "completed")
+    seen(", ".join(steps))
+
+
+@pytest.mark.fault(5)
+def test_out_of_memory_with_the_smallest_settings(program: Make) -> None:
+    """memory does not suffice for the smallest settings either
     -> set aside as out_of_memory; the daemon stays up, others proceed"""
-    daemon = program(model="oom", block_seconds=5)
+    daemon = program(model="killed", block_seconds=5)
     daemon.drop(SPEECH, "bad.opus")
     daemon.drop(SENTENCE, "good.wav")
-    assert daemon.wait("bad.opus", "failed")["error"]["code"] == "out_of_memory"
+    job = daemon.wait("bad.opus", "failed")
+    assert (job["error"]["code"], job["failures"]) == ("out_of_memory", 3)
     daemon.wait("good.wav", "completed")
 
 
