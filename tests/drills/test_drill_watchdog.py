@@ -36,7 +36,11 @@ def wait_until_silent(manager: socket.socket) -> None:
 
 @pytest.mark.fault(12)
 @pytest.mark.parametrize(
-    ("fault", "end"), [(signal.SIGUSR1, signal.SIGABRT), (signal.SIGSTOP, signal.SIGKILL)]
+    ("fault", "end"),
+    [
+        (signal.SIGUSR1, signal.SIGABRT),
+        pytest.param(signal.SIGSTOP, signal.SIGKILL, marks=pytest.mark.slow),
+    ],
 )
 def test_stands_still(
     program: Make, tmp_path: Path, fault: signal.Signals, end: signal.Signals
