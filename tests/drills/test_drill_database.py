@@ -50,14 +50,14 @@ def garbage(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "make",
+    ("make", "reason"),
     [
-        pytest.param(other_application, marks=pytest.mark.fault(19)),
-        pytest.param(garbage, marks=pytest.mark.fault(19)),
-        pytest.param(newer, marks=pytest.mark.fault(20)),
+        pytest.param(other_application, "another application", marks=pytest.mark.fault(19)),
+        pytest.param(garbage, "it was left untouched", marks=pytest.mark.fault(19)),
+        pytest.param(newer, "upgrade it", marks=pytest.mark.fault(20)),
     ],
 )
-def test_not_its_database(program: Make, make: Callable[[Path], None]) -> None:
+def test_not_its_database(program: Make, make: Callable[[Path], None], reason: str) -> None:
     """the file is no database, another application's, or a newer scriberrd's
     -> refuses to start with the reason, leaves it untouched"""
     daemon = program(start=False, block_seconds=5)
@@ -68,6 +68,7 @@ def test_not_its_database(program: Make, make: Callable[[Path], None]) -> None:
     daemon.drop(SPEECH, "talk.opus")
     daemon.launch()
     assert daemon.wait_dead() == 1
+    assert reason in daemon.log.read_text().splitlines()[-1]
     assert file.read_bytes() == before
     file.unlink()
     daemon.start()
