@@ -52,7 +52,10 @@ def opened(state: Path, *, now: float) -> Iterator[Store]:
     finally:
         store.close()
         if store.failure is None:
-            mark.unlink()
+            try:
+                mark.unlink()
+            except OSError as error:  # must not hide why the daemon ends
+                log.warning("the next start checks the database, as its mark stays: %s", error)
 
 
 def _open(path: Path, *, unclean: bool, now: float) -> Store:

@@ -153,7 +153,11 @@ class Program:
     def wait_dead(self) -> int:
         """The exit status of a daemon that ends by itself, or of what was done to it."""
         assert self.daemon is not None
-        status = self.daemon.wait(DEADLINE)
+        try:
+            status = self.daemon.wait(DEADLINE)
+        except subprocess.TimeoutExpired:
+            self.daemon.kill()  # it must not outlive its test
+            raise
         self.daemon = None
         wait_for(lambda: not self.processes(), "no orphans")
         return status

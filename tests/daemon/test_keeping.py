@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import shutil
 import subprocess
 import sys
-import threading
 from typing import TYPE_CHECKING, Any
 
 import apsw
-import psutil
-import pytest
 from program import AUDIO, BIN, Program, wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     Make = Callable[..., Program]
 
@@ -217,65 +212,3 @@ def test_a_lock_that_another_process_holds_delays_and_drops_nothing(program: Mak
     assert job["failures"] == 0
     (run,) = daemon.ctl("show", job["id"])["executions"]
     assert run["outcome"] == "completed"
-
-
-@contextlib.contextmanager
-def failing(daemon: Program, call: str, error: str) -> Iterator[None]:
-    """Have a system call of the daemon fail, as the kernel does when a disk is broken."""
-    assert daemon.daemon is not None
-    fault = ["-e", f"trace={call}", "-e", f"inject={call}:error={error}"]
-    command = ["strace", "-f", "-p", str(daemon.daemon.pid), *fault]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as strace:
-        assert strace.stderr is not None
-        said = strace.stderr.readline()
-        if "attached" not in said:
-            pytest.skip(f"strace may not attach: {said}")
-        drain = threading.Thread(target=strace.stderr.read)
-        drain.start()
-        try:
-            yield
-        finally:
-            strace.terminate()
-            drain.join()
-
-
-@pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
-def test_a_disk_that_fails_ends_the_daemon_and_the_next_one_goes_on(program: Make) -> None:
-    daemon = program()
-    daemon.drop(SENTENCE, "one.wav")
-    daemon.wait("one.wav", "completed")
-    workers = daemon.workers()
-    with failing(daemon, "fdatasync", "EIO"):
-        daemon.drop(AUDIO / "speech.flac", "two.flac")
-        assert daemon.daemon is not None
-        assert daemon.daemon.wait(60) == 1  # systemd starts it again
-    _, alive = psutil.wait_procs(workers, 10)
-    assert not alive
-    assert "the disk fails" in daemon.log.read_text().splitlines()[-1]
-    daemon.start()
-    daemon.wait("two.flac", "completed")
-    assert len(daemon.jobs()) == 2
-
-
-@pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
-def test_a_read_only_disk_is_told_and_recovers(program: Make) -> None:
-    daemon = program()
-    daemon.drop(SENTENCE, "one.wav")
-    daemon.wait("one.wav", "completed")
-    with failing(daemon, "pwrite64", "EROFS"):
-        answer = problem(daemon, "/v1/jobs/1/redo")
-        assert (answer["status"], answer["code"]) == (503, "read_only")
-        daemon.drop(AUDIO / "speech.flac", "two.flac")
-        wait_for(lambda: "read-only; trying again" in daemon.log.read_text(), "the intake")
-        assert daemon.ctl("status")["jobs"]["completed"] == 1  # it can be read
-    daemon.wait("two.flac", "completed")
-
-
-def problem(daemon: Program, path: str) -> dict[str, Any]:
-    done = subprocess.run(
-        ["curl", "-s", "-X", "POST", "--unix-socket", daemon.socket, f"http://localhost{path}"],
-        capture_output=True,
-        check=True,
-    )
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found

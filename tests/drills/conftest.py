@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections import defaultdict
+from collections import Counter, defaultdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import promises
 import pytest
-from program import Program
+from faults import FAULTS
+from program import MODEL, Program
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 DRILL, SEEN = "drill", "seen"  # properties of a report
+DRILLED = pytest.StashKey[set[int]]()
 
 
 @pytest.fixture(scope="session")
@@ -23,18 +25,21 @@ def undisturbed(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Callable[[Program, bytes], dict[str, Any]]:
     """What a recording becomes in a program that nothing happens to."""
-    known: dict[tuple[object, bytes], dict[str, Any]] = {}
+    known: dict[tuple[object, ...], dict[str, Any]] = {}
 
     def transcribe(like: Program, content: bytes) -> dict[str, Any]:
-        length = like.settings["block_seconds"]
-        if (length, content) not in known:
-            program = Program(tmp_path_factory.mktemp("undisturbed"), block_seconds=length)
+        length, engine = like.settings["block_seconds"], like.settings["engine"]
+        key = (length, engine, content)
+        if key not in known:
+            settings = {"block_seconds": length, "engine": engine}
+            settings |= {"model": MODEL} if engine != "fake" else {}
+            program = Program(tmp_path_factory.mktemp("undisturbed"), **settings)
             program.start()
             program.drop(content, "x.opus")
             program.wait("x.opus", "completed")
             assert program.stop() == 0
-            known[length, content] = promises.comparable(program.transcript("x.json"))
-        return known[length, content]
+            known[key] = promises.comparable(program.transcript("x.json"))
+        return known[key]
 
     return transcribe
 
@@ -91,29 +96,47 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--table", action="store_true", help="print a table of the drills")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if "drills" in item.path.parts:
-            item.add_marker("drill")
-            told = " ".join((getattr(item, "function", item).__doc__ or "").split())
-            assert " -> " in told, f"{item.nodeid}: its docstring says `fault -> promise`"
-            item.user_properties.append((DRILL, told))
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    drilled = config.stash.setdefault(DRILLED, set())
+    for item in items:  # the slow ones too: they are left out later
+        if item.path.parent != Path(__file__).parent or not item.path.name.startswith("test_drill"):
+            continue
+        item.add_marker("drill")
+        told = " ".join((getattr(item, "function", item).__doc__ or "").split())
+        assert " -> " in told, f"{item.nodeid}: its docstring says `fault -> promise`"
+        numbers = sorted({number for mark in item.iter_markers("fault") for number in mark.args})
+        assert numbers, f"{item.nodeid}: its mark `fault` has the numbers"
+        assert FAULTS.keys() >= set(numbers), f"{item.nodeid}: {numbers} are not all in faults.py"
+        drilled.update(numbers)
+        item.user_properties.append((DRILL, (*numbers, told)))
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     if not config.getoption("--table", default=False):
         return
-    outcomes: dict[str, list[str]] = defaultdict(list)
-    seen: dict[str, list[str]] = defaultdict(list)
-    for outcome in ("passed", "failed", "error", "skipped"):
+    outcomes: dict[tuple[Any, ...], dict[str, str]] = defaultdict(dict)  # of each drill's cases
+    seen: dict[tuple[Any, ...], list[str]] = defaultdict(list)
+    for outcome in ("passed", "failed", "error", "skipped"):  # a later one counts: see `program`
         for report in terminalreporter.stats.get(outcome, []):
             properties = dict(report.user_properties)
-            drill = properties.get(DRILL, report.nodeid)
-            outcomes[drill].append(outcome)
-            seen[drill] += [properties[SEEN]] if SEEN in properties else []
-    print("\n| fault | promise | seen |\n|---|---|---|")
-    for drill, results in outcomes.items():
-        fault, _, promise = drill.partition(" -> ")
-        kept = f"kept {results.count('passed')} of {len(results)}" if len(results) > 1 else "kept"
-        verdict = kept if set(results) == {"passed"} else f"{kept}, {', '.join(results)}"
-        print(f"| {fault} | {promise} | {'; '.join([verdict, *dict.fromkeys(seen[drill])])} |")
+            if DRILL in properties:
+                outcomes[properties[DRILL]][report.nodeid] = outcome
+                seen[properties[DRILL]] += [properties[SEEN]] if SEEN in properties else []
+    rows = [
+        ([*numbers], *told.split(" -> "), "; ".join([verdict(cases), *dict.fromkeys(seen[drill])]))
+        for drill, cases in outcomes.items()
+        for *numbers, told in [drill]
+    ]
+    missing = FAULTS.keys() - config.stash[DRILLED]
+    rows += [([number], FAULTS[number], "-", "NO DRILL") for number in missing]
+    print("\n| | fault | promise | seen |\n|---|---|---|---|")
+    for numbers, *cells in sorted(rows):
+        print("|", " | ".join([", ".join(map(str, numbers)), *cells]), "|")
+
+
+def verdict(cases: dict[str, str]) -> str:
+    """How the cases of a drill ended, in words."""
+    counts = Counter(cases.values())
+    words = [f"kept {counts.pop('passed')} of {len(cases)}"] if "passed" in counts else []
+    words += [f"{count} {outcome}" for outcome, count in counts.items()]
+    return "kept" if words == ["kept 1 of 1"] else ", ".join(words)

@@ -7,9 +7,14 @@ import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import apsw
+import msgspec
+import pytest
 from program import wait_for
 
+from scriberrctl.client import Client
+from scriberrctl.errors import ApiError
 from scriberrd.failures import FAILURES
+from scriberrd.fallback import Fallback
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,6 +33,7 @@ class Recorded(NamedTuple):
     code: str | None
     failures: int
     events: list[str]
+    fallbacks: list[str]
     blocks: list[int]  # of the latest version that were checkpointed, in this order
 
 
@@ -47,6 +53,7 @@ def check(program: Program, undisturbed: Callable[[Program, bytes], Any]) -> Non
             assert comparable(transcript) == undisturbed(program, content) | {
                 "source": transcript["source"]
             }
+            assert transcript["engine"]["fallbacks"] == job.fallbacks, "how it was made is told"
             assert job.events.count("finished") == 1, "published once"
         else:
             assert job.state in {"failed", "canceled"}
@@ -62,10 +69,10 @@ def recorded(program: Program, name: bytes) -> Recorded:
     try:
         assert db.pragma("quick_check") == "ok"
         rows = db.execute(
-            "SELECT id, state, error_code, failures FROM job WHERE path = ?", (name,)
+            "SELECT id, state, error_code, failures, fallbacks FROM job WHERE path = ?", (name,)
         ).fetchall()
         assert len(rows) == 1, "exactly one live or finished job"
-        (row,) = rows
+        *row, fallbacks = rows[0]
         events = db.execute("SELECT type, data FROM event WHERE job = ? ORDER BY id", (row[0],))
         told = [(type_, json.loads(data)) for type_, data in events]
     finally:
@@ -73,7 +80,8 @@ def recorded(program: Program, name: bytes) -> Recorded:
     types = [type_ for type_, _ in told]
     start = max(number for number, type_ in enumerate(types) if type_ in NEW_VERSION)
     blocks = [data["block"] for type_, data in told[start:] if type_ == "checkpointed"]
-    return Recorded(*row, types, blocks)
+    steps = [str(step) for step in msgspec.json.decode(fallbacks, type=list[Fallback])]
+    return Recorded(*row, types, steps, blocks)
 
 
 def checkpointed(program: Program, name: str) -> None:
@@ -82,7 +90,21 @@ def checkpointed(program: Program, name: str) -> None:
     wait_for(lambda: recorded(program, os.fsencode(name)).blocks, "the first checkpoint")
 
 
+def paused(program: Program) -> tuple[str, str]:
+    """What of the machine is told to be at fault, once it is: the part, and the error's code."""
+    (outage,) = wait_for(lambda: program.ctl("status")["outages"], "a pause")
+    return outage["part"], outage["error"]["code"]
+
+
+def refusal(program: Program, name: str) -> tuple[int, str]:
+    """What the API answers when a recording is submitted: HTTP status and code."""
+    with pytest.raises(ApiError) as caught:
+        Client(str(program.socket)).submit(str(program.inbox / name))
+    return caught.value.status, caught.value.code
+
+
 def comparable(transcript: dict[str, Any]) -> dict[str, Any]:
     """A transcript without what differs between two runs that do the same."""
     stats = {key: transcript["stats"][key] for key in ("words", "confidence")}
-    return transcript | {"stats": stats, "engine": transcript["engine"] | {"model": ""}}
+    engine = transcript["engine"] | {"model": "", "revision": "", "fallbacks": []}
+    return transcript | {"stats": stats, "engine": engine}

@@ -2,9 +2,14 @@
 
 SABOTAGE_CRASH=MOMENT:NAME:COUNT
     kill -9 itself `before` or `after` the COUNTth time that NAME happens: a commit of a function of
-    `scriberrd.jobs` that changed something; or, with a name such as publish.write, a call of it.
+    `scriberrd.jobs` that changed something; with a name such as publish.write, a call of it; or
+    with COMMIT a commit of any kind, of which those that changed nothing have no `after`.
+SABOTAGE_SCHEMA=FOLDER
+    be a later scriberrd, whose schema and migrations are in FOLDER; die() in its SQL is a kill -9.
 SABOTAGE_CLOCK=FILE
     FILE holds two numbers of seconds that are added to the wall clock and the monotonic clock.
+
+SIGUSR1 blocks its event loop for ever.
 """
 
 from __future__ import annotations
@@ -17,13 +22,16 @@ import sys
 import time
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from scriberrd import cli, daemon
+import apsw
+
+from scriberrd import cli, daemon, store
+from scriberrd.migrations import Schema
 from scriberrd.store import Store
 
 if TYPE_CHECKING:
-    import apsw
+    from collections.abc import Callable
 
 
 def arm(moment: str, name: str, number: int) -> None:
@@ -46,7 +54,9 @@ def arm(moment: str, name: str, number: int) -> None:
         return call
 
     module, dot, attribute = name.rpartition(".")
-    if dot:
+    if name == "COMMIT":
+        apsw.connection_hooks.append(functools.partial(_arm_sqlite, due=due))
+    elif dot:
         room = importlib.import_module(f"scriberrd.{module}")
         setattr(room, attribute, wrapped(getattr(room, attribute)))
     else:
@@ -79,8 +89,33 @@ def _arm_commit(name: str, due: Any) -> None:
     Store.run = sabotaged  # type: ignore[method-assign]
 
 
-def die() -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
+def _arm_sqlite(db: apsw.Connection, due: Callable[[str], bool]) -> None:
+    def before() -> bool:
+        return die() if due("before") else False
+
+    def after(*_: object) -> int:
+        return die() if due("after") else apsw.SQLITE_OK
+
+    db.set_commit_hook(before)
+    db.set_wal_hook(after)
+
+
+def migrate_to(schema: Schema) -> None:
+    """Be a scriberrd with this schema."""
+    apsw.connection_hooks.append(lambda db: db.create_scalar_function("die", die, 0))
+    assert store.connect.__kwdefaults__ is not None
+    store.connect.__kwdefaults__["schema"] = schema
+
+
+def block(*_: object) -> NoReturn:
+    """Never give the event loop its thread back."""
+    while True:
+        time.sleep(3600)
+
+
+def die() -> NoReturn:
+    while True:
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 class Clock:
@@ -105,5 +140,8 @@ if __name__ == "__main__":
         arm(moment, name, int(number))
     if "SABOTAGE_CLOCK" in os.environ:
         daemon.time = Clock(os.environ["SABOTAGE_CLOCK"])  # type: ignore[assignment]
+    if "SABOTAGE_SCHEMA" in os.environ:
+        migrate_to(Schema.read(Path(os.environ["SABOTAGE_SCHEMA"])))
+    signal.signal(signal.SIGUSR1, block)
     del sys.argv[0]
     cli.main()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -52,6 +53,7 @@ def sabotaged(program: Make, moment: str) -> Program:
     return daemon
 
 
+@pytest.mark.fault(1)
 @pytest.mark.parametrize(
     "moment", moments([f"{when}:{name}" for name in COMMITS for when in ("before", "after")])
 )
@@ -61,6 +63,7 @@ def test_at_a_commit(program: Make, moment: str) -> None:
     sabotaged(program, moment)
 
 
+@pytest.mark.fault(2)
 @pytest.mark.parametrize("moment", moments(FILES))
 def test_between_files_and_commit(program: Make, moment: str, seen: Seen) -> None:
     """kill -9 of the daemon while it publishes, and between publishing and the commit
@@ -72,6 +75,7 @@ def test_between_files_and_commit(program: Make, moment: str, seen: Seen) -> Non
     seen("not transcribed again")
 
 
+@pytest.mark.fault(1)
 @pytest.mark.slow
 @pytest.mark.parametrize("moment", ["before:recover:1", "after:recover:1"])
 def test_while_recovering(program: Make, moment: str) -> None:
@@ -85,6 +89,7 @@ def test_while_recovering(program: Make, moment: str) -> None:
     assert daemon.wait("talk.opus", "completed")["failures"] == 0
 
 
+@pytest.mark.fault(1)
 @pytest.mark.slow
 @pytest.mark.parametrize("moment", ["before:fail:1", "after:fail:1"])
 def test_while_writing_down_a_failure(program: Make, moment: str) -> None:
@@ -98,6 +103,7 @@ def test_while_writing_down_a_failure(program: Make, moment: str) -> None:
     assert job["failures"] == (moment == "after:fail:1")
 
 
+@pytest.mark.fault(1, 10)
 @pytest.mark.slow
 @pytest.mark.parametrize("moment", ["before:release:1", "after:release:1"])
 def test_while_stopping(program: Make, moment: str) -> None:
@@ -112,6 +118,7 @@ def test_while_stopping(program: Make, moment: str) -> None:
     assert daemon.wait("talk.opus", "completed")["failures"] == 0
 
 
+@pytest.mark.fault(9)
 @pytest.mark.parametrize("stopped", [False, True])
 @pytest.mark.parametrize("script", ["slow", "hang-first"])
 def test_workers_die_with_it(program: Make, script: str, stopped: bool) -> None:
@@ -132,3 +139,32 @@ def test_workers_die_with_it(program: Make, script: str, stopped: bool) -> None:
     else:  # it would hang again
         daemon.ctl("cancel", job.id)
         daemon.ctl("wait", job.id, status=1)
+
+
+@pytest.mark.fault(1)
+@pytest.mark.parametrize(
+    ("moment", "outcome"),
+    [
+        pytest.param("before:release:1", "lost", marks=pytest.mark.slow),
+        ("after:release:1", "preempted"),
+        pytest.param("after:claim_admitted:2", "preempted", marks=pytest.mark.slow),
+        pytest.param("after:finish:1", "preempted", marks=pytest.mark.slow),
+    ],
+)
+def test_while_an_urgent_one_takes_its_place(program: Make, moment: str, outcome: str) -> None:
+    """kill -9 of the daemon while an urgent recording takes the place of a long one
+    -> both are completed, no failure counted, no block done twice"""
+    daemon = program(start=False, block_seconds=5, model="slow")
+    daemon.drop(AUDIO / "dialogue.opus", "long.opus")
+    daemon.start(*SABOTEUR, SABOTAGE_CRASH=moment)
+    checkpointed(daemon, "long.opus")
+    sentence = AUDIO / "sentence.wav"
+    daemon.dropped[b"sentence.wav"] = sentence.read_bytes()
+    # It may die before it has answered.
+    subprocess.run([*daemon.client, "submit", "--priority", "urgent", sentence], check=False)
+    assert daemon.wait_dead() == -signal.SIGKILL
+    daemon.start()
+    for name in ("long.opus", "sentence.wav"):
+        assert daemon.wait(name, "completed")["failures"] == 0
+    job = daemon.wait("long.opus", "completed")
+    assert daemon.ctl("show", job["id"])["executions"][0]["outcome"] == outcome

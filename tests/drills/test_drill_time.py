@@ -37,6 +37,7 @@ def wrong_clock(program: Program) -> Callable[[float, float], None]:
     return put_wrong
 
 
+@pytest.mark.fault(24)
 @pytest.mark.parametrize("jump", [BACK, pytest.param(FORWARD, marks=pytest.mark.slow)])
 def test_jump_in_mid_job(program: Make, jump: float) -> None:
     """the clock is set back a day, or forward ten years, in mid-job
@@ -51,6 +52,7 @@ def test_jump_in_mid_job(program: Make, jump: float) -> None:
     assert len(daemon.ctl("show", job["id"])["executions"]) == 1
 
 
+@pytest.mark.fault(24)
 @pytest.mark.parametrize("jump", [BACK, pytest.param(FORWARD, marks=pytest.mark.slow)])
 def test_jump_while_a_retry_waits(program: Make, jump: float) -> None:
     """the clock is set back a day, or forward ten years, while a recording waits to be tried again
@@ -65,6 +67,7 @@ def test_jump_while_a_retry_waits(program: Make, jump: float) -> None:
     assert daemon.wait("talk.opus", "completed")["failures"] == 1
 
 
+@pytest.mark.fault(25)
 @pytest.mark.slow
 def test_suspend(program: Make) -> None:
     """everything stands still for longer than any time-out, then goes on
@@ -83,6 +86,7 @@ def test_suspend(program: Make) -> None:
     assert daemon.wait("long.opus", "completed")["failures"] <= 1
 
 
+@pytest.mark.fault(25)
 @pytest.mark.slow
 def test_reboot(program: Make) -> None:
     """everything is killed at once, and the monotonic clock starts again from nothing

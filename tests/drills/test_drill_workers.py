@@ -20,6 +20,7 @@ SPEECH = AUDIO / "speech.opus"
 SENTENCE = AUDIO / "sentence.wav"  # one block of 5 s: what the fake engine does in later ones only
 
 
+@pytest.mark.fault(3)
 @pytest.mark.parametrize(
     "number", [signal.SIGKILL, pytest.param(signal.SIGSEGV, marks=pytest.mark.slow)]
 )
@@ -38,6 +39,7 @@ def test_killed(program: Make, number: int) -> None:
     assert second["audio_seconds"] < job["progress"]["duration"]
 
 
+@pytest.mark.fault(4)
 def test_crashes_each_time(program: Make) -> None:
     """a recording that crashes its worker each time
     -> set aside as worker_crashed with the signal; others proceed"""
@@ -48,19 +50,44 @@ def test_crashes_each_time(program: Make) -> None:
     assert (job["error"]["code"], job["failures"]) == ("worker_crashed", 3)
     assert "signal 11" in job["error"]["detail"]
     daemon.wait("good.wav", "completed")
-    assert len(daemon.ctl("show", job["id"])["executions"]) == 3
+    runs = daemon.ctl("show", job["id"])["executions"]
+    assert [run["signal"] for run in runs] == ["SIGSEGV"] * 3
 
 
-def test_out_of_memory(program: Make) -> None:
-    """a recording for which memory does not suffice
+@pytest.mark.fault(5)
+@pytest.mark.parametrize("model", ["killed-big", pytest.param("oom-big", marks=pytest.mark.slow)])
+def test_out_of_memory(program: Make, model: str, seen: Seen) -> None:
+    """memory does not suffice: the worker is killed as the kernel does, or told so
+    -> goes on with smaller settings from the checkpoint; transcript and journal tell them"""
+    daemon = program(model=model, block_seconds=5, profile="batch_size = 8")
+    daemon.drop(SPEECH, "big.opus")
+    daemon.drop(SENTENCE, "good.wav")
+    job = daemon.wait("big.opus", "completed")
+    steps = ["batch_size 8 -> 4", "batch_size 4 -> 2"]
+    assert daemon.transcript("big.json")["engine"]["fallbacks"] == steps
+    assert [daemon.said(f"memory ran out: {step}") for step in steps] == [1, 1]
+    *failed, last = daemon.ctl("show", job["id"])["executions"]
+    assert [run["error"]["code"] for run in failed] == ["out_of_memory"] * 2
+    signals = ["SIGKILL"] * 2 if model == "killed-big" else [None] * 2
+    assert [run["signal"] for run in failed] == signals
+    assert last["outcome"] == "completed"
+    daemon.wait("good.wav", "completed")
+    seen(", ".join(steps))
+
+
+@pytest.mark.fault(5)
+def test_out_of_memory_with_the_smallest_settings(program: Make) -> None:
+    """memory does not suffice for the smallest settings either
     -> set aside as out_of_memory; the daemon stays up, others proceed"""
-    daemon = program(model="oom", block_seconds=5)
+    daemon = program(model="killed", block_seconds=5)
     daemon.drop(SPEECH, "bad.opus")
     daemon.drop(SENTENCE, "good.wav")
-    assert daemon.wait("bad.opus", "failed")["error"]["code"] == "out_of_memory"
+    job = daemon.wait("bad.opus", "failed")
+    assert (job["error"]["code"], job["failures"]) == ("out_of_memory", 3)
     daemon.wait("good.wav", "completed")
 
 
+@pytest.mark.fault(6)
 def test_alive_without_progress(program: Make) -> None:
     """a worker that is alive, makes no progress and is deaf to SIGTERM
     -> killed, tried again, set aside as worker_stalled; others proceed"""
@@ -73,6 +100,7 @@ def test_alive_without_progress(program: Make) -> None:
     daemon.wait("good.wav", "completed")
 
 
+@pytest.mark.fault(7)
 def test_deaf_when_the_daemon_stops(program: Make, seen: Seen) -> None:
     """SIGTERM of the daemon while its worker is deaf to everything
     -> the worker is killed when its time is up, no failure counted"""
@@ -90,6 +118,7 @@ def test_deaf_when_the_daemon_stops(program: Make, seen: Seen) -> None:
     seen("exit status 0")
 
 
+@pytest.mark.fault(6)
 def test_stopped(program: Make) -> None:
     """SIGSTOP of a worker
     -> killed for its silence, tried again from the checkpoint"""
@@ -102,6 +131,7 @@ def test_stopped(program: Make) -> None:
     assert not worker.is_running()
 
 
+@pytest.mark.fault(8)
 def test_wakes_late(program: Make) -> None:
     """a stopped worker that wakes after its recording was replaced
     -> its result is fenced off: the new version is transcribed, and nothing else"""
@@ -121,6 +151,7 @@ def test_wakes_late(program: Make) -> None:
     assert daemon.transcript("talk.json")["source"]["size"] == size
 
 
+@pytest.mark.fault(6)
 def test_babbles(program: Make) -> None:
     """a worker whose libraries print megabytes on stdout and stderr, lines of the protocol too
     -> the protocol does not hear it, nothing blocks, no failure counted"""
@@ -129,6 +160,7 @@ def test_babbles(program: Make) -> None:
     assert daemon.wait("long.opus", "completed")["failures"] == 0
 
 
+@pytest.mark.fault(10)
 def test_a_stop_in_mid_job(program: Make) -> None:
     """SIGTERM of the daemon in mid-job
     -> released, no failure counted, goes on from the checkpoint"""

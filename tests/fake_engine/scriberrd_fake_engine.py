@@ -10,6 +10,7 @@ with speech. What else it does is its script, `settings.model`: words joined by 
     crash-once  as crash, unless the file named by SCRIBERRD_FAKE_STATE is there; makes it first
     exit        in any block but the first: prints a path, and exits with status 3
     killed      kills itself with SIGKILL in any block but the first, as the kernel would
+    killed-big  the same, unless batch_size is 2 or less
     hang        in any block but the first: no more progress, deaf to Stop and to SIGTERM
     hang-first  the same in the first block
     babble      prints megabytes on stdout and stderr, from Python and from below it
@@ -115,9 +116,9 @@ class Fake:
         if "exit" in script:
             os.write(2, b"my last words: /secret/place\n")
             os._exit(3)
-        if "killed" in script:
-            os.kill(os.getpid(), signal.SIGKILL)
         big, large = batch_size > 2, self.info.compute_type != "int8"
+        if "killed" in script or ("killed-big" in script and big):
+            os.kill(os.getpid(), signal.SIGKILL)
         if "oom" in script or ("oom-big" in script and big) or ("oom-float" in script and large):
             raise MemoryError
         if "raise" in script:
