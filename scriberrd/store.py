@@ -195,6 +195,7 @@ class Store:
         self.bell = Bell()
         self.failure: errors.StoreError | None = None
         self.failed = asyncio.Event()
+        self._busy_timeout = busy_timeout
         self._db = connect(path, check_first=check, busy_timeout=busy_timeout)
         with translated(path.name):
             self._reader = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
@@ -213,8 +214,12 @@ class Store:
 
         When this await is cancelled the transaction still happens: treat the outcome as unknown.
         """
+        asked = time.monotonic()
 
         def transact() -> tuple[T, bool]:
+            # Those ahead of it may have waited for the same lock: it has waited with them.
+            left = max(0.0, asked + self._busy_timeout - time.monotonic())
+            self._db.set_busy_timeout(int(left * 1000))
             before = self._db.total_changes()
             with translated(db=self._db), self._db:
                 result = function(self._db, *args, **kwargs)

@@ -8,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import apsw
+import pytest
 from program import AUDIO, BIN, Program, wait_for
 
 if TYPE_CHECKING:

@@ -31,4 +31,3 @@ FAULTS = {
     38: "an output folder that is full or read-only",
     40: "a model, a device or a hub that is not there",
 }
-WITHOUT_DRILL = {11}  # to be emptied: reloading is not built yet

@@ -116,7 +116,7 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.mark.usefixtures("hub")
 def test_the_hub_refuses(program: Make) -> None:
     """the hub refuses the model
-    -> paused with model_missing, no failure counted; goes on once the model is in the cache"""
+    -> paused with hub_refused, no failure counted; goes on once the model is in the cache"""
     daemon = program(start=False, engine="faster-whisper", model="someone/tiny")
     cache = daemon.root / "cache"
     config = daemon.config.read_text()
@@ -129,5 +129,5 @@ def test_the_hub_refuses(program: Make) -> None:
         shutil.copytree(MODEL, repository / "snapshots" / REVISION)
         (repository / "refs/main").write_text(REVISION)
 
-    waits_until(daemon, mend, "model", "model_missing")
+    waits_until(daemon, mend, "model", "hub_refused")
     assert daemon.said("someone/tiny could not be downloaded")

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from faults import FAULTS, WITHOUT_DRILL
+from faults import FAULTS
 
 
 def test_every_fault_has_a_drill() -> None:
@@ -16,4 +16,4 @@ def test_every_fault_has_a_drill() -> None:
     ).stdout
     missing = {number for number, name in FAULTS.items() if f"| {number} | {name} |" in table}
     assert "| | fault | promise | seen |" in table
-    assert missing == WITHOUT_DRILL, "what has no drill is told in the table, and expected"
+    assert not missing

@@ -147,6 +147,19 @@ async def test_the_lock_of_another_process_is_waited_for(tmp_path: Path) -> None
     opened.close()
 
 
+async def test_all_wait_for_a_lock_at_the_same_time(tmp_path: Path) -> None:
+    opened = Store(tmp_path / "queue.db", busy_timeout=0.5)
+    other = apsw.Connection(str(tmp_path / "queue.db"))
+    other.execute("BEGIN IMMEDIATE")
+    one_by_one = 120 * 0.5  # seconds
+    async with asyncio.timeout(one_by_one / 2):
+        tried = [opened.run(lambda db: db.changes()) for _ in range(120)]
+        refused = await asyncio.gather(*tried, return_exceptions=True)
+    assert {type(error) for error in refused} == {errors.DatabaseBusy}
+    other.close()
+    opened.close()
+
+
 async def test_who_insists_gives_up_in_the_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
