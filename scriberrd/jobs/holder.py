@@ -45,8 +45,8 @@ def probed(db: apsw.Connection, hold: Hold, probe: Probed) -> None:
 
 def loaded(db: apsw.Connection, hold: Hold, engine: EngineInfo) -> None:
     """Note what the recording is transcribed with."""
-    earlier = work(db, hold.job).engine
-    if earlier is not None:
+    held(db, hold)
+    if (earlier := work(db, hold.job).engine) is not None:
         engine = replace(engine, fallbacks=earlier.fallbacks)
     write(db, hold, {"engine": encode(engine), "stage": Stage.TRANSCRIBING})
     db.execute(
