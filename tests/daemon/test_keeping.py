@@ -33,8 +33,9 @@ def damage(daemon: Program, start: int = 8192) -> None:
     """Overwrite the pages of a database from this byte on."""
     path = daemon.root / "state/scriberrd.db"
     db = apsw.Connection(str(path))
-    # Otherwise all of it may still be in the log.
-    db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+    # All of it may still be in the log, which a connection knows of once it has read something.
+    db.execute("SELECT 1 FROM sqlite_master").fetchall()
+    assert db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE) == (0, 0)
     db.close()
     with path.open("r+b") as file:
         file.seek(start)
