@@ -64,7 +64,7 @@ class Dispatcher:
         for slot in serving:
             if slot.pool not in kept:
                 slot.retired = True
-                _make_way(slot, "close")
+                _make_way(slot, "close", "its pool is configured anew")
         for pool in config.workers:
             for slot in self._slots(pool) if pool not in kept else []:
                 self.slots.append(slot)
@@ -101,10 +101,10 @@ class Dispatcher:
                 if slot.job is not None and (slot.job.id, slot.job.lease) in holds:
                     slot.interruption = "cancel"
                 elif slot.job is not None and not slot.in_hours():
-                    _make_way(slot, "close")
+                    _make_way(slot, "close", "the hours of its pool are over")
             if seen == self._store.bell.rings:  # otherwise somebody may have claimed meanwhile
                 for slot in preempted:
-                    _make_way(slot, "preempt")
+                    _make_way(slot, "preempt", "an urgent job waits")
             look = _soonest(*(slot.pool.hours.look_again(now) for slot in self.slots))
             await self._store.bell.wait(seen, look)
 
@@ -254,10 +254,10 @@ class Dispatcher:
         log.log(level, "job %d %s%s: %s/%s", job.id, job.state, why, job.inbox, job.name)
 
 
-def _make_way(slot: Slot, why: Literal["close", "preempt"]) -> None:
+def _make_way(slot: Slot, how: Literal["close", "preempt"], why: str) -> None:
     if slot.interruption is None and slot.job is not None:
         log.info("job %d lets go of %s at its next block: %s", slot.job.id, slot.name, why)
-        slot.interruption = why
+        slot.interruption = how
 
 
 def _soonest(*seconds: float | None) -> float | None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 SPEECH = AUDIO / "speech.opus"
 DIALOGUE = AUDIO / "dialogue.opus"
 SENTENCE = AUDIO / "sentence.wav"
-PAGE = 4096
+PAGE = 4096  # or two smaller ones
 READ_ONLY = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
 
 
@@ -38,9 +38,10 @@ def overwrite_one(file: Path) -> None:
     """The same with one page that nobody looks at when the database is opened."""
     with contextlib.closing(apsw.Connection(f"file:{file}?immutable=1", flags=READ_ONLY)) as db:
         root = db.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'output_job'").get
+        size = db.pragma("page_size")
     with file.open("r+b") as opened:
-        opened.seek((root - 1) * PAGE)
-        opened.write(b"\xa5" * PAGE)
+        opened.seek((root - 1) * size)
+        opened.write(b"\xa5" * size)
 
 
 def halve(file: Path) -> None:
