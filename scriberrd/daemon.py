@@ -141,10 +141,18 @@ async def _serve(
             log.info("scriberrd %s is ready, inboxes: %s", __version__, names)
             systemd.notify("READY=1")
             while await orders.get() == "reload":
-                config = await _reload(config, reload)
-                intake.config = rooms.config = config
-                dispatcher.configure(config)
-                _keep(group, tasks, _wanted(rooms, dispatcher.gate, statuses))
+                systemd.notify(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
+                status = ""
+                try:
+                    intake.config = rooms.config = await _read_again(rooms.config, reload)
+                except ConfigError as error:
+                    status = "The new configuration can't be used: see the journal"
+                    for problem in error.problems:
+                        log.error("the configuration of before stays: %s", problem)  # noqa: TRY400
+                else:
+                    dispatcher.configure(rooms.config)
+                    _keep(group, tasks, _wanted(rooms, dispatcher.gate, statuses))
+                systemd.notify(f"READY=1\nSTATUS={status}")
             # Take in nothing more, let the runs end; the API answers to the last.
             systemd.notify("STOPPING=1")
             _keep(group, tasks, {})
@@ -176,25 +184,16 @@ def _rooms(
     return rooms
 
 
-async def _reload(config: Config, reload: Callable[[], Config]) -> Config:
-    """The configuration as it is now; the one of before when that can't be used."""
-    systemd.notify(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
-    try:
-        new = await asyncio.to_thread(reload)
-    except ConfigError as error:
-        for problem in error.problems:
-            log.error("the configuration of before stays: %s", problem)  # noqa: TRY400 - expected
-        systemd.notify("READY=1\nSTATUS=The new configuration can't be used: see the journal")
-        return config
+async def _read_again(config: Config, reload: Callable[[], Config]) -> Config:
+    """The configuration as it is now, with what a running daemon can't change as it was."""
+    new = await asyncio.to_thread(reload)
     fixed = {key: getattr(config.daemon, key) for key in AT_START}
     for key, value in fixed.items():
         if getattr(new.daemon, key) != value:
             log.warning("daemon.%s stays %s until the daemon is started again", key, value)
-    new = msgspec.structs.replace(new, daemon=msgspec.structs.replace(new.daemon, **fixed))
     logs.start(new.daemon.log_level)
     log.info("the configuration is read again: %s", new.file)
-    systemd.notify("READY=1\nSTATUS=")
-    return new
+    return msgspec.structs.replace(new, daemon=msgspec.structs.replace(new.daemon, **fixed))
 
 
 def _keep(
