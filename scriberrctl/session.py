@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from scriberrctl.errors import ApiError
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from scriberrctl.client import Client
-    from scriberrctl.errors import ClientError
+    from scriberrctl.shapes import Job
 
 F = TypeVar("F", bound="Callable[..., Any]")
 
@@ -42,9 +44,17 @@ class Session:
         click.echo(f"scriberrctl: {message}", err=True)
         self.exit_code = max(self.exit_code, exit_code)
 
-    def refuse(self, error: ClientError) -> None:
-        """Say that the daemon refused one of several, and go on."""
-        self.complain(str(error), error.exit_code)
+    def each(
+        self, ids: Iterable[int], order: Callable[[int], Job], text: Callable[[Job], str]
+    ) -> None:
+        """Give an order for each of several jobs, and say what became of it."""
+        for id_ in ids:
+            try:
+                job = order(id_)
+            except ApiError as error:
+                self.complain(str(error), error.exit_code)
+            else:
+                self.say(job, partial(text, job))
 
 
 pass_session = click.make_pass_decorator(Session, ensure=True)

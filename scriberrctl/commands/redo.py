@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import click
 
 from scriberrctl import render
-from scriberrctl.errors import ApiError
 from scriberrctl.session import Session, json_option, pass_session
 
 
@@ -19,10 +20,4 @@ def command(session: Session, ids: tuple[int, ...], profile: str | None) -> None
 
     The old transcripts stay until the new ones are published over them.
     """
-    for id_ in ids:
-        try:
-            job = session.client.redo(id_, profile=profile)
-        except ApiError as error:
-            session.refuse(error)
-        else:
-            session.say(job, lambda: render.outcome(job))  # noqa: B023 - called at once
+    session.each(ids, partial(session.client.redo, profile=profile), render.outcome)
