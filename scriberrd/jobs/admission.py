@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from scriberrd.jobs.claiming import claim
+from scriberrd.jobs.claiming import make_due, take
 from scriberrd.jobs.rows import update
 
 if TYPE_CHECKING:
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     import apsw
 
     from scriberrd.model import Job
+
+
+AT_ONCE = 200  # jobs that are put off in one transaction: others have to write too
 
 
 class NotNow(Exception):
@@ -38,6 +41,8 @@ def claim_admitted(
 ) -> Job | None:
     """Claim the next job that is due and admitted; the arguments are those of `claim`.
 
+    None means that there is none, or that many were put off and it is to be called again.
+
     Args:
         db: the database.
         worker: see `claim`.
@@ -51,20 +56,14 @@ def claim_admitted(
     Raises:
         NotNow: `admit` said so of the next job.
     """
-    while True:
+    make_due(db, now=now, longest=longest)
+    for _ in range(AT_ONCE):
         try:
             with db:  # a savepoint: a claim that is not admitted leaves no trace
-                job = claim(
-                    db,
-                    worker,
-                    now=now,
-                    expires=expires,
-                    longest=longest,
-                    pool=pool,
-                    ageing=ageing,
-                )
+                job = take(db, worker, now=now, expires=expires, pool=pool, ageing=ageing)
                 if job is None or (seconds := admit(job)) <= 0:
                     return job
                 raise NotNow if seconds == math.inf else _PutOff(job, seconds)
         except _PutOff as later:
             update(db, later.job.id, {"not_before": now + min(later.seconds, longest)})
+    return None

@@ -77,10 +77,22 @@ def claim(
         pool: the name of the pool that the worker belongs to.
         ageing: seconds that a job waits until it climbs by one priority; 0: it never does.
     """
+    make_due(db, now=now, longest=longest)
+    return take(db, worker, now=now, expires=expires, pool=pool, ageing=ageing)
+
+
+def make_due(db: apsw.Connection, *, now: float, longest: float) -> None:
+    """Let the retries that are due take their places in the queue."""
     db.execute(
         f"UPDATE job SET not_before = 0 WHERE id IN (SELECT id FROM ({_DUE}))",
         {"now": now, "longest": longest},
     )
+
+
+def take(
+    db: apsw.Connection, worker: str, *, now: float, expires: float, pool: str, ageing: float
+) -> Job | None:
+    """`claim`, of those that are known to be due."""
     id_ = db.execute(_NEXT, {"now": now, "pool": pool, "ageing": float(ageing)}).get
     if id_ is None:
         return None

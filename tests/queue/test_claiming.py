@@ -158,3 +158,44 @@ def test_claims_and_looks_take_as_many_steps_whatever_the_number_of_jobs(tmp_pat
         db.close()
     few, many = taken
     assert many == pytest.approx(few, rel=0.05)
+
+
+def put_off(db: apsw.Connection, now: float) -> Job | None:
+    """A claim of which only what comes from inbox b is admitted."""
+    with db:
+        return jobs.claim_admitted(
+            db,
+            "cpu-1",
+            admit=lambda job: 0.0 if job.inbox == "b" else 30.0,
+            now=now,
+            expires=1e9,
+            longest=HOUR,
+        )
+
+
+def test_jobs_that_wait_for_the_machine_take_as_many_steps_however_many_they_are(
+    tmp_path: Path,
+) -> None:
+    taken = []
+    for rows in (20, 180):
+        db = store.connect(tmp_path / f"{rows}.db")
+        for number in range(rows):
+            submit(db, f"{number}")
+        assert put_off(db, 10.0) is None
+        taken.append(steps(db, lambda: put_off(db, 50.0)) / rows)  # noqa: B023 - called at once
+        db.close()
+    few, many = taken
+    assert many == pytest.approx(few, rel=0.1)
+
+
+def test_many_that_wait_for_the_machine_let_others_write(db: apsw.Connection) -> None:
+    for number in range(250):
+        submit(db, f"{number}")
+    submit(db, "last", inbox="b", now=2.0)
+    db.execute("UPDATE turn SET claimed = 1 WHERE inbox = 'b'")
+    assert put_off(db, 10.0) is None
+    waiting = "SELECT count(*) FROM job WHERE not_before > 0"
+    assert 0 < db.execute(waiting).get < 250
+    found = put_off(db, 10.0)
+    assert found is not None
+    assert (found.name, db.execute(waiting).get) == ("last", 250)
