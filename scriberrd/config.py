@@ -241,14 +241,14 @@ def _check_folders(document: Document, inboxes: list[tuple[Where, Inbox]]) -> No
                     f"'{folder}', which is no folder",
                     f"make it: mkdir -p '{folder}'",
                 )
-        if inbox.output.resolve().is_relative_to(inbox.path.resolve()):
+        if _real(inbox.output).is_relative_to(_real(inbox.path)):
             document.problem(
                 (*where, "output"),
                 f"'{inbox.output}', inside its own inbox",
                 "allowed: a folder outside of it",
             )
     for (_, one), (where, other) in combinations(inboxes, 2):
-        first, second = one.path.resolve(), other.path.resolve()
+        first, second = _real(one.path), _real(other.path)
         if (
             first == second
             or (one.recursive and second.is_relative_to(first))
@@ -259,6 +259,10 @@ def _check_folders(document: Document, inboxes: list[tuple[Where, Inbox]]) -> No
                 f"'{other.path}', which inbox {one.name!r} watches as well",
                 "allowed: a folder of its own",
             )
+
+
+def _real(folder: Path) -> Path:
+    return Path(os.path.realpath(folder))  # Path.resolve raises when links lead in a circle
 
 
 def _placed(daemon: Daemon, base: Path, environment: Mapping[str, str]) -> Daemon:

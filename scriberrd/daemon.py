@@ -142,14 +142,16 @@ async def _serve(
             systemd.notify("READY=1")
             while await orders.get() == "reload":
                 systemd.notify(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
-                status = ""
+                status = "The new configuration can't be used: see the journal"
                 try:
                     intake.config = rooms.config = await _read_again(rooms.config, reload)
                 except ConfigError as error:
-                    status = "The new configuration can't be used: see the journal"
                     for problem in error.problems:
                         log.error("the configuration of before stays: %s", problem)  # noqa: TRY400
+                except Exception:
+                    log.exception("the configuration of before stays")
                 else:
+                    status = ""
                     dispatcher.configure(rooms.config)
                     _keep(group, tasks, _wanted(rooms, dispatcher.gate, statuses))
                 systemd.notify(f"READY=1\nSTATUS={status}")

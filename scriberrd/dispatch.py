@@ -118,7 +118,8 @@ class Dispatcher:
             if slot.job is not None:  # somebody may have given it another priority
                 slot.job = latest.get((slot.job.id, slot.job.lease), slot.job)
         pauses = await self._store.read(jobs.paused)
-        return to_preempt(self.slots, urgent, [pause.scope for pause in pauses])
+        able = [slot for slot in self.slots if self.gate.closed(slot) == 0]
+        return to_preempt(able, urgent, [pause.scope for pause in pauses])
 
     async def _serve(self, slot: Slot) -> None:
         try:

@@ -19,7 +19,7 @@ def to_preempt(slots: Iterable[Slot], urgent: int, paused: Collection[Scope]) ->
     The least urgent goes first, and among equals the one that ran the longest; never an urgent one.
 
     Args:
-        slots: all slots.
+        slots: all that may claim something, or may when their run has ended.
         urgent: how many urgent jobs are due.
         paused: what claims nothing, and so can't take them.
     """

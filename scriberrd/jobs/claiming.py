@@ -98,7 +98,7 @@ def take(
         return None
     db.execute(
         "UPDATE job SET state = 'processing', stage = 'preparing', lease = lease + 1,"
-        " lease_expires = ?, started_at = ? WHERE id = ?",
+        " lease_expires = ?, started_at = ?, error_code = NULL, error_detail = NULL WHERE id = ?",
         (expires, now, id_),
     )
     job = listing.get(db, id_)

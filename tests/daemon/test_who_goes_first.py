@@ -95,6 +95,21 @@ def test_an_urgent_job_takes_the_place_of_a_long_one(program: Make) -> None:
     assert starts == sorted(set(starts))
 
 
+def test_a_pool_that_can_not_work_is_no_place_for_an_urgent_job(program: Make) -> None:
+    broken = '[[worker]]\nname = "gpu"\ndevice = "cuda"'
+    daemon = program(model="slow+no-cuda", block_seconds=5, backoff="1h", retry=broken)
+    daemon.drop(DIALOGUE, "long.opus")
+    checkpointed(daemon, "long.opus")
+    daemon.drop(SENTENCE.read_bytes() + b"\0\0", "other.wav")
+    (outage,) = wait_for(lambda: daemon.ctl("status")["outages"], "the outage")
+    assert outage["name"] == "gpu"
+    daemon.ctl("submit", "--priority", "urgent", SENTENCE)
+    daemon.wait("sentence.wav", "completed")
+    job = daemon.wait("long.opus", "completed")
+    runs = daemon.ctl("show", job["id"])["executions"]
+    assert "preempted" in [run["outcome"] for run in runs]
+
+
 def test_an_urgent_job_waits_for_an_urgent_one_and_takes_a_free_worker(program: Make) -> None:
     daemon = program(model="slow", block_seconds=5, count=2)
     daemon.drop(DIALOGUE, "low.opus")

@@ -21,7 +21,8 @@ with speech. What else it does is its script, `settings.model`: words joined by 
     suspect     each segment is marked as repetitive
     missing     fails to load: model_missing
     no-device   fails to load: device_unavailable
-    until       these two only until the file named by SCRIBERRD_FAKE_STATE is there
+    no-cuda     the same, unless device is cpu or auto
+    until       these three only until the file named by SCRIBERRD_FAKE_STATE is there
 
 Language "auto" is "en" with probability 0.5; language "xx" is an unsupported setting.
 """
@@ -58,7 +59,8 @@ def load(wanted: Wanted, tick: Tick) -> Fake:
         script = ["ok"]
     if "missing" in script:
         raise TaskFailed("model_missing", "the script says so")
-    if "no-device" in script:
+    cuda = wanted.hardware.device not in {"cpu", "auto"}
+    if "no-device" in script or (cuda and "no-cuda" in script):
         raise TaskFailed("device_unavailable", "the script says so")
     tick()
     return Fake(script, wanted.hardware.compute_type)
