@@ -55,13 +55,15 @@ def require_sound(file: Path) -> None:
     """Check a backup, which no daemon has open.
 
     Raises:
-        StoreError: it is damaged, or this scriberrd can't use it.
+        StoreError: it is empty or damaged, or this scriberrd can't use it.
     """
     with store.translated(file.name):
         # Nothing may be written beside it: it is evidence as much as it is a backup.
         name = f"file:{_quoted(file)}?immutable=1"
         flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
         with contextlib.closing(apsw.Connection(name, flags=flags)) as db:
+            if not db.pragma("page_count"):
+                raise StoreError(f"{file.name} is empty")
             store.refuse_foreign(db, file.name)
             store.check(db, file.name)
 

@@ -266,6 +266,48 @@ async def test_where_there_are_backups_a_file_that_is_no_database_was_ours(tmp_p
     assert (tmp_path / "scriberrd.db.corrupt-20231114T221320").read_bytes() == broken
 
 
+@pytest.mark.parametrize("there", [True, False])
+async def test_where_there_are_backups_an_empty_or_missing_file_is_a_lost_one(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, *, there: bool
+) -> None:
+    path, backups = tmp_path / rescue.DATABASE, tmp_path / rescue.BACKUPS
+    with opened(tmp_path) as live:
+        await fill(live, 10)
+        made = backup.make(path, backups, keep=7, now=NOON)
+    (backups / "scriberrd-20231114T221321.db").touch()  # it lost as much
+    path.unlink()
+    if there:
+        path.touch()
+    (tmp_path / "scriberrd.db-wal").write_bytes(b"of the lost one")
+    with opened(tmp_path) as live:
+        assert await count(live) == 10
+    assert {record.levelname for record in caplog.records} == {"ERROR"}
+    aside, state = (
+        tmp_path / "scriberrd.db.corrupt-20231114T221320",
+        "empty" if there else "missing",
+    )
+    empty = "scriberrd-20231114T221321.db"
+    assert caplog.messages == [
+        f"scriberrd.db is {state}; what there is of it is kept as {aside.name}",
+        f"backup {empty} can't be used: {empty} is empty",
+        f"backup {made.name} is restored: what came after it is found in the inboxes",
+    ]
+    assert aside.exists() == there
+    assert (tmp_path / f"{aside.name}-wal").read_bytes() == b"of the lost one"
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_first_start_is_no_loss(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, *, there: bool
+) -> None:
+    if there:
+        (tmp_path / rescue.DATABASE).touch()  # killed, when it had begun no more than that
+    with opened(tmp_path):
+        pass
+    assert caplog.messages == []
+    assert [file.name for file in tmp_path.iterdir()] == [rescue.DATABASE]
+
+
 async def test_another_applications_database_is_left_alone_beside_our_backups(
     tmp_path: Path,
 ) -> None:
