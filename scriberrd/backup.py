@@ -10,8 +10,11 @@ import asyncio
 import contextlib
 import logging
 import os
+import shutil
+import tempfile
 import threading
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import apsw
@@ -21,14 +24,12 @@ from scriberrd.errors import DatabaseCorrupt, ScriberrdError, StoreError
 from scriberrd.files import sync_folder
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from scriberrd.model import Clock
 
 log = logging.getLogger(__name__)
 
 NAME = "scriberrd-%Y%m%dT%H%M%S.db"  # in UTC: the order of names is that of time
-TEMPORARY = "unfinished"
+UNFINISHED = "unfinished-"
 PAGES = 256  # that are copied at a time
 LOOK = 3600.0  # seconds between two looks at the clock, which may jump
 RETRY = 600.0  # seconds after a backup that failed
@@ -54,13 +55,15 @@ def require_sound(file: Path) -> None:
     """Check a backup, which no daemon has open.
 
     Raises:
-        StoreError: it is damaged, or this scriberrd can't use it.
+        StoreError: it is empty or damaged, or this scriberrd can't use it.
     """
     with store.translated(file.name):
         # Nothing may be written beside it: it is evidence as much as it is a backup.
         name = f"file:{_quoted(file)}?immutable=1"
         flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
         with contextlib.closing(apsw.Connection(name, flags=flags)) as db:
+            if not db.pragma("page_count"):
+                raise StoreError(f"{file.name} is empty")
             store.refuse_foreign(db, file.name)
             store.check(db, file.name)
 
@@ -87,27 +90,25 @@ def make(
         OSError: the folder can't be written.
         Stopped: `stop` was set.
     """
+    stop = stop or threading.Event()
     folder.mkdir(mode=0o700, exist_ok=True)
-    temporary = folder / TEMPORARY
-    _discard(temporary)  # what a crash left
-    try:
+    for left in folder.glob(f"{UNFINISHED}*"):  # by a crash
+        shutil.rmtree(left, ignore_errors=True)
+    # A room of its own: one that was told to stop may still be at work when the next begins.
+    with tempfile.TemporaryDirectory(prefix=UNFINISHED, dir=folder) as room:
+        temporary = Path(room, "copy.db")
         with store.translated("the backup"):
-            _copy(database, temporary, stop or threading.Event())
+            _copy(database, temporary, stop)
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
+        if stop.is_set():
+            raise Stopped
         made = folder / datetime.fromtimestamp(now, UTC).strftime(NAME)
         temporary.rename(made)
-    finally:
-        _discard(temporary)
     sync_folder(folder)
     for old in found(folder)[:-keep]:
         old.unlink()
     return made
-
-
-def _discard(temporary: Path) -> None:
-    for suffix in ("", "-journal", "-wal", "-shm"):
-        temporary.with_name(temporary.name + suffix).unlink(missing_ok=True)
 
 
 def _copy(database: Path, target: Path, stop: threading.Event) -> None:
@@ -167,7 +168,14 @@ async def keep(
             live.fail(error)
             return
         except (StoreError, apsw.Error, OSError) as error:
-            log.warning("no backup was made: %s", error)
+            log.warning("no backup was made: %s", _reason(error))
             await asyncio.sleep(min(every, RETRY))
         finally:
             stop.set()
+
+
+def _reason(error: Exception) -> str:
+    """What failed, without the way to it."""
+    if isinstance(error, OSError) and error.filename:
+        return f"{Path(error.filename).name}: {error.strerror}"
+    return str(error)

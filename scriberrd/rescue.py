@@ -4,8 +4,8 @@ A mark in the state directory says that a daemon has the database open. Who find
 one that was killed, or whose disk failed: the database is checked before it is used. A damaged one
 is set aside, all its files together, and the newest sound backup takes its place.
 
-A file that is no database at all may be anybody's, and is left alone; unless there are backups,
-which tell that a database of ours was there.
+A file that is no database at all may be anybody's, and is left alone; an empty or missing one is
+that of a first start. Unless there are backups, which tell that a database of ours was there.
 """
 
 from __future__ import annotations
@@ -59,18 +59,27 @@ def opened(state: Path, *, now: float) -> Iterator[Store]:
 
 
 def _open(path: Path, *, unclean: bool, now: float) -> Store:
-    if unclean and not path.exists():
-        # Killed when the damaged one was set aside, and no other was in its place yet.
-        set_aside(path, now)
-        _restore(path)
+    backups = backup.found(path.parent / BACKUPS)
     try:
+        _refuse_lost(path, backups, unclean=unclean)
         return Store(path, check=unclean)
     except DatabaseCorrupt as error:
-        if isinstance(error, NotADatabase) and not backup.found(path.parent / BACKUPS):
+        if isinstance(error, NotADatabase) and not backups:
             raise DatabaseForeign(f"{error}; it was left untouched: move it away") from error
-        log.error("%s; it is kept as %s", error, set_aside(path, now).name)  # noqa: TRY400
-    _restore(path)
+        aside = set_aside(path, now)
+        log.error("%s; what there is of it is kept as %s", error, aside.name)  # noqa: TRY400
+    _restore(path, backups)
     return Store(path, check=True)
+
+
+def _refuse_lost(path: Path, backups: list[Path], *, unclean: bool) -> None:
+    """Raise DatabaseCorrupt where SQLite would begin anew, and delete the log of one before."""
+    if not path.exists():
+        # Unclean: killed when it was set aside, and no other was in its place yet.
+        if backups or unclean:
+            raise DatabaseCorrupt(f"{path.name} is missing")
+    elif backups and not path.stat().st_size:
+        raise DatabaseCorrupt(f"{path.name} is empty")
 
 
 def set_aside(path: Path, now: float) -> Path:
@@ -85,9 +94,9 @@ def set_aside(path: Path, now: float) -> Path:
     return aside
 
 
-def _restore(path: Path) -> None:
+def _restore(path: Path, backups: list[Path]) -> None:
     """Put the newest backup that is sound in the place of the database, if there is one."""
-    for file in reversed(backup.found(path.parent / BACKUPS)):
+    for file in reversed(backups):
         try:
             backup.require_sound(file)
         except StoreError as error:

@@ -48,6 +48,10 @@ def halve(file: Path) -> None:
     os.truncate(file, file.stat().st_size // PAGE // 2 * PAGE)
 
 
+def empty(file: Path) -> None:
+    os.truncate(file, 0)
+
+
 def at_work(program: Make, *, backup: bool) -> Program:
     """A program with a finished recording, which a backup may know of, and two that are not."""
     daemon = program(start=False, model="slow", block_seconds=5)
@@ -94,6 +98,7 @@ def rescued(daemon: Program, *, backup: bool) -> str:
         pytest.param(overwrite, False, marks=pytest.mark.slow),
         pytest.param(overwrite_one, True, marks=pytest.mark.slow),
         pytest.param(halve, False, marks=pytest.mark.slow),
+        pytest.param(empty, True, marks=pytest.mark.slow),
     ],
 )
 def test_damaged_when_it_starts(

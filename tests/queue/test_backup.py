@@ -7,6 +7,8 @@ import contextlib
 import os
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 import apsw
@@ -156,6 +158,7 @@ async def test_a_backup_that_fails_is_a_warning_and_leaves_nothing(
         assert not keeping.done()
         keeping.cancel()
     assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert caplog.messages == ["no backup was made: backups: File exists"]
 
 
 def test_a_backup_ends_with_the_daemon(tmp_path: Path) -> None:
@@ -164,6 +167,55 @@ def test_a_backup_ends_with_the_daemon(tmp_path: Path) -> None:
     with opened(tmp_path), pytest.raises(backup.Stopped):
         backup.make(tmp_path / rescue.DATABASE, tmp_path / "backups", keep=7, now=NOON, stop=stop)
     assert list((tmp_path / "backups").iterdir()) == []
+
+
+def test_a_backup_is_given_up_to_the_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stop = threading.Event()
+    monkeypatch.setattr(store, "check", lambda *_: stop.set())
+    with opened(tmp_path), pytest.raises(backup.Stopped):
+        backup.make(tmp_path / rescue.DATABASE, tmp_path / "backups", keep=7, now=NOON, stop=stop)
+    assert list((tmp_path / "backups").iterdir()) == []
+
+
+async def test_one_that_was_told_to_stop_does_nothing_to_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, folder = tmp_path / rescue.DATABASE, tmp_path / rescue.BACKUPS
+    real, reached = store.check, SimpleQueue[threading.Event]()
+
+    def held(db: apsw.Connection, name: str) -> None:  # as the check of a large copy takes long
+        release = threading.Event()
+        reached.put(release)
+        assert release.wait(20)
+        real(db, name)
+
+    with opened(tmp_path) as live, ThreadPoolExecutor(2) as threads:
+        await fill(live, 10)
+        monkeypatch.setattr(store, "check", held)
+        stop = threading.Event()
+        old = threads.submit(backup.make, path, folder, keep=7, now=NOON, stop=stop)
+        release_old = reached.get(timeout=20)
+        stop.set()
+        new = threads.submit(backup.make, path, folder, keep=8, now=NOON + 1)
+        release_new = reached.get(timeout=20)
+        release_old.set()
+        ended = old.exception(20)
+        assert list(folder.glob("scriberrd-*")) == []
+        release_new.set()
+        made = new.result(20)
+    assert isinstance(ended, backup.Stopped | OSError | errors.StoreError)
+    assert list(folder.iterdir()) == [made]
+    assert jobs_in(made) == 10
+
+
+async def test_what_a_crash_left_of_a_backup_goes_with_the_next(tmp_path: Path) -> None:
+    folder = tmp_path / rescue.BACKUPS
+    left = folder / "unfinished-1"
+    left.mkdir(parents=True)
+    (left / "copy.db").write_bytes(b"half of it")
+    with opened(tmp_path):
+        made = backup.make(tmp_path / rescue.DATABASE, folder, keep=7, now=NOON)
+    assert list(folder.iterdir()) == [made]
 
 
 def test_a_clean_stop_leaves_no_mark(tmp_path: Path) -> None:
@@ -212,6 +264,48 @@ async def test_where_there_are_backups_a_file_that_is_no_database_was_ours(tmp_p
     with opened(tmp_path) as live:
         assert await count(live) == 10
     assert (tmp_path / "scriberrd.db.corrupt-20231114T221320").read_bytes() == broken
+
+
+@pytest.mark.parametrize("there", [True, False])
+async def test_where_there_are_backups_an_empty_or_missing_file_is_a_lost_one(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, *, there: bool
+) -> None:
+    path, backups = tmp_path / rescue.DATABASE, tmp_path / rescue.BACKUPS
+    with opened(tmp_path) as live:
+        await fill(live, 10)
+        made = backup.make(path, backups, keep=7, now=NOON)
+    (backups / "scriberrd-20231114T221321.db").touch()  # it lost as much
+    path.unlink()
+    if there:
+        path.touch()
+    (tmp_path / "scriberrd.db-wal").write_bytes(b"of the lost one")
+    with opened(tmp_path) as live:
+        assert await count(live) == 10
+    assert {record.levelname for record in caplog.records} == {"ERROR"}
+    aside, state = (
+        tmp_path / "scriberrd.db.corrupt-20231114T221320",
+        "empty" if there else "missing",
+    )
+    empty = "scriberrd-20231114T221321.db"
+    assert caplog.messages == [
+        f"scriberrd.db is {state}; what there is of it is kept as {aside.name}",
+        f"backup {empty} can't be used: {empty} is empty",
+        f"backup {made.name} is restored: what came after it is found in the inboxes",
+    ]
+    assert aside.exists() == there
+    assert (tmp_path / f"{aside.name}-wal").read_bytes() == b"of the lost one"
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_first_start_is_no_loss(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, *, there: bool
+) -> None:
+    if there:
+        (tmp_path / rescue.DATABASE).touch()  # killed, when it had begun no more than that
+    with opened(tmp_path):
+        pass
+    assert caplog.messages == []
+    assert [file.name for file in tmp_path.iterdir()] == [rescue.DATABASE]
 
 
 async def test_another_applications_database_is_left_alone_beside_our_backups(
