@@ -99,7 +99,8 @@ def record_death(db: apsw.Connection, hold: Hold, died: WorkerDied) -> None:
 def tell(
     db: apsw.Connection, id_: int | None, type_: str, now: float, **data: str | float | None
 ) -> None:
-    """Record an event of the change that this transaction makes; without a job, of a pause."""
+    """Record an event of the change that this transaction makes; without a job, of a pause or of
+    a job that has gone."""
     db.execute(
         "INSERT INTO event (at, job, type, data) VALUES (?, ?, ?, ?)",
         (now, id_, type_, encode(data)),
