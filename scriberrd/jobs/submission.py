@@ -40,9 +40,9 @@ def submit(
     """Queue a recording, unless it is known; tells whether anything is to be done that was not.
 
     The newest job of the same path decides. The same bytes again are no news, except for one that
-    failed: somebody has mended what was wrong with the file. A job that was forgotten stays so while
-    there is no news and nobody asks. Other bytes under the name of a live
-    job replace what it was about, and fence off whoever works on the old ones.
+    failed: somebody has mended what was wrong with the file. A forgotten job stays so while there
+    is no news and nobody asks. Other bytes under the name of a live job replace what it was about,
+    and fence off whoever works on the old ones.
 
     When a person asks, `wanted` tells with which profile and settings a known job is to go on: a
     live one takes them, and one that failed or was canceled is queued again with them.
@@ -63,11 +63,9 @@ def submit(
         known = update(db, known.id, {"identity": columns["identity"]})
         if wanted is not None:
             return _ask(db, known, *wanted(known), now)
-        if touched:
-            return requeue(db, known, now, "submitted"), True
-        if forgotten:
+        if forgotten and not touched:
             forget(db, [(known.id,)])
-        return known, False
+        return requeue(db, known, now, "submitted") if touched else known, touched
     if known is not None and known.identity == source.identity:
         return known, False
     if known is not None and known.state not in TERMINAL:
