@@ -229,7 +229,9 @@ def pauses(pauses: Sequence[Pause]) -> str:
 def event(event: Event) -> str:
     """Something that happened, on one line."""
     about, facts = f"job {event['job']}", event["data"]
-    if event["job"] is None:
+    if event["type"] == "removed":
+        about, facts = f"job {facts['id']}", {"inbox": facts["inbox"], "path": facts["path"]}
+    elif event["job"] is None:
         about, facts = scope(facts), {"reason": facts.get("reason") or None}
     data = " ".join(f"{key}={value}" for key, value in facts.items() if value is not None)
     return plain(f"{moment(event['at'])}  {event['id']}  {about}  {event['type']}  {data}").rstrip()

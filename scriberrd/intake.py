@@ -156,7 +156,9 @@ class Intake:
                     now=self._clock.time(),
                     wanted=partial(self._wanted, profile, priority),
                 )
-                if known is not None:  # an upload that is repeated, because its answer got lost
+                # An upload that is repeated, because its answer got lost. From this look on what
+                # becomes of that recording is up to whoever removes it, as after any answer.
+                if known is not None and await asyncio.to_thread(_kept, inbox, known):
                     os.unlink(temporary, dir_fd=folder)
                     return known, False
                 path = await asyncio.to_thread(_name_upload, folder, temporary, leaf)
@@ -252,6 +254,17 @@ async def _limited(chunks: AsyncIterator[bytes], limit: int) -> AsyncIterator[by
         if left < 0:
             raise UploadTooLarge(f"more than daemon.max_upload ({limit} bytes)")
         yield chunk
+
+
+def _kept(inbox: Inbox, job: Job) -> bool:
+    """Whether a live or completed job can do without another copy of its recording."""
+    if job.state is JobState.COMPLETED:
+        return bool(job.outputs)
+    try:
+        os.close(sources.open_version(inbox.path, job.path, job.identity))
+    except (OSError, sources.SourceChanged):
+        return False
+    return True
 
 
 def _name_upload(folder: int, temporary: bytes, name: bytes) -> bytes:

@@ -98,6 +98,21 @@ def open_source(root: Path, path: bytes, *, device: int | None = None) -> int:
     return source
 
 
+def open_version(root: Path, path: bytes, identity: Identity) -> int:
+    """Open a recording as `open_source` does, if it still is the version that is meant.
+
+    Raises:
+        SourceChanged: it is another one.
+        OSError: see `open_source`.
+    """
+    source = open_source(root, path, device=identity.dev)
+    # The change time moves with permissions and links too: the intake takes note of those.
+    if Identity.of(os.fstat(source))[:-1] != identity[:-1]:
+        os.close(source)
+        raise SourceChanged(path)
+    return source
+
+
 def fingerprint(
     root: Path, path: bytes, *, settled: Identity | None = None, stop: Event | None = None
 ) -> Fingerprint:

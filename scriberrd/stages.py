@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from scriberrd import jobs, ladder, protocol, saving, sources
 from scriberrd.errors import TaskFailed
 from scriberrd.limits import Limits
-from scriberrd.model import Identity
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -95,15 +94,12 @@ def _task(slot: Slot, job: Job, work: jobs.Work, config: Config) -> protocol.Tas
 def _open(inbox: Inbox, job: Job) -> int:
     """Open the version of the recording that the job is about."""
     try:
-        source = sources.open_source(inbox.path, job.path, device=job.identity.dev)
+        return sources.open_version(inbox.path, job.path, job.identity)
+    except sources.SourceChanged as error:
+        raise TaskFailed(error.code) from error
     except OSError as error:
         code = sources.failure_code(error)
         raise TaskFailed(code, error.strerror or type(error).__name__) from error
-    # The change time moves with permissions and links too: the intake takes note of those.
-    if Identity.of(os.fstat(source))[:-1] != job.identity[:-1]:
-        os.close(source)
-        raise TaskFailed("source_changed")
-    return source
 
 
 def _check_unchanged(inbox: Inbox, job: Job) -> None:

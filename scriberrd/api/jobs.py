@@ -121,7 +121,7 @@ async def redo(request: web.Request) -> web.Response:
 async def remove(request: web.Request) -> web.Response:
     """Forget an ended job."""
     rooms = request.app[ROOMS]
-    job = await rooms.store.run(jobs.remove, job_id(request))
+    job = await rooms.store.run(jobs.remove, job_id(request), rooms.clock.time())
     log.info("job %d is removed: %s/%s", job.id, job.inbox, display(job.path))
     return answer(await _view(rooms, job))
 

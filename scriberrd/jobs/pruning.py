@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from scriberrd import listing
 from scriberrd.errors import IllegalMove
+from scriberrd.jobs.rows import tell
 from scriberrd.listing import Output
-from scriberrd.model import TERMINAL
+from scriberrd.model import TERMINAL, display
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -37,11 +38,11 @@ def prune(db: apsw.Connection, before: float, limit: int) -> int:
         """,
         (before, limit),
     ).fetchall()
-    _forget(db, due)
+    forget(db, due)
     return len(due)
 
 
-def remove(db: apsw.Connection, id_: int) -> Job:
+def remove(db: apsw.Connection, id_: int, now: float) -> Job:
     """Forget an ended job now, with all earlier ones about its recording.
 
     Raises:
@@ -55,11 +56,12 @@ def remove(db: apsw.Connection, id_: int) -> Job:
         "SELECT id FROM job WHERE inbox = ? AND path = ? AND id <= ? ORDER BY id",
         (job.inbox, job.path, id_),
     ).fetchall()
-    _forget(db, due)
+    forget(db, due)
+    tell(db, None, "removed", now, id=id_, inbox=job.inbox, path=display(job.path))
     return job
 
 
-def _forget(db: apsw.Connection, rows: Iterable[tuple[Any, ...]]) -> None:
+def forget(db: apsw.Connection, rows: Iterable[tuple[Any, ...]]) -> None:
     """Forget jobs, each the oldest about its recording by then; the newest gets its files."""
     for (id_,) in rows:
         newest = db.execute(

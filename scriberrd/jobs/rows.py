@@ -99,7 +99,10 @@ def record_death(db: apsw.Connection, hold: Hold, died: WorkerDied) -> None:
 def tell(
     db: apsw.Connection, id_: int | None, type_: str, now: float, **data: str | float | None
 ) -> None:
-    """Record an event of the change that this transaction makes; without a job, of a pause."""
+    """Record an event of the change that this transaction makes.
+
+    Without a job it is of a pause, or of a job that is removed.
+    """
     db.execute(
         "INSERT INTO event (at, job, type, data) VALUES (?, ?, ?, ?)",
         (now, id_, type_, encode(data)),

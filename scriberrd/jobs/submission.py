@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from scriberrd import listing
 from scriberrd.jobs.holder import comparable
-from scriberrd.jobs.pruning import revive
+from scriberrd.jobs.pruning import forget, revive
 from scriberrd.jobs.rows import (
     FRESH,
     Hold,
@@ -40,8 +40,9 @@ def submit(
     """Queue a recording, unless it is known; tells whether anything is to be done that was not.
 
     The newest job of the same path decides. The same bytes again are no news, except for one that
-    failed: somebody has mended what was wrong with the file. Other bytes under the name of a live
-    job replace what it was about, and fence off whoever works on the old ones.
+    failed: somebody has mended what was wrong with the file. A forgotten job stays so while there
+    is no news and nobody asks. Other bytes under the name of a live job replace what it was about,
+    and fence off whoever works on the old ones.
 
     When a person asks, `wanted` tells with which profile and settings a known job is to go on: a
     live one takes them, and one that failed or was canceled is queued again with them.
@@ -54,6 +55,7 @@ def submit(
         "priority": Priority[settings.priority.upper()],
     }
     known = newest(db, source.inbox, source.path)
+    forgotten = known is None
     if known is None:
         known = revive(db, source.inbox, source.path, columns)
     if known is not None and known.sha256 == source.sha256 and source.sha256 is not None:
@@ -61,6 +63,8 @@ def submit(
         known = update(db, known.id, {"identity": columns["identity"]})
         if wanted is not None:
             return _ask(db, known, *wanted(known), now)
+        if forgotten and not touched:
+            forget(db, [(known.id,)])
         return requeue(db, known, now, "submitted") if touched else known, touched
     if known is not None and known.identity == source.identity:
         return known, False

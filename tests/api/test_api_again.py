@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
 from msgspec.structs import replace
 
-from scriberrd import jobs, listing
+from scriberrd import jobs, listing, retention
+from scriberrd.config import Retention
 from scriberrd.jobs import Hold
 from scriberrd.model import JobState, Settings
+from scriberrd.toml import Seconds
 from scriberrd.transcript import Block
 
 if TYPE_CHECKING:
@@ -160,3 +163,39 @@ async def test_a_live_job_is_not_removed(server: Server, state: str) -> None:
     refused = await server.call("DELETE", "/v1/jobs/1", status=409)
     assert refused["detail"] == f"job 1 is {state}: it can't be removed"
     assert (await server.get("/v1/jobs/1"))["state"] == state
+
+
+@pytest.mark.parametrize("change", ["gone", "replaced"])
+async def test_an_upload_is_kept_when_the_recording_like_it_is_not(
+    server: Server, change: str
+) -> None:
+    await server.submit()
+    file = server.inbox.path / "talk.mp3"
+    file.unlink()
+    if change == "replaced":
+        file.write_bytes(b"not settled yet")
+    view = await server.post("/v1/jobs?name=other.mp3", data=b"recording 1", status=202)
+    assert (view["id"], view["path"]) == (2, "other.mp3")
+    assert (server.inbox.path / "other.mp3").read_bytes() == b"recording 1"
+
+
+async def test_an_upload_like_a_completed_one_is_known_while_there_is_a_transcript(
+    server: Server,
+) -> None:
+    await server.submit()
+    await server.complete(await server.claim())
+    file, upload = server.inbox.path / "talk.mp3", "/v1/jobs?name=other.mp3"
+    file.unlink()
+    view = await server.post(upload, data=b"recording 1", status=200)
+    assert (view["id"], os.listdir(server.inbox.path)) == (1, [])
+    file.write_bytes(b"recording 1")
+    await retention.prune(server.store, Retention(transcripts=Seconds(1)), server.clock.now + 2)
+    view = await server.post(upload, data=b"recording 1", status=202)
+    assert (view["id"], view["path"]) == (2, "other.mp3")
+
+
+async def test_an_upload_with_another_profile_is_a_job_of_its_own(server: Server) -> None:
+    await server.submit()
+    upload = "/v1/jobs?name=talk.mp3&profile=fast"
+    view = await server.post(upload, data=b"recording 1", status=202)
+    assert (view["id"], view["path"], view["profile"]) == (2, "talk-2.mp3", "fast")

@@ -218,6 +218,18 @@ async def test_events_of_pauses_say_what_is_paused(server: Server) -> None:
     assert (await end(process)).status == 130
 
 
+async def test_events_say_which_job_was_removed(server: Server) -> None:
+    await server.submit("a\x1b.mp3")
+    await server.post("/v1/jobs/1/cancel")
+    process = await start(server, "events", "--after", "2")
+    assert process.stdout is not None
+    await server.call("DELETE", "/v1/jobs/1")
+    line = (await process.stdout.readline()).decode()
+    assert line == "2023-11-14 22:13:20  3  job 1  removed  inbox=default path=a\\x1b.mp3\n"
+    process.send_signal(signal.SIGINT)
+    assert (await end(process)).status == 130
+
+
 async def test_status_is_watched(server: Server) -> None:
     process = await start(server, "status", "--watch")
     assert process.stdout is not None

@@ -85,9 +85,8 @@ class Queue(RuleBasedStateMachine):
         inbox, path = recording
         identity = Identity(1, 2, 3, version, version * 1000 + touch)
         source = Source(inbox, path, identity, f"{inbox}{path.hex()}{version}")
-        before = self._do(jobs.newest, inbox, path) or self.pruned.get(recording)
-        if recording in self.pruned:
-            self.revived.add(self.pruned.pop(recording).id)
+        pruned = self.pruned.pop(recording, None)
+        before = self._do(jobs.newest, inbox, path) or pruned
         job, new = self._do(
             jobs.submit,
             source,
@@ -96,6 +95,12 @@ class Queue(RuleBasedStateMachine):
             now=self.now,
         )
         assert (job.identity, job.sha256) == (identity, source.sha256)
+        if pruned is not None and not new:  # no news of what is forgotten
+            self.pruned[recording] = job
+            assert self._do(jobs.newest, inbox, path) is None
+            assert self._do(jobs.unknown, inbox, [(path, identity)]) == []
+        elif pruned is not None:
+            self.revived.add(pruned.id)
         if before is None or before.sha256 != source.sha256:
             assert new
             assert job.state is JobState.QUEUED
@@ -261,9 +266,9 @@ class Queue(RuleBasedStateMachine):
         job = known[data.draw(st.sampled_from(list(known)))]
         if job.state not in TERMINAL:
             with pytest.raises(IllegalMove):
-                self._do(jobs.remove, job.id)
+                self._do(jobs.remove, job.id, self.now)
             return
-        assert self._do(jobs.remove, job.id) == job
+        assert self._do(jobs.remove, job.id, self.now) == job
         gone = self._forgotten(known)
         assert gone == [
             one

@@ -137,9 +137,25 @@ async def test_the_recording_of_a_pruned_job_is_no_news(queue: Queue) -> None:
     assert await queue.new(TOUCHED)
     job, new = await queue.submit(DAY, TOUCHED)
     assert (job.id, job.state, job.outputs, new) == (1, JobState.COMPLETED, (b"talk.json",), False)
-    await queue.prune(2 * DAY, jobs=1)
-    assert not await queue.new(TOUCHED)
     assert await queue.ids() == []
+    assert not await queue.new(TOUCHED)
+    await queue.prune(2 * DAY, transcripts=1)  # its files are still known
+    assert queue.files() == []
+
+
+async def test_a_removed_job_takes_the_earlier_ones_about_its_recording_along(queue: Queue) -> None:
+    await queue.submit(0)
+    await queue.complete(1)
+    await queue.submit(2, V2)
+    await queue.complete(3)
+    await queue.submit(4, path=b"other.mp3")
+    await queue.complete(5)
+    removed = await queue.store.run(jobs.remove, 2, 6.0)
+    assert (removed.id, await queue.ids()) == (2, [3])
+    assert not await queue.new(V2)
+    event = (await queue.store.read(listing.events, 0, 100))[-1]
+    assert (event.job, event.type, event.at) == (None, "removed", 6.0)
+    assert event.data == {"id": 2, "inbox": "inbox", "path": "talk.mp3"}
 
 
 async def test_a_new_version_of_it_is_and_may_replace_its_files(queue: Queue) -> None:
