@@ -45,8 +45,7 @@ def probed(db: apsw.Connection, hold: Hold, probe: Probed) -> None:
 
 def loaded(db: apsw.Connection, hold: Hold, engine: EngineInfo) -> None:
     """Note what the recording is transcribed with."""
-    held(db, hold)
-    if (earlier := work(db, hold.job).engine) is not None:
+    if (earlier := _engine(db, hold.job)) is not None:
         engine = replace(engine, fallbacks=earlier.fallbacks)
     write(db, hold, {"engine": encode(engine), "stage": Stage.TRANSCRIBING})
     db.execute(
@@ -72,10 +71,16 @@ def checkpoint(
 
 def _note_fallbacks(db: apsw.Connection, hold: Hold) -> None:
     """Keep with which steps down this run makes its blocks: a retry takes them back."""
-    steps, engine = held(db, hold).fallbacks, work(db, hold.job).engine
+    steps, engine = held(db, hold).fallbacks, _engine(db, hold.job)
     if steps and engine is not None:
         used = dict.fromkeys((*engine.fallbacks, *map(str, steps)))
         write(db, hold, {"engine": encode(replace(engine, fallbacks=tuple(used)))})
+
+
+def _engine(db: apsw.Connection, id_: int) -> EngineInfo | None:
+    """What the recording has been transcribed with so far."""
+    text = db.execute("SELECT engine FROM job WHERE id = ?", (id_,)).get
+    return text and msgspec.json.decode(text, type=EngineInfo)
 
 
 def slow(db: apsw.Connection, hold: Hold, seconds: float, *, now: float) -> None:
