@@ -156,7 +156,7 @@ class Dispatcher:
             if self.gate.closed(slot) != 0:
                 return False
             job = await self._store.run(
-                jobs.claim_admitted,
+                jobs.claim,
                 slot.name,
                 admit=functools.partial(self.gate.admit, slot),
                 now=self._clock.time(),

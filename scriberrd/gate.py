@@ -63,7 +63,7 @@ class Gate:
         return None if wait == math.inf else wait
 
     def admit(self, slot: Slot, job: Job) -> float:
-        """What `jobs.claim_admitted` asks; from another thread, so it only looks."""
+        """What `jobs.claim` asks; from another thread, so it only looks."""
         if alone(job) and any(other.job is not None for other in self._others(slot)):
             return math.inf
         wait = max(self._breaker.wait(key) for key in self._keys(slot, job).values())

@@ -4,8 +4,7 @@ Each change commits together with the event that tells of it. A holder's writes 
 name the lease that the claim gave out, and raise LeaseLost when the job has been taken back.
 """
 
-from scriberrd.jobs.admission import NotNow, claim_admitted
-from scriberrd.jobs.claiming import claim, next_due, urgent_due
+from scriberrd.jobs.claiming import NotNow, claim, next_due, urgent_due
 from scriberrd.jobs.holder import (
     Work,
     checkpoint,
@@ -42,7 +41,6 @@ __all__ = [
     "cancel_requested",
     "checkpoint",
     "claim",
-    "claim_admitted",
     "fail",
     "finish",
     "forget_outputs",

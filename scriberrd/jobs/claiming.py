@@ -6,12 +6,15 @@ claim is the longest ago, and within an inbox the job that was queued first.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from scriberrd import listing
-from scriberrd.jobs.rows import tell
+from scriberrd.jobs.rows import tell, update
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import apsw
 
     from scriberrd.model import Job
@@ -55,6 +58,22 @@ _NEXT = f"""
 """
 
 
+AT_ONCE = 200  # jobs that are put off in one transaction: others have to write too
+
+
+class NotNow(Exception):
+    """The next job waits for another one to end, and those behind it wait for their turn."""
+
+
+class _PutOff(Exception):
+    def __init__(self, job: Job, seconds: float) -> None:
+        self.job, self.seconds = job, seconds
+
+
+def _always(_: Job) -> float:
+    return 0.0
+
+
 def claim(
     db: apsw.Connection,
     worker: str,
@@ -64,8 +83,11 @@ def claim(
     longest: float,
     pool: str = "",
     ageing: float = 0.0,
+    admit: Callable[[Job], float] = _always,
 ) -> Job | None:
     """Give the next job that is due to a worker, unless what it belongs to is paused.
+
+    None means that there is none, or that many were put off and it is to be called again.
 
     Args:
         db: the database.
@@ -76,12 +98,25 @@ def claim(
             before the clock was set back: it is due.
         pool: the name of the pool that the worker belongs to.
         ageing: seconds that a job waits until it climbs by one priority; 0: it never does.
+        admit: tells how many seconds a job is to be put off; 0: none, math.inf: see NotNow.
+
+    Raises:
+        NotNow: `admit` said so of the next job.
     """
-    make_due(db, now=now, longest=longest)
-    return take(db, worker, now=now, expires=expires, pool=pool, ageing=ageing)
+    _make_due(db, now=now, longest=longest)
+    for _ in range(AT_ONCE):
+        try:
+            with db:  # a savepoint: a claim that is not admitted leaves no trace
+                job = _take(db, worker, now=now, expires=expires, pool=pool, ageing=ageing)
+                if job is None or (seconds := admit(job)) <= 0:
+                    return job
+                raise NotNow if seconds == math.inf else _PutOff(job, seconds)
+        except _PutOff as later:
+            update(db, later.job.id, {"not_before": now + min(later.seconds, longest)})
+    return None
 
 
-def make_due(db: apsw.Connection, *, now: float, longest: float) -> None:
+def _make_due(db: apsw.Connection, *, now: float, longest: float) -> None:
     """Let the retries that are due take their places in the queue."""
     db.execute(
         f"UPDATE job SET not_before = 0 WHERE id IN (SELECT id FROM ({_DUE}))",
@@ -89,10 +124,10 @@ def make_due(db: apsw.Connection, *, now: float, longest: float) -> None:
     )
 
 
-def take(
+def _take(
     db: apsw.Connection, worker: str, *, now: float, expires: float, pool: str, ageing: float
 ) -> Job | None:
-    """`claim`, of those that are known to be due."""
+    """Give the next of those that are due to a worker."""
     id_ = db.execute(_NEXT, {"now": now, "pool": pool, "ageing": float(ageing)}).get
     if id_ is None:
         return None

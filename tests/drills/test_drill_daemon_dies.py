@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 SABOTEUR = (sys.executable, Path(__file__).parent / "saboteur.py")
 SPEECH = AUDIO / "speech.opus"  # 10 s: several blocks of 5 s
 COMMITS = [
-    *("submit:1", "claim_admitted:1", "probed:1", "loaded:1", "checkpoint:1", "checkpoint:2"),
+    *("submit:1", "claim:1", "probed:1", "loaded:1", "checkpoint:1", "checkpoint:2"),
     *("transcribed:1", "reserve:1", "finish:1"),
 ]
 FILES = [  # four are staged; then they get their names, the JSON last
@@ -29,7 +29,7 @@ FILES = [  # four are staged; then they get their names, the JSON last
     *("before:publish._link:4", "after:publish._link:4", "after:publish.write:1"),
 ]
 # In each run of the tests; all the others with `make drill`.
-QUICK = {"before:claim_admitted:1", "after:checkpoint:2", "after:publish.write:1"}
+QUICK = {"before:claim:1", "after:checkpoint:2", "after:publish.write:1"}
 
 
 def moments(names: list[str]) -> list[object]:
@@ -147,7 +147,7 @@ def test_workers_die_with_it(program: Make, script: str, stopped: bool) -> None:
     [
         pytest.param("before:release:1", "lost", marks=pytest.mark.slow),
         ("after:release:1", "preempted"),
-        pytest.param("after:claim_admitted:2", "preempted", marks=pytest.mark.slow),
+        pytest.param("after:claim:2", "preempted", marks=pytest.mark.slow),
         pytest.param("after:finish:1", "preempted", marks=pytest.mark.slow),
     ],
 )

@@ -163,7 +163,7 @@ def test_claims_and_looks_take_as_many_steps_whatever_the_number_of_jobs(tmp_pat
 def put_off(db: apsw.Connection, now: float) -> Job | None:
     """A claim of which only what comes from inbox b is admitted."""
     with db:
-        return jobs.claim_admitted(
+        return jobs.claim(
             db,
             "cpu-1",
             admit=lambda job: 0.0 if job.inbox == "b" else 30.0,
