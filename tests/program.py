@@ -227,6 +227,18 @@ class Program:
         found: dict[str, Any] = wait_for(reached, f"{name} {states}: {self.jobs()}")
         return found
 
+    def underway(self, name: str, seconds: float) -> None:
+        """Wait until so much of a recording is done."""
+        wait_for(
+            lambda: ((self.job(name) or {}).get("progress") or {}).get("seconds", 0) >= seconds,
+            f"{seconds} s of {name}",
+        )
+
+    def outage(self) -> dict[str, Any]:
+        """What is paused because the machine is at fault, once something is."""
+        (found,) = wait_for(lambda: self.ctl("status")["outages"], "an outage")
+        return dict(found)
+
     def transcript(self, name: str) -> dict[str, Any]:
         """A published transcript."""
         found: dict[str, Any] = json.loads((self.out / name).read_bytes())

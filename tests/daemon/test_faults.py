@@ -18,14 +18,6 @@ SENTENCE = AUDIO / "sentence.wav"
 DIALOGUE = AUDIO / "dialogue.opus"
 
 
-def checkpointed(daemon: Program, name: str) -> None:
-    """Wait until some of a recording is done, but not all."""
-    wait_for(
-        lambda: ((daemon.job(name) or {}).get("progress") or {}).get("seconds", 0) >= 10,
-        "the first checkpoint",
-    )
-
-
 @pytest.mark.parametrize(
     ("name", "content", "code"),
     [
@@ -66,7 +58,7 @@ def test_an_unreadable_file_is_tried_again_when_permissions_change(program: Make
 def test_cancel_ends_a_task_wherever_it_is(program: Make, script: str) -> None:
     daemon = program(model=script, block_seconds=5)
     daemon.drop(DIALOGUE, "long.opus")
-    checkpointed(daemon, "long.opus") if script == "slow" else wait_for(
+    daemon.underway("long.opus", 10) if script == "slow" else wait_for(
         lambda: (daemon.job("long.opus") or {}).get("progress", {}).get("seconds", 0) >= 1, "work"
     )
     job = daemon.job("long.opus")
@@ -83,7 +75,7 @@ def test_cancel_ends_a_task_wherever_it_is(program: Make, script: str) -> None:
 def test_a_recording_replaced_while_processing_is_transcribed_anew(program: Make) -> None:
     daemon = program(model="slow")
     daemon.drop(DIALOGUE, "talk.opus")
-    checkpointed(daemon, "talk.opus")
+    daemon.underway("talk.opus", 10)
     daemon.drop(AUDIO / "speech.opus", "new")
     (daemon.inbox / "new").rename(daemon.inbox / "talk.opus")
     daemon.wait("talk.opus", "completed")

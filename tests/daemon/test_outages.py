@@ -10,9 +10,9 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from program import AUDIO, TESTS, Program, wait_for
+from program import AUDIO, TESTS, Program
 from test_failing import calm
 
 if TYPE_CHECKING:
@@ -22,12 +22,6 @@ if TYPE_CHECKING:
 
 SENTENCE = AUDIO / "sentence.wav"
 DIALOGUE = AUDIO / "dialogue.opus"
-
-
-def paused(daemon: Program) -> dict[str, Any]:
-    """The pause that there is, once there is one."""
-    (pause,) = wait_for(lambda: daemon.ctl("status")["outages"], "a pause")
-    return dict(pause)
 
 
 @contextlib.contextmanager
@@ -42,7 +36,7 @@ def in_the_way(folder: Path) -> Iterator[None]:
 
 def waits(daemon: Program, part: str, name: str, code: str, *, others: bool = True) -> None:
     """A recording waits for this part of the machine; others, that do not need it, are done."""
-    pause = paused(daemon)
+    pause = daemon.outage()
     assert (pause["part"], pause["name"], pause["error"]["code"]) == (part, name, code)
     shown = subprocess.run([*daemon.client, "status"], capture_output=True, text=True, check=True)
     assert f"outage   {part} {name}: {pause['error']['message']}" in shown.stdout
@@ -70,7 +64,7 @@ def test_a_retry_does_not_hide_what_was_done_with_less(program: Make) -> None:
     daemon = program(model="oom-big", profile="batch_size = 4")
     with in_the_way(daemon.out):
         daemon.drop(DIALOGUE, "long.opus")
-        assert paused(daemon)["part"] == "output"
+        assert daemon.outage()["part"] == "output"
         daemon.ctl("pause")
         job = daemon.wait("long.opus", "queued")
         assert job["fallbacks"] == ["batch_size 4 -> 2"]

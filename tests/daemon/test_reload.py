@@ -40,18 +40,10 @@ def reload(daemon: Program, outcome: str = AGAIN) -> None:
     wait_for(lambda: daemon.said(outcome) > before, outcome)
 
 
-def at_work(daemon: Program, name: str) -> None:
-    """Drop a recording that takes a while, and wait until some of it is done."""
-    daemon.drop(DIALOGUE, name)
-    wait_for(
-        lambda: ((daemon.job(name) or {}).get("progress") or {}).get("seconds", 0) >= 10,
-        "the first checkpoint",
-    )
-
-
 def test_what_runs_goes_on_while_an_inbox_comes_and_another_goes(program: Make) -> None:
     daemon = program(model="slow")
-    at_work(daemon, "long.opus")
+    daemon.drop(DIALOGUE, "long.opus")
+    daemon.underway("long.opus", 10)
     (worker,) = daemon.workers()
     for name in ("new", "new-out"):
         (daemon.root / name).mkdir()
@@ -71,7 +63,8 @@ def test_what_runs_goes_on_while_an_inbox_comes_and_another_goes(program: Make) 
 
 def test_a_changed_pool_goes_on_from_the_next_block(program: Make) -> None:
     daemon = program(model="slow")
-    at_work(daemon, "long.opus")
+    daemon.drop(DIALOGUE, "long.opus")
+    daemon.underway("long.opus", 10)
     (old,) = daemon.workers()
     daemon.drop(SENTENCE, "next.wav")
     daemon.wait("next.wav", "queued")
@@ -105,7 +98,7 @@ def test_a_pool_that_could_not_work_is_mended_at_once(program: Make) -> None:
     device = 'device = "cuda:99"'
     daemon = program(engine="faster-whisper", model=MODEL, worker=device, backoff="1h")
     daemon.drop(SENTENCE, "one.wav")
-    (outage,) = wait_for(lambda: daemon.ctl("status")["outages"], "the outage")
+    outage = daemon.outage()
     assert (outage["part"], outage["error"]["code"]) == ("pool", "device_unavailable")
     rewrite(daemon, device, 'device = "cpu"')
     reload(daemon)

@@ -19,14 +19,6 @@ SENTENCE = AUDIO / "sentence.wav"
 DIALOGUE = AUDIO / "dialogue.opus"
 
 
-def checkpointed(daemon: Program, name: str) -> None:
-    """Wait until some of a recording is done, but not all."""
-    wait_for(
-        lambda: ((daemon.job(name) or {}).get("progress") or {}).get("seconds", 0) >= 5,
-        "the first checkpoint",
-    )
-
-
 def test_a_pause_lasts_over_a_restart(program: Make) -> None:
     daemon = program()
     daemon.ctl("pause", "--reason", "maintenance")
@@ -48,7 +40,7 @@ def test_running_jobs_finish_and_others_wait(program: Make) -> None:
     daemon = program(model="slow", block_seconds=5)
     for options in (("--worker", "cpu"), ("--inbox", "main")):
         daemon.drop(DIALOGUE.read_bytes() + options[0].encode(), f"{options[0]}.opus")
-        checkpointed(daemon, f"{options[0]}.opus")
+        daemon.underway(f"{options[0]}.opus", 5)
         daemon.ctl("pause", *options)
         daemon.drop(SENTENCE.read_bytes() + options[0].encode(), f"{options[0]}.wav")
         job = daemon.wait(f"{options[0]}.opus", "completed")
@@ -62,7 +54,7 @@ def test_running_jobs_finish_and_others_wait(program: Make) -> None:
 def test_a_run_that_was_made_urgent_does_not_make_way(program: Make, tmp_path: Path) -> None:
     daemon = program(model="slow", block_seconds=5)
     daemon.drop(DIALOGUE, "long.opus")
-    checkpointed(daemon, "long.opus")
+    daemon.underway("long.opus", 5)
     copy = tmp_path / "copy.opus"
     copy.write_bytes(DIALOGUE.read_bytes())
     assert daemon.ctl("submit", "--priority", "urgent", copy)["path"] == "long.opus"
@@ -78,7 +70,7 @@ def test_a_run_that_was_made_urgent_does_not_make_way(program: Make, tmp_path: P
 def test_an_urgent_job_takes_the_place_of_a_long_one(program: Make) -> None:
     daemon = program(model="slow", block_seconds=5)
     daemon.drop(DIALOGUE, "long.opus")
-    checkpointed(daemon, "long.opus")
+    daemon.underway("long.opus", 5)
     daemon.ctl("submit", "--priority", "urgent", SENTENCE)
     daemon.wait("sentence.wav", "completed")
     job = daemon.job("long.opus")
@@ -99,10 +91,9 @@ def test_a_pool_that_can_not_work_is_no_place_for_an_urgent_job(program: Make) -
     broken = '[[worker]]\nname = "gpu"\ndevice = "cuda"'
     daemon = program(model="slow+no-cuda", block_seconds=5, backoff="1h", retry=broken)
     daemon.drop(DIALOGUE, "long.opus")
-    checkpointed(daemon, "long.opus")
+    daemon.underway("long.opus", 5)
     daemon.drop(SENTENCE.read_bytes() + b"\0\0", "other.wav")
-    (outage,) = wait_for(lambda: daemon.ctl("status")["outages"], "the outage")
-    assert outage["name"] == "gpu"
+    assert daemon.outage()["name"] == "gpu"
     daemon.ctl("submit", "--priority", "urgent", SENTENCE)
     daemon.wait("sentence.wav", "completed")
     job = daemon.wait("long.opus", "completed")
@@ -113,7 +104,7 @@ def test_a_pool_that_can_not_work_is_no_place_for_an_urgent_job(program: Make) -
 def test_an_urgent_job_waits_for_an_urgent_one_and_takes_a_free_worker(program: Make) -> None:
     daemon = program(model="slow", block_seconds=5, count=2)
     daemon.drop(DIALOGUE, "low.opus")
-    checkpointed(daemon, "low.opus")
+    daemon.underway("low.opus", 5)
     for name in ("one.opus", "two.opus"):
         (daemon.root / name).write_bytes(DIALOGUE.read_bytes() + name.encode())
         daemon.ctl("submit", "--priority", "urgent", daemon.root / name)

@@ -92,7 +92,7 @@ def checkpointed(program: Program, name: str) -> None:
 
 def paused(program: Program) -> tuple[str, str]:
     """What of the machine is told to be at fault, once it is: the part, and the error's code."""
-    (outage,) = wait_for(lambda: program.ctl("status")["outages"], "a pause")
+    outage = program.outage()
     return outage["part"], outage["error"]["code"]
 
 

@@ -33,9 +33,11 @@ def waits_until(daemon: Program, mend: Mend, part: str, code: str) -> None:
     shown = subprocess.run([*daemon.client, "status"], capture_output=True, text=True, check=True)
     assert f"outage   {part} " in shown.stdout
     wait_for(lambda: len(daemon.jobs()) == COUNT, "the others")
-    first, *rest = daemon.jobs()
-    assert (first["error"]["code"], first["failures"]) == (code, 0)
-    assert [job["started_at"] for job in rest] == [None] * len(rest)
+    told = wait_for(
+        lambda: {job["error"]["code"] for job in daemon.jobs() if job["error"]}, "the reason"
+    )
+    assert told == {code}
+    assert {job["failures"] for job in daemon.jobs()} == {0}
     assert daemon.files() == there
     if part != "pool":  # other inboxes, with another model and another folder, go on
         (daemon.root / "calm/other.wav").write_bytes(SENTENCE.read_bytes())
