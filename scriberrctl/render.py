@@ -229,7 +229,7 @@ def pauses(pauses: Sequence[Pause]) -> str:
 def event(event: Event) -> str:
     """Something that happened, on one line."""
     about, facts = f"job {event['job']}", event["data"]
-    if event["type"] == "removed":
+    if event["type"] in {"removed", "pruned"}:  # there is no such job any more
         about, facts = f"job {facts['id']}", {"inbox": facts["inbox"], "path": facts["path"]}
     elif event["job"] is None:
         about, facts = scope(facts), {"reason": facts.get("reason") or None}

@@ -87,7 +87,7 @@ class Execution(TypedDict):
 
 
 class Event(TypedDict):
-    """Something that happened, to a job or to what is paused; a removed job is in `data`."""
+    """Something that happened, to a job or to what is paused; a forgotten job is in `data`."""
 
     id: int
     at: str

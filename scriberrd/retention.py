@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 from typing import TYPE_CHECKING
 
@@ -43,7 +44,8 @@ async def prune(store: Store, retention: Retention, now: float) -> None:
     if retention.transcripts:
         await _delete_transcripts(store, now - retention.transcripts)
     if retention.jobs:
-        await _forget(store, jobs.prune, now - retention.jobs, "jobs")
+        step = functools.partial(jobs.prune, now=now)
+        await _forget(store, step, now - retention.jobs, "jobs")
     if retention.events:
         await _forget(store, jobs.prune_events, now - retention.events, "events")
 

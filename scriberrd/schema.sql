@@ -142,7 +142,7 @@ CREATE TABLE execution (
 CREATE TABLE event (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     at REAL NOT NULL,
-    job INTEGER REFERENCES job ON DELETE CASCADE,   -- NULL: of a pause, or a removed job
+    job INTEGER REFERENCES job ON DELETE CASCADE,   -- NULL: of a pause, or a forgotten job
     type TEXT NOT NULL,
     data TEXT NOT NULL              -- JSON object
 ) STRICT;

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from scriberrd.model import Job
 
 
-def prune(db: apsw.Connection, before: float, limit: int) -> int:
+def prune(db: apsw.Connection, before: float, limit: int, *, now: float) -> int:
     """Forget jobs that ended before a time, with their runs and events.
 
     Of several jobs about a recording the oldest goes first: the newest knows its latest version.
@@ -29,9 +29,9 @@ def prune(db: apsw.Connection, before: float, limit: int) -> int:
     Returns:
         How many: fewer than `limit` when no more are due.
     """
-    due = db.execute(
+    due: list[Any] = db.execute(
         """
-        SELECT id FROM job WHERE finished_at < ? AND NOT EXISTS (
+        SELECT id, inbox, path FROM job WHERE finished_at < ? AND NOT EXISTS (
             SELECT 1 FROM job AS older
             WHERE older.inbox = job.inbox AND older.path = job.path AND older.id < job.id)
         ORDER BY finished_at LIMIT ?
@@ -39,6 +39,8 @@ def prune(db: apsw.Connection, before: float, limit: int) -> int:
         (before, limit),
     ).fetchall()
     forget(db, due)
+    for id_, inbox, path in due:
+        tell(db, None, "pruned", now, id=id_, inbox=inbox, path=display(path))
     return len(due)
 
 
@@ -57,13 +59,14 @@ def remove(db: apsw.Connection, id_: int, now: float) -> Job:
         (job.inbox, job.path, id_),
     ).fetchall()
     forget(db, due)
-    tell(db, None, "removed", now, id=id_, inbox=job.inbox, path=display(job.path))
+    for (gone,) in due:
+        tell(db, None, "removed", now, id=gone, inbox=job.inbox, path=display(job.path))
     return job
 
 
 def forget(db: apsw.Connection, rows: Iterable[tuple[Any, ...]]) -> None:
     """Forget jobs, each the oldest about its recording by then; the newest gets its files."""
-    for (id_,) in rows:
+    for id_, *_ in rows:
         newest = db.execute(
             "SELECT max(newer.id) FROM job JOIN job AS newer USING (inbox, path) WHERE job.id = ?",
             (id_,),

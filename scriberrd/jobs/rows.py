@@ -101,7 +101,7 @@ def tell(
 ) -> None:
     """Record an event of the change that this transaction makes.
 
-    Without a job it is of a pause, or of a job that is removed.
+    Without a job it is of a pause, or of a job that is forgotten.
     """
     db.execute(
         "INSERT INTO event (at, job, type, data) VALUES (?, ?, ?, ?)",

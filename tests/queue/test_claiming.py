@@ -152,7 +152,7 @@ def test_claims_and_looks_take_as_many_steps_whatever_the_number_of_jobs(tmp_pat
                 steps(db, lambda: jobs.cancel_requested(db)),  # noqa: B023
                 steps(db, lambda: listing.processing(db)),  # noqa: B023
                 steps(db, lambda: jobs.newest(db, "a", b"completed00")),  # noqa: B023
-                steps(db, lambda: jobs.prune(db, 2.0, 4)),  # noqa: B023
+                steps(db, lambda: jobs.prune(db, 2.0, 4, now=3.0)),  # noqa: B023
             )
         )
         db.close()

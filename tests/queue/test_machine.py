@@ -269,7 +269,7 @@ class Queue(RuleBasedStateMachine):
                 self._do(jobs.remove, job.id, self.now)
             return
         assert self._do(jobs.remove, job.id, self.now) == job
-        gone = self._forgotten(known)
+        gone = self._forgotten(known, "removed")
         assert gone == [
             one
             for one in known.values()
@@ -279,15 +279,18 @@ class Queue(RuleBasedStateMachine):
     @rule(age=st.sampled_from([0.0, 100.0]))
     def prune(self, age: float) -> None:
         known = {job.id: job for job in listing.find(self.db, limit=100)}
-        self._do(jobs.prune, self.now - age, 2)
-        for job in self._forgotten(known):
+        self._do(jobs.prune, self.now - age, 2, now=self.now)
+        for job in self._forgotten(known, "pruned"):
             assert job.finished_at is not None
             assert job.finished_at < self.now - age
 
-    def _forgotten(self, known: dict[int, Any]) -> list[Any]:
-        """Those of the known jobs that have gone; their recordings are no news."""
+    def _forgotten(self, known: dict[int, Any], event: str) -> list[Any]:
+        """Those of the known jobs that have gone, each told of; their recordings are no news."""
         left = {job.id for job in listing.find(self.db, limit=100)}
         gone = [job for job in known.values() if job.id not in left]
+        events = [one for one in listing.events(self.db, 0, 1000) if one.at == self.now]
+        told = {one.data["id"] for one in events if one.type == event}
+        assert {job.id for job in gone} <= told
         for job in gone:
             id_ = job.id
             assert job.state in TERMINAL

@@ -110,6 +110,9 @@ async def test_ended_jobs_go_when_they_are_old_and_no_others(queue: Queue) -> No
     assert await queue.ids() == [3, 4, 5]
     counts = await queue.store.read(listing.counts)
     assert (counts[JobState.COMPLETED], counts[JobState.FAILED]) == (1, 0)
+    told = (await queue.store.read(listing.events, 0, 100))[-2:]
+    assert {(event.job, event.type, event.at) for event in told} == {(None, "pruned", 10 * DAY)}
+    assert [event.data["path"] for event in told] == ["old.mp3", "failed.mp3"]
     for table in ("execution", "event", "checkpoint"):
         query = f"SELECT count(*) FROM {table} WHERE job IN (1, 2)"
         assert await queue.store.read(lambda db, query=query: db.execute(query).get) == 0
@@ -153,9 +156,12 @@ async def test_a_removed_job_takes_the_earlier_ones_about_its_recording_along(qu
     removed = await queue.store.run(jobs.remove, 2, 6.0)
     assert (removed.id, await queue.ids()) == (2, [3])
     assert not await queue.new(V2)
-    event = (await queue.store.read(listing.events, 0, 100))[-1]
-    assert (event.job, event.type, event.at) == (None, "removed", 6.0)
-    assert event.data == {"id": 2, "inbox": "inbox", "path": "talk.mp3"}
+    *_, first, second = await queue.store.read(listing.events, 0, 100)
+    assert {(event.job, event.type, event.at) for event in (first, second)} == {
+        (None, "removed", 6.0)
+    }
+    assert (first.data["id"], second.data["id"]) == (1, 2)
+    assert second.data == {"id": 2, "inbox": "inbox", "path": "talk.mp3"}
 
 
 async def test_a_new_version_of_it_is_and_may_replace_its_files(queue: Queue) -> None:
