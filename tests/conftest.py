@@ -2,5 +2,6 @@
 
 import signal
 
-# A shell has SIGINT ignored by what it starts in the background, and so would all that tests start.
+# Shells and nohup have these ignored in the background, and so by all that tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
