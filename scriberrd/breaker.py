@@ -67,6 +67,7 @@ class Breaker:
         """
         self._retry, self._clock, self._changed = retry, clock, changed
         self._open: dict[Key, _Open] = {}
+        self._reopened = True  # a new breaker knows nothing of what an earlier one paused
 
     def wait(self, key: Key) -> float:
         """Seconds until this may be tried; 0: now; math.inf: when the job that tries has ended."""
@@ -80,6 +81,19 @@ class Breaker:
     def paused(self, key: Key) -> bool:
         """Whether this is paused, tried or not."""
         return key in self._open
+
+    def reopened(self) -> bool:
+        """Whether what was put off is due, as it was not when this was last asked."""
+        reopened, self._reopened = self._reopened, False
+        return reopened
+
+    def try_now(self) -> None:
+        """Try whatever is paused without waiting any longer: somebody may have mended it."""
+        now = self._clock.monotonic()
+        for pause in self._open.values():
+            pause.probe_at = min(pause.probe_at, now)
+        self._reopened = True
+        self._changed()
 
     def trip(self, key: Key, code: str, detail: str) -> None:
         """Pause this because of a fault, or, when it was tried again in vain, go on pausing."""
@@ -110,6 +124,7 @@ class Breaker:
         for key in keys:
             if self._open.pop(key, None) is not None:
                 log.info("%s %s goes on", key.part, key.name)
+                self._reopened = True
                 self._changed()
 
     def leave(self, job: int) -> None:

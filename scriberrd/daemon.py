@@ -170,6 +170,7 @@ def _rooms(
         config=config,
         intake=intake,
         stopping=lambda: dispatcher.stopping,
+        try_now=dispatcher.gate.try_now,
         live=lambda: LiveStatus(
             workers=tuple(slot.status() for slot in dispatcher.slots),
             outages=dispatcher.gate.outages(),

@@ -153,22 +153,8 @@ class Dispatcher:
         if not slot.in_hours():
             return False
         async with self.gate.turn(slot):
-            if self.gate.closed(slot) != 0:
-                return False
-            job = await self._store.run(
-                jobs.claim,
-                slot.name,
-                admit=functools.partial(self.gate.admit, slot),
-                now=self._clock.time(),
-                expires=self._clock.monotonic() + slot.pool.stall_timeout,
-                longest=self._config.retry.backoff_max,
-                pool=slot.pool.name,
-                ageing=self._config.daemon.ageing,
-            )
+            job = await self._claim(slot) if self.gate.closed(slot) == 0 else None
             if job is None:
-                if self.gate.store_paused:
-                    await self._store.run(probe)
-                    self.gate.store_works()
                 return False
             slot.job, slot.interruption = job, None
             if self.stopping or slot.retired:  # meanwhile
@@ -192,6 +178,24 @@ class Dispatcher:
             slot.job, slot.idle_since = None, self._clock.monotonic()
             self.gate.leave(job)
         return True
+
+    async def _claim(self, slot: Slot) -> Job | None:
+        if self.gate.reopened():
+            await self._store.run(jobs.readmit)
+        job = await self._store.run(
+            jobs.claim,
+            slot.name,
+            admit=functools.partial(self.gate.admit, slot),
+            now=self._clock.time(),
+            expires=self._clock.monotonic() + slot.pool.stall_timeout,
+            longest=self._config.retry.backoff_max,
+            pool=slot.pool.name,
+            ageing=self._config.daemon.ageing,
+        )
+        if job is None and self.gate.store_paused:
+            await self._store.run(probe)
+            self.gate.store_works()
+        return job
 
     async def _process(self, slot: Slot, job: Job) -> Job:
         """Run a claimed job, and bring it to the state that the outcome asks for."""

@@ -69,6 +69,14 @@ class Gate:
         wait = max(self._breaker.wait(key) for key in self._keys(slot, job).values())
         return wait if wait < math.inf else self._config.retry.backoff
 
+    def reopened(self) -> bool:
+        """Whether what was put off is due, as it was not when this was last asked."""
+        return self._breaker.reopened()
+
+    def try_now(self) -> None:
+        """Try what is paused at once: somebody wants a job to be tried."""
+        self._breaker.try_now()
+
     def enter(self, slot: Slot, job: Job) -> None:
         """A slot has claimed a job."""
         self._breaker.enter(self._keys(slot, job).values(), job.id)

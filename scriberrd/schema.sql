@@ -21,6 +21,7 @@ CREATE TABLE job (
     interruptions INTEGER NOT NULL DEFAULT 0,   -- lost runs without a checkpoint, in a row
     fallbacks TEXT NOT NULL DEFAULT '[]',       -- JSON [model.Fallback]: what memory did not allow
     not_before REAL NOT NULL DEFAULT 0,
+    put_off INTEGER NOT NULL DEFAULT 0, -- not_before waits for the machine, not for the recording
     cancel_requested INTEGER NOT NULL DEFAULT 0,
     redo INTEGER NOT NULL DEFAULT 0,    -- ordered to be done anew: what there is does not serve
     created_at REAL NOT NULL,

@@ -168,6 +168,7 @@ async def serve(base: Path, *, max_upload: int = 1_000_000) -> AsyncIterator[Ser
                 intake=intake,
                 stopping=lambda: server.stopping,
                 live=lambda: LIVE,
+                try_now=lambda: None,
             )
             server.rooms = rooms
             app = application(rooms)

@@ -96,9 +96,10 @@ async def cancel(request: web.Request) -> web.Response:
 
 @routes.post("/v1/jobs/{id}/retry")
 async def retry(request: web.Request) -> web.Response:
-    """Queue a failed or canceled job again."""
+    """Queue a failed or canceled job again, or let a waiting one go at once."""
     rooms = request.app[ROOMS]
     job = await rooms.intake.retry(job_id(request))
+    rooms.try_now()
     return answer(await _view(rooms, job))
 
 

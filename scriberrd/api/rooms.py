@@ -38,6 +38,7 @@ class Rooms:
     intake: Intake
     stopping: Callable[[], bool]
     live: Callable[[], LiveStatus]
+    try_now: Callable[[], None]  # what the machine could not do
 
 
 ROOMS = web.AppKey("rooms", Rooms)

@@ -4,7 +4,7 @@ Each change commits together with the event that tells of it. A holder's writes 
 name the lease that the claim gave out, and raise LeaseLost when the job has been taken back.
 """
 
-from scriberrd.jobs.claiming import NotNow, claim, next_due, urgent_due
+from scriberrd.jobs.claiming import NotNow, claim, next_due, readmit, urgent_due
 from scriberrd.jobs.holder import (
     Work,
     checkpoint,
@@ -54,6 +54,7 @@ __all__ = [
     "prune",
     "prune_events",
     "published_before",
+    "readmit",
     "recover",
     "redo",
     "release",

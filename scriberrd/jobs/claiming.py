@@ -112,7 +112,8 @@ def claim(
                     return job
                 raise NotNow if seconds == math.inf else _PutOff(job, seconds)
         except _PutOff as later:
-            update(db, later.job.id, {"not_before": now + min(later.seconds, longest)})
+            until = now + min(later.seconds, longest)
+            update(db, later.job.id, {"not_before": until, "put_off": 1})
     return None
 
 
@@ -133,7 +134,8 @@ def _take(
         return None
     db.execute(
         "UPDATE job SET state = 'processing', stage = 'preparing', lease = lease + 1,"
-        " lease_expires = ?, started_at = ?, error_code = NULL, error_detail = NULL WHERE id = ?",
+        " lease_expires = ?, started_at = ?, put_off = 0, error_code = NULL, error_detail = NULL"
+        " WHERE id = ?",
         (expires, now, id_),
     )
     job = listing.get(db, id_)
@@ -148,6 +150,11 @@ def _take(
     )
     tell(db, job.id, "claimed", now, worker=worker, lease=job.lease)
     return job
+
+
+def readmit(db: apsw.Connection) -> None:
+    """What was put off because it was not admitted is due."""
+    db.execute(f"UPDATE job SET not_before = 0 WHERE {_QUEUED} AND not_before > 0 AND put_off")
 
 
 def next_due(db: apsw.Connection, now: float) -> float | None:

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from program import AUDIO, TESTS, Program
+import pytest
+from program import AUDIO, TESTS, Program, wait_for
 from test_failing import calm
 
 if TYPE_CHECKING:
@@ -73,6 +75,35 @@ def test_a_retry_does_not_hide_what_was_done_with_less(program: Make) -> None:
     job = daemon.wait("long.opus", "completed")
     assert job["fallbacks"] == []
     assert daemon.transcript("long.json")["engine"]["fallbacks"] == ["batch_size 4 -> 2"]
+
+
+def retry(daemon: Program) -> None:
+    daemon.ctl("retry", daemon.jobs()[-1]["id"])
+
+
+def restart(daemon: Program) -> None:
+    daemon.stop()
+    daemon.start()
+
+
+def reload(daemon: Program) -> None:
+    assert daemon.daemon is not None
+    daemon.daemon.send_signal(signal.SIGHUP)
+
+
+@pytest.mark.parametrize("tell", [retry, restart, reload])
+def test_who_has_mended_it_need_not_wait(program: Make, tell: Callable[[Program], None]) -> None:
+    daemon = program(model="missing+until", backoff="1h")
+    for name in ("one.wav", "two.wav", "three.wav"):
+        daemon.drop(SENTENCE.read_bytes() + name.encode(), name)
+    wait_for(
+        lambda: [bool(job["not_before"]) for job in daemon.jobs()] == [True] * 3, "all put off"
+    )
+    (daemon.root / "fake-state").touch()
+    tell(daemon)
+    for name in ("one.wav", "two.wav", "three.wav"):
+        daemon.wait(name, "completed")
+    assert daemon.ctl("status")["outages"] == []
 
 
 def test_an_inbox_that_is_gone_pauses_its_jobs(program: Make) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from scriberrd import jobs, listing, store
+from scriberrd.config import Retry
 from scriberrd.model import Identity, Job, Settings, Source
 
 if TYPE_CHECKING:
@@ -199,3 +200,26 @@ def test_many_that_wait_for_the_machine_let_others_write(db: apsw.Connection) ->
     found = put_off(db, 10.0)
     assert found is not None
     assert (found.name, db.execute(waiting).get) == ("last", 250)
+
+
+def test_what_was_put_off_is_due_at_once_but_no_retry(db: apsw.Connection) -> None:
+    submit(db, "b0", inbox="b", now=0.0)
+    submit(db, "a0", now=1.0)
+    submit(db, "a1", now=2.0)
+
+    def crash(job: Job | None) -> None:
+        assert job is not None
+        hold = jobs.Hold(job.id, job.lease)
+        with db:
+            jobs.fail(db, hold, "worker_crashed", "", retry=Retry(), now=10.0)
+
+    crash(put_off(db, 10.0))
+    assert put_off(db, 10.0) is None
+    jobs.readmit(db)
+    with db:
+        a0 = jobs.claim(db, "cpu", now=10.0, expires=1e9, longest=HOUR)
+    assert a0 is not None
+    assert a0.name == "a0"
+    crash(a0)
+    jobs.readmit(db)
+    assert [claim(db, now=10.0), claim(db, now=10.0)] == ["a1", None]

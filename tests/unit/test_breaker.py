@@ -74,6 +74,30 @@ def test_the_pauses_grow_up_to_the_longest(breaker: Breaker, clock: TestClock) -
     assert breaker.wait(KEY) <= 10
 
 
+def test_it_is_tried_at_once_when_told(breaker: Breaker, clock: TestClock, rung: list[int]) -> None:
+    breaker.trip(KEY, "device_unavailable", "gone")
+    rung.clear()
+    breaker.try_now()
+    assert (breaker.wait(KEY), len(rung)) == (0, 1)
+    assert breaker.reopened()
+    clock.now += 1
+    breaker.trip(KEY, "device_unavailable", "gone")
+    assert breaker.wait(KEY) >= 10
+    clock.now += 100
+    breaker.enter([KEY], job=1)
+    breaker.try_now()  # one does
+    assert breaker.wait(KEY) == math.inf
+
+
+def test_what_was_put_off_is_due_when_a_pause_ends(breaker: Breaker) -> None:
+    assert [breaker.reopened(), breaker.reopened()] == [True, False]  # those of an earlier daemon
+    breaker.trip(KEY, "device_unavailable", "gone")
+    breaker.close([OTHER])
+    assert not breaker.reopened()
+    breaker.close([KEY])
+    assert [breaker.reopened(), breaker.reopened()] == [True, False]
+
+
 def test_who_ends_without_having_tried_leaves_it_to_the_next(
     breaker: Breaker, clock: TestClock, rung: list[int]
 ) -> None:
