@@ -28,7 +28,7 @@ from scriberrd.protocol import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from scriberrd.transcript import Block
 
@@ -141,3 +141,8 @@ def after(block: Block) -> Resume:
         language_probability=block.language_probability,
         prompt=block.prompt,
     )
+
+
+def text_of(blocks: Iterable[Block]) -> str:
+    """What is said in these blocks."""
+    return " ".join(segment.text for block in blocks for segment in block.segments)
