@@ -6,6 +6,8 @@ import asyncio
 import time
 from typing import TYPE_CHECKING
 
+from scriberrd.transcript import Block
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -16,3 +18,18 @@ async def eventually(condition: Callable[[], object], *, within: float = 20.0) -
     while not condition():
         assert time.monotonic() < deadline, f"never came true: {condition}"
         await asyncio.sleep(0.01)
+
+
+def block(number: int) -> Block:
+    """Ten seconds in which nothing was said."""
+    return Block(
+        number=number,
+        start=number * 10.0,
+        end=number * 10.0 + 10,
+        speech=0.0,
+        language="en",
+        language_probability=1.0,
+        prompt="",
+        segments=(),
+        words=(),
+    )

@@ -7,30 +7,20 @@ from typing import TYPE_CHECKING
 
 import pytest
 from msgspec.structs import replace
+from support import block
 
 from scriberrd import jobs, listing, retention
 from scriberrd.config import Retention
 from scriberrd.jobs import Hold
 from scriberrd.model import JobState, Settings
 from scriberrd.toml import Seconds
-from scriberrd.transcript import Block
 
 if TYPE_CHECKING:
     from api_server import Server
 
     from scriberrd.model import Job
 
-BLOCK = Block(
-    number=0,
-    start=0.0,
-    end=10.0,
-    speech=1.0,
-    language="en",
-    language_probability=1.0,
-    prompt="",
-    segments=(),
-    words=(),
-)
+BLOCK = block(0)
 TALK = {"path": "talk.mp3", "inbox": "default"}
 
 

@@ -4,13 +4,13 @@ import contextlib
 from typing import TYPE_CHECKING
 
 import pytest
+from support import block
 
 from scriberrd import jobs, listing, store
 from scriberrd.config import Retry
 from scriberrd.errors import JobNotFound
 from scriberrd.jobs import Hold
 from scriberrd.model import Identity, Job, JobState, Settings, Source, Stage
-from scriberrd.transcript import Block
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,20 +38,6 @@ def claim(db: apsw.Connection, worker: str = "cpu", now: float = 2.0) -> Job:
 
 def ids(found: list[Job]) -> list[int]:
     return [job.id for job in found]
-
-
-def block(number: int) -> Block:
-    return Block(
-        number=number,
-        start=number * 10.0,
-        end=number * 10.0 + 10,
-        speech=1.0,
-        language="en",
-        language_probability=1.0,
-        prompt="",
-        segments=(),
-        words=(),
-    )
 
 
 def test_a_job_is_what_was_submitted(db: apsw.Connection) -> None:

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, rule
+from support import block
 
 from scriberrd import config, jobs, listing, store, toml
 from scriberrd.errors import IllegalMove, LeaseLost, WorkerDied
 from scriberrd.failures import FAILURES
 from scriberrd.fallback import Fallback
 from scriberrd.model import TERMINAL, Identity, JobState, Scope, Settings, Source
-from scriberrd.transcript import Block
 
 RECORDINGS = [("one", b"a.wav"), ("one", b"b.wav"), ("two", b"a.wav"), ("two", b"sub/c\xff.wav")]
 SCOPES = [Scope("everything"), Scope("inbox", "one"), Scope("inbox", "two"), Scope("worker", "gpu")]
@@ -27,20 +27,6 @@ RETRY = config.Retry(attempts=2, backoff=toml.Seconds(0.001), backoff_max=toml.S
 CODES = ["worker_crashed", "out_of_memory", "invalid_media", "disk_full", "source_changed"]
 STEP = Fallback("batch_size", "2", "1")
 LIMIT = 3  # interruptions
-
-
-def block(number: int) -> Block:
-    return Block(
-        number=number,
-        start=number * 10.0,
-        end=number * 10.0 + 10,
-        speech=1.0,
-        language="en",
-        language_probability=1.0,
-        prompt="",
-        segments=(),
-        words=(),
-    )
 
 
 class Queue(RuleBasedStateMachine):
