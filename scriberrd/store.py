@@ -75,6 +75,7 @@ def connect(
             # Of a new file: a move changes few rows of many tables, and whole pages are synced.
             db.pragma("page_size", 2048)
             apsw.bestpractice.connection_wal(db)
+            db.wal_autocheckpoint(2000)  # pages: a log of 4 MiB, as with pages of the usual size
             apsw.bestpractice.connection_dqs(db)
             db.transaction_mode = "IMMEDIATE"
             migrations.migrate(db, schema, application=APPLICATION_ID)

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import apsw
+import apsw.bestpractice
 from huey import SqliteHuey
 from litequeue import LiteQueue
 from persistqueue import SQLiteAckQueue
@@ -15,8 +17,6 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Iterator
     from pathlib import Path
-
-    import apsw
 
 SYNCHRONOUS = {0: "OFF", 1: "NORMAL", 2: "FULL", 3: "EXTRA"}
 
@@ -39,10 +39,24 @@ def durability(connection: sqlite3.Connection | apsw.Connection) -> str:
 
 
 def others(folder: Path) -> Iterator[Candidate]:
+    yield bare(folder)
     yield huey(folder)
     yield litequeue(folder, "litequeue")
     yield litequeue(folder, "litequeue, set to FULL", "PRAGMA synchronous = FULL")
     yield persist_queue(folder)
+
+
+def bare(folder: Path) -> Candidate:
+    """No queue, but what the disk and SQLite take for as many commits, each of one row."""
+    db = apsw.Connection(str(folder / "bare"))
+    apsw.bestpractice.connection_wal(db)
+    db.execute("CREATE TABLE counter (moves INTEGER); INSERT INTO counter VALUES (0)")
+
+    def cycle() -> None:
+        for _ in range(3):
+            db.execute("UPDATE counter SET moves = moves + 1")
+
+    return Candidate("no queue: three commits of a row", cycle, durability(db), "-")
 
 
 def litequeue(folder: Path, name: str, setting: str = "") -> Candidate:
