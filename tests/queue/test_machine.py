@@ -48,6 +48,7 @@ class Queue(RuleBasedStateMachine):
         self.moved: set[int] = set()  # jobs whose present run has made a checkpoint
         self.pruned: dict[bytes, Any] = {}
         self.revived: set[int] = set()
+        self.put_off: set[int] = set()  # jobs that were, since their latest claim
 
     def teardown(self) -> None:
         self.db.close()
@@ -111,23 +112,49 @@ class Queue(RuleBasedStateMachine):
         priority = max(min(job.priority, HIGH), job.priority - steps)
         return priority, self.turns[job.inbox], job.queued_at, job.created_at, job.id
 
-    @rule(target=holds, pool=st.sampled_from(["cpu", "gpu"]))
-    def claim(self, pool: str) -> Any:
+    @rule(
+        target=holds,
+        pool=st.sampled_from(["cpu", "gpu"]),
+        out=st.sampled_from([None, None, "one", "two"]),
+    )
+    def claim(self, pool: str, out: str | None) -> Any:
+        """The next one, of those that do not come from the inbox that is out."""
         self.now += 1
         due = self._due()
         times = {"now": self.now, "expires": 1.0, "longest": RETRY.backoff_max}
-        job = self._do(jobs.claim, "worker", pool=pool, ageing=AGEING, **times)
+        order = {"pool": pool, "ageing": AGEING}
+        job = self._do(
+            jobs.claim,
+            "worker",
+            admit=lambda job: 50.0 if job.inbox == out else 0.0,
+            **order,
+            **times,
+        )
+        able = [job for job in due if job.inbox != out]
+        for one in due:
+            if one.inbox == out and listing.get(self.db, one.id).not_before == self.now + 50.0:
+                self.put_off.add(one.id)
         if job is None:
-            assert due == [] or Scope("worker", pool) in self.paused
+            assert able == [] or Scope("worker", pool) in self.paused
             return multiple()
         assert Scope("worker", pool) not in self.paused
-        assert job.id == min(due, key=self._place).id
+        assert job.id == min(able, key=self._place).id
+        self.put_off.discard(job.id)
         self.turns[job.inbox] = max(self.turns.values()) + 1
         assert job.lease > self.leases.get(job.id, 0)
         assert job.id not in self.valid
         self.moved.discard(job.id)
         self.valid[job.id] = jobs.Hold(job.id, job.lease)
         return self.valid[job.id]
+
+    @rule()
+    def readmit(self) -> None:
+        waiting = [job for job in listing.find(self.db, limit=100) if job.not_before > self.now]
+        self._do(jobs.readmit)
+        for job in waiting:
+            if job.state is JobState.QUEUED:
+                put_back = listing.get(self.db, job.id).not_before == 0
+                assert put_back == (job.id in self.put_off)
 
     def _fenced(self, hold: jobs.Hold, function: Any, *args: Any, **kwargs: Any) -> bool:
         """Whether the move happened; a stale holder's must not, nor leave a trace."""
@@ -281,6 +308,7 @@ class Queue(RuleBasedStateMachine):
             id_ = job.id
             assert job.state in TERMINAL
             del self.states[id_]
+            self.put_off.discard(id_)
             self.blocks[id_] = 0
             if self._do(jobs.newest, job.inbox, job.path) is None:
                 self.pruned[job.inbox, job.path] = job
