@@ -1,8 +1,8 @@
 """What of the machine is at fault right now, and when it is tried again.
 
-A fault of the machine would fail one job after the other. So what it concerns is paused: nothing
-that needs it is begun before the time of the next try; then one job tries, and when it gets
-through the pause ends. It is all in memory: a new daemon tries at once.
+A fault of the machine would fail one job after the other. So what it concerns is out: nothing that
+needs it is begun before the time of the next try; then one job tries, and when it gets through the
+outage is over. It is all in memory: a new daemon tries at once.
 """
 
 from __future__ import annotations
@@ -25,16 +25,28 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
+NAMES: dict[Part, str] = {
+    "pool": "worker pool {}",
+    "model": "model {}",
+    "output": "output folder of inbox {}",
+    "inbox": "inbox {}",
+    "store": "{}",
+}
+
+
 class Key(NamedTuple):
-    """What can be paused."""
+    """What can be out."""
 
     part: Part
     name: str  # for people
     which: str = ""  # what else tells it from others of that name; private
 
+    def __str__(self) -> str:
+        return NAMES[self.part].format(self.name)
+
 
 class Outage(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that is paused, for people."""
+    """Something that is out, for people."""
 
     part: Part
     name: str
@@ -45,7 +57,7 @@ class Outage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Open:
-    """A pause in progress. Times are monotonic."""
+    """An outage in progress. Times are monotonic."""
 
     def __init__(self, since: float, backoff: float) -> None:
         self.since, self.backoff = since, backoff
@@ -55,7 +67,7 @@ class _Open:
 
 
 class Breaker:
-    """All pauses of a daemon."""
+    """All outages of a daemon."""
 
     def __init__(self, retry: Retry, clock: Clock, changed: Callable[[], None]) -> None:
         """Make it.
@@ -67,19 +79,19 @@ class Breaker:
         """
         self._retry, self._clock, self._changed = retry, clock, changed
         self._open: dict[Key, _Open] = {}
-        self._reopened = True  # a new breaker knows nothing of what an earlier one paused
+        self._reopened = True  # a new breaker knows nothing of what an earlier one put off
 
     def wait(self, key: Key) -> float:
         """Seconds until this may be tried; 0: now; math.inf: when the job that tries has ended."""
-        pause = self._open.get(key)
-        if pause is None:
+        outage = self._open.get(key)
+        if outage is None:
             return 0.0
-        if pause.job is not None:
+        if outage.job is not None:
             return math.inf
-        return max(0.0, pause.probe_at - self._clock.monotonic())
+        return max(0.0, outage.probe_at - self._clock.monotonic())
 
-    def paused(self, key: Key) -> bool:
-        """Whether this is paused, tried or not."""
+    def out(self, key: Key) -> bool:
+        """Whether this is out, tried or not."""
         return key in self._open
 
     def reopened(self) -> bool:
@@ -87,64 +99,74 @@ class Breaker:
         reopened, self._reopened = self._reopened, False
         return reopened
 
+    def configure(self, retry: Retry) -> None:
+        """Go by this section of the configuration."""
+        self._retry = retry
+
     def try_now(self) -> None:
-        """Try whatever is paused without waiting any longer: somebody may have mended it."""
+        """Try whatever is out without waiting any longer: somebody may have mended it."""
         now = self._clock.monotonic()
-        for pause in self._open.values():
-            pause.probe_at = min(pause.probe_at, now)
+        for outage in self._open.values():
+            outage.probe_at = min(outage.probe_at, now)
         self._reopened = True
         self._changed()
 
     def trip(self, key: Key, code: str, detail: str) -> None:
-        """Pause this because of a fault, or, when it was tried again in vain, go on pausing."""
+        """This is out because of a fault, or still is, when it was tried again in vain."""
         now = self._clock.monotonic()
-        pause = self._open.get(key)
-        if pause is None:
-            pause = self._open[key] = _Open(self._clock.time(), self._retry.backoff)
-            log.warning("%s %s is paused: %s: %s", key.part, key.name, code, detail or "-")
-        elif pause.job is None and now < pause.probe_at:
+        outage = self._open.get(key)
+        if outage is None:
+            outage = self._open[key] = _Open(self._clock.time(), self._retry.backoff)
+            log.warning("outage: %s: %s: %s", key, code, detail or "-")
+        elif outage.job is None and now < outage.probe_at:
             return  # a job that had begun before
         else:
-            pause.backoff = min(pause.backoff * 2.0, self._retry.backoff_max)
+            outage.backoff = min(outage.backoff * 2.0, self._retry.backoff_max)
         # Half of it fixed, half of it random: what failed together is tried apart.
-        pause.probe_at = now + pause.backoff * random.uniform(0.5, 1)  # noqa: S311 - no secret
-        pause.job, pause.code, pause.detail = None, code, detail
-        log.debug("%s %s is tried in %.1f s", key.part, key.name, pause.probe_at - now)
+        outage.probe_at = now + outage.backoff * random.uniform(0.5, 1)  # noqa: S311 - no secret
+        outage.job, outage.code, outage.detail = None, code, detail
+        log.debug("%s is tried in %.1f s", key, outage.probe_at - now)
         self._changed()
 
     def enter(self, keys: Iterable[Key], job: int) -> None:
-        """A job has begun that needs these: of those that are paused it is the one that tries."""
+        """A job has begun that needs these: of those that are out it is the one that tries."""
         for key in keys:
-            pause = self._open.get(key)
-            if pause is not None and pause.job is None:
-                pause.job = job
+            outage = self._open.get(key)
+            if outage is not None and outage.job is None:
+                outage.job = job
 
     def close(self, keys: Iterable[Key]) -> None:
         """These work."""
         for key in keys:
             if self._open.pop(key, None) is not None:
-                log.info("%s %s goes on", key.part, key.name)
+                log.info("outage over: %s", key)
                 self._reopened = True
                 self._changed()
 
+    def rest(self) -> None:
+        """Nothing is queued: whether what is out still is, nobody is there to try."""
+        for key in [key for key, outage in self._open.items() if outage.job is None]:
+            del self._open[key]
+            log.info("outage over: %s: nothing waits for it", key)
+
     def leave(self, job: int) -> None:
         """A job has ended: what it did not get to try, the next one does."""
-        for pause in self._open.values():
-            if pause.job == job:
-                pause.job = None
+        for outage in self._open.values():
+            if outage.job == job:
+                outage.job = None
                 self._changed()
 
     def outages(self) -> tuple[Outage, ...]:
-        """What is paused now."""
+        """What is out now."""
         ahead = self._clock.time() - self._clock.monotonic()
         return tuple(
             Outage(
                 part=key.part,
                 name=key.name,
-                code=pause.code,
-                detail=pause.detail,
-                since=pause.since,
-                next_try=None if pause.job is not None else pause.probe_at + ahead,
+                code=outage.code,
+                detail=outage.detail,
+                since=outage.since,
+                next_try=None if outage.job is not None else outage.probe_at + ahead,
             )
-            for key, pause in self._open.items()
+            for key, outage in self._open.items()
         )

@@ -68,7 +68,11 @@ def run(option: Path | None) -> None:
 @config_option
 def check(option: Path | None) -> None:
     """Tell what is wrong with the configuration, and start nothing."""
+    from scriberrd.config import missing  # noqa: PLC0415
+
     config = _load(option)
+    for one in missing(config):
+        click.echo(f"{config.file}: warning: {one}", err=True)
     click.echo(f"{config.file}: ok")
 
 

@@ -109,6 +109,25 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         return next((inbox for inbox in self.inboxes if inbox.name == name), None)
 
 
+def missing(config: Config) -> list[str]:
+    """What the configuration names and is not there. It may come later, as what is mounted does."""
+    places = [
+        (f"inbox {inbox.name}, {key}", place, "make it, or mount it")
+        for inbox in config.inboxes
+        for key, place in (("path", inbox.path), ("output", inbox.output))
+    ] + [
+        (f"profile {name}, {key}", Path(model), "copy the model there, or name another")
+        for name, profile in config.profiles.items()
+        for key, model in (("model", profile.model), ("fallback_model", profile.fallback_model))
+        if os.path.isabs(model)
+    ]
+    return [
+        f"{what}: {place} is not there; {advice}"
+        for what, place, advice in places
+        if not place.exists()
+    ]
+
+
 def find(option: Path | None, environment: Mapping[str, str]) -> Path:
     """The configuration file: the option, the environment, the user's, the system's.
 
@@ -235,11 +254,9 @@ def _check_names(document: Document, tables: Sequence[tuple[Where, Inbox | Worke
 def _check_folders(document: Document, inboxes: list[tuple[Where, Inbox]]) -> None:
     for where, inbox in inboxes:
         for key, folder in (("path", inbox.path), ("output", inbox.output)):
-            if not os.path.isdir(folder):
+            if os.path.lexists(folder) and not os.path.isdir(folder):
                 document.problem(
-                    (*where, key),
-                    f"'{folder}', which is no folder",
-                    f"make it: mkdir -p '{folder}'",
+                    (*where, key), f"'{folder}', which is no folder", "allowed: a folder"
                 )
         if _real(inbox.output).is_relative_to(_real(inbox.path)):
             document.problem(

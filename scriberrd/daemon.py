@@ -20,6 +20,7 @@ from scriberrd import __version__, backup, inbox, jobs, logs, rescue, retention,
 from scriberrd.api.app import application
 from scriberrd.api.rooms import LiveStatus, Rooms
 from scriberrd.api.socket import listening, serving
+from scriberrd.config import missing
 from scriberrd.dispatch import Dispatcher
 from scriberrd.errors import AlreadyRunning, ConfigError, StoreError
 from scriberrd.intake import Intake
@@ -56,6 +57,7 @@ async def run(config: Config, reload: Callable[[], Config]) -> None:
         StoreError: the database can't be used.
     """
     orders = _listen_to_signals()
+    _warn(config)
     # After an unclean stop all of the database is read, and that takes its time.
     systemd.notify("EXTEND_TIMEOUT_USEC=900000000")
     with (
@@ -196,7 +198,13 @@ async def _read_again(config: Config, reload: Callable[[], Config]) -> Config:
             log.warning("daemon.%s stays %s until the daemon is started again", key, value)
     logs.start(new.daemon.log_level)
     log.info("the configuration is read again: %s", new.file)
+    _warn(new)
     return msgspec.structs.replace(new, daemon=msgspec.structs.replace(new.daemon, **fixed))
+
+
+def _warn(config: Config) -> None:
+    for one in missing(config):
+        log.warning("%s", one)
 
 
 def _keep(

@@ -11,7 +11,7 @@ from scriberrd import jobs, ladder, listing, stages
 from scriberrd.errors import LeaseLost, StoreError, TaskFailed, WorkerDied
 from scriberrd.failures import FAILURES
 from scriberrd.gate import Gate, alone
-from scriberrd.model import JobState
+from scriberrd.model import JobState, display
 from scriberrd.preemption import to_preempt
 from scriberrd.slot import Interrupted, Slot
 from scriberrd.store import probe
@@ -160,7 +160,7 @@ class Dispatcher:
             if self.stopping or slot.retired:  # meanwhile
                 slot.interruption = "release"
             self.gate.enter(slot, job)
-        log.info("job %d claimed by %s: %s/%s", job.id, slot.name, job.inbox, job.name)
+        log.info("job %d claimed by %s: %s/%s", job.id, slot.name, job.inbox, display(job.path))
         try:
             if alone(job):
                 log.info("job %d runs alone, since it has cost %d workers", job.id, job.deaths)
@@ -192,9 +192,12 @@ class Dispatcher:
             pool=slot.pool.name,
             ageing=self._config.daemon.ageing,
         )
-        if job is None and self.gate.store_paused:
-            await self._store.run(probe)
-            self.gate.store_works()
+        if job is None and self.gate.outages():
+            if self.gate.store_out:
+                await self._store.run(probe)
+                self.gate.store_works()
+            if not (await self._store.read(listing.counts))[JobState.QUEUED]:
+                self.gate.rest()
         return job
 
     async def _process(self, slot: Slot, job: Job) -> Job:
@@ -254,9 +257,10 @@ class Dispatcher:
             seconds = (job.finished_at or 0) - (job.started_at or 0)
             why = f" in {seconds:.1f} s ({job.duration or 0:.0f} s of audio)"
         elif job.error_code is not None:
-            why = f" after {job.error_code}: {job.error_detail}".rstrip(": ")
+            outage = FAILURES[job.error_code].part is not None  # which has told of the detail
+            why = f" after {job.error_code}: {'' if outage else job.error_detail}".rstrip(": ")
         level = logging.WARNING if job.state is JobState.FAILED else logging.INFO
-        log.log(level, "job %d %s%s: %s/%s", job.id, job.state, why, job.inbox, job.name)
+        log.log(level, "job %d %s%s: %s/%s", job.id, job.state, why, job.inbox, display(job.path))
 
 
 def _make_way(slot: Slot, how: Literal["close", "preempt"], why: str) -> None:

@@ -16,7 +16,7 @@ class FailureKind(msgspec.Struct, frozen=True):
     The fault decides what follows. The file's: `failed` at once, since a second run would end the
     same. The worker's: retried with backoff until `retry.attempts` are used up. The machine's:
     retried for as long as it takes, and never counted against the recording: what it concerns, the
-    `part`, is paused and tried again with backoff; without a part the recording waits alone.
+    `part`, is out and tried again with backoff; without a part the recording waits alone.
     """
 
     fault: Fault
@@ -36,15 +36,33 @@ FAILURES: dict[str, FailureKind] = {
     "invalid_media": FailureKind(
         "file", "no audio or video format that is known", "play it; it may be damaged"
     ),
-    "no_audio_stream": FailureKind("file", "the file has no sound"),
+    "no_audio_stream": FailureKind(
+        "file", "the file has no sound", "play it; it may be the wrong one"
+    ),
     "no_such_track": FailureKind(
         "file", "the file has no such audio track", "see audio_track in the profile"
     ),
-    "empty_audio": FailureKind("file", "the audio track has no samples"),
-    "read_failed": FailureKind("worker", "the file could not be read to its end"),
-    "engine_failed": FailureKind("worker", "the engine gave up on this recording"),
-    "worker_crashed": FailureKind("worker", "the worker process died", deadly=True),
-    "worker_stalled": FailureKind("worker", "the worker stood still and was killed", deadly=True),
+    "empty_audio": FailureKind(
+        "file", "the audio track has no samples", "play it; the recording may have been cut short"
+    ),
+    "read_failed": FailureKind(
+        "worker", "the file could not be read to its end", "check its disk or network, then retry"
+    ),
+    "engine_failed": FailureKind(
+        "worker", "the engine gave up on this recording", "try another model or engine, then redo"
+    ),
+    "worker_crashed": FailureKind(
+        "worker",
+        "the worker process died",
+        "see its last words in the journal; play the recording, it may be damaged",
+        deadly=True,
+    ),
+    "worker_stalled": FailureKind(
+        "worker",
+        "the worker stood still and was killed",
+        "see stall_timeout and heartbeat_timeout in [[worker]], or use a smaller model",
+        deadly=True,
+    ),
     "out_of_memory": FailureKind(
         "worker",
         "not enough memory",
@@ -62,14 +80,19 @@ FAILURES: dict[str, FailureKind] = {
     "internal_error": FailureKind(
         "worker", "an error inside scriberrd", "the journal has the traceback; please report it"
     ),
-    "no_worker": FailureKind("machine", "no worker process could be started", part="pool"),
+    "no_worker": FailureKind(
+        "machine",
+        "no worker process could be started",
+        "see the journal; the installation may be broken, or memory or processes used up",
+        part="pool",
+    ),
     "engine_missing": FailureKind(
         "machine", "the engine of the profile is not installed", "install its extra", part="model"
     ),
     "model_missing": FailureKind(
         "machine",
-        "the model is not there and could not be downloaded",
-        "see model, auto_download",
+        "the model is not there",
+        "put it there, or change model or auto_download, then retry",
         part="model",
     ),
     "hub_refused": FailureKind(
@@ -79,7 +102,10 @@ FAILURES: dict[str, FailureKind] = {
         part="model",
     ),
     "device_unavailable": FailureKind(
-        "machine", "the worker's device can't be used", "see device in [[worker]]", part="pool"
+        "machine",
+        "the worker's device can't be used",
+        "see device and compute_type in [[worker]]",
+        part="pool",
     ),
     "unsupported_setting": FailureKind(
         "file", "the engine can't do what the profile asks", "change the profile, then retry"
@@ -88,11 +114,18 @@ FAILURES: dict[str, FailureKind] = {
         "machine", "the file changed while it was read", "its new version is queued once it settles"
     ),
     "output_unwritable": FailureKind(
-        "machine", "the output folder can't be written", part="output"
+        "machine",
+        "the output folder can't be written",
+        "give the daemon's user permission, or mount it",
+        part="output",
     ),
-    "inbox_unavailable": FailureKind("machine", "the inbox folder is not there", part="inbox"),
+    "inbox_unavailable": FailureKind(
+        "machine", "the inbox folder is not there", "mount it, or put it back", part="inbox"
+    ),
     "store_failed": FailureKind(
         "machine", "the database can't be used", "see the journal", part="store"
     ),
-    "disk_full": FailureKind("machine", "no space left on the device", part="output"),
+    "disk_full": FailureKind(
+        "machine", "the disk of the output folder is full", "make room on it", part="output"
+    ),
 }

@@ -40,14 +40,16 @@ class Gate:
     """The gate that all slots pass."""
 
     def __init__(self, config: Config, slots: Sequence[Slot], clock: Clock, bell: Bell) -> None:
-        self._slots, self._clock, self._bell = slots, clock, bell
+        self._slots, self._bell = slots, bell
         self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self.configure(config)
+        self._config = config
+        self._breaker = Breaker(config.retry, clock, bell.ring)
 
     def configure(self, config: Config) -> None:
-        """Go by this configuration; what was paused may be mended by it, and is tried again."""
+        """Go by this configuration; what is out may be mended by it, and is tried again."""
         self._config = config
-        self._breaker = Breaker(config.retry, self._clock, self._bell.ring)
+        self._breaker.configure(config.retry)
+        self._breaker.try_now()
 
     def turn(self, slot: Slot) -> asyncio.Lock:
         """To be held while a slot claims: one at a time in each pool."""
@@ -74,7 +76,7 @@ class Gate:
         return self._breaker.reopened()
 
     def try_now(self) -> None:
-        """Try what is paused at once: somebody wants a job to be tried."""
+        """Try what is out at once: somebody wants a job to be tried."""
         self._breaker.try_now()
 
     def enter(self, slot: Slot, job: Job) -> None:
@@ -99,13 +101,17 @@ class Gate:
         self._breaker.trip(STORE, "store_failed", detail)
 
     @property
-    def store_paused(self) -> bool:
+    def store_out(self) -> bool:
         """Whether the database could not be used."""
-        return self._breaker.paused(STORE)
+        return self._breaker.out(STORE)
 
     def store_works(self) -> None:
         """The database could be written, though there was nothing to be done."""
         self._breaker.close([STORE])
+
+    def rest(self) -> None:
+        """Nothing is queued, so nothing waits for what is out."""
+        self._breaker.rest()
 
     def leave(self, job: Job) -> None:
         """A slot is done with a job, however it ended."""
@@ -113,7 +119,7 @@ class Gate:
         self._bell.ring()  # somebody may have waited for the slot rather than for the job
 
     def outages(self) -> tuple[Outage, ...]:
-        """What is paused now."""
+        """What is out now."""
         return self._breaker.outages()
 
     def _close(self, slot: Slot, job: Job, parts: Sequence[Part]) -> None:

@@ -14,8 +14,7 @@ PRIORITIES = {
     logging.ERROR: "<3>",
     logging.CRITICAL: "<2>",
 }
-# A file name may hold anything: it must not forge a line, nor steer a terminal.
-CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))}
+SPACES_AND_JOINERS = "\u00a0\u202f\u200c\u200d"  # harmless, and common in names
 
 
 class Formatter(logging.Formatter):
@@ -26,8 +25,8 @@ class Formatter(logging.Formatter):
         self._journal = journal
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
-        """The line, without what controls a terminal."""
-        record.message = record.message.translate(CONTROLS)
+        """The line; a file name may hold anything, but must not forge one, nor steer a terminal."""
+        record.message = "".join(map(_plain, record.message))
         return super().formatMessage(record)
 
     def format(self, record: logging.LogRecord) -> str:
@@ -37,6 +36,12 @@ class Formatter(logging.Formatter):
             return text
         priority = PRIORITIES.get(record.levelno, "<6>")
         return "\n".join(priority + line for line in text.splitlines())
+
+
+def _plain(char: str) -> str:
+    if char.isprintable() or char in SPACES_AND_JOINERS:
+        return char
+    return char.encode("unicode_escape").decode()
 
 
 def start(level: str) -> None:

@@ -198,7 +198,7 @@ class WorkerStatus(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     device: str
-    state: Literal["stopped", "starting", "idle", "busy"]
+    state: Literal["stopped", "idle", "busy"]
     job: int | None
     pid: int | None
     reason: str | None = None  # why it claims nothing right now, for people

@@ -88,7 +88,7 @@ def open_source(root: Path, path: bytes, *, device: int | None = None) -> int:
         raise
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.ENOTDIR, errno.ENXIO, errno.ENODEV):
-            raise NotRegular(error.errno, error.strerror) from error
+            raise NotRegular(error.errno, "not a regular file") from error
         raise
     finally:
         os.close(folder)

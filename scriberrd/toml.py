@@ -92,11 +92,13 @@ class Document:
             self._text = file.read_text("utf-8")
             self.root: dict[str, Any] = tomlkit.parse(self._text).unwrap()
         except OSError as error:
-            raise ConfigError([f"{file}: {error.strerror}"]) from error
+            advice = "; write one with `scriberrd init`" if not file.exists() else ""
+            raise ConfigError([f"{file}: {error.strerror}{advice}"]) from error
         except UnicodeDecodeError as error:
             raise ConfigError([f"{file}: not UTF-8 text"]) from error
         except tomlkit.exceptions.ParseError as error:
-            raise ConfigError([f"{file}:{error.line}: {error}"]) from error
+            what = "it ends too early" if "'\\x00'" in str(error) else error
+            raise ConfigError([f"{file}:{error.line}: {what}"]) from error
         except (tomlkit.exceptions.TOMLKitError, ValueError) as error:
             line = _last_line(self._text)
             raise ConfigError([f"{file}:{line}: {error}"]) from error

@@ -91,6 +91,8 @@ async def cancel(request: web.Request) -> web.Response:
     """End a job, or ask its worker to."""
     rooms = request.app[ROOMS]
     job = await rooms.store.run(jobs.cancel, job_id(request), rooms.clock.time())
+    done = "is canceled" if job.state is JobState.CANCELED else "is to be canceled"
+    log.info("job %d %s: %s/%s", job.id, done, job.inbox, display(job.path))
     return answer(await _view(rooms, job))
 
 
@@ -99,6 +101,7 @@ async def retry(request: web.Request) -> web.Response:
     """Queue a failed or canceled job again, or let a waiting one go at once."""
     rooms = request.app[ROOMS]
     job = await rooms.intake.retry(job_id(request))
+    log.info("job %d is retried: %s/%s", job.id, job.inbox, display(job.path))
     rooms.try_now()
     return answer(await _view(rooms, job))
 

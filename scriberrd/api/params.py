@@ -39,6 +39,9 @@ def parse(given: Mapping[str, Any], kind: type[T], *, text: bool = True) -> T:
         for value in values if isinstance(values, list) else [values]:
             if value is not None:
                 choose(name, value, allowed)
+    fields = kind.__struct_fields__
+    for name in given.keys() - set(fields):
+        raise InvalidRequest(f"{name}: unknown; allowed: {', '.join(fields)}")
     try:
         return msgspec.convert(given, kind, strict=not text)
     except msgspec.ValidationError as error:

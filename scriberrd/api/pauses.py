@@ -58,7 +58,8 @@ async def resume(request: web.Request) -> web.Response:
     known = _known(rooms) | dict.fromkeys(pause.scope for pause in before)
     scopes = _scopes(await _read(request, Resumed), known)
     pauses = await rooms.store.run(jobs.resume, scopes, now=rooms.clock.time())
-    return _tell("resumed", scopes, pauses)
+    left = [pause.scope for pause in pauses]
+    return _tell("resumed", [one.scope for one in before if one.scope not in left], pauses)
 
 
 async def _read(request: web.Request, kind: type[W]) -> W:

@@ -45,7 +45,8 @@ def listening(path: Path) -> Iterator[socket.socket]:
             server.bind(name)
             path.chmod(MODE)  # less the umask until here
         except OSError as error:
-            raise ConfigError([f"daemon.socket: {path}: {error.strerror}"]) from error
+            advice = "set it to a place that the daemon may write"
+            raise ConfigError([f"daemon.socket: {path}: {error.strerror}; {advice}"]) from error
         server.listen(BACKLOG)
         server.settimeout(0)
         mine = path.lstat()

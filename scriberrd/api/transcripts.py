@@ -42,7 +42,7 @@ async def get(request: web.Request) -> web.Response:
     wanted = parse(request.query, Wanted).format
     job = await store.read(listing.get, id_)
     if job.state is not JobState.COMPLETED and not job.outputs:
-        raise TranscriptNotReady(f"job {id_} is {job.state}: it has no transcript yet")
+        raise TranscriptNotReady(f"job {id_} is {job.state}: it has no transcript")
     outputs = await store.read(listing.outputs, id_)
     body = await asyncio.to_thread(_load, outputs, wanted)
     return web.Response(body=body, headers={"Content-Type": CONTENT_TYPES[wanted]})

@@ -95,7 +95,7 @@ class OutageView(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     since: str
     next_try: str | None
-    error: FailureView | None
+    error: FailureView
 
 
 class EventView(msgspec.Struct, frozen=True, kw_only=True):
@@ -145,7 +145,7 @@ def job(job: Job, starts: Mapping[int, float], now: float) -> JobView:
         fallbacks=tuple(map(str, job.fallbacks)),
         progress=_progress(job, starts.get(job.id, 0.0), now),
         language=job.language,
-        error=_failure(job.error_code, job.error_detail),
+        error=_maybe_failure(job.error_code, job.error_detail),
         outputs=tuple(display(name) for name in job.outputs),
         source=SourceView(size=job.identity.size, sha256=job.sha256),
     )
@@ -167,7 +167,7 @@ def execution(execution: Execution) -> ExecutionView:
         started_at=instant(execution.started_at),
         finished_at=_maybe(execution.finished_at),
         outcome=execution.outcome,
-        error=_failure(execution.error_code, execution.error_detail),
+        error=_maybe_failure(execution.error_code, execution.error_detail),
         exit_status=code if code is not None and code >= 0 else None,
         signal=_signal(-code) if code is not None and code < 0 else None,
         audio_seconds=execution.audio_seconds,
@@ -204,9 +204,11 @@ def _signal(number: int) -> str:
         return str(number)
 
 
-def _failure(code: str | None, detail: str | None) -> FailureView | None:
-    if code is None:
-        return None
+def _maybe_failure(code: str | None, detail: str | None) -> FailureView | None:
+    return None if code is None else _failure(code, detail)
+
+
+def _failure(code: str, detail: str | None) -> FailureView:
     kind = FAILURES.get(code, FAILURES["internal_error"])
     return FailureView(code=code, message=kind.message, advice=kind.advice, detail=detail or "")
 

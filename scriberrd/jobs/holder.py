@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from scriberrd import listing
 from scriberrd.failures import FAILURES
 from scriberrd.jobs.rows import (
+    NO_ERROR,
     Hold,
     encode,
     end_execution,
@@ -166,8 +167,7 @@ def finish(
 ) -> Job:
     """The outputs are in place: the job is done, and so is all of the recording."""
     job = held(db, hold)
-    done = {"finished_at": now, "language": language, "error_code": None, "error_detail": None}
-    done["redo"] = 0
+    done = NO_ERROR | {"finished_at": now, "language": language, "redo": 0}
     if duration is not None:  # nobody has told it of a transcript that was there already
         done |= {"duration": duration, "progress": duration}
     end_execution(db, hold, now, "completed")
@@ -215,7 +215,7 @@ def fail(
         error["fallbacks"] = encode((*job.fallbacks, step))
     if job.cancel_requested:
         tell(db, job.id, "canceled", now)
-        return move(db, job, JobState.CANCELED, error | {"finished_at": now})
+        return move(db, job, JobState.CANCELED, error | NO_ERROR | {"finished_at": now})
     if fault == "file" or (fault == "worker" and failures >= retry.attempts):
         tell(db, job.id, "failed", now, code=code, failures=failures)
         return move(db, job, JobState.FAILED, error | {"finished_at": now, "failures": failures})
@@ -232,7 +232,7 @@ def fail(
 def release(db: apsw.Connection, hold: Hold, *, now: float, outcome: str = "released") -> Job:
     """Back to the queue with its checkpoints; nothing is counted against the recording."""
     job = held(db, hold)
-    end_execution(db, hold, now, outcome)
+    end_execution(db, hold, now, "canceled" if job.cancel_requested else outcome)
     if job.cancel_requested:
         tell(db, job.id, "canceled", now)
         return move(db, job, JobState.CANCELED, {"finished_at": now})

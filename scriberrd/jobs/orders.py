@@ -6,7 +6,17 @@ from typing import TYPE_CHECKING
 
 from scriberrd import listing
 from scriberrd.errors import IllegalMove
-from scriberrd.jobs.rows import FRESH, Hold, encode, forget_work, move, requeue, tell, update
+from scriberrd.jobs.rows import (
+    FRESH,
+    NO_ERROR,
+    Hold,
+    encode,
+    forget_work,
+    move,
+    requeue,
+    tell,
+    update,
+)
 from scriberrd.jobs.submission import adjust, newest
 from scriberrd.model import TERMINAL, JobState, Priority
 
@@ -29,7 +39,7 @@ def cancel(db: apsw.Connection, id_: int, now: float) -> Job:
         return update(db, id_, {"cancel_requested": 1})
     if job.state is JobState.QUEUED:
         tell(db, id_, "canceled", now)
-        return move(db, job, JobState.CANCELED, {"finished_at": now})
+        return move(db, job, JobState.CANCELED, NO_ERROR | {"finished_at": now})
     raise IllegalMove(id_, job.state, "be canceled")
 
 

@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from scriberrd.model import Job
 
 
+# The error of an earlier run says nothing about a job that starts anew or is given up.
+NO_ERROR: dict[str, Any] = {"error_code": None, "error_detail": None}
 # What an order to start again sets back; `deaths` stay, since the bytes are still the same.
-FRESH: dict[str, Any] = {"failures": 0, "interruptions": 0, "fallbacks": "[]", "not_before": 0}
+FRESH = NO_ERROR | {"failures": 0, "interruptions": 0, "fallbacks": "[]", "not_before": 0}
 
 
 class Hold(NamedTuple):

@@ -201,7 +201,7 @@ async def test_runs_are_listed(server: Server) -> None:
             "error": {
                 "code": "no_audio_stream",
                 "message": "the file has no sound",
-                "advice": "",
+                "advice": "play it; it may be the wrong one",
                 "detail": "",
             },
             "exit_status": None,

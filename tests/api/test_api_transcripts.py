@@ -54,7 +54,7 @@ async def test_not_before_it_is_completed(server: Server) -> None:
     problem = await server.get("/v1/jobs/1/transcript", status=409)
     assert (problem["code"], problem["detail"]) == (
         "transcript_not_ready",
-        "job 1 is queued: it has no transcript yet",
+        "job 1 is queued: it has no transcript",
     )
 
 

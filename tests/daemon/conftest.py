@@ -15,14 +15,15 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def program(tmp_path: Path) -> Iterator[Callable[..., Program]]:
-    """Make programs; afterwards all are stopped, and their databases are sound."""
+    """Make programs, started unless told otherwise; afterwards all end, with sound databases."""
     made: list[Program] = []
 
-    def make(**settings: object) -> Program:
+    def make(*, start: bool = True, **settings: object) -> Program:
         root = tmp_path / f"p{len(made)}"
         root.mkdir()
         made.append(Program(root, **settings))
-        made[-1].start()
+        if start:
+            made[-1].start()
         return made[-1]
 
     yield make

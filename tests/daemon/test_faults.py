@@ -66,7 +66,7 @@ def test_cancel_ends_a_task_wherever_it_is(program: Make, script: str) -> None:
     daemon.ctl("cancel", job["id"])
     assert daemon.ctl("wait", job["id"], status=1)["state"] == "canceled"
     (run,) = daemon.ctl("show", job["id"])["executions"]
-    assert run["outcome"] == "released"
+    assert run["outcome"] == "canceled"
     assert daemon.files() == []
     daemon.drop(SENTENCE, "next.wav")
     daemon.wait("next.wav", "completed")

@@ -118,6 +118,30 @@ def test_an_inbox_that_is_gone_pauses_its_jobs(program: Make) -> None:
     goes_on(daemon)
 
 
+def test_folders_that_are_mounted_late_keep_nothing_else_back(program: Make) -> None:
+    daemon = program(start=False)
+    for folder in (daemon.inbox, daemon.out):
+        folder.rmdir()
+    daemon.start()
+    assert daemon.said("inbox main, path: ") == daemon.said("inbox main, output: ") == 1
+    calm(daemon, SENTENCE, "other.wav")
+    daemon.wait("other.wav", "completed")
+    daemon.inbox.mkdir()
+    daemon.drop(SENTENCE, "one.wav")
+    assert daemon.outage()["error"]["code"] == "output_unwritable"
+    daemon.out.mkdir()
+    goes_on(daemon)
+
+
+def test_what_nothing_waits_for_is_no_outage_any_more(program: Make) -> None:
+    daemon = program(model="missing", backoff="0.5s")
+    daemon.drop(SENTENCE, "one.wav")
+    assert daemon.outage()["part"] == "model"
+    daemon.ctl("cancel", daemon.jobs()[0]["id"])
+    wait_for(lambda: not daemon.ctl("status")["outages"], "the end of the outage")
+    assert daemon.said("outage over: model fake missing on cpu: nothing waits for it") == 1
+
+
 def test_workers_that_cannot_be_started_pause_their_pool(program: Make) -> None:
     daemon = program()
     daemon.stop()

@@ -77,7 +77,7 @@ def test_no_space_at_a_checkpoint(program: Make, mount: Mount) -> None:
     filler.unlink()
     assert daemon.wait("long.opus", "completed")["failures"] == 0
     assert daemon.ctl("status")["outages"] == []
-    assert daemon.said("is paused") == daemon.said("database goes on") > 0
+    assert daemon.said("outage: database") == daemon.said("outage over: database") > 0
 
 
 def plug_in(mount: Mount, program: Program) -> None:

@@ -46,7 +46,7 @@ def waits_until(daemon: Program, mend: Mend, part: str, code: str) -> None:
     for number in range(COUNT):
         assert daemon.wait(f"{number}.wav", "completed")["failures"] == 0
     assert daemon.ctl("status")["outages"] == []
-    assert (daemon.said("is paused"), daemon.said("goes on")) == (1, 1)
+    assert (daemon.said("outage: "), daemon.said("outage over: ")) == (1, 1)
 
 
 @pytest.mark.fault(38)

@@ -90,7 +90,7 @@ settle = -1
 
 [[inbox]]
 name = "two"
-path = "missing"
+path = "scriberrd.toml"
 output = "other"
 profile = "nope"
 
@@ -104,14 +104,14 @@ engine = "foo"
         (3, "daemon.rescam", "an unknown key", "did you mean 'rescan'? allowed: state_dir,"),
         (4, "daemon.stop_timeout", "'3 days'", 'allowed: a duration such as "30s"'),
         (10, "inbox[1].settle", "-1", "allowed: a duration"),
-        (14, "inbox[2].path", f"'{folder / 'missing'}', which is no folder", "mkdir -p"),
+        (14, "inbox[2].path", f"'{folder / 'scriberrd.toml'}', which is no", "allowed: a folder"),
         (16, "inbox[2].profile", "'nope'", "allowed: default"),
         (19, "profile.default.task", "'sing'", 'allowed: "transcribe", "translate"'),
         (20, "profile.default.beam_size", "0", "allowed: a whole number of at least 1"),
         (21, "profile.default.engine", "'foo'", "allowed: faster-whisper, offline"),
     ]:
         (problem,) = [one for one in found if f"{key}:" in one]
-        assert problem.startswith(f"{line}: {key}: found {what}; ")
+        assert problem.startswith(f"{line}: {key}: found {what}")
         assert allowed in problem
     assert len(found) == 8
 
@@ -136,14 +136,14 @@ def inboxes(*tables: str) -> str:
             inboxes('path = "inbox"\noutput = "other"', 'path = "link"\noutput = "other"'),
             "which inbox '0' watches as well",
         ),
-        (inboxes('path = "inbox"\noutput = "missing"'), "which is no folder; make it: mkdir -p"),
+        (inboxes('path = "inbox"\noutput = "scriberrd.toml"'), "no folder; allowed: a folder"),
         ('[inbox]\nname = "x"', "allowed: [[inbox]], with two brackets"),
         ('[[worker]]\nname = "a"\n[[worker]]\nname = "a"', "each name may be used once"),
         ('[[worker]]\nname = "a"\ndevice = "gpu"', "allowed: a text that matches"),
         ("[profile]\ndefault = 3", "allowed: [profile.NAME]"),
         ("[typo]\n", "found an unknown key; allowed: [daemon], [[inbox]]"),
         ("[retry]\nattempts = true", "found True; allowed: a whole number of at least 1"),
-        ("[retry]\nattempts = ", "2: Unexpected"),
+        ("[retry]\nattempts = ", "2: it ends too early"),
         ("[retry]\nattempts = 3\nattempts = 4\n[daemon]\n", '3: Key "attempts" already exists'),
         ("[retry]\n[daemon]\n[retry]\n[worker]", 'Key "retry" already exists'),
         ("[retry]\nattempts = 100000000000000000000000", "allowed: a whole number of at least 1"),
@@ -164,6 +164,18 @@ def inboxes(*tables: str) -> str:
 def test_what_cannot_work_is_refused(folder: Path, text: str, expected: str) -> None:
     (folder / "link").symlink_to(folder / "inbox")
     assert expected in "\n".join(problems(folder, text))
+
+
+def test_what_is_not_there_may_come_later(folder: Path) -> None:
+    text = inboxes('path = "card"\noutput = "disk"') + '[profile.p]\nmodel = "./m"'
+    assert config.missing(load(folder, text)) == [
+        f"inbox 0, path: {folder / 'card'} is not there; make it, or mount it",
+        f"inbox 0, output: {folder / 'disk'} is not there; make it, or mount it",
+        f"profile p, model: {folder / 'm'} is not there; copy the model there, or name another",
+    ]
+    for name in ("card", "disk", "m"):
+        (folder / name).mkdir()
+    assert config.missing(load(folder, text)) == []
 
 
 def test_profiles_that_are_none_are_told_once(folder: Path) -> None:

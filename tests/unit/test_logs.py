@@ -22,7 +22,7 @@ def test_a_terminal_gets_time_and_level() -> None:
 
 def test_a_name_can_neither_forge_a_line_nor_steer_a_terminal() -> None:
     text = Formatter(journal=True).format(record("job done: %s", "a\n<2>forged\x1b[2J\x9b"))
-    assert text == "<6>job done: a\\x0a<2>forged\\x1b[2J\\x9b"
+    assert text == "<6>job done: a\\n<2>forged\\x1b[2J\\x9b"
 
 
 def test_each_line_of_a_traceback_has_its_priority() -> None:

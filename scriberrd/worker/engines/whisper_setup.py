@@ -55,7 +55,8 @@ def find_model(wanted: Wanted, tick: Tick) -> Files:
     if folder.is_absolute() or wanted.model.startswith(".") or folder.is_dir():
         missing = _missing(folder)
         if missing:
-            raise TaskFailed("model_missing", f"the folder {folder.name!r} lacks {missing}")
+            lacks = f"lacks {missing}" if folder.is_dir() else "is not there"
+            raise TaskFailed("model_missing", f"the folder {folder.name!r} {lacks}")
         return Files(folder, folder.resolve().name, None)
     repository = wanted.model if "/" in wanted.model else _MODELS.get(wanted.model)
     if repository is None:
@@ -163,8 +164,6 @@ def _is_refusal(error: BaseException | None) -> bool:
 
 
 def _missing(folder: Path) -> str:
-    if not folder.is_dir():
-        return "everything: there is no such folder"
     missing = [part for part in PARTS if not (folder / part).is_file()]
     if not any(folder.glob("vocabulary.*")):
         missing.append("vocabulary.json")
