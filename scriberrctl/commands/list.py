@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import click
 
 from scriberrctl import render
 from scriberrctl.session import Session, json_option, pass_session
+from scriberrctl.shapes import JobState
 
 if TYPE_CHECKING:
     from scriberrctl.shapes import Job
@@ -17,7 +18,10 @@ PAGE = 1000  # jobs
 
 @click.command("list")
 @click.option(
-    "--state", multiple=True, metavar="STATE", help="Only jobs in this state. [repeatable]"
+    "--state",
+    multiple=True,
+    type=click.Choice(get_args(JobState)),
+    help="Only jobs in this state. [repeatable]",
 )
 @click.option("--inbox", metavar="NAME", help="Only jobs of this inbox.")
 @click.option("--text", metavar="TEXT", help="Only jobs with this in their path.")

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     required=True,
     type=click.Path(exists=True, dir_okay=False, readable=True),
 )
-@click.option("--inbox", metavar="NAME", help="The inbox to put uploads into. [default: the first]")
+@click.option("--inbox", metavar="NAME", help="The inbox to put copies into. [default: the first]")
 @click.option("--profile", metavar="NAME", help="How to transcribe. [default: the inbox's]")
 @click.option(
     "--priority",
