@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import click
 
 from scriberrctl import render
-from scriberrctl.errors import ApiError
+from scriberrctl.errors import ApiError, Unreadable
 from scriberrctl.session import Session, json_option, pass_session
 from scriberrctl.waiting import until_ended
 
@@ -20,13 +20,7 @@ if TYPE_CHECKING:
 
 
 @click.command("submit")
-@click.argument(
-    "files",
-    metavar="FILE...",
-    nargs=-1,
-    required=True,
-    type=click.Path(exists=True, dir_okay=False, readable=True),
-)
+@click.argument("files", metavar="FILE...", nargs=-1, required=True)
 @click.option("--inbox", metavar="NAME", help="The inbox to put copies into. [default: the first]")
 @click.option("--profile", metavar="NAME", help="How to transcribe. [default: the inbox's]")
 @click.option(
@@ -51,7 +45,7 @@ def command(
     for file in files:
         try:
             job, new = _submit(session, file, inbox=inbox, profile=profile, priority=priority)
-        except ApiError as error:
+        except (ApiError, Unreadable) as error:
             session.complain(f"{render.plain(file)}: {error}", error.exit_code)
             continue
         submitted.append(job["id"])
@@ -77,10 +71,17 @@ def _notice(session: Session, inboxes: Collection[str]) -> None:
 def _submit(session: Session, file: str, **options: str | None) -> tuple[Job, bool]:
     name = os.fsencode(file).decode("utf-8", "backslashreplace")
     if name == file:  # JSON can't carry any other path
-        try:
+        try:  # without a look: in an inbox, perhaps only the daemon may read it
             return session.client.submit(os.path.abspath(file), **options)
         except ApiError as error:
             if error.code != "path_outside_inbox":
                 raise
-    with Path(file).open("rb") as recording:
+    with _opened(file) as recording:
         return session.client.upload(os.path.basename(name), recording, **options)
+
+
+def _opened(file: str) -> IO[bytes]:
+    try:
+        return Path(file).open("rb")
+    except OSError as error:
+        raise Unreadable(f"it can't be read, and lies in no inbox: {error.strerror}") from error

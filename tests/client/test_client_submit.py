@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
+import subprocess
 from typing import TYPE_CHECKING
 
-from test_client_cli import Ended, ctl, end, foreign, start
+import pytest
+from test_client_cli import COMMAND, Ended, ctl, end, environment, foreign, start
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,9 +40,32 @@ async def test_submit_goes_on_after_a_refusal(server: Server, tmp_path: Path) ->
     assert "a.pdf: name:" in submitted.err
 
 
-async def test_submit_needs_a_file(server: Server, tmp_path: Path) -> None:
-    for args in (["submit"], ["submit", str(tmp_path / "gone.mp3")], ["submit", str(tmp_path)]):
-        assert (await ctl(server, *args)).status == 2
+async def test_submit_goes_on_after_what_is_no_file(server: Server, tmp_path: Path) -> None:
+    gone, folder = str(tmp_path / "gone.mp3"), str(tmp_path)
+    there = str(server.inbox.path / "gone.mp3")
+    submitted = await ctl(server, "submit", gone, folder, there, foreign(tmp_path))
+    assert submitted == Ended(
+        1,
+        "job 1 queued: mine.mp3\n",
+        f"scriberrctl: {gone}: it can't be read, and lies in no inbox: No such file or directory\n"
+        f"scriberrctl: {folder}: it can't be read, and lies in no inbox: Is a directory\n"
+        f"scriberrctl: {there}: 'gone.mp3': No such file or directory\n",
+    )
+    assert (await ctl(server, "submit")).status == 2
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has rights to lose")
+async def test_submit_what_only_the_daemon_may_read(server: Server) -> None:
+    file = server.inbox.path / "talk.mp3"
+    file.write_bytes(b"sound")
+    os.chown(file, 65534, 65534)
+    file.chmod(0o600)
+    powerless = ("setpriv", "--bounding-set=-all")
+    command = [*powerless, *COMMAND, "submit", str(file)]
+    process = await asyncio.create_subprocess_exec(
+        *command, env=environment(server), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert await end(process) == Ended(0, "job 1 queued: talk.mp3\n", "")
 
 
 async def test_submit_and_wait(server: Server, tmp_path: Path) -> None:
