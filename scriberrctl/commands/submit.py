@@ -10,12 +10,11 @@ import click
 
 from scriberrctl import render
 from scriberrctl.errors import ApiError, Unreadable
+from scriberrctl.holds import Holds
 from scriberrctl.session import Session, json_option, pass_session
 from scriberrctl.waiting import until_ended
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
-
     from scriberrctl.shapes import Job
 
 
@@ -41,31 +40,22 @@ def command(
     wait: bool,
 ) -> None:
     """Queue recordings: where they lie, if that is in an inbox, or else as a copy there."""
-    submitted, inboxes = [], set()
+    submitted = []
     for file in files:
         try:
             job, new = _submit(session, file, inbox=inbox, profile=profile, priority=priority)
         except (ApiError, Unreadable) as error:
             session.complain(f"{render.plain(file)}: {error}", error.exit_code)
             continue
-        submitted.append(job["id"])
+        submitted.append(job)
         if not (wait and session.json):
             note = "" if new else "known already: "
             session.say(job, lambda: note + render.outcome(job))  # noqa: B023 - called at once
-        if job["state"] == "queued":
-            inboxes.add(job["inbox"])
-    _notice(session, inboxes)
     if wait:
-        until_ended(session, submitted)
-
-
-def _notice(session: Session, inboxes: Collection[str]) -> None:
-    """Say that what was submitted waits for somebody to resume its queue."""
-    for pause in session.client.status()["pauses"] if inboxes else ():
-        if pause["inbox"] in inboxes or not (pause["inbox"] or pause["worker"]):
-            option = f" --inbox {pause['inbox']}" if pause["inbox"] else ""
-            paused = f"paused: {render.pause(pause)}"
-            click.echo(f"{paused}; to go on: scriberrctl resume{option}", err=True)
+        until_ended(session, [job["id"] for job in submitted])
+        return
+    for reason in Holds(session.client, submitted).news():
+        click.echo(reason, err=True)
 
 
 def _submit(session: Session, file: str, **options: str | None) -> tuple[Job, bool]:
