@@ -27,8 +27,9 @@ MISSING = Outage(
     next_try=NOON + 60,
 )
 BASE = (
-    "model base on cpu: the model is not there and could not be downloaded: no\\x1b such folder"
-    " (next try 2023-11-14 22:14:20); advice: see model, auto_download"
+    "model base on cpu: the model is not there: no\\x1b such folder"
+    " (next try 2023-11-14 22:14:20);"
+    " advice: put it there, or change model or auto_download, then retry"
 )
 
 
@@ -51,7 +52,10 @@ async def test_an_outage_has_advice(server: Server) -> None:
     broken(server, MISSING, unwritable)
     shown = (await ctl(server, "status")).out
     assert f"\noutage   {BASE}\n" in shown
-    assert "\noutage   output default: the output folder can't be written (being tried)\n" in shown
+    assert (
+        "\noutage   output default: the output folder can't be written (being tried);"
+        " advice: give the daemon's user permission, or mount it\n"
+    ) in shown
 
 
 async def shown(process: asyncio.subprocess.Process) -> str:
