@@ -100,8 +100,9 @@ class Breaker:
         return reopened
 
     def configure(self, retry: Retry) -> None:
-        """Go by this section of the configuration."""
+        """Go by this section of a configuration that may have mended anything."""
         self._retry = retry
+        self._drop(list(self._open), "the configuration is another one")
 
     def try_now(self) -> None:
         """Try whatever is out without waiting any longer: somebody may have mended it."""
@@ -150,9 +151,14 @@ class Breaker:
 
     def rest(self) -> None:
         """Nothing is queued: whether what is out still is, nobody is there to try."""
-        for key in [key for key, outage in self._open.items() if outage.job is None]:
+        untried = [key for key, outage in self._open.items() if outage.job is None]
+        self._drop(untried, "nothing waits for it")
+
+    def _drop(self, keys: list[Key], why: str) -> None:
+        for key in keys:
             del self._open[key]
-            log.info("outage over: %s: nothing waits for it", key)
+            log.info("outage over: %s: %s", key, why)
+            self._reopened = True
 
     def leave(self, job: int) -> None:
         """A job has ended: what it did not get to try, the next one does."""

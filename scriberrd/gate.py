@@ -46,10 +46,9 @@ class Gate:
         self._breaker = Breaker(config.retry, clock, bell.ring)
 
     def configure(self, config: Config) -> None:
-        """Go by this configuration; what is out may be mended by it, and is tried again."""
+        """Go by this configuration; what is out may be mended by it, and is tried anew."""
         self._config = config
         self._breaker.configure(config.retry)
-        self._breaker.try_now()
 
     def turn(self, slot: Slot) -> asyncio.Lock:
         """To be held while a slot claims: one at a time in each pool."""
