@@ -191,7 +191,7 @@ class Intake:
             JobNotFound: no such job.
             IllegalMove: it is in processing or completed, or a newer job has its recording.
         """
-        settings = self._today(await self._store.read(listing.get, id_))
+        settings = self._today(await self._recognized(id_))
         return await self._store.run(jobs.retry, id_, self._clock.time(), settings=settings)
 
     async def redo(self, id_: int, *, profile: str | None = None) -> Job:
@@ -202,13 +202,24 @@ class Intake:
             IllegalMove: it has not ended, or a newer job has its recording.
             InvalidRequest: there is no such profile, any more.
         """
-        job = await self._store.read(listing.get, id_)
+        job = await self._recognized(id_)
         priority = Priority(job.priority).name.lower()
         profile, settings = self._settings(profile or job.profile, priority)
         job = await self._store.run(
             jobs.redo, id_, profile=profile, settings=settings, now=self._clock.time()
         )
         log.info("job %d is to be done anew: %s/%s", id_, job.inbox, display(job.path))
+        return job
+
+    async def _recognized(self, id_: int) -> Job:
+        """The job, whose recording is read if it could not be when it came."""
+        job = await self._store.read(listing.get, id_)
+        inbox = self.config.inbox(job.inbox)
+        if job.sha256 is None and inbox is not None:
+            with contextlib.suppress(OSError, sources.SourceChanged):  # its run will say so
+                fingerprint = await self._fingerprint(inbox.path, job.path, None)
+                source = Source(job.inbox, job.path, *fingerprint)
+                await self._store.run(jobs.recognize, id_, source)
         return job
 
     def _wanted(self, profile: str | None, priority: str | None, job: Job) -> tuple[str, Settings]:

@@ -108,6 +108,43 @@ def test_an_unreadable_file_is_tried_again_once_its_permissions_change(
     assert (job.id, job.state, job.sha256, new) == (1, JobState.QUEUED, "one", True)
 
 
+def test_what_became_readable_is_recognized_and_its_work_is_kept(db: apsw.Connection) -> None:
+    submit(db, V1, None)
+    fail(db, "unreadable")
+    with db:
+        jobs.retry(db, 1, 4.0)
+    hold = claim(db)
+    job, new = submit(db, TOUCHED, "one")  # while it is processed
+    assert (job.state, job.sha256, new) == (JobState.PROCESSING, "one", False)
+    with db:
+        jobs.finish(db, hold, language=None, now=5.0)
+    job, new = submit(db, V1, "one")
+    assert (job.id, job.state, new) == (1, JobState.COMPLETED, False)
+
+
+def test_a_finished_recording_of_unknown_bytes_is_not_done_again(db: apsw.Connection) -> None:
+    submit(db, V1, None)
+    hold = claim(db)
+    with db:
+        jobs.finish(db, hold, language=None, now=3.0)
+    job, new = submit(db, TOUCHED, "one")
+    assert (job.id, job.state, job.sha256, new) == (1, JobState.COMPLETED, "one", False)
+    assert submit(db, V2, "two")[0].id == 2
+
+
+@pytest.mark.parametrize("state", [JobState.PROCESSING, JobState.COMPLETED])
+def test_a_recording_that_can_no_longer_be_read_is_no_news(
+    db: apsw.Connection, state: JobState
+) -> None:
+    submit(db, V1, "one")
+    hold = claim(db)
+    if state is JobState.COMPLETED:
+        with db:
+            jobs.finish(db, hold, language=None, now=3.0)
+    job, new = submit(db, TOUCHED, None)
+    assert (job.id, job.state, job.sha256, new) == (1, state, "one", False)
+
+
 def test_a_failed_recording_is_tried_again_when_it_is_touched(db: apsw.Connection) -> None:
     submit(db, V1, "one")
     assert fail(db, "source_missing").state is JobState.FAILED
