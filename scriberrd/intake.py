@@ -146,8 +146,8 @@ class Intake:
             allowed = ", ".join(inbox.extensions)
             raise InvalidRequest(f"name: {name!r} is no recording's; extensions: {allowed}")
         try:
-            with _opened(inbox.path) as folder:
-                temporary, sha256 = await self._store_upload(folder, chunks)
+            with _opened(inbox.path) as folder, _temporary(folder) as temporary:
+                sha256 = await self._store_upload(folder, temporary, chunks)
                 known = await self._store.run(
                     jobs.submit_again,
                     inbox.name,
@@ -159,28 +159,21 @@ class Intake:
                 # An upload that is repeated, because its answer got lost. From this look on what
                 # becomes of that recording is up to whoever removes it, as after any answer.
                 if known is not None and await asyncio.to_thread(_kept, inbox, known):
-                    os.unlink(temporary, dir_fd=folder)
                     return known, False
                 path = await asyncio.to_thread(_name_upload, folder, temporary, leaf)
         except OSError as error:
             raise UploadFailed(f"inbox {inbox.name}: {error.strerror}") from error
         return await self.accept(inbox, path, profile=profile, priority=priority)
 
-    async def _store_upload(self, folder: int, chunks: AsyncIterator[bytes]) -> tuple[bytes, str]:
-        temporary = UPLOADING % os.urandom(8).hex().encode()
+    async def _store_upload(self, folder: int, name: bytes, chunks: AsyncIterator[bytes]) -> str:
         digest = hashlib.sha256()
-        try:
-            with os.fdopen(os.open(temporary, NEW, 0o666, dir_fd=folder), "wb") as file:
-                async for chunk in _limited(chunks, self.config.daemon.max_upload):
-                    digest.update(chunk)
-                    await asyncio.to_thread(file.write, chunk)
-                file.flush()
-                await asyncio.to_thread(os.fsync, file.fileno())
-        except BaseException:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(temporary, dir_fd=folder)
-            raise
-        return temporary, digest.hexdigest()
+        with os.fdopen(os.open(name, NEW, 0o666, dir_fd=folder), "wb") as file:
+            async for chunk in _limited(chunks, self.config.daemon.max_upload):
+                digest.update(chunk)
+                await asyncio.to_thread(file.write, chunk)
+            file.flush()
+            await asyncio.to_thread(os.fsync, file.fileno())
+        return digest.hexdigest()
 
     async def retry(self, id_: int) -> Job:
         """Queue a failed or canceled job again, or let a waiting one go at once.
@@ -258,6 +251,17 @@ def _opened(folder: Path) -> Iterator[int]:
         os.close(descriptor)
 
 
+@contextlib.contextmanager
+def _temporary(folder: int) -> Iterator[bytes]:
+    """A name for an upload; a file that still has it in the end is removed."""
+    name = UPLOADING % os.urandom(8).hex().encode()
+    try:
+        yield name
+    finally:
+        with contextlib.suppress(OSError):  # what can't be removed now is swept at the next start
+            os.unlink(name, dir_fd=folder)
+
+
 async def _limited(chunks: AsyncIterator[bytes], limit: int) -> AsyncIterator[bytes]:
     left = limit
     async for chunk in chunks:
@@ -281,15 +285,11 @@ def _kept(inbox: Inbox, job: Job) -> bool:
 def _name_upload(folder: int, temporary: bytes, name: bytes) -> bytes:
     """Give the uploaded file its name, or the first free one like it; durable on return."""
     stem, dot, extension = name.rpartition(b".")
-    try:
-        for number in count(1):
-            mark = b"" if number == 1 else b"-%d" % number
-            path = stem[: NAME_MAX - len(mark + dot + extension)] + mark + dot + extension
-            with contextlib.suppress(FileExistsError):
-                name_new(folder, temporary, path)
-                break
-    except BaseException:
-        os.unlink(temporary, dir_fd=folder)
-        raise
+    for number in count(1):
+        mark = b"" if number == 1 else b"-%d" % number
+        path = stem[: NAME_MAX - len(mark + dot + extension)] + mark + dot + extension
+        with contextlib.suppress(FileExistsError):
+            name_new(folder, temporary, path)
+            break
     os.fsync(folder)
     return path

@@ -218,6 +218,15 @@ async def test_a_client_that_vanishes_leaves_nothing(
     assert "failed" not in caplog.text
 
 
+async def test_an_upload_that_can_not_be_queued_leaves_nothing(server: Server) -> None:
+    await server.submit()
+    await server.store.run(lambda db: db.pragma("query_only", True))  # noqa: FBT003 - its value
+    upload = "/v1/jobs?name=other.mp3&priority=urgent"
+    problem = await server.post(upload, data=b"recording 1", status=503)
+    assert problem["code"] == "read_only"
+    assert os.listdir(server.inbox.path) == ["talk.mp3"]
+
+
 async def test_the_right_inbox_of_two_that_are_nested(server: Server) -> None:
     outer, inner = server.config.inboxes
     config = replace(server.config, inboxes=(outer, replace(inner, path=outer.path / "deep")))
