@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, get_args
 
 import msgspec
 
-from scriberrd import jobs, listing, sources
+from scriberrd import jobs, listing, publish, sources
 from scriberrd.errors import InvalidRequest, UploadFailed, UploadTooLarge
 from scriberrd.files import NEW, name_new
 from scriberrd.inbox import rules
@@ -158,12 +158,22 @@ class Intake:
                 )
                 # An upload that is repeated, because its answer got lost. From this look on what
                 # becomes of that recording is up to whoever removes it, as after any answer.
-                if known is not None and await asyncio.to_thread(_kept, inbox, known):
+                if known is not None and await self._kept(inbox, known):
                     return known, False
                 path = await asyncio.to_thread(_name_upload, folder, temporary, leaf)
         except OSError as error:
             raise UploadFailed(f"inbox {inbox.name}: {error.strerror}") from error
-        return await self.accept(inbox, path, profile=profile, priority=priority)
+        job, new = await self.accept(inbox, path, profile=profile, priority=priority)
+        if job.state is JobState.COMPLETED and not await self._kept(inbox, job):
+            # There was one like it of that name, which has gone, and its transcript too.
+            name = profile or inbox.profile
+            return await self.redo(job.id, profile=name, priority=priority), True
+        return job, new
+
+    async def _kept(self, inbox: Inbox, job: Job) -> bool:
+        """Whether a live or completed job can do without another copy of its recording."""
+        outputs = await self._store.read(listing.outputs, job.id)
+        return await asyncio.to_thread(_there, inbox, job, outputs)
 
     async def _store_upload(self, folder: int, name: bytes, chunks: AsyncIterator[bytes]) -> str:
         digest = hashlib.sha256()
@@ -187,7 +197,9 @@ class Intake:
         settings = self._today(await self._recognized(id_))
         return await self._store.run(jobs.retry, id_, self._clock.time(), settings=settings)
 
-    async def redo(self, id_: int, *, profile: str | None = None) -> Job:
+    async def redo(
+        self, id_: int, *, profile: str | None = None, priority: str | None = None
+    ) -> Job:
         """Queue an ended job anew, with its profile as it is configured now, or with another.
 
         Raises:
@@ -196,7 +208,7 @@ class Intake:
             InvalidRequest: there is no such profile, any more.
         """
         job = await self._recognized(id_)
-        priority = Priority(job.priority).name.lower()
+        priority = priority or Priority(job.priority).name.lower()
         profile, settings = self._settings(profile or job.profile, priority)
         job = await self._store.run(
             jobs.redo, id_, profile=profile, settings=settings, now=self._clock.time()
@@ -271,13 +283,14 @@ async def _limited(chunks: AsyncIterator[bytes], limit: int) -> AsyncIterator[by
         yield chunk
 
 
-def _kept(inbox: Inbox, job: Job) -> bool:
-    """Whether a live or completed job can do without another copy of its recording."""
-    if job.state is JobState.COMPLETED:
-        return bool(job.outputs)
+def _there(inbox: Inbox, job: Job, outputs: list[listing.Output]) -> bool:
+    """Whether a completed job has its transcript, or a live one its recording."""
     try:
-        os.close(sources.open_version(inbox.path, job.path, job.identity))
-    except (OSError, sources.SourceChanged):
+        if job.state is JobState.COMPLETED:
+            publish.read(*next(output for output in outputs if output.name.endswith(b".json")))
+        else:
+            os.close(sources.open_version(inbox.path, job.path, job.identity))
+    except (StopIteration, OSError, sources.SourceChanged):
         return False
     return True
 

@@ -218,6 +218,27 @@ async def test_an_upload_like_a_completed_one_is_known_while_there_is_a_transcri
     assert (view["id"], view["path"]) == (2, "other.mp3")
 
 
+@pytest.mark.parametrize("forgotten", [False, True])
+@pytest.mark.parametrize("left", ["talk.mp3", None])
+async def test_an_upload_is_done_when_the_transcript_of_the_one_like_it_was_taken_away(
+    server: Server, left: str | None, forgotten: bool
+) -> None:
+    await server.submit()
+    await server.complete(await server.claim())
+    upload = "/v1/jobs?name=talk.mp3&priority=high"
+    if forgotten:
+        await server.call("DELETE", "/v1/jobs/1")
+    elif left:  # the transcript is still there
+        assert (await server.post(upload, data=b"recording 1"))["id"] == 1
+    (server.inbox.output / "talk.mp3.json").unlink()
+    if left is None:
+        (server.inbox.path / "talk.mp3").unlink()
+    view = await server.post(upload, data=b"recording 1", status=202)
+    assert (view["state"], view["priority"]) == ("queued", "high")
+    assert view["path"] == ("talk-2.mp3" if left else "talk.mp3")
+    assert (server.inbox.path / view["path"]).read_bytes() == b"recording 1"
+
+
 async def test_an_upload_with_another_profile_is_a_job_of_its_own(server: Server) -> None:
     await server.submit()
     upload = "/v1/jobs?name=talk.mp3&profile=fast"
