@@ -81,9 +81,11 @@ async def test_a_named_inbox_is_meant(server: Server) -> None:
         ('{"path": "a.mp3", "inbox": "default", "profile": "x"}', "default, fast"),
         ('{"path": "a.mp3", "inbox": "default", "priority": "x"}', "urgent, high, normal, low"),
         ('{"path": "a.mp3", "nice": 1}', "nice"),
+        (b'{"path": "\xed\xb3\xbf"}', "no JSON object"),
+        (b'{"\xff": "a.mp3"}', "no JSON object"),
     ],
 )
-async def test_a_wrong_field_is_named(server: Server, body: str, complaint: str) -> None:
+async def test_a_wrong_field_is_named(server: Server, body: str | bytes, complaint: str) -> None:
     headers = {"Content-Type": "application/json"}
     problem = await server.post("/v1/jobs", data=body, headers=headers, status=422)
     assert complaint in problem["detail"]
