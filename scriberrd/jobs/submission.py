@@ -78,6 +78,8 @@ def submit(
         {"inbox": source.inbox, "path": source.path, "now": now} | columns,
     )
     job = listing.get(db, db.last_insert_rowid())
+    if forgotten and known is not None:  # it stays so, and its files are the new one's
+        forget(db, [(known.id,)])
     tell(db, job.id, "submitted", now)
     return job, True
 

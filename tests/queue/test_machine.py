@@ -96,7 +96,7 @@ class Queue(RuleBasedStateMachine):
             self.pruned[recording] = job
             assert self._do(jobs.newest, inbox, path) is None
             assert self._do(jobs.unknown, inbox, [(path, identity)]) == []
-        elif pruned is not None:
+        elif pruned is not None and job.id == pruned.id:
             self.revived.add(pruned.id)
         if not same:
             assert new

@@ -161,6 +161,18 @@ def test_a_canceled_recording_stays_canceled_when_it_is_touched(db: apsw.Connect
     assert (job.state, new) == (JobState.CANCELED, False)
 
 
+def test_a_removed_job_stays_away_when_its_recording_is_replaced(db: apsw.Connection) -> None:
+    names = {b"/out/talk.json": b"talk.json"}
+    for id_, (identity, sha256) in enumerate([(V1, "one"), (V2, "two"), (V1, "one")], 1):
+        assert submit(db, identity, sha256)[0].id == id_
+        assert [job.id for job in listing.find(db, limit=10)] == [id_]
+        hold = claim(db)
+        with db:
+            assert bool(jobs.reserve(db, hold, names)) == (id_ > 1)  # what was published is its own
+            jobs.finish(db, hold, language=None, now=3.0)
+            jobs.remove(db, id_, 4.0)
+
+
 def test_retry_is_refused_where_a_newer_job_has_the_recording(db: apsw.Connection) -> None:
     submit(db, V1, "one")
     fail(db, "invalid_media")
