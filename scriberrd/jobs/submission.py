@@ -60,7 +60,8 @@ def submit(
     if known is None:
         known = revive(db, source.inbox, source.path, columns)
     if known is not None and _same_bytes(known, source):
-        touched = known.state is JobState.FAILED and known.identity != source.identity
+        # Not by another device number alone: the file system may get one each time it is mounted.
+        touched = known.state is JobState.FAILED and known.identity[1:] != source.identity[1:]
         known = _recognize(db, known, source)
         if wanted is not None:
             return _ask(db, known, *wanted(known), now)
@@ -143,7 +144,8 @@ def adjust(db: apsw.Connection, job: Job, profile: str, settings: Settings) -> J
 def _same_bytes(job: Job, source: Source) -> bool:
     """Whether a job is about these bytes, or about this version of a file that can't be read."""
     if job.sha256 is None or source.sha256 is None:
-        return job.identity[:-1] == source.identity[:-1]  # the change time is that of permissions
+        # The device changes with mounts, and the time of change with permissions.
+        return job.identity[1:-1] == source.identity[1:-1]
     return job.sha256 == source.sha256
 
 

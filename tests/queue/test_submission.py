@@ -153,6 +153,17 @@ def test_a_failed_recording_is_tried_again_when_it_is_touched(db: apsw.Connectio
     assert (job.state, job.failures, new) == (JobState.QUEUED, 0, True)
 
 
+@pytest.mark.parametrize("sha256", ["one", None])
+def test_a_failed_recording_stays_so_when_its_file_system_is_mounted_again(
+    db: apsw.Connection, sha256: str | None
+) -> None:
+    submit(db, V1, sha256)
+    fail(db, "invalid_media")
+    job, new = submit(db, V1._replace(dev=2), sha256)
+    assert (job.id, job.state, job.identity.dev, new) == (1, JobState.FAILED, 2, False)
+    assert submit(db, TOUCHED._replace(dev=2), sha256)[1]
+
+
 def test_a_canceled_recording_stays_canceled_when_it_is_touched(db: apsw.Connection) -> None:
     submit(db, V1, "one")
     with db:
