@@ -118,9 +118,10 @@ class Queue(RuleBasedStateMachine):
 
     def _place(self, job: Any) -> Any:
         """Where a job stands in the order; the smallest is next."""
-        steps = int(max(0.0, self.now - job.queued_at) / AGEING)
+        queued_at = min(job.queued_at, self.now)  # the clock may have been ahead
+        steps = int((self.now - queued_at) / AGEING)
         priority = max(min(job.priority, HIGH), job.priority - steps)
-        return priority, self.turns[job.inbox], job.queued_at, job.created_at, job.id
+        return priority, self.turns[job.inbox], queued_at, job.created_at, job.id
 
     @rule(
         target=holds,
