@@ -240,9 +240,7 @@ def _wanted(
         config.retention: functools.partial(retention.keep, store, config.retention, time),
         ("backup", daemon.backup, daemon.backups): copies,
     } | {
-        (one, daemon.rescan): functools.partial(
-            _watch, rooms.intake, one, daemon.rescan, statuses, gate
-        )
+        (one, daemon.rescan): functools.partial(_watch, rooms, one, daemon.rescan, statuses, gate)
         for one in config.inboxes
     }
 
@@ -255,14 +253,19 @@ async def _end_with(store: Store) -> None:
 
 
 async def _watch(
-    intake: Intake, one: Inbox, rescan: float, statuses: dict[str, inbox.InboxStatus], gate: Gate
+    rooms: Rooms, one: Inbox, rescan: float, statuses: dict[str, inbox.InboxStatus], gate: Gate
 ) -> None:
+    intake = rooms.intake
+
     async def accept(found: inbox.Found) -> None:
         try:
+            if gate.store_out:
+                await rooms.store.run(probe)  # before a big file is read for nothing
             await intake.accept(one, found.path, identity=found.identity)
         except StoreError as error:
             gate.store_failed(str(error))
             raise  # the watch tries again
+        gate.store_works()
 
     status = statuses[one.name] = inbox.InboxStatus()
     unknown = functools.partial(intake.unknown, one)

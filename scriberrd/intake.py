@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, get_args
 
 import msgspec
 
-from scriberrd import jobs, listing, sources
+from scriberrd import jobs, listing, publish, sources
 from scriberrd.errors import InvalidRequest, UploadFailed, UploadTooLarge
 from scriberrd.files import NEW, name_new
 from scriberrd.inbox import rules
@@ -146,8 +146,8 @@ class Intake:
             allowed = ", ".join(inbox.extensions)
             raise InvalidRequest(f"name: {name!r} is no recording's; extensions: {allowed}")
         try:
-            with _opened(inbox.path) as folder:
-                temporary, sha256 = await self._store_upload(folder, chunks)
+            with _opened(inbox.path) as folder, _temporary(folder) as temporary:
+                sha256 = await self._store_upload(folder, temporary, chunks)
                 known = await self._store.run(
                     jobs.submit_again,
                     inbox.name,
@@ -158,29 +158,32 @@ class Intake:
                 )
                 # An upload that is repeated, because its answer got lost. From this look on what
                 # becomes of that recording is up to whoever removes it, as after any answer.
-                if known is not None and await asyncio.to_thread(_kept, inbox, known):
-                    os.unlink(temporary, dir_fd=folder)
+                if known is not None and await self._kept(inbox, known):
                     return known, False
                 path = await asyncio.to_thread(_name_upload, folder, temporary, leaf)
         except OSError as error:
             raise UploadFailed(f"inbox {inbox.name}: {error.strerror}") from error
-        return await self.accept(inbox, path, profile=profile, priority=priority)
+        job, new = await self.accept(inbox, path, profile=profile, priority=priority)
+        if job.state is JobState.COMPLETED and not await self._kept(inbox, job):
+            # There was one like it of that name, which has gone, and its transcript too.
+            name = profile or inbox.profile
+            return await self.redo(job.id, profile=name, priority=priority), True
+        return job, new
 
-    async def _store_upload(self, folder: int, chunks: AsyncIterator[bytes]) -> tuple[bytes, str]:
-        temporary = UPLOADING % os.urandom(8).hex().encode()
+    async def _kept(self, inbox: Inbox, job: Job) -> bool:
+        """Whether a live or completed job can do without another copy of its recording."""
+        outputs = await self._store.read(listing.outputs, job.id)
+        return await asyncio.to_thread(_there, inbox, job, outputs)
+
+    async def _store_upload(self, folder: int, name: bytes, chunks: AsyncIterator[bytes]) -> str:
         digest = hashlib.sha256()
-        try:
-            with os.fdopen(os.open(temporary, NEW, 0o666, dir_fd=folder), "wb") as file:
-                async for chunk in _limited(chunks, self.config.daemon.max_upload):
-                    digest.update(chunk)
-                    await asyncio.to_thread(file.write, chunk)
-                file.flush()
-                await asyncio.to_thread(os.fsync, file.fileno())
-        except BaseException:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(temporary, dir_fd=folder)
-            raise
-        return temporary, digest.hexdigest()
+        with os.fdopen(os.open(name, NEW, 0o666, dir_fd=folder), "wb") as file:
+            async for chunk in _limited(chunks, self.config.daemon.max_upload):
+                digest.update(chunk)
+                await asyncio.to_thread(file.write, chunk)
+            file.flush()
+            await asyncio.to_thread(os.fsync, file.fileno())
+        return digest.hexdigest()
 
     async def retry(self, id_: int) -> Job:
         """Queue a failed or canceled job again, or let a waiting one go at once.
@@ -191,10 +194,12 @@ class Intake:
             JobNotFound: no such job.
             IllegalMove: it is in processing or completed, or a newer job has its recording.
         """
-        settings = self._today(await self._store.read(listing.get, id_))
+        settings = self._today(await self._recognized(id_))
         return await self._store.run(jobs.retry, id_, self._clock.time(), settings=settings)
 
-    async def redo(self, id_: int, *, profile: str | None = None) -> Job:
+    async def redo(
+        self, id_: int, *, profile: str | None = None, priority: str | None = None
+    ) -> Job:
         """Queue an ended job anew, with its profile as it is configured now, or with another.
 
         Raises:
@@ -202,13 +207,24 @@ class Intake:
             IllegalMove: it has not ended, or a newer job has its recording.
             InvalidRequest: there is no such profile, any more.
         """
-        job = await self._store.read(listing.get, id_)
-        priority = Priority(job.priority).name.lower()
+        job = await self._recognized(id_)
+        priority = priority or Priority(job.priority).name.lower()
         profile, settings = self._settings(profile or job.profile, priority)
         job = await self._store.run(
             jobs.redo, id_, profile=profile, settings=settings, now=self._clock.time()
         )
         log.info("job %d is to be done anew: %s/%s", id_, job.inbox, display(job.path))
+        return job
+
+    async def _recognized(self, id_: int) -> Job:
+        """The job, whose recording is read if it could not be when it came."""
+        job = await self._store.read(listing.get, id_)
+        inbox = self.config.inbox(job.inbox)
+        if job.sha256 is None and inbox is not None:
+            with contextlib.suppress(OSError, sources.SourceChanged):  # its run will say so
+                fingerprint = await self._fingerprint(inbox.path, job.path, None)
+                source = Source(job.inbox, job.path, *fingerprint)
+                await self._store.run(jobs.recognize, id_, source)
         return job
 
     def _wanted(self, profile: str | None, priority: str | None, job: Job) -> tuple[str, Settings]:
@@ -247,6 +263,17 @@ def _opened(folder: Path) -> Iterator[int]:
         os.close(descriptor)
 
 
+@contextlib.contextmanager
+def _temporary(folder: int) -> Iterator[bytes]:
+    """A name for an upload; a file that still has it in the end is removed."""
+    name = UPLOADING % os.urandom(8).hex().encode()
+    try:
+        yield name
+    finally:
+        with contextlib.suppress(OSError):  # what can't be removed now is swept at the next start
+            os.unlink(name, dir_fd=folder)
+
+
 async def _limited(chunks: AsyncIterator[bytes], limit: int) -> AsyncIterator[bytes]:
     left = limit
     async for chunk in chunks:
@@ -256,13 +283,14 @@ async def _limited(chunks: AsyncIterator[bytes], limit: int) -> AsyncIterator[by
         yield chunk
 
 
-def _kept(inbox: Inbox, job: Job) -> bool:
-    """Whether a live or completed job can do without another copy of its recording."""
-    if job.state is JobState.COMPLETED:
-        return bool(job.outputs)
+def _there(inbox: Inbox, job: Job, outputs: list[listing.Output]) -> bool:
+    """Whether a completed job has its transcript, or a live one its recording."""
     try:
-        os.close(sources.open_version(inbox.path, job.path, job.identity))
-    except (OSError, sources.SourceChanged):
+        if job.state is JobState.COMPLETED:
+            publish.read(*next(output for output in outputs if output.name.endswith(b".json")))
+        else:
+            os.close(sources.open_version(inbox.path, job.path, job.identity))
+    except (StopIteration, OSError, sources.SourceChanged):
         return False
     return True
 
@@ -270,15 +298,11 @@ def _kept(inbox: Inbox, job: Job) -> bool:
 def _name_upload(folder: int, temporary: bytes, name: bytes) -> bytes:
     """Give the uploaded file its name, or the first free one like it; durable on return."""
     stem, dot, extension = name.rpartition(b".")
-    try:
-        for number in count(1):
-            mark = b"" if number == 1 else b"-%d" % number
-            path = stem[: NAME_MAX - len(mark + dot + extension)] + mark + dot + extension
-            with contextlib.suppress(FileExistsError):
-                name_new(folder, temporary, path)
-                break
-    except BaseException:
-        os.unlink(temporary, dir_fd=folder)
-        raise
+    for number in count(1):
+        mark = b"" if number == 1 else b"-%d" % number
+        path = stem[: NAME_MAX - len(mark + dot + extension)] + mark + dot + extension
+        with contextlib.suppress(FileExistsError):
+            name_new(folder, temporary, path)
+            break
     os.fsync(folder)
     return path

@@ -48,6 +48,19 @@ def parse(given: Mapping[str, Any], kind: type[T], *, text: bool = True) -> T:
         raise InvalidRequest(str(error)) from error
 
 
+def parse_body(body: bytes, kind: type[T]) -> T:
+    """A JSON object as the fields of a route.
+
+    Raises:
+        InvalidRequest: it is none, or see `parse`.
+    """
+    try:
+        given = msgspec.json.decode(body, type=dict)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise InvalidRequest(f"the body is no JSON object: {error}") from error
+    return parse(given, kind, text=False)
+
+
 def choose(name: str, value: str, allowed: Collection[str]) -> None:
     """Raise InvalidRequest unless the value is one of those."""
     if value not in allowed:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
-import msgspec
 from aiohttp import web
 
 from scriberrd import jobs
 from scriberrd.api import views
-from scriberrd.api.params import Params, choose, parse
+from scriberrd.api.params import Params, choose, parse_body
 from scriberrd.api.rooms import ROOMS, Rooms, answer
-from scriberrd.errors import InvalidRequest
 from scriberrd.model import Scope
 
 if TYPE_CHECKING:
@@ -22,7 +20,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 routes = web.RouteTableDef()
-W = TypeVar("W", bound="Resumed")
 
 
 class Resumed(Params, frozen=True, kw_only=True):
@@ -42,7 +39,7 @@ class Paused(Resumed, frozen=True, kw_only=True):
 async def pause(request: web.Request) -> web.Response:
     """Claim nothing of it any more."""
     rooms = request.app[ROOMS]
-    given = await _read(request, Paused)
+    given = parse_body(await request.read() or b"{}", Paused)
     scopes = _scopes(given, _known(rooms))
     now = rooms.clock.time()
     pauses = await rooms.store.run(jobs.pause, scopes, reason=given.reason, now=now)
@@ -56,18 +53,10 @@ async def resume(request: web.Request) -> web.Response:
     before = await rooms.store.read(jobs.paused)
     # What is paused may have left the configuration meanwhile.
     known = _known(rooms) | dict.fromkeys(pause.scope for pause in before)
-    scopes = _scopes(await _read(request, Resumed), known)
+    scopes = _scopes(parse_body(await request.read() or b"{}", Resumed), known)
     pauses = await rooms.store.run(jobs.resume, scopes, now=rooms.clock.time())
     left = [pause.scope for pause in pauses]
     return _tell("resumed", [one.scope for one in before if one.scope not in left], pauses)
-
-
-async def _read(request: web.Request, kind: type[W]) -> W:
-    try:
-        body = msgspec.json.decode(await request.read() or b"{}", type=dict)
-    except msgspec.MsgspecError as error:
-        raise InvalidRequest(f"the body is no JSON object: {error}") from error
-    return parse(body, kind, text=False)
 
 
 def _known(rooms: Rooms) -> dict[Scope, None]:

@@ -7,10 +7,9 @@ import os
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-import msgspec
 from aiohttp import BodyPartReader
 
-from scriberrd.api.params import Params, choose, parse
+from scriberrd.api.params import Params, choose, parse, parse_body
 from scriberrd.errors import InvalidRequest, PathOutsideInbox, ShuttingDown, UploadTooLarge
 
 if TYPE_CHECKING:
@@ -61,10 +60,7 @@ async def submit(rooms: Rooms, request: web.Request) -> tuple[Job, bool]:
 
 
 async def _by_path(rooms: Rooms, body: bytes) -> tuple[Job, bool]:
-    try:
-        given = parse(msgspec.json.decode(body, type=dict), ByPath, text=False)
-    except msgspec.MsgspecError as error:
-        raise InvalidRequest(f"the body is no JSON object: {error}") from error
+    given = parse_body(body, ByPath)
     inbox, path = locate(rooms.config, given.path, _inbox(rooms.config, given))
     return await rooms.intake.accept(inbox, path, profile=given.profile, priority=given.priority)
 

@@ -31,7 +31,7 @@ from scriberrd.jobs.pruning import (
 )
 from scriberrd.jobs.recovery import recover
 from scriberrd.jobs.rows import Hold
-from scriberrd.jobs.submission import newest, submit, submit_again, unknown
+from scriberrd.jobs.submission import newest, recognize, submit, submit_again, unknown
 
 __all__ = [
     "Hold",
@@ -55,6 +55,7 @@ __all__ = [
     "prune_events",
     "published_before",
     "readmit",
+    "recognize",
     "recover",
     "redo",
     "release",

@@ -31,6 +31,14 @@ _DUE = f"""
     WHERE {_QUEUED} AND not_before > :now + :longest
 """
 
+# Queued while the clock was ahead: it would stay behind all others, and never climb.
+_AHEAD = f"""
+    SELECT job.id FROM turn, (VALUES (0), (1), (2), (3)) AS level CROSS JOIN job
+    WHERE {_QUEUED} AND not_before = 0
+          AND job.inbox = turn.inbox AND priority = level.column1 AND queued_at > :now
+    LIMIT :limit
+"""
+
 _OPEN = """
     NOT EXISTS (SELECT 1 FROM pause WHERE (kind, name) = ('everything', ''))
     AND NOT EXISTS (SELECT 1 FROM pause WHERE (kind, name) = ('inbox', turn.inbox))
@@ -58,7 +66,7 @@ _NEXT = f"""
 """
 
 
-AT_ONCE = 200  # jobs that are put off in one transaction: others have to write too
+AT_ONCE = 200  # jobs that are moved in one transaction: others have to write too
 
 
 class NotNow(Exception):
@@ -118,10 +126,13 @@ def claim(
 
 
 def _make_due(db: apsw.Connection, *, now: float, longest: float) -> None:
-    """Let the retries that are due take their places in the queue."""
+    """Let the retries that are due take their places in the queue, and all have one in time."""
     db.execute(
         f"UPDATE job SET not_before = 0 WHERE id IN (SELECT id FROM ({_DUE}))",
         {"now": now, "longest": longest},
+    )
+    db.execute(
+        f"UPDATE job SET queued_at = :now WHERE id IN ({_AHEAD})", {"now": now, "limit": AT_ONCE}
     )
 
 

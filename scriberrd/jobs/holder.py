@@ -167,7 +167,7 @@ def finish(
 ) -> Job:
     """The outputs are in place: the job is done, and so is all of the recording."""
     job = held(db, hold)
-    done = NO_ERROR | {"finished_at": now, "language": language, "redo": 0}
+    done = NO_ERROR | {"finished_at": now, "language": language, "redo": 0, "result": None}
     if duration is not None:  # nobody has told it of a transcript that was there already
         done |= {"duration": duration, "progress": duration}
     end_execution(db, hold, now, "completed")

@@ -42,7 +42,8 @@ def submit(
     The newest job of the same path decides. The same bytes again are no news, except for one that
     failed: somebody has mended what was wrong with the file. A forgotten job stays so while there
     is no news and nobody asks. Other bytes under the name of a live job replace what it was about,
-    and fence off whoever works on the old ones.
+    and fence off whoever works on the old ones; under that of an ended job they get one of their
+    own.
 
     When a person asks, `wanted` tells with which profile and settings a known job is to go on: a
     live one takes them, and one that failed or was canceled is queued again with them.
@@ -58,21 +59,17 @@ def submit(
     forgotten = known is None
     if known is None:
         known = revive(db, source.inbox, source.path, columns)
-    if known is not None and known.sha256 == source.sha256 and source.sha256 is not None:
-        touched = known.state is JobState.FAILED and known.identity != source.identity
-        known = update(db, known.id, {"identity": columns["identity"]})
+    if known is not None and _same_bytes(known, source):
+        # Not by another device number alone: the file system may get one each time it is mounted.
+        touched = known.state is JobState.FAILED and known.identity[1:] != source.identity[1:]
+        known = _recognize(db, known, source)
         if wanted is not None:
             return _ask(db, known, *wanted(known), now)
         if forgotten and not touched:
             forget(db, [(known.id,)])
         return requeue(db, known, now, "submitted") if touched else known, touched
-    if known is not None and known.identity == source.identity:
-        return known, False
     if known is not None and known.state not in TERMINAL:
         return _supersede(db, known, columns, now), True
-    if known is not None and known.sha256 is None:  # it could not be read, now it can
-        update(db, known.id, columns)
-        return requeue(db, known, now, "submitted"), True
     db.execute(
         """
         INSERT INTO job (inbox, path, identity, sha256, profile, settings, priority,
@@ -82,6 +79,8 @@ def submit(
         {"inbox": source.inbox, "path": source.path, "now": now} | columns,
     )
     job = listing.get(db, db.last_insert_rowid())
+    if forgotten and known is not None:  # it stays so, and its files are the new one's
+        forget(db, [(known.id,)])
     tell(db, job.id, "submitted", now)
     return job, True
 
@@ -123,6 +122,13 @@ def unknown(
     ]
 
 
+def recognize(db: apsw.Connection, id_: int, source: Source) -> None:
+    """Note the bytes of a recording that could not be read when it came, if these are its."""
+    job = listing.get(db, id_)
+    if _same_bytes(job, source):
+        _recognize(db, job, source)
+
+
 def adjust(db: apsw.Connection, job: Job, profile: str, settings: Settings) -> Job:
     """Let a job go on with these settings; what was done with others is of no use to it."""
     if comparable(settings) != comparable(job.settings):
@@ -133,6 +139,19 @@ def adjust(db: apsw.Connection, job: Job, profile: str, settings: Settings) -> J
         "priority": Priority[settings.priority.upper()],
     }
     return update(db, job.id, columns)
+
+
+def _same_bytes(job: Job, source: Source) -> bool:
+    """Whether a job is about these bytes, or about this version of a file that can't be read."""
+    if job.sha256 is None or source.sha256 is None:
+        # The device changes with mounts, and the time of change with permissions.
+        return job.identity[1:-1] == source.identity[1:-1]
+    return job.sha256 == source.sha256
+
+
+def _recognize(db: apsw.Connection, job: Job, source: Source) -> Job:
+    sha256 = source.sha256 or job.sha256  # what is known of it stays known
+    return update(db, job.id, {"identity": encode(source.identity), "sha256": sha256})
 
 
 def _ask(

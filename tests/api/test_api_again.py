@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from support import block
 from scriberrd import jobs, listing, retention
 from scriberrd.config import Retention
 from scriberrd.jobs import Hold
-from scriberrd.model import JobState, Settings
+from scriberrd.model import Identity, JobState, Settings, Source
 from scriberrd.toml import Seconds
 
 if TYPE_CHECKING:
@@ -76,6 +77,39 @@ async def test_submit_queues_again_what_has_ended(server: Server, state: str) ->
     assert (view["id"], view["state"], view["priority"]) == (1, "queued", "high")
     job, blocks = await look(server)
     assert (job.settings.model, blocks) == ("small", 0)
+
+
+@pytest.mark.parametrize("verb", ["retry", "redo", "submit"])
+async def test_what_could_not_be_read_is_known_by_its_bytes_once_it_can(
+    server: Server, verb: str
+) -> None:
+    file = server.inbox.path / "talk.mp3"
+    file.write_bytes(b"recording")
+    identity = Identity.of(file.stat())
+    source = Source("default", b"talk.mp3", identity, sha256=None)
+    when = {"profile": "default", "settings": Settings(), "now": 1.0}
+    await server.store.run(jobs.submit, source, **when)
+    await server.fail(await server.claim(), "unreadable")
+    if verb == "submit":  # the daemon may be in another group now: the file is as it was
+        await server.post("/v1/jobs", json=TALK, status=202)
+    else:
+        file.chmod(0o640)
+        await server.post(f"/v1/jobs/1/{verb}")
+    job = (await look(server))[0]
+    assert (job.id, job.state, job.sha256) == (
+        1,
+        JobState.QUEUED,
+        hashlib.sha256(b"recording").hexdigest(),
+    )
+    assert job.identity == Identity.of(file.stat())
+
+
+async def test_retry_of_what_still_can_not_be_read_is_taken(server: Server) -> None:
+    source = Source("default", b"talk.mp3", Identity(1, 2, 3, 4, 5), sha256=None)
+    when = {"profile": "default", "settings": Settings(), "now": 1.0}
+    await server.store.run(jobs.submit, source, **when)
+    await server.fail(await server.claim(), "unreadable")
+    assert (await server.post("/v1/jobs/1/retry"))["state"] == "queued"
 
 
 async def test_submit_says_how_a_queued_job_goes_on(server: Server) -> None:
@@ -182,6 +216,27 @@ async def test_an_upload_like_a_completed_one_is_known_while_there_is_a_transcri
     await retention.prune(server.store, Retention(transcripts=Seconds(1)), server.clock.now + 2)
     view = await server.post(upload, data=b"recording 1", status=202)
     assert (view["id"], view["path"]) == (2, "other.mp3")
+
+
+@pytest.mark.parametrize("forgotten", [False, True])
+@pytest.mark.parametrize("left", ["talk.mp3", None])
+async def test_an_upload_is_done_when_the_transcript_of_the_one_like_it_was_taken_away(
+    server: Server, left: str | None, forgotten: bool
+) -> None:
+    await server.submit()
+    await server.complete(await server.claim())
+    upload = "/v1/jobs?name=talk.mp3&priority=high"
+    if forgotten:
+        await server.call("DELETE", "/v1/jobs/1")
+    elif left:  # the transcript is still there
+        assert (await server.post(upload, data=b"recording 1"))["id"] == 1
+    (server.inbox.output / "talk.mp3.json").unlink()
+    if left is None:
+        (server.inbox.path / "talk.mp3").unlink()
+    view = await server.post(upload, data=b"recording 1", status=202)
+    assert (view["state"], view["priority"]) == ("queued", "high")
+    assert view["path"] == ("talk-2.mp3" if left else "talk.mp3")
+    assert (server.inbox.path / view["path"]).read_bytes() == b"recording 1"
 
 
 async def test_an_upload_with_another_profile_is_a_job_of_its_own(server: Server) -> None:

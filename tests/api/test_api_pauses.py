@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from scriberrd.model import Job
 
 EVERYTHING = {"inbox": None, "worker": None, "reason": "", "since": "2023-11-14T22:13:20.000Z"}
+NO_UTF8 = "'utf-8' codec can't decode byte 0xff in position 0: invalid start byte"
 
 
 async def claim(server: Server, pool: str = "cpu") -> Job | None:
@@ -106,6 +107,7 @@ async def test_several_pauses_and_all_lifted_at_once(server: Server) -> None:
         ({"json": {"worker": "nope"}}, "worker: 'nope' is none of cpu"),
         ({"json": {"inbox": 1}}, "Expected `str | null`, got `int` - at `$.inbox`"),
         ({"data": b"[]"}, "the body is no JSON object: Expected `object`, got `array`"),
+        ({"data": b'{"inbox": "\xff"}'}, f"the body is no JSON object: {NO_UTF8}"),
     ],
 )
 async def test_what_is_refused(

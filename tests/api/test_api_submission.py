@@ -81,9 +81,11 @@ async def test_a_named_inbox_is_meant(server: Server) -> None:
         ('{"path": "a.mp3", "inbox": "default", "profile": "x"}', "default, fast"),
         ('{"path": "a.mp3", "inbox": "default", "priority": "x"}', "urgent, high, normal, low"),
         ('{"path": "a.mp3", "nice": 1}', "nice"),
+        (b'{"path": "\xed\xb3\xbf"}', "no JSON object"),
+        (b'{"\xff": "a.mp3"}', "no JSON object"),
     ],
 )
-async def test_a_wrong_field_is_named(server: Server, body: str, complaint: str) -> None:
+async def test_a_wrong_field_is_named(server: Server, body: str | bytes, complaint: str) -> None:
     headers = {"Content-Type": "application/json"}
     problem = await server.post("/v1/jobs", data=body, headers=headers, status=422)
     assert complaint in problem["detail"]
@@ -216,6 +218,15 @@ async def test_a_client_that_vanishes_leaves_nothing(
     assert await reader.read() == b""
     assert (await server.get("/v1/jobs"))["jobs"] == []
     assert "failed" not in caplog.text
+
+
+async def test_an_upload_that_can_not_be_queued_leaves_nothing(server: Server) -> None:
+    await server.submit()
+    await server.store.run(lambda db: db.pragma("query_only", True))  # noqa: FBT003 - its value
+    upload = "/v1/jobs?name=other.mp3&priority=urgent"
+    problem = await server.post(upload, data=b"recording 1", status=503)
+    assert problem["code"] == "read_only"
+    assert os.listdir(server.inbox.path) == ["talk.mp3"]
 
 
 async def test_the_right_inbox_of_two_that_are_nested(server: Server) -> None:

@@ -6,13 +6,17 @@ More of it is in the drills of faults 14 to 17, 38 and 40.
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psutil
 import pytest
 from program import AUDIO, TESTS, Program, wait_for
 from test_failing import calm
@@ -24,6 +28,7 @@ if TYPE_CHECKING:
 
 SENTENCE = AUDIO / "sentence.wav"
 DIALOGUE = AUDIO / "dialogue.opus"
+SIZE = 1 << 28  # bytes
 
 
 @contextlib.contextmanager
@@ -144,6 +149,22 @@ def test_who_has_mended_it_need_not_wait(program: Make, tell: Callable[[Program]
     for name in ("one.wav", "two.wav", "three.wav"):
         daemon.wait(name, "completed")
     assert daemon.ctl("status")["outages"] == []
+
+
+def test_a_recording_that_is_queued_ends_the_outage_of_the_store(program: Make) -> None:
+    daemon = program(backoff="1h")
+    process = psutil.Process(daemon.daemon and daemon.daemon.pid)
+    with contextlib.closing(sqlite3.connect(daemon.root / "state/scriberrd.db")) as other:
+        other.execute("BEGIN IMMEDIATE")
+        daemon.drop(SENTENCE, "one.wav")
+        with (daemon.inbox / "big.mp3").open("wb") as file:
+            file.truncate(SIZE)
+        os.utime(daemon.inbox / "big.mp3", (0, 0))  # the oldest comes first
+        assert daemon.outage()["part"] == "store"
+        until, read = time.monotonic() + 12, process.io_counters().read_chars
+        wait_for(lambda: time.monotonic() > until, "another try")
+        assert process.io_counters().read_chars < read + SIZE
+    goes_on(daemon)
 
 
 def test_an_inbox_that_is_gone_pauses_its_jobs(program: Make) -> None:

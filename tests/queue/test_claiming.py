@@ -94,6 +94,24 @@ def test_a_clock_set_back_lets_nothing_sink(db: apsw.Connection) -> None:
     assert [claim(db, now=1.0, ageing=HOUR) for _ in range(2)] == ["normal", "low"]
 
 
+def test_a_job_queued_while_the_clock_was_ahead_waits_no_longer_than_others(
+    db: apsw.Connection,
+) -> None:
+    submit(db, "before", now=1.0)
+    submit(db, "ahead", now=1e9)
+    assert claim(db, now=2.0) == "before"
+    submit(db, "after", now=3.0)
+    assert [claim(db, now=4.0), claim(db, now=4.0)] == ["ahead", "after"]
+
+
+def test_a_job_queued_while_the_clock_was_ahead_climbs(db: apsw.Connection) -> None:
+    submit(db, "ahead", "low", now=1e9)
+    submit(db, "before", now=1.0)
+    assert claim(db, now=2.0, ageing=HOUR) == "before"
+    submit(db, "after", "normal", now=HOUR)
+    assert claim(db, now=2.0 + HOUR, ageing=HOUR) == "ahead"
+
+
 def test_a_released_job_keeps_its_place(db: apsw.Connection) -> None:
     for name in ("first", "second"):
         submit(db, name)

@@ -17,6 +17,7 @@ from scriberrd.errors import IllegalMove, LeaseLost, WorkerDied
 from scriberrd.failures import FAILURES
 from scriberrd.fallback import Fallback
 from scriberrd.model import TERMINAL, Identity, JobState, Scope, Settings, Source
+from scriberrd.protocol import Finished
 
 RECORDINGS = [("one", b"a.wav"), ("one", b"b.wav"), ("two", b"a.wav"), ("two", b"sub/c\xff.wav")]
 SCOPES = [Scope("everything"), Scope("inbox", "one"), Scope("inbox", "two"), Scope("worker", "gpu")]
@@ -62,16 +63,23 @@ class Queue(RuleBasedStateMachine):
         recording=st.sampled_from(RECORDINGS),
         change=st.booleans(),
         touch=st.booleans(),
+        readable=st.sampled_from([True, True, False]),
         priority=st.sampled_from(["urgent", "high", "normal", "low"]),
     )
     def submit(
-        self, recording: tuple[str, bytes], change: bool, touch: bool, priority: Any
+        self,
+        recording: tuple[str, bytes],
+        change: bool,
+        touch: bool,
+        readable: bool,
+        priority: Any,
     ) -> None:
         self.versions[recording] += change
         version = self.versions[recording]
         inbox, path = recording
         identity = Identity(1, 2, 3, version, version * 1000 + touch)
-        source = Source(inbox, path, identity, f"{inbox}{path.hex()}{version}")
+        sha256 = f"{inbox}{path.hex()}{version}"
+        source = Source(inbox, path, identity, sha256 if readable else None)
         pruned = self.pruned.pop(recording, None)
         before = self._do(jobs.newest, inbox, path) or pruned
         job, new = self._do(
@@ -81,16 +89,18 @@ class Queue(RuleBasedStateMachine):
             settings=Settings(priority=priority),
             now=self.now,
         )
-        assert (job.identity, job.sha256) == (identity, source.sha256)
+        same = before is not None and before.identity[:-1] == identity[:-1]
+        assert job.identity == identity
+        assert job.sha256 == (before.sha256 if same and not readable else source.sha256)
         if pruned is not None and not new:  # no news of what is forgotten
             self.pruned[recording] = job
             assert self._do(jobs.newest, inbox, path) is None
             assert self._do(jobs.unknown, inbox, [(path, identity)]) == []
-        elif pruned is not None:
+        elif pruned is not None and job.id == pruned.id:
             self.revived.add(pruned.id)
-        if new and before is not None and before.state in TERMINAL:
+        if new:
             self.put_off.discard(job.id)
-        if before is None or before.sha256 != source.sha256:
+        if not same:
             assert new
             assert job.state is JobState.QUEUED
             self.valid.pop(job.id, None)  # whoever worked on the old version is fenced off
@@ -110,9 +120,10 @@ class Queue(RuleBasedStateMachine):
 
     def _place(self, job: Any) -> Any:
         """Where a job stands in the order; the smallest is next."""
-        steps = int(max(0.0, self.now - job.queued_at) / AGEING)
+        queued_at = min(job.queued_at, self.now)  # the clock may have been ahead
+        steps = int((self.now - queued_at) / AGEING)
         priority = max(min(job.priority, HIGH), job.priority - steps)
-        return priority, self.turns[job.inbox], job.queued_at, job.created_at, job.id
+        return priority, self.turns[job.inbox], queued_at, job.created_at, job.id
 
     @rule(
         target=holds,
@@ -191,6 +202,12 @@ class Queue(RuleBasedStateMachine):
             self.blocks[hold.job] = number + 1
             self.moved.add(hold.job)
             assert listing.get(self.db, hold.job).interruptions == 0
+
+    @rule(hold=holds)
+    def transcribed(self, hold: jobs.Hold) -> None:
+        if self.blocks.get(hold.job, 0):
+            finished = Finished(job=hold.job, lease=hold.lease, duration=10.0, warnings=())
+            self._fenced(hold, jobs.transcribed, finished, now=self.now)
 
     @rule(hold=holds)
     def reserve(self, hold: jobs.Hold) -> None:
@@ -317,6 +334,7 @@ class Queue(RuleBasedStateMachine):
             del self.states[id_]
             self.put_off.discard(id_)
             self.blocks[id_] = 0
+        for job in {(job.inbox, job.path): job for job in reversed(gone)}.values():  # the newest
             if self._do(jobs.newest, job.inbox, job.path) is None:
                 self.pruned[job.inbox, job.path] = job
                 found = [(job.path, job.identity)]
@@ -420,6 +438,8 @@ class Queue(RuleBasedStateMachine):
         for job in listing.find(self.db, limit=100):
             numbers = [one.number for one in listing.blocks(self.db, job.id)]
             assert numbers == list(range(self.blocks.get(job.id, 0)))
+            # Or the next run would publish what is not there.
+            assert numbers or jobs.work(self.db, job.id).finished is None
 
 
 TestQueue = Queue.TestCase

@@ -108,6 +108,43 @@ def test_an_unreadable_file_is_tried_again_once_its_permissions_change(
     assert (job.id, job.state, job.sha256, new) == (1, JobState.QUEUED, "one", True)
 
 
+def test_what_became_readable_is_recognized_and_its_work_is_kept(db: apsw.Connection) -> None:
+    submit(db, V1, None)
+    fail(db, "unreadable")
+    with db:
+        jobs.retry(db, 1, 4.0)
+    hold = claim(db)
+    job, new = submit(db, TOUCHED, "one")  # while it is processed
+    assert (job.state, job.sha256, new) == (JobState.PROCESSING, "one", False)
+    with db:
+        jobs.finish(db, hold, language=None, now=5.0)
+    job, new = submit(db, V1, "one")
+    assert (job.id, job.state, new) == (1, JobState.COMPLETED, False)
+
+
+def test_a_finished_recording_of_unknown_bytes_is_not_done_again(db: apsw.Connection) -> None:
+    submit(db, V1, None)
+    hold = claim(db)
+    with db:
+        jobs.finish(db, hold, language=None, now=3.0)
+    job, new = submit(db, TOUCHED, "one")
+    assert (job.id, job.state, job.sha256, new) == (1, JobState.COMPLETED, "one", False)
+    assert submit(db, V2, "two")[0].id == 2
+
+
+@pytest.mark.parametrize("state", [JobState.PROCESSING, JobState.COMPLETED])
+def test_a_recording_that_can_no_longer_be_read_is_no_news(
+    db: apsw.Connection, state: JobState
+) -> None:
+    submit(db, V1, "one")
+    hold = claim(db)
+    if state is JobState.COMPLETED:
+        with db:
+            jobs.finish(db, hold, language=None, now=3.0)
+    job, new = submit(db, TOUCHED, None)
+    assert (job.id, job.state, job.sha256, new) == (1, state, "one", False)
+
+
 def test_a_failed_recording_is_tried_again_when_it_is_touched(db: apsw.Connection) -> None:
     submit(db, V1, "one")
     assert fail(db, "source_missing").state is JobState.FAILED
@@ -116,12 +153,35 @@ def test_a_failed_recording_is_tried_again_when_it_is_touched(db: apsw.Connectio
     assert (job.state, job.failures, new) == (JobState.QUEUED, 0, True)
 
 
+@pytest.mark.parametrize("sha256", ["one", None])
+def test_a_failed_recording_stays_so_when_its_file_system_is_mounted_again(
+    db: apsw.Connection, sha256: str | None
+) -> None:
+    submit(db, V1, sha256)
+    fail(db, "invalid_media")
+    job, new = submit(db, V1._replace(dev=2), sha256)
+    assert (job.id, job.state, job.identity.dev, new) == (1, JobState.FAILED, 2, False)
+    assert submit(db, TOUCHED._replace(dev=2), sha256)[1]
+
+
 def test_a_canceled_recording_stays_canceled_when_it_is_touched(db: apsw.Connection) -> None:
     submit(db, V1, "one")
     with db:
         jobs.cancel(db, 1, 2.0)
     job, new = submit(db, TOUCHED, "one")
     assert (job.state, new) == (JobState.CANCELED, False)
+
+
+def test_a_removed_job_stays_away_when_its_recording_is_replaced(db: apsw.Connection) -> None:
+    names = {b"/out/talk.json": b"talk.json"}
+    for id_, (identity, sha256) in enumerate([(V1, "one"), (V2, "two"), (V1, "one")], 1):
+        assert submit(db, identity, sha256)[0].id == id_
+        assert [job.id for job in listing.find(db, limit=10)] == [id_]
+        hold = claim(db)
+        with db:
+            assert bool(jobs.reserve(db, hold, names)) == (id_ > 1)  # what was published is its own
+            jobs.finish(db, hold, language=None, now=3.0)
+            jobs.remove(db, id_, 4.0)
 
 
 def test_retry_is_refused_where_a_newer_job_has_the_recording(db: apsw.Connection) -> None:
