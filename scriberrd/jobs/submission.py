@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from scriberrd.model import Identity, Job, Settings, Source
 
 
+MISSING = "source_missing"
+
+
 def submit(
     db: apsw.Connection,
     source: Source,
@@ -61,7 +64,9 @@ def submit(
         known = revive(db, source.inbox, source.path, columns)
     if known is not None and _same_bytes(known, source):
         # Not by another device number alone: the file system may get one each time it is mounted.
-        touched = known.state is JobState.FAILED and known.identity[1:] != source.identity[1:]
+        touched = known.state is JobState.FAILED and (
+            known.identity[1:] != source.identity[1:] or known.error_code == MISSING
+        )
         known = _recognize(db, known, source)
         if wanted is not None:
             return _ask(db, known, *wanted(known), now)
@@ -108,10 +113,11 @@ def submit_again(
 def unknown(
     db: apsw.Connection, inbox: str, found: Iterable[tuple[bytes, Identity]]
 ) -> list[bytes]:
-    """The paths among `found` of which no job knows this version of the file."""
-    latest = """
+    """The paths among `found` of which no job knows this version, or that the file is there."""
+    latest = f"""
         SELECT coalesce(
-            (SELECT identity FROM job WHERE inbox = :inbox AND path = :path
+            (SELECT iif(error_code = '{MISSING}', '', identity)
+             FROM job WHERE inbox = :inbox AND path = :path
              ORDER BY id DESC LIMIT 1),
             (SELECT identity FROM seen WHERE inbox = :inbox AND path = :path))
     """

@@ -147,10 +147,23 @@ def test_a_recording_that_can_no_longer_be_read_is_no_news(
 
 def test_a_failed_recording_is_tried_again_when_it_is_touched(db: apsw.Connection) -> None:
     submit(db, V1, "one")
-    assert fail(db, "source_missing").state is JobState.FAILED
+    assert fail(db, "invalid_media").state is JobState.FAILED
     assert submit(db, V1, "one")[1] is False
     job, new = submit(db, TOUCHED, "one")
     assert (job.state, job.failures, new) == (JobState.QUEUED, 0, True)
+
+
+def test_a_recording_that_was_missing_is_tried_again_as_soon_as_it_is_there(
+    db: apsw.Connection,
+) -> None:
+    """One on a file system that was mounted again is the same to the last nanosecond."""
+    submit(db, V1, "one")
+    assert jobs.unknown(db, "inbox", [(b"talk.mp3", V1)]) == []
+    fail(db, "source_missing")
+    assert jobs.unknown(db, "inbox", [(b"talk.mp3", V1)]) == [b"talk.mp3"]
+    job, new = submit(db, V1, "one")
+    assert (job.state, job.error_code, new) == (JobState.QUEUED, None, True)
+    assert jobs.unknown(db, "inbox", [(b"talk.mp3", V1)]) == []
 
 
 @pytest.mark.parametrize("sha256", ["one", None])
