@@ -41,6 +41,7 @@ def calm(daemon: Program, source: Any, name: str) -> None:
     [
         ("exit", "worker_crashed", 3, None),
         ("crash", "worker_crashed", None, "SIGSEGV"),
+        ("crash-load", "worker_crashed", None, "SIGSEGV"),
         ("killed", "out_of_memory", None, "SIGKILL"),
     ],
 )

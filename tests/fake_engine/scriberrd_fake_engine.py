@@ -7,6 +7,7 @@ with speech. What else it does is its script, `settings.model`: words joined by 
     ok          nothing else
     slow        0.05 s of sleep before each segment
     crash       kills itself with SIGSEGV in any block but the first of a recording
+    crash-load  kills itself with SIGSEGV as soon as it is loaded
     crash-once  as crash, unless the file named by SCRIBERRD_FAKE_STATE is there; makes it first
     exit        in any block but the first: prints a path, and exits with status 3
     killed      kills itself with SIGKILL in any block but the first, as the kernel would
@@ -62,6 +63,8 @@ def load(wanted: Wanted, tick: Tick) -> Fake:
     cuda = wanted.hardware.device not in {"cpu", "auto"}
     if "no-device" in script or (cuda and "no-cuda" in script):
         raise TaskFailed("device_unavailable", "the script says so")
+    if "crash-load" in script:
+        os.kill(os.getpid(), signal.SIGSEGV)
     tick()
     return Fake(script, wanted.hardware.compute_type)
 
