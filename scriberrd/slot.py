@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from scriberrd import jobs, protocol
 from scriberrd.errors import TaskFailed, WorkerDied
+from scriberrd.failures import FAILURES
 from scriberrd.model import WorkerStatus
 from scriberrd.pool import Process
 
@@ -188,6 +189,9 @@ class Slot:
             case protocol.Finished():
                 await store.insist(jobs.transcribed, hold, reply, now=self._clock.time())
                 return True
+            case protocol.Failed() if reply.code not in FAILURES:  # an engine may make up its own
+                detail = f"unknown failure {reply.code}: {reply.detail}"
+                raise TaskFailed("internal_error", detail)
             case protocol.Failed():
                 raise TaskFailed(reply.code, reply.detail)
             case protocol.Stopped():

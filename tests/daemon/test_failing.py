@@ -63,6 +63,14 @@ def test_what_a_worker_died_of_is_kept(
         assert "memory" in job["error"]["detail"]
 
 
+def test_a_failure_that_only_the_engine_knows_is_an_error_inside(program: Make) -> None:
+    daemon = program(model="odd")
+    daemon.drop(DIALOGUE, "bad.opus")
+    job = daemon.wait("bad.opus", "failed")
+    assert (job["error"]["code"], job["failures"]) == ("internal_error", 3)
+    assert job["error"]["detail"] == "unknown failure bad_hair_day: the script says so"
+
+
 def test_a_worker_that_dies_while_it_is_idle_costs_nothing(program: Make) -> None:
     daemon = program()
     daemon.drop(SENTENCE, "one.wav")

@@ -19,6 +19,7 @@ with speech. What else it does is its script, `settings.model`: words joined by 
     oom-big     the same, unless batch_size is 2 or less
     oom-float   the same, unless compute_type is int8
     raise       raises RuntimeError, with a path in its message, in any block but the first
+    odd         fails in any block but the first with a code that nobody knows
     suspect     each segment is marked as repetitive
     missing     fails to load: model_missing
     no-device   fails to load: device_unavailable
@@ -126,6 +127,8 @@ class Fake:
             os.kill(os.getpid(), signal.SIGKILL)
         if "oom" in script or ("oom-big" in script and big) or ("oom-float" in script and large):
             raise MemoryError
+        if "odd" in script:
+            raise TaskFailed("bad_hair_day", "the script says so")
         if "raise" in script:
             raise RuntimeError("the script says so: /secret/place/model.bin")
 
