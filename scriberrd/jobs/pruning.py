@@ -84,9 +84,12 @@ def forget(db: apsw.Connection, rows: Iterable[tuple[Any, ...]]) -> None:
 
 
 def prune_events(db: apsw.Connection, before: float, limit: int) -> int:
-    """Forget the oldest events, if they happened before a time; how many."""
+    """Forget events that happened before a time; how many.
+
+    All are looked at: the clock may have been ahead when the first ones happened.
+    """
     db.execute(
-        "DELETE FROM event WHERE at < ? AND id IN (SELECT id FROM event ORDER BY id LIMIT ?)",
+        "DELETE FROM event WHERE id IN (SELECT id FROM event WHERE at < ? ORDER BY id LIMIT ?)",
         (before, limit),
     )
     return db.changes()

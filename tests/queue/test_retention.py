@@ -96,6 +96,18 @@ async def test_by_default_only_old_events_go(queue: Queue) -> None:
     assert event.id == 5  # never used twice: clients go on where they were
 
 
+async def test_old_events_go_behind_those_that_a_clock_that_was_ahead_has_dated(
+    queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "BATCH", 3)
+    for number, day in enumerate((*[4000] * 3, *[1] * 4, 200)):
+        scope = Scope("worker", f"{number}")
+        await queue.store.run(jobs.pause, [scope], reason="", now=day * DAY)
+    await queue.prune(200 * DAY, events=90 * DAY)
+    left = await queue.store.read(listing.events, 0, 100)
+    assert [event.at // DAY for event in left] == [4000, 4000, 4000, 200]
+
+
 async def test_ended_jobs_go_when_they_are_old_and_no_others(queue: Queue) -> None:
     await queue.submit(0, path=b"old.mp3")
     await queue.complete(1, "old.json")
