@@ -13,7 +13,7 @@ import time
 from typing import IO, TYPE_CHECKING, Any, cast
 from urllib.parse import urlencode
 
-from scriberrctl import __version__
+from scriberrctl import __version__, advice
 from scriberrctl.errors import ApiError, NoDaemon, TimedOut
 
 if TYPE_CHECKING:
@@ -26,17 +26,6 @@ PATIENCE = 20.0  # seconds for an answer: a database that others hold is waited 
 STREAM_PATIENCE = 45.0  # seconds: events have a heartbeat every 15; an upload waits for a slow disk
 LEAST_PATIENCE = 1.0  # seconds: even who does not want to wait is told how things stand
 CHUNK = 256 * 1024  # bytes
-
-ADVICE = """\
-Start the daemon with one of
-  systemctl --user start scriberrd
-  sudo systemctl start scriberrd
-  scriberrd run
-or name its socket with --socket or SCRIBERRD_SOCKET."""
-
-FORBIDDEN = """\
-You may not use this socket: add yourself to the group scriberrd, then log in again:
-  sudo usermod -aG scriberrd "$USER\""""
 
 
 def sockets(given: str | None) -> list[str]:
@@ -214,7 +203,7 @@ class Client:
         self._compared = True
 
     def _dial(self) -> socket.socket:
-        tried, advice = [], ADVICE
+        tried, todo = [], advice.START
         for path in self._sockets:
             sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             try:
@@ -223,10 +212,11 @@ class Client:
             except OSError as error:
                 sock.close()
                 tried.append(f"  {path}: {error.strerror or error}")
-                advice = FORBIDDEN if isinstance(error, PermissionError) else advice
+                if isinstance(error, PermissionError):
+                    todo = advice.let_in(path)
             else:
                 return sock
-        raise NoDaemon("\n".join(["no scriberrd answers. Tried:", *tried, advice]))
+        raise NoDaemon("\n".join(["no scriberrd answers. Tried:", *tried, todo]))
 
     def _patience(self, most: float, least: float = LEAST_PATIENCE) -> float:
         if self._deadline is None:

@@ -3,6 +3,7 @@
 ClientError
 ├── ApiError     the daemon refused
 ├── NoDaemon     nobody answers at the socket
+├── Unreadable   a recording can't be read
 └── TimedOut     what was waited for did not happen in time
 """
 
@@ -28,6 +29,10 @@ class NoDaemon(ClientError):
     """Nobody answers at the socket."""
 
     exit_code = 3
+
+
+class Unreadable(ClientError):
+    """A recording can't be read."""
 
 
 class TimedOut(ClientError):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from scriberrctl.shapes import Event, Execution, Job, Outage, Pause, Status
+    from scriberrctl.shapes import Event, Execution, Failure, Job, Outage, Pause, Status
 
 BAR = 20  # characters
 SPACES_AND_JOINERS = "\u00a0\u202f\u200c\u200d"  # harmless, and common in names
@@ -80,7 +80,7 @@ def outcome(job: Job) -> str:
     error = job["error"]
     if error is None or job["state"] == "completed":
         return line
-    return f"{line} ({plain(': '.join(filter(None, [error['message'], error['detail']])))})"
+    return f"{line} ({failure(error)})"
 
 
 def removed(job: Job) -> str:
@@ -193,18 +193,22 @@ def status(status: Status) -> str:
     for inbox in status["inboxes"]:
         reason = f": {plain(inbox['reason'])}" if inbox["reason"] else ""
         lines.append(f"inbox    {plain(inbox['name'])}: {inbox['state']}{reason}")
-    lines += [outage(one) for one in status["outages"]]
+    lines += [f"outage   {outage(one)}" for one in status["outages"]]
     lines += [f"paused   {pause(one)}" for one in status["pauses"]]
     lines += [bar(job) for job in status["processing"]]
     return "\n".join(lines)
 
 
 def outage(outage: Outage) -> str:
-    """What waits for a part of the machine, why, and until when; on one line."""
-    error = outage["error"]
-    why = ": ".join(filter(None, [error["message"], error["detail"]]))
+    """What waits for a part of the machine, why, until when, and what to do; on one line."""
     then = f"next try {moment(outage['next_try'])}" if outage["next_try"] else "being tried"
-    return plain(f"outage   {outage['part']} {outage['name']}: {why} ({then})")
+    line = f"{outage['part']} {plain(outage['name'])}: {failure(outage['error'])} ({then})"
+    return f"{line}; advice: {plain(advice)}" if (advice := outage["error"]["advice"]) else line
+
+
+def failure(error: Failure) -> str:
+    """What went wrong, on one line."""
+    return plain(": ".join(filter(None, [error["message"], error["detail"]])))
 
 
 def scope(pause: Mapping[str, object]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from scriberrctl.client import Client
     from scriberrctl.shapes import Job
 
-F = TypeVar("F", bound="Callable[..., Any]")
+JOB_ID = click.IntRange(min=1)
 
 
 @dataclass

@@ -111,6 +111,10 @@ class Breaker:
         self._reopened = True
         self._changed()
 
+    def waits(self, part: Part) -> dict[Key, float]:
+        """What is out of these parts, and in how many seconds it may be tried."""
+        return {key: self.wait(key) for key in self._open if key.part == part}
+
     def trip(self, key: Key, code: str, detail: str) -> None:
         """This is out because of a fault, or still is, when it was tried again in vain."""
         now = self._clock.monotonic()
@@ -122,6 +126,7 @@ class Breaker:
             return  # a job that had begun before
         else:
             outage.backoff = min(outage.backoff * 2.0, self._retry.backoff_max)
+            self._reopened = True  # those that waited for the end of the try wait for the next
         # Half of it fixed, half of it random: what failed together is tried apart.
         outage.probe_at = now + outage.backoff * random.uniform(0.5, 1)  # noqa: S311 - no secret
         outage.job, outage.code, outage.detail = None, code, detail
@@ -154,6 +159,7 @@ class Breaker:
         for outage in self._open.values():
             if outage.job == job:
                 outage.job = None
+                self._reopened = True
                 self._changed()
 
     def outages(self) -> tuple[Outage, ...]:

@@ -27,6 +27,8 @@ EXTENSIONS = (
 
 # A leading dot and capitals are forgiven; load() removes them.
 Extension = Annotated[str, Meta(pattern=r"^\.?[A-Za-z0-9_+-]+$")]
+# Those of CTranslate2; which of them a device can do is found out there.
+COMPUTE_TYPE = r"^(auto|int8|int16|(int8_)?(float32|float16|bfloat16))$"
 Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 
 
@@ -65,7 +67,7 @@ class Worker(msgspec.Struct, frozen=True, kw_only=True):
     device: Annotated[str, Meta(pattern=r"^(auto|cpu|cuda|cuda:\d+)$")] = "auto"
     count: Positive = 1
     threads: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
-    compute_type: str = "auto"
+    compute_type: Annotated[str, Meta(pattern=COMPUTE_TYPE)] = "auto"
     cpu_fallback: bool = False
     hours: Hours = Hours()
     idle_unload: Seconds = Seconds(300)

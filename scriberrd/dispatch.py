@@ -131,7 +131,8 @@ class Dispatcher:
                     if pause == 0:
                         if await self._process_next(slot):
                             continue
-                        pause = await self._store.read(jobs.next_due, self._clock.time())
+                        due = await self._store.read(jobs.next_due, self._clock.time())
+                        pause = _soonest(due, self.gate.next_output())
                 except jobs.NotNow:
                     pause = None
                 except StoreError as error:
@@ -150,8 +151,6 @@ class Dispatcher:
 
     async def _process_next(self, slot: Slot) -> bool:
         """Claim a job and process it; False when none is due."""
-        if not slot.in_hours():
-            return False
         async with self.gate.turn(slot):
             job = await self._claim(slot) if self.gate.closed(slot) == 0 else None
             if job is None:
@@ -180,6 +179,7 @@ class Dispatcher:
         return True
 
     async def _claim(self, slot: Slot) -> Job | None:
+        await self.gate.try_outputs()
         if self.gate.reopened():
             await self._store.run(jobs.readmit)
         job = await self._store.run(

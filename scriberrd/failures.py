@@ -28,6 +28,9 @@ class FailureKind(msgspec.Struct, frozen=True):
 
 FAILURES: dict[str, FailureKind] = {
     "empty_file": FailureKind("file", "the file has no bytes", "copy it again"),
+    "source_unavailable": FailureKind(
+        "machine", "the file system of the recording is not mounted", "mount it; it is tried again"
+    ),
     "unreadable": FailureKind(
         "file", "the file can't be read", "give the daemon's user permission; it is tried again"
     ),
@@ -118,6 +121,11 @@ FAILURES: dict[str, FailureKind] = {
         "the output folder can't be written",
         "give the daemon's user permission, or mount it",
         part="output",
+    ),
+    "output_blocked": FailureKind(
+        "machine",
+        "something in the output folder is in the way",
+        "see what lies there by the name of the recording or its folder; it is tried again",
     ),
     "inbox_unavailable": FailureKind(
         "machine", "the inbox folder is not there", "mount it, or put it back", part="inbox"

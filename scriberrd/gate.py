@@ -13,7 +13,7 @@ import math
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from scriberrd import ladder
+from scriberrd import ladder, publish
 from scriberrd.breaker import Breaker, Key
 from scriberrd.failures import FAILURES, Part
 from scriberrd.fallback import short
@@ -57,6 +57,8 @@ class Gate:
 
     def closed(self, slot: Slot) -> float | None:
         """Seconds for which this slot may claim nothing; 0: it may; None: until the bell rings."""
+        if not slot.in_hours():
+            return None  # the hours are looked at beside this
         if any(alone(other.job) for other in self._others(slot)):
             return None
         if slot.retired or (not slot.started and any(other.retired for other in self._slots)):
@@ -66,10 +68,11 @@ class Gate:
 
     def admit(self, slot: Slot, job: Job) -> float:
         """What `jobs.claim` asks; from another thread, so it only looks."""
-        if alone(job) and any(other.job is not None for other in self._others(slot)):
-            return math.inf
         wait = max(self._breaker.wait(key) for key in self._keys(slot, job).values())
-        return wait if wait < math.inf else self._config.retry.backoff
+        if wait > 0:  # while another one tries: until that has ended
+            return min(wait, self._config.retry.backoff_max)
+        busy = any(other.job is not None for other in self._others(slot))
+        return math.inf if alone(job) and busy else 0.0
 
     def reopened(self) -> bool:
         """Whether what was put off is due, as it was not when this was last asked."""
@@ -81,7 +84,9 @@ class Gate:
 
     def enter(self, slot: Slot, job: Job) -> None:
         """A slot has claimed a job."""
-        self._breaker.enter(self._keys(slot, job).values(), job.id)
+        keys = self._keys(slot, job)
+        del keys["output"]  # that is tried without a job: it would take as long as a recording
+        self._breaker.enter(keys.values(), job.id)
 
     def loaded(self, slot: Slot, job: Job) -> None:
         """The model of a job is loaded: much of the machine works."""
@@ -90,6 +95,22 @@ class Gate:
     def done(self, slot: Slot, job: Job) -> None:
         """A job is completed."""
         self._close(slot, job, DONE)
+
+    def next_output(self) -> float | None:
+        """Seconds until an output folder is to be tried; None when none is out."""
+        return min(self._breaker.waits("output").values(), default=None)
+
+    async def try_outputs(self) -> None:
+        """Try the output folders that are out, if it is time: a job would take hours to do so."""
+        due = [key for key, wait in self._breaker.waits("output").items() if wait == 0]
+        for key in due:
+            try:
+                await asyncio.to_thread(publish.try_folder, key.which)
+            except OSError as error:
+                code = "disk_full" if error.errno in publish.FULL else "output_unwritable"
+                self._breaker.trip(key, code, error.strerror or type(error).__name__)
+            else:
+                self._breaker.close([key])
 
     def failed(self, slot: Slot, job: Job, code: str, detail: str) -> None:
         """A run failed; before the job is put back, or the next slot would claim it."""
@@ -133,7 +154,7 @@ class Gate:
         """What of the machine this job needs in this slot."""
         pool, inbox = slot.pool, self._config.inbox(job.inbox)
         settings, _ = ladder.adapted(job, pool)
-        model = f"{settings.engine} {short(settings.model)} on {pool.name}"
+        model = f"{settings.engine} {short(settings.model)}"
         return {
             "pool": _pool(slot),
             "model": Key("model", model, settings.model),

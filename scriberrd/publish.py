@@ -7,9 +7,11 @@ folder is followed.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import stat
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from itertools import chain, count
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 TEMPORARY = b".%s.scriberrd-tmp"
 LONGEST = 255 - len(TEMPORARY % b".json")  # bytes of a base name
 CONTINUATION = range(0x80, 0xC0)  # bytes of UTF-8 within a character
+TRIAL = 1 << 16  # bytes: about the outputs of an hour
+FULL = (errno.ENOSPC, errno.EDQUOT)
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
@@ -99,6 +103,14 @@ def write(root: bytes | str, files: Mapping[bytes, bytes], owned: Collection[byt
         finally:
             for target in targets:
                 _discard(target)
+
+
+def try_folder(root: str) -> None:
+    """See that files can be written to an output folder: raises OSError, and leaves nothing."""
+    with tempfile.TemporaryFile(dir=root) as file:
+        file.write(bytes(TRIAL))
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def read(path: bytes, name: bytes) -> bytes:

@@ -7,7 +7,6 @@ run finds its files in place, and knows them as its own.
 from __future__ import annotations
 
 import asyncio
-import errno
 import hashlib
 import logging
 import os
@@ -52,11 +51,25 @@ async def save(store: Store, clock: Clock, inbox: Inbox, job: Job, text: Transcr
     try:
         await _publish(store, hold, inbox.output, job, files, earlier)
     except OSError as error:
-        code = "disk_full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "output_unwritable"
+        code = await asyncio.to_thread(failure_code, str(inbox.output), error)
         raise TaskFailed(code, error.strerror or type(error).__name__) from error
     return await store.insist(
         jobs.finish, hold, language=text.language, now=clock.time(), duration=text.duration
     )
+
+
+def failure_code(output: str, error: OSError) -> str:
+    """What an error means that came up while files were written to an output folder.
+
+    It is the recording that waits when only its names there are the trouble, not all of the inbox.
+    """
+    if error.errno in publish.FULL:
+        return "disk_full"
+    try:
+        publish.try_folder(output)
+    except OSError:
+        return "output_unwritable"
+    return "output_blocked"
 
 
 async def _publish(

@@ -30,6 +30,10 @@ class InboxUnavailable(OSError):
     """The folder of the inbox, or the file system that the recording was on, is not there."""
 
 
+class SourceUnavailable(OSError):
+    """The folder of a recording is there, but what was mounted on it is not."""
+
+
 class NotRegular(OSError):
     """The path leads to a link, a directory, a device, a FIFO or a socket, or through a link."""
 
@@ -66,7 +70,8 @@ def open_source(root: Path, path: bytes, *, device: int | None = None) -> int:
             file that has gone from a file system that is not mounted.
 
     Raises:
-        InboxUnavailable: the folder, or the file system with the recording, is not there.
+        InboxUnavailable: the folder of the inbox, or its file system, is not there.
+        SourceUnavailable: the file system of a folder in it is not there.
         NotRegular: there is something else than a regular file.
         OSError: no such file, no permission, ... see `failure_code`.
     """
@@ -83,8 +88,10 @@ def open_source(root: Path, path: bytes, *, device: int | None = None) -> int:
             os.close(outer)
         source = os.open(name, FILE, dir_fd=folder)
     except FileNotFoundError as error:
-        if device is not None and os.fstat(folder).st_dev != device:
-            raise InboxUnavailable(error.errno, "its file system is not mounted") from error
+        # Where nothing is mounted there is an empty folder, on another device.
+        if device not in (None, os.fstat(folder).st_dev) and not os.listdir(folder):
+            kind = InboxUnavailable if _same(folder, root) else SourceUnavailable
+            raise kind(error.errno, "its file system is not mounted") from error
         raise
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.ENOTDIR, errno.ENXIO, errno.ENODEV):
@@ -96,6 +103,10 @@ def open_source(root: Path, path: bytes, *, device: int | None = None) -> int:
         os.close(source)
         raise NotRegular(errno.EINVAL, "not a regular file")
     return source
+
+
+def _same(folder: int, path: Path) -> bool:
+    return os.path.samestat(os.fstat(folder), os.stat(path))
 
 
 def open_version(root: Path, path: bytes, identity: Identity) -> int:
@@ -154,6 +165,8 @@ def failure_code(error: OSError) -> str:
     match error:
         case InboxUnavailable():
             return "inbox_unavailable"
+        case SourceUnavailable():
+            return "source_unavailable"
         case NotRegular():
             return "not_regular"
         case FileNotFoundError():

@@ -8,7 +8,7 @@ import click
 
 from scriberrctl import render
 from scriberrctl.errors import NoDaemon
-from scriberrctl.session import Session, json_option, pass_session
+from scriberrctl.session import JOB_ID, Session, json_option, pass_session
 
 
 @click.command("events")
@@ -18,7 +18,7 @@ from scriberrctl.session import Session, json_option, pass_session
     metavar="ID",
     help="Begin after this event. [default: now]",
 )
-@click.option("--job", type=int, metavar="ID", help="Only events of this job.")
+@click.option("--job", type=JOB_ID, metavar="ID", help="Only events of this job.")
 @json_option
 @pass_session
 def command(session: Session, after: int | None, job: int | None) -> None:

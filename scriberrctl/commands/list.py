@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import get_args
 
 import click
 
-from scriberrctl import render
+from scriberrctl import paging, render
 from scriberrctl.session import Session, json_option, pass_session
-
-if TYPE_CHECKING:
-    from scriberrctl.shapes import Job
-
-PAGE = 1000  # jobs
+from scriberrctl.shapes import JobState
 
 
 @click.command("list")
 @click.option(
-    "--state", multiple=True, metavar="STATE", help="Only jobs in this state. [repeatable]"
+    "--state",
+    multiple=True,
+    type=click.Choice(get_args(JobState)),
+    help="Only jobs in this state. [repeatable]",
 )
 @click.option("--inbox", metavar="NAME", help="Only jobs of this inbox.")
 @click.option("--text", metavar="TEXT", help="Only jobs with this in their path.")
@@ -37,24 +36,12 @@ def command(
     all_: bool,
 ) -> None:
     """List jobs, newest first."""
-    found: list[Job] = []
-    before: int | None = None
-    while all_ or len(found) < limit:
-        page = session.client.jobs(
-            states=state,
-            inbox=inbox,
-            text=text,
-            before=before,
-            limit=PAGE if all_ else min(limit - len(found), PAGE),
-        )
-        found += page["jobs"]
-        before = page["next"]
-        if before is None:
-            break
+    most = None if all_ else limit
+    found, more = paging.jobs(session.client, most, states=state, inbox=inbox, text=text)
     if session.json:
         for job in found:
             session.say(job, str)
         return
     click.echo(render.jobs(found))
-    if before is not None:
+    if more:
         click.echo("there are more: see --limit and --all", err=True)

@@ -7,11 +7,11 @@ from functools import partial
 import click
 
 from scriberrctl import render
-from scriberrctl.session import Session, json_option, pass_session
+from scriberrctl.session import JOB_ID, Session, json_option, pass_session
 
 
 @click.command("redo")
-@click.argument("ids", metavar="ID...", type=int, nargs=-1, required=True)
+@click.argument("ids", metavar="ID...", type=JOB_ID, nargs=-1, required=True)
 @click.option("--profile", metavar="NAME", help="How. [default: the profile of each, as it is now]")
 @json_option
 @pass_session

@@ -5,11 +5,11 @@ from __future__ import annotations
 import click
 
 from scriberrctl import render
-from scriberrctl.session import Session, json_option, pass_session
+from scriberrctl.session import JOB_ID, Session, json_option, pass_session
 
 
 @click.command("remove")
-@click.argument("ids", metavar="ID...", type=int, nargs=-1, required=True)
+@click.argument("ids", metavar="ID...", type=JOB_ID, nargs=-1, required=True)
 @json_option
 @pass_session
 def command(session: Session, ids: tuple[int, ...]) -> None:

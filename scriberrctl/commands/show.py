@@ -5,11 +5,11 @@ from __future__ import annotations
 import click
 
 from scriberrctl import render
-from scriberrctl.session import Session, json_option, pass_session
+from scriberrctl.session import JOB_ID, Session, json_option, pass_session
 
 
 @click.command("show")
-@click.argument("id_", metavar="ID", type=int)
+@click.argument("id_", metavar="ID", type=JOB_ID)
 @json_option
 @pass_session
 def command(session: Session, id_: int) -> None:

@@ -6,11 +6,11 @@ import sys
 
 import click
 
-from scriberrctl.session import Session, json_option, pass_session
+from scriberrctl.session import JOB_ID, Session, json_option, pass_session
 
 
 @click.command("transcript")
-@click.argument("id_", metavar="ID", type=int)
+@click.argument("id_", metavar="ID", type=JOB_ID)
 @click.option(
     "--format",
     "format_",

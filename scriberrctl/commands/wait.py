@@ -6,12 +6,12 @@ import time
 
 import click
 
-from scriberrctl.session import Session, json_option, pass_session
+from scriberrctl.session import JOB_ID, Session, json_option, pass_session
 from scriberrctl.waiting import until_ended
 
 
 @click.command("wait")
-@click.argument("ids", metavar="ID...", type=int, nargs=-1, required=True)
+@click.argument("ids", metavar="ID...", type=JOB_ID, nargs=-1, required=True)
 @click.option("--timeout", type=click.FloatRange(min=0), metavar="SECONDS", help="Give up then.")
 @json_option
 @pass_session

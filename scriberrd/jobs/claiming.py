@@ -24,10 +24,10 @@ _QUEUED = "finished_at IS NULL AND state = 'queued'"
 
 # The retries that are due. A time too far ahead was set before the clock was set back.
 _DUE = f"""
-    SELECT id, inbox, priority FROM job
+    SELECT id, inbox, priority, put_off FROM job
     WHERE {_QUEUED} AND not_before > 0 AND not_before <= :now
     UNION ALL
-    SELECT id, inbox, priority FROM job
+    SELECT id, inbox, priority, put_off FROM job
     WHERE {_QUEUED} AND not_before > :now + :longest
 """
 
@@ -154,7 +154,7 @@ def _take(
 
 def readmit(db: apsw.Connection) -> None:
     """What was put off because it was not admitted is due."""
-    db.execute(f"UPDATE job SET not_before = 0 WHERE {_QUEUED} AND not_before > 0 AND put_off")
+    db.execute(f"UPDATE job SET not_before = 0, put_off = 0 WHERE {_QUEUED} AND put_off")
 
 
 def next_due(db: apsw.Connection, now: float) -> float | None:
@@ -166,14 +166,17 @@ def next_due(db: apsw.Connection, now: float) -> float | None:
 
 
 def urgent_due(db: apsw.Connection, *, now: float, longest: float, limit: int) -> int:
-    """How many urgent jobs could be claimed now, by a pool that is not paused; `limit` at most."""
+    """How many urgent jobs could be claimed now, by a pool that is not paused; `limit` at most.
+
+    One that was put off does not count: a run that made way for it might do so in vain.
+    """
     found: int = db.execute(
         f"""
         SELECT count(*) FROM (
             SELECT 1 FROM turn CROSS JOIN job ON job.inbox = turn.inbox
-            WHERE {_QUEUED} AND not_before = 0 AND priority = 0 AND {_OPEN}
+            WHERE {_QUEUED} AND not_before = 0 AND priority = 0 AND NOT put_off AND {_OPEN}
             UNION ALL
-            SELECT 1 FROM ({_DUE}) AS turn WHERE priority = 0 AND {_OPEN}
+            SELECT 1 FROM ({_DUE}) AS turn WHERE priority = 0 AND NOT put_off AND {_OPEN}
             LIMIT :limit
         )
         """,

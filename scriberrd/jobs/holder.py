@@ -219,8 +219,13 @@ def fail(
     if fault == "file" or (fault == "worker" and failures >= retry.attempts):
         tell(db, job.id, "failed", now, code=code, failures=failures)
         return move(db, job, JobState.FAILED, error | {"finished_at": now, "failures": failures})
+    tries = failures
+    if fault == "machine":  # which is not counted, but has to wait longer and longer all the same
+        tries = db.execute(
+            "SELECT count(*) FROM execution WHERE job = ? AND error_code = ?", (job.id, code)
+        ).get
     # Half of it fixed, half of it random: jobs that failed together come back apart.
-    backoff = min(retry.backoff * 2.0 ** max(failures - 1, 0), retry.backoff_max)
+    backoff = min(retry.backoff * 2.0 ** min(max(tries - 1, 0), 30), retry.backoff_max)
     if kind.part is not None:
         backoff = 0.0  # the machine's part that is at fault is tried again, and not the job
     due = now + backoff * random.uniform(0.5, 1)  # noqa: S311 - no secret

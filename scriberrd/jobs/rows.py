@@ -20,7 +20,13 @@ if TYPE_CHECKING:
 # The error of an earlier run says nothing about a job that starts anew or is given up.
 NO_ERROR: dict[str, Any] = {"error_code": None, "error_detail": None}
 # What an order to start again sets back; `deaths` stay, since the bytes are still the same.
-FRESH = NO_ERROR | {"failures": 0, "interruptions": 0, "fallbacks": "[]", "not_before": 0}
+FRESH = NO_ERROR | {
+    "failures": 0,
+    "interruptions": 0,
+    "fallbacks": "[]",
+    "not_before": 0,
+    "put_off": 0,
+}
 
 
 class Hold(NamedTuple):

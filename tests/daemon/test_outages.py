@@ -62,6 +62,46 @@ def test_an_output_folder_that_cannot_be_written_pauses_its_inbox(program: Make)
     goes_on(daemon)
 
 
+def test_an_output_folder_is_tried_without_a_job(program: Make) -> None:
+    daemon = program()
+    with in_the_way(daemon.out):
+        daemon.drop(SENTENCE, "one.wav")
+        assert daemon.outage()["part"] == "output"
+        daemon.ctl("pause", "--inbox", "main")
+        daemon.wait("one.wav", "queued")
+    wait_for(lambda: not daemon.ctl("status")["outages"], "the end of the outage")
+    daemon.ctl("resume")
+    goes_on(daemon)
+
+
+def test_what_is_in_the_way_of_one_recording_is_in_nobody_elses(program: Make) -> None:
+    daemon = program()
+    (daemon.out / "talks").write_text("a list")
+    daemon.drop(SENTENCE, "talks/one.wav")
+    daemon.drop(SENTENCE.read_bytes() + b"\0\0", "two.wav")
+    daemon.wait("two.wav", "completed")
+    first = wait_for(lambda: (daemon.job("talks/one.wav") or {}).get("error"), "the reason")
+    assert first["code"] == "output_blocked"
+    assert daemon.ctl("status")["outages"] == []
+    (daemon.out / "talks").unlink()
+    assert daemon.wait("talks/one.wav", "completed")["failures"] == 0
+    assert daemon.said("outage") == 0
+
+
+def test_what_is_out_for_one_pool_keeps_no_other_from_work(program: Make) -> None:
+    second = '[[worker]]\nname = "second"\n'
+    daemon = program(model="missing+until", backoff="1h", retry=second)
+    names = [f"{number}.wav" for number in range(4)]
+    for name in names:
+        daemon.drop(SENTENCE.read_bytes() + name.encode(), name)
+    daemon.outage()
+    wait_for(lambda: len(daemon.jobs()) == len(names), "all")
+    (daemon.root / "fake-state").touch()
+    retry(daemon)
+    for name in names:
+        daemon.wait(name, "completed")
+
+
 def test_a_retry_does_not_hide_what_was_done_with_less(program: Make) -> None:
     daemon = program(model="oom-big", profile="batch_size = 4")
     with in_the_way(daemon.out):
@@ -139,7 +179,7 @@ def test_what_nothing_waits_for_is_no_outage_any_more(program: Make) -> None:
     assert daemon.outage()["part"] == "model"
     daemon.ctl("cancel", daemon.jobs()[0]["id"])
     wait_for(lambda: not daemon.ctl("status")["outages"], "the end of the outage")
-    assert daemon.said("outage over: model fake missing on cpu: nothing waits for it") == 1
+    assert daemon.said("outage over: model fake missing: nothing waits for it") == 1
 
 
 def test_workers_that_cannot_be_started_pause_their_pool(program: Make) -> None:
@@ -190,6 +230,6 @@ def test_an_engine_that_is_not_installed_pauses_its_jobs(program: Make) -> None:
     broken = engine.rename(packages / "broken")
     daemon.start(PYTHONPATH=str(packages))
     daemon.drop(SENTENCE, "one.wav")
-    waits(daemon, "model", "fake ok on cpu", "engine_missing", others=False)
+    waits(daemon, "model", "fake ok", "engine_missing", others=False)
     broken.rename(engine)
     goes_on(daemon)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from program import AUDIO, TESTS
 
-from scriberrd import listing
+from scriberrd import jobs, listing
 from scriberrd.config import Config, Daemon, Inbox, Retry, Worker
 from scriberrd.dispatch import Dispatcher
 from scriberrd.hours import Hours
@@ -31,8 +31,10 @@ class Clock:
 
     def __init__(self) -> None:
         self.ahead = MORNING - time.time()
+        self.looks = 0
 
     def time(self) -> float:
+        self.looks += 1
         return time.time() + self.ahead
 
     def monotonic(self) -> float:
@@ -49,30 +51,34 @@ async def reached(store: Store, condition: Callable[[Job], object]) -> Job:
             await store.bell.wait(seen)
 
 
-async def test_a_run_ends_when_the_window_closes_and_goes_on_when_it_opens(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("PYTHONPATH", str(TESTS / "fake_engine"))
-    for folder in ("in", "out"):
-        (tmp_path / folder).mkdir()
-    (tmp_path / "in/long.opus").write_bytes((AUDIO / "dialogue.opus").read_bytes())
-    inbox = Inbox(name="main", path=tmp_path / "in", output=tmp_path / "out")
-    clock = Clock()
-    opens = time.localtime(clock.time()).tm_hour
-    hours = Hours.read(f"{opens:02}:00-{(opens + 1) % 24:02}:00")
-    config = Config(
-        file=tmp_path / "scriberrd.toml",
+def configured(folder: Path, hours: Hours) -> Config:
+    """One inbox, and one pool with these hours."""
+    for name in ("in", "out"):
+        (folder / name).mkdir()
+    return Config(
+        file=folder / "scriberrd.toml",
         daemon=Daemon(),
-        inboxes=(inbox,),
+        inboxes=(Inbox(name="main", path=folder / "in", output=folder / "out"),),
         profiles={"default": Settings(engine="fake", model="slow", block_seconds=5)},
         workers=(Worker(name="cpu", threads=1, hours=hours),),
         retry=Retry(),
     )
+
+
+async def test_a_run_ends_when_the_window_closes_and_goes_on_when_it_opens(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(TESTS / "fake_engine"))
+    clock = Clock()
+    opens = time.localtime(clock.time()).tm_hour
+    hours = Hours.read(f"{opens:02}:00-{(opens + 1) % 24:02}:00")
+    config = configured(tmp_path, hours)
+    (tmp_path / "in/long.opus").write_bytes((AUDIO / "dialogue.opus").read_bytes())
     store = Store(tmp_path / "queue.db")
     dispatcher = Dispatcher(config, store, clock)
     running = asyncio.create_task(dispatcher.run())
     try:
-        await Intake(config, store, clock).accept(inbox, b"long.opus")
+        await Intake(config, store, clock).accept(config.inboxes[0], b"long.opus")
         await reached(store, lambda job: job.progress >= 10)
         clock.ahead += 2 * HOUR
         job = await reached(store, lambda job: job.state is JobState.QUEUED)
@@ -85,6 +91,34 @@ async def test_a_run_ends_when_the_window_closes_and_goes_on_when_it_opens(
         runs = await store.read(listing.executions, 1)
         assert [run.outcome for run in runs] == ["released", "completed"]
         assert runs[1].audio_seconds < (job.duration or 0) - 10  # what was done is not done again
+    finally:
+        dispatcher.stop()
+        await running
+        store.close()
+
+
+async def test_a_retry_that_is_due_waits_for_the_window_in_peace(tmp_path: Path) -> None:
+    clock = Clock()
+    opens = (time.localtime(clock.time()).tm_hour + 6) % 24
+    config = configured(tmp_path, Hours.read(f"{opens:02}:00-{(opens + 1) % 24:02}:00"))
+    (tmp_path / "in/one.opus").write_bytes((AUDIO / "dialogue.opus").read_bytes())
+    store = Store(tmp_path / "queue.db")
+    await Intake(config, store, clock).accept(config.inboxes[0], b"one.opus")
+    job = await store.run(jobs.claim, "cpu", now=clock.time(), expires=1e9, longest=HOUR)
+    assert job is not None
+    hold = jobs.Hold(job.id, job.lease)
+    await store.run(
+        jobs.fail, hold, "engine_failed", "", retry=config.retry, now=clock.time() - HOUR
+    )
+    dispatcher = Dispatcher(config, store, clock)
+    running = asyncio.create_task(dispatcher.run())
+    try:
+        for _ in range(20):
+            await store.read(listing.newest_event)  # what goes in circles comes round here
+        before = clock.looks
+        for _ in range(100):
+            await store.read(listing.newest_event)
+        assert clock.looks == before
     finally:
         dispatcher.stop()
         await running

@@ -223,3 +223,17 @@ def test_what_was_put_off_is_due_at_once_but_no_retry(db: apsw.Connection) -> No
     crash(a0)
     jobs.readmit(db)
     assert [claim(db, now=10.0), claim(db, now=10.0)] == ["a1", None]
+
+
+def test_nothing_makes_way_for_an_urgent_job_that_waits_for_the_machine(
+    db: apsw.Connection,
+) -> None:
+    def urgent_due(now: float) -> int:
+        return jobs.urgent_due(db, now=now, longest=HOUR, limit=4)
+
+    submit(db, "a0", "urgent")
+    assert urgent_due(10.0) == 1
+    assert put_off(db, 10.0) is None
+    assert urgent_due(50.0) == 0
+    jobs.readmit(db)
+    assert urgent_due(50.0) == 1

@@ -88,6 +88,8 @@ class Queue(RuleBasedStateMachine):
             assert self._do(jobs.unknown, inbox, [(path, identity)]) == []
         elif pruned is not None:
             self.revived.add(pruned.id)
+        if new and before is not None and before.state in TERMINAL:
+            self.put_off.discard(job.id)
         if before is None or before.sha256 != source.sha256:
             assert new
             assert job.state is JobState.QUEUED
@@ -155,6 +157,9 @@ class Queue(RuleBasedStateMachine):
             if job.state is JobState.QUEUED:
                 put_back = listing.get(self.db, job.id).not_before == 0
                 assert put_back == (job.id in self.put_off)
+        self.put_off -= {
+            job.id for job in listing.find(self.db, states=[JobState.QUEUED], limit=100)
+        }
 
     def _fenced(self, hold: jobs.Hold, function: Any, *args: Any, **kwargs: Any) -> bool:
         """Whether the move happened; a stale holder's must not, nor leave a trace."""
@@ -250,6 +255,7 @@ class Queue(RuleBasedStateMachine):
         else:
             if verb is jobs.retry:
                 assert (after.state, after.failures) == (JobState.QUEUED, 0)
+                self.put_off.discard(job.id)
                 assert (after.interruptions, after.fallbacks) == (0, ())
             else:
                 assert after.state is JobState.CANCELED or after.cancel_requested
@@ -270,6 +276,7 @@ class Queue(RuleBasedStateMachine):
         assert (after.state, after.redo, after.settings) == (JobState.QUEUED, True, settings)
         assert after.outputs == job.outputs
         self.blocks[job.id] = 0
+        self.put_off.discard(job.id)
 
     @rule(data=st.data())
     def remove(self, data: Any) -> None:
@@ -355,7 +362,8 @@ class Queue(RuleBasedStateMachine):
 
     @invariant()
     def urgent_jobs_are_known(self) -> None:
-        urgent = [job for job in self._due() if job.priority == URGENT]
+        due = [job for job in self._due() if job.id not in self.put_off]
+        urgent = [job for job in due if job.priority == URGENT]
         times = {"now": self.now, "longest": RETRY.backoff_max}
         assert jobs.urgent_due(self.db, limit=100, **times) == len(urgent)
 

@@ -140,6 +140,7 @@ def inboxes(*tables: str) -> str:
         ('[inbox]\nname = "x"', "allowed: [[inbox]], with two brackets"),
         ('[[worker]]\nname = "a"\n[[worker]]\nname = "a"', "each name may be used once"),
         ('[[worker]]\nname = "a"\ndevice = "gpu"', "allowed: a text that matches"),
+        ('[[worker]]\nname = "a"\ncompute_type = "int9"', "allowed: a text that matches"),
         ("[profile]\ndefault = 3", "allowed: [profile.NAME]"),
         ("[typo]\n", "found an unknown key; allowed: [daemon], [[inbox]]"),
         ("[retry]\nattempts = true", "found True; allowed: a whole number of at least 1"),

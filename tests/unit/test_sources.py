@@ -105,8 +105,19 @@ def test_what_has_gone(inbox: Path) -> None:
     with no_descriptor_lost():
         assert failure(inbox, b"x.wav") == "source_missing"
         assert failure(inbox, b"a/b/c/x.wav", device) == "source_missing"
-        assert failure(inbox, b"a/x.wav", device + 1) == "inbox_unavailable"  # not mounted
         assert failure(inbox / "none", b"x.wav") == "inbox_unavailable"
+
+
+def test_what_is_not_mounted_is_an_empty_folder_on_another_device(tmp_path: Path) -> None:
+    other = tmp_path.stat().st_dev + 1
+    (tmp_path / "usb").mkdir()
+    with no_descriptor_lost():
+        assert failure(tmp_path / "usb", b"x.wav", other) == "inbox_unavailable"
+        assert failure(tmp_path / "usb", b"a/x.wav", other) == "inbox_unavailable"
+        assert failure(tmp_path, b"usb/x.wav", other) == "source_unavailable"
+        # Devices get other numbers; a file that was deleted takes nothing else with it.
+        assert failure(tmp_path, b"x.wav", other) == "source_missing"
+        assert failure(tmp_path, b"a/x.wav", other) == "source_missing"
 
 
 def test_what_may_not_be_read() -> None:

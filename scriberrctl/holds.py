@@ -1,0 +1,93 @@
+"""What holds queued jobs up, for those who wait: what is new of it, and nothing twice."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from scriberrctl import render
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from scriberrctl.client import Client
+    from scriberrctl.shapes import Job, Outage, Pause, Status
+
+NAMED = 5  # jobs: of more only the number is told
+
+
+class Holds:
+    """The jobs that are queued, and what was said of each."""
+
+    def __init__(self, client: Client, jobs: Iterable[Job] = ()) -> None:
+        self._client = client
+        self._queued: dict[int, Job] = {}
+        self._said: dict[int, set[str]] = {}
+        for job in jobs:
+            self.see(job)
+
+    def see(self, job: Job) -> None:
+        """Something has happened to a job."""
+        self._queued.pop(job["id"], None)
+        if job["state"] == "queued":
+            self._queued[job["id"]] = job
+
+    def news(self) -> Iterator[str]:
+        """A line for all jobs that the same holds up, if it was not said of them before."""
+        if not self._queued:
+            return
+        status = self._client.status()
+        new: dict[str, list[int]] = {}
+        for id_, job in self._queued.items():
+            reasons = list(_reasons(job, status))
+            if not self._said.get(id_, set()).issuperset(reasons):
+                new.setdefault("; ".join(reasons), []).append(id_)
+            self._said[id_] = set(reasons)
+        for line, ids in new.items():
+            yield f"{_those(ids)}: {line}"
+
+
+def _those(ids: list[int]) -> str:
+    if len(ids) == 1:
+        return f"job {ids[0]} waits"
+    return f"{len(ids)} jobs wait" if len(ids) > NAMED else f"jobs {', '.join(map(str, ids))} wait"
+
+
+def _reasons(job: Job, status: Status) -> Iterator[str]:
+    outages = [one for one in status["outages"] if _concerns(one, job)]
+    error = job["error"]
+    if error is not None and error not in [outage["error"] for outage in outages]:
+        yield f"last error: {render.failure(error)}"
+    if job["not_before"]:
+        yield f"next try {render.moment(job['not_before'])}"
+    for pause in status["pauses"]:
+        if pause["inbox"] == job["inbox"] or not (pause["inbox"] or pause["worker"]):
+            yield _paused(pause)
+    yield from _no_worker(status)
+    for outage in outages:
+        yield f"outage: {render.outage(outage)}"
+
+
+def _concerns(outage: Outage, job: Job) -> bool:
+    return outage["part"] not in {"inbox", "output"} or outage["name"] == job["inbox"]
+
+
+def _no_worker(status: Status) -> Iterator[str]:
+    """Why there is none that claims anything; nothing, if there is one."""
+    pools = {pause["worker"]: pause for pause in status["pauses"] if pause["worker"]}
+    why = {}
+    for worker in status["workers"]:
+        name = worker["name"]
+        pool = name if name in pools else name.rpartition("-")[0]  # of several, each has a number
+        if pool in pools:
+            why[pool] = _paused(pools[pool])
+        elif worker["reason"]:
+            why[name] = f"worker {name}: {render.plain(worker['reason'])}"
+        else:
+            return
+    yield from why.values()
+
+
+def _paused(pause: Pause) -> str:
+    option = f" --inbox {pause['inbox']}" if pause["inbox"] else ""
+    option = f" --worker {pause['worker']}" if pause["worker"] else option
+    return f"paused: {render.pause(pause)} (to go on: scriberrctl resume{option})"

@@ -1,0 +1,103 @@
+"""Submit and wait, as people type it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+from test_client_cli import COMMAND, Ended, ctl, end, environment, foreign, start
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from api_server import Server
+
+
+async def test_submit_where_it_lies(server: Server) -> None:
+    file = server.inbox.path / "talk.mp3"
+    file.write_bytes(b"sound")
+    args = ("submit", str(file), "--priority", "high")
+    assert await ctl(server, *args) == Ended(0, "job 1 queued: talk.mp3\n", "")
+    assert await ctl(server, *args) == Ended(0, "known already: job 1 queued: talk.mp3\n", "")
+    assert os.listdir(server.inbox.path) == ["talk.mp3"]
+
+
+async def test_submit_a_copy(server: Server, tmp_path: Path) -> None:
+    file = foreign(tmp_path)
+    submitted = await ctl(server, "submit", file, "--inbox", "other", "--json")
+    assert json.loads(submitted.out)["path"] == "mine.mp3"
+    assert (server.config.inboxes[1].path / "mine.mp3").read_bytes() == b"my sound"
+
+
+async def test_submit_goes_on_after_a_refusal(server: Server, tmp_path: Path) -> None:
+    files = [foreign(tmp_path, "a.pdf"), foreign(tmp_path, "caf\udce9.mp3")]
+    submitted = await ctl(server, "submit", *files)
+    assert (submitted.status, submitted.out) == (1, "job 1 queued: caf\\xe9.mp3\n")
+    assert "a.pdf: name:" in submitted.err
+
+
+async def test_submit_goes_on_after_what_is_no_file(server: Server, tmp_path: Path) -> None:
+    gone, folder = str(tmp_path / "gone.mp3"), str(tmp_path)
+    there = str(server.inbox.path / "gone.mp3")
+    submitted = await ctl(server, "submit", gone, folder, there, foreign(tmp_path))
+    assert submitted == Ended(
+        1,
+        "job 1 queued: mine.mp3\n",
+        f"scriberrctl: {gone}: it can't be read, and lies in no inbox: No such file or directory\n"
+        f"scriberrctl: {folder}: it can't be read, and lies in no inbox: Is a directory\n"
+        f"scriberrctl: {there}: 'gone.mp3': No such file or directory\n",
+    )
+    assert (await ctl(server, "submit")).status == 2
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has rights to lose")
+async def test_submit_what_only_the_daemon_may_read(server: Server) -> None:
+    file = server.inbox.path / "talk.mp3"
+    file.write_bytes(b"sound")
+    os.chown(file, 65534, 65534)
+    file.chmod(0o600)
+    powerless = ("setpriv", "--bounding-set=-all")
+    command = [*powerless, *COMMAND, "submit", str(file)]
+    process = await asyncio.create_subprocess_exec(
+        *command, env=environment(server), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert await end(process) == Ended(0, "job 1 queued: talk.mp3\n", "")
+
+
+async def test_submit_and_wait(server: Server, tmp_path: Path) -> None:
+    process = await start(server, "submit", "--wait", foreign(tmp_path))
+    assert process.stdout is not None
+    assert await process.stdout.readline() == b"job 1 queued: mine.mp3\n"
+    assert process.stderr is not None
+    shown = await process.stderr.readline()
+    assert shown == b"job 1  [--------------------] -  queued  0:00 of ?  mine.mp3\n"
+    await server.complete(await server.claim())
+    ended = await end(process)
+    assert (ended.status, ended.out) == (0, "job 1 completed: mine.mp3\n")
+
+
+async def test_wait_until_all_have_ended(server: Server) -> None:
+    for number in range(3):
+        await server.submit(f"{number}.mp3")
+    await server.complete(await server.claim())
+    process = await start(server, "wait", "1", "2", "3")
+    assert process.stdout is not None
+    assert await process.stdout.readline() == b"job 1 completed: 0.mp3\n"
+    await server.complete(await server.claim())
+    await server.fail(await server.claim(), "empty_file")
+    ended = await end(process)
+    lines = ["job 2 completed: 1.mp3", "job 3 failed: 2.mp3 (the file has no bytes)"]
+    assert (ended.status, sorted(ended.out.splitlines())) == (1, lines)
+
+
+async def test_wait_has_a_limit(server: Server) -> None:
+    await server.submit()
+    ended = await ctl(server, "wait", "1", "--timeout", "0.05")
+    assert (ended.status, ended.out) == (124, "")
+    assert (await ctl(server, "wait", "7")).status == 4
+    await server.post("/v1/jobs/1/cancel")
+    assert (await ctl(server, "wait", "1", "--timeout", "9")).status == 1
