@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 from typing import TYPE_CHECKING
 
 import pytest
@@ -46,10 +47,12 @@ class Queue:
     async def complete(self, now: float, *names: str) -> Job:
         hold = await self.claim(now)
         paths = {bytes(self.out / name): name.encode() for name in names}
-        await self.store.run(jobs.reserve, hold, paths)
+        text = f"of job {hold.job}"
+        hashes = dict.fromkeys(paths, hashlib.sha256(text.encode()).hexdigest())
+        await self.store.run(jobs.reserve, hold, paths, hashes)
         for name in names:
             (self.out / name).parent.mkdir(exist_ok=True)
-            (self.out / name).write_text(f"of job {hold.job}")
+            (self.out / name).write_text(text)
         return await self.store.run(jobs.finish, hold, language=None, now=now)
 
     async def fail(self, now: float) -> Job:
@@ -243,6 +246,17 @@ async def test_transcripts_go_only_when_asked_and_only_those_that_are_listed(
     assert private.read_text() == "private"
     assert (queue.out / "sub/dir.vtt").is_dir()
     assert not await queue.store.read(jobs.listed, bytes(queue.out / "sub/talk.json"))
+
+
+async def test_what_people_have_written_is_left_to_them(queue: Queue) -> None:
+    await queue.submit(0)
+    await queue.complete(1, "talk.json", "talk.srt", "talk.txt")
+    (queue.out / "talk.srt").write_text("corrected by hand")
+    (queue.out / "talk.txt").unlink()
+    (queue.out / "talk.txt").write_text("notes")
+    await queue.prune(DAY, transcripts=1)
+    assert queue.files() == ["talk.srt", "talk.txt"]
+    assert not await queue.store.read(jobs.listed, bytes(queue.out / "talk.srt"))
 
 
 async def test_files_of_an_output_folder_that_is_not_there_are_kept_in_mind(queue: Queue) -> None:
