@@ -88,7 +88,7 @@ class Queue(RuleBasedStateMachine):
             assert self._do(jobs.unknown, inbox, [(path, identity)]) == []
         elif pruned is not None:
             self.revived.add(pruned.id)
-        if new and before is not None and before.state in TERMINAL:
+        if new:
             self.put_off.discard(job.id)
         if before is None or before.sha256 != source.sha256:
             assert new
@@ -317,6 +317,7 @@ class Queue(RuleBasedStateMachine):
             del self.states[id_]
             self.put_off.discard(id_)
             self.blocks[id_] = 0
+        for job in {(job.inbox, job.path): job for job in reversed(gone)}.values():  # the newest
             if self._do(jobs.newest, job.inbox, job.path) is None:
                 self.pruned[job.inbox, job.path] = job
                 found = [(job.path, job.identity)]
