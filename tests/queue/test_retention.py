@@ -111,23 +111,25 @@ async def test_old_events_go_behind_those_that_a_clock_that_was_ahead_has_dated(
     assert [event.at // DAY for event in left] == [4000, 4000, 4000, 200]
 
 
-async def test_ended_jobs_go_when_they_are_old_and_no_others(queue: Queue) -> None:
+async def test_ended_jobs_go_when_they_are_old_and_not_failed(queue: Queue) -> None:
     await queue.submit(0, path=b"old.mp3")
     await queue.complete(1, "old.json")
-    await queue.submit(2, path=b"failed.mp3")
-    await queue.fail(3)
+    await queue.submit(2, path=b"canceled.mp3")
+    await queue.store.run(jobs.cancel, 2, 3.0)
     await queue.submit(4, path=b"young.mp3")
     await queue.complete(9 * DAY, "young.json")
     await queue.submit(5, path=b"processing.mp3")
     await queue.claim(6)
-    await queue.submit(7, path=b"queued.mp3")
+    await queue.submit(7, path=b"failed.mp3")
+    await queue.fail(8)
+    await queue.submit(9, path=b"queued.mp3")
     await queue.prune(10 * DAY, jobs=5 * DAY)
-    assert await queue.ids() == [3, 4, 5]
+    assert await queue.ids() == [3, 4, 5, 6]
     counts = await queue.store.read(listing.counts)
-    assert (counts[JobState.COMPLETED], counts[JobState.FAILED]) == (1, 0)
+    assert (counts[JobState.COMPLETED], counts[JobState.FAILED]) == (1, 1)
     told = (await queue.store.read(listing.events, 0, 100))[-2:]
     assert {(event.job, event.type, event.at) for event in told} == {(None, "pruned", 10 * DAY)}
-    assert [event.data["path"] for event in told] == ["old.mp3", "failed.mp3"]
+    assert [event.data["path"] for event in told] == ["old.mp3", "canceled.mp3"]
     for table in ("execution", "event", "checkpoint"):
         query = f"SELECT count(*) FROM {table} WHERE job IN (1, 2)"
         assert await queue.store.read(lambda db, query=query: db.execute(query).get) == 0
@@ -202,13 +204,28 @@ async def test_the_files_of_a_pruned_job_are_not_given_to_another_recording(queu
     assert await queue.store.run(jobs.reserve, hold, names) is None
 
 
-async def test_a_failed_one_is_tried_again_when_it_is_touched(queue: Queue) -> None:
+async def test_a_removed_one_that_failed_is_tried_again_when_it_is_touched(queue: Queue) -> None:
     await queue.submit(0)
     await queue.fail(1)
-    await queue.prune(DAY, jobs=1)
+    await queue.store.run(jobs.remove, 1, 2.0)
     assert not await queue.new(V1)
     job, new = await queue.submit(DAY, TOUCHED)
     assert (job.id, job.state, new) == (1, JobState.QUEUED, True)
+
+
+async def test_one_that_failed_stays_and_keeps_the_later_ones_about_its_recording(
+    queue: Queue,
+) -> None:
+    await queue.submit(0)
+    await queue.fail(1)
+    await queue.submit(2, V2)
+    await queue.complete(3, "talk.json")
+    await queue.prune(DAY, jobs=1)
+    assert await queue.ids() == [1, 2]
+    await queue.store.run(jobs.remove, 1, DAY)
+    await queue.prune(DAY, jobs=1)
+    assert await queue.ids() == []
+    assert not await queue.new(V2)
 
 
 async def test_of_several_versions_the_oldest_goes_first(queue: Queue) -> None:
