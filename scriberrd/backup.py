@@ -24,6 +24,8 @@ from scriberrd.errors import DatabaseCorrupt, ScriberrdError, StoreError
 from scriberrd.files import sync_folder
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from scriberrd.model import Clock
 
 log = logging.getLogger(__name__)
@@ -32,6 +34,7 @@ NAME = "scriberrd-%Y%m%dT%H%M%S.db"  # in UTC: the order of names is that of tim
 UNFINISHED = "unfinished-"
 PAGES = 256  # that are copied at a time
 LOOK = 3600.0  # seconds between two looks at the clock, which may jump
+AHEAD = 3600.0  # seconds that a clock is put back without having been wrong
 RETRY = 600.0  # seconds after a backup that failed
 
 
@@ -39,16 +42,25 @@ class Stopped(ScriberrdError):
     """The daemon stops: the backup is given up."""
 
 
-def found(folder: Path) -> list[Path]:
-    """The backups in a folder, oldest first."""
-    return sorted(file for file in folder.glob("scriberrd-*.db") if _made_at(file) is not None)
+def found(folder: Path, now: float) -> list[Path]:
+    """The backups in a folder, oldest first.
+
+    Those dated later than `now` come before all others: the clock was wrong when they were made, so
+    nobody knows how old they are.
+    """
+    dated = ((not _is_ahead(at, now), at, file) for at, file in _dated(folder))
+    return [file for _, _, file in sorted(dated)]
 
 
-def _made_at(file: Path) -> float | None:
-    try:
-        return datetime.strptime(file.name, NAME).replace(tzinfo=UTC).timestamp()
-    except ValueError:
-        return None
+def _is_ahead(at: float, now: float) -> bool:
+    return at > now + AHEAD
+
+
+def _dated(folder: Path) -> Iterator[tuple[float, Path]]:
+    for file in folder.glob("scriberrd-*.db"):
+        with contextlib.suppress(ValueError):
+            made = datetime.strptime(file.name, NAME).replace(tzinfo=UTC)
+            yield made.timestamp(), file
 
 
 def require_sound(file: Path) -> None:
@@ -106,7 +118,7 @@ def make(
         made = folder / datetime.fromtimestamp(now, UTC).strftime(NAME)
         temporary.rename(made)
     sync_folder(folder)
-    for old in found(folder)[:-keep]:
+    for old in found(folder, now)[:-keep]:
         old.unlink()
     return made
 
@@ -137,7 +149,7 @@ def _copy(database: Path, target: Path, stop: threading.Event) -> None:
 
 def due_in(folder: Path, every: float, now: float) -> float:
     """Seconds until the next backup is due; at most `every`, wherever the clock was."""
-    newest = max((_made_at(file) or 0.0 for file in found(folder)), default=0.0)
+    newest = max((at for at, _ in _dated(folder) if not _is_ahead(at, now)), default=0.0)
     return min(max(newest + every - now, 0.0), every)
 
 

@@ -30,6 +30,11 @@ class Limits:
         elif isinstance(reply, protocol.Loaded):
             self._began = now
 
+    def skip(self, seconds: float) -> None:
+        """So much time has just passed that does not count."""
+        if self._began is not None:
+            self._began += seconds
+
     def warning(self, now: float) -> float | None:
         """The seconds that the run has taken, once, when they pass the soft limit."""
         if self._warned or (taken := self._beyond(self._retry.soft_limit, now)) is None:

@@ -54,6 +54,7 @@ class Process:
         self.pid = process.pid
         self._pidfd = os.pidfd_open(process.pid)
         self._killed = False  # by us
+        self._ready = False  # to work on recordings
         self._process = process
         self._commands = commands
         self._replies = replies
@@ -112,7 +113,8 @@ class Process:
         try:
             sent = socket.send_fds(self._commands, [line], descriptors)
         except OSError as error:
-            raise WorkerDied(self._process.returncode or 0, str(error)) from error
+            self._tail.append(str(error))
+            raise self._death() from error
         if sent != len(line):
             raise WorkerDied(self._process.returncode or 0, "it does not listen to its commands")
 
@@ -139,6 +141,7 @@ class Process:
             self._tail.append(f"what it sent is no reply: {error}")
             await self.kill()
             raise self._death() from error
+        self._ready = self._ready or isinstance(reply, protocol.Ready)
         return reply
 
     async def kill(self) -> None:
@@ -174,14 +177,15 @@ class Process:
     async def stalled(self, why: str) -> WorkerDied:
         """Kill it, since it hangs; what that is to be recorded as."""
         await self.kill()
-        stderr = "\n".join(self._tail)
-        return WorkerDied(self._process.returncode or 0, stderr, "worker_stalled", why)
+        return self._death("worker_stalled", why)
 
-    def _death(self) -> WorkerDied:
+    def _death(self, failure: str = "worker_crashed", why: str = "") -> WorkerDied:
         status, stderr = self._process.returncode or 0, "\n".join(self._tail)
-        if status == -signal.SIGKILL and not self._killed:
-            return WorkerDied(status, stderr, "out_of_memory", OOM_KILLER)
-        return WorkerDied(status, stderr)
+        if not self._ready:
+            failure = "no_worker"
+        elif status == -signal.SIGKILL and not self._killed:
+            failure, why = "out_of_memory", OOM_KILLER
+        return WorkerDied(status, stderr, failure, why)
 
 
 def _environment(pool: Worker) -> dict[str, str]:

@@ -66,6 +66,16 @@ class Beat(msgspec.Struct, frozen=True, kw_only=True, tag="beat"):
     position: float  # seconds of the recording that are transcribed
 
 
+class Ready(msgspec.Struct, frozen=True, kw_only=True, tag="ready"):
+    """The libraries are in memory, and nothing of the recording was read yet.
+
+    What the worker dies of before is not the recording's fault; from now on it may be.
+    """
+
+    job: int
+    lease: int
+
+
 class Probed(msgspec.Struct, frozen=True, kw_only=True, tag="probed"):
     """The recording was opened: what the container says of it."""
 
@@ -118,7 +128,7 @@ class Stopped(msgspec.Struct, frozen=True, kw_only=True, tag="stopped"):
     lease: int
 
 
-Reply = Beat | Probed | Loaded | BlockDone | Finished | Failed | Stopped
+Reply = Beat | Ready | Probed | Loaded | BlockDone | Finished | Failed | Stopped
 
 encode = msgspec.json.encode
 decode_command = msgspec.json.Decoder(Command).decode

@@ -25,6 +25,7 @@ from scriberrd.model import display
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
+    from io import BufferedReader
 
 TEMPORARY = b".%s.scriberrd-tmp"
 LONGEST = 255 - len(TEMPORARY % b".json")  # bytes of a base name
@@ -125,8 +126,7 @@ def read(path: bytes, name: bytes) -> bytes:
     Raises:
         OSError: it has gone, or is something else now.
     """
-    root = Path(os.fsdecode(path.removesuffix(b"/" + name)))
-    with os.fdopen(sources.open_source(root, name), "rb") as file:
+    with _opened(path, name) as file:
         return file.read()
 
 
@@ -139,22 +139,34 @@ def holds(path: bytes, name: bytes, hashes: Collection[str]) -> bool:
         hashes: in hexadecimal.
     """
     try:
-        return hashlib.sha256(read(path, name)).hexdigest() in hashes
+        return _digest(path, name) in hashes
     except OSError:
         return False
 
 
-def remove(path: bytes, name: bytes) -> None:
+def _opened(path: bytes, name: bytes) -> BufferedReader:
+    root = Path(os.fsdecode(path.removesuffix(b"/" + name)))
+    return os.fdopen(sources.open_source(root, name), "rb")
+
+
+def _digest(path: bytes, name: bytes) -> str:
+    with _opened(path, name) as file:  # anybody's by now, and of any size
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def remove(path: bytes, name: bytes, hashes: Collection[str]) -> None:
     """Delete what was published, if it is there.
 
-    No link below the output folder is followed, and nothing but a regular file is deleted.
+    No link below the output folder is followed, and nothing but a regular file is deleted; nor one
+    that somebody has edited or put there.
 
     Args:
         path: of the file, absolute.
         name: the part of the path that is below the output folder.
+        hashes: the SHA-256 that it may have, in hexadecimal.
 
     Raises:
-        OSError: it can't be deleted, or the output folder is not there.
+        OSError: it can't be read or deleted, or the output folder is not there.
     """
     *parents, leaf = name.split(b"/")
     with ExitStack() as stack:
@@ -165,7 +177,7 @@ def remove(path: bytes, name: bytes) -> None:
                 folder = os.open(parent, FOLDER | os.O_NOFOLLOW, dir_fd=folder)
                 stack.callback(os.close, folder)
             found = os.stat(leaf, dir_fd=folder, follow_symlinks=False)
-            if stat.S_ISREG(found.st_mode):
+            if stat.S_ISREG(found.st_mode) and _digest(path, name) in hashes:
                 os.unlink(leaf, dir_fd=folder)
 
 

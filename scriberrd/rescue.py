@@ -59,7 +59,7 @@ def opened(state: Path, *, now: float) -> Iterator[Store]:
 
 
 def _open(path: Path, *, unclean: bool, now: float) -> Store:
-    backups = backup.found(path.parent / BACKUPS)
+    backups = backup.found(path.parent / BACKUPS, now)
     try:
         _refuse_lost(path, backups, unclean=unclean)
         return Store(path, check=unclean)

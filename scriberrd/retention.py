@@ -12,7 +12,7 @@ from scriberrd.errors import StoreError
 from scriberrd.model import display
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from scriberrd.config import Retention
     from scriberrd.listing import Output
@@ -62,20 +62,21 @@ async def _forget(store: Store, step: Callable[..., int], before: float, what: s
 async def _delete_transcripts(store: Store, before: float) -> None:
     total, after = 0, b""
     while batch := await store.read(jobs.published_before, before, after, BATCH):
-        gone = await asyncio.to_thread(_delete, batch)
+        published = await store.read(jobs.written, [output.path for output in batch])
+        gone = await asyncio.to_thread(_delete, batch, published)
         # Forgotten once they are gone: after a crash in between they are looked for again.
         await store.run(jobs.forget_outputs, gone)
         total, after = total + len(gone), batch[-1].path
     if total:
-        log.info("%d published files are deleted", total)
+        log.info("%d published files are deleted, or left to those who changed them", total)
 
 
-def _delete(outputs: Sequence[Output]) -> list[bytes]:
+def _delete(outputs: Sequence[Output], published: Mapping[bytes, list[str]]) -> list[bytes]:
     """Delete files; the paths where there is none of ours any more."""
     gone = []
     for output in outputs:
         try:
-            publish.remove(*output)
+            publish.remove(*output, published[output.path])
         except OSError as error:
             log.warning("%r can't be deleted: %s", display(output.name), error.strerror)
         else:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from scriberrd import jobs, protocol
 from scriberrd.errors import TaskFailed, WorkerDied
+from scriberrd.failures import FAILURES
 from scriberrd.model import WorkerStatus
 from scriberrd.pool import Process
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 POLL = 0.25  # seconds: how soon an interruption is noticed
+AWAY = 1.0  # seconds between two looks at a worker: whoever takes longer has stood still
 CANCEL_GRACE = 1.0  # seconds that a worker gets to give up a task before it is killed
 RENEWAL = 2.0  # seconds between two renewals of a lease, unless a block is done
 
@@ -125,6 +127,7 @@ class Slot:
                 stop_at = self._stop_after_block(process, hold, stop_at, stop_timeout)
             reply = await process.receive(POLL)
             now = self._clock.monotonic()
+            limits.skip(watch.look(now))
             if stop_at is not None and now > stop_at:
                 await self.abandon()
                 raise Interrupted
@@ -188,6 +191,9 @@ class Slot:
             case protocol.Finished():
                 await store.insist(jobs.transcribed, hold, reply, now=self._clock.time())
                 return True
+            case protocol.Failed() if reply.code not in FAILURES:  # an engine may make up its own
+                detail = f"unknown failure {reply.code}: {reply.detail}"
+                raise TaskFailed("internal_error", detail)
             case protocol.Failed():
                 raise TaskFailed(reply.code, reply.detail)
             case protocol.Stopped():
@@ -217,13 +223,25 @@ class Watch:
 
     def __init__(self, pool: Worker, now: float) -> None:
         self._pool = pool
-        self._heard = self._moved = self._renewed = now
+        self._heard = self._moved = self._renewed = self._looked = now
         self._ticks = 0
 
     @property
     def expires(self) -> float:
         """When the lease ends, unless the work moves before."""
         return self._moved + self._pool.stall_timeout
+
+    def look(self, now: float) -> float:
+        """How much of the time since the last look does not count, because nobody was awake.
+
+        What froze the daemon may have frozen the worker, too, which is not the recording's fault.
+        """
+        away, self._looked = now - self._looked, now
+        if away <= AWAY:
+            return 0.0
+        self._heard += away
+        self._moved += away
+        return away
 
     def hear(self, reply: protocol.Reply, now: float) -> None:
         """Take note of a reply: every one is a sign of life, not every one of progress."""

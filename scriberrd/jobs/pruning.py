@@ -25,13 +25,14 @@ def prune(db: apsw.Connection, before: float, limit: int, *, now: float) -> int:
     """Forget jobs that ended before a time, with their runs and events.
 
     Of several jobs about a recording the oldest goes first: the newest knows its latest version.
+    One that failed stays until somebody retries or removes it, and with it the later ones.
 
     Returns:
         How many: fewer than `limit` when no more are due.
     """
     due: list[Any] = db.execute(
         """
-        SELECT id, inbox, path FROM job WHERE finished_at < ? AND NOT EXISTS (
+        SELECT id, inbox, path FROM job WHERE finished_at < ? AND state <> 'failed' AND NOT EXISTS (
             SELECT 1 FROM job AS older
             WHERE older.inbox = job.inbox AND older.path = job.path AND older.id < job.id)
         ORDER BY finished_at LIMIT ?
@@ -84,9 +85,12 @@ def forget(db: apsw.Connection, rows: Iterable[tuple[Any, ...]]) -> None:
 
 
 def prune_events(db: apsw.Connection, before: float, limit: int) -> int:
-    """Forget the oldest events, if they happened before a time; how many."""
+    """Forget events that happened before a time; how many.
+
+    All are looked at: the clock may have been ahead when the first ones happened.
+    """
     db.execute(
-        "DELETE FROM event WHERE at < ? AND id IN (SELECT id FROM event ORDER BY id LIMIT ?)",
+        "DELETE FROM event WHERE id IN (SELECT id FROM event WHERE at < ? ORDER BY id LIMIT ?)",
         (before, limit),
     )
     return db.changes()

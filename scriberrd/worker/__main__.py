@@ -21,7 +21,7 @@ from collections import deque
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NoReturn
 
-from scriberrd.protocol import Command, Failed, Reply, Task, decode_command, encode
+from scriberrd.protocol import Command, Failed, Ready, Reply, Task, decode_command, encode
 from scriberrd.worker.run import Run
 
 if TYPE_CHECKING:
@@ -151,6 +151,7 @@ def work(runs: queue.SimpleQueue[Run], send: Callable[[Reply], None]) -> NoRetur
             # Not before there is something to do: these imports take a second or two.
             from scriberrd.worker import task  # noqa: PLC0415
 
+            send(Ready(job=run.task.job, lease=run.task.lease))
             kept = kept or task.Kept()
             last = task.perform(run, kept, send)
         send(last)

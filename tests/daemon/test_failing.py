@@ -41,6 +41,7 @@ def calm(daemon: Program, source: Any, name: str) -> None:
     [
         ("exit", "worker_crashed", 3, None),
         ("crash", "worker_crashed", None, "SIGSEGV"),
+        ("crash-load", "worker_crashed", None, "SIGSEGV"),
         ("killed", "out_of_memory", None, "SIGKILL"),
     ],
 )
@@ -60,6 +61,14 @@ def test_what_a_worker_died_of_is_kept(
         assert "/secret" not in json.dumps(found)
     if script == "killed":
         assert "memory" in job["error"]["detail"]
+
+
+def test_a_failure_that_only_the_engine_knows_is_an_error_inside(program: Make) -> None:
+    daemon = program(model="odd")
+    daemon.drop(DIALOGUE, "bad.opus")
+    job = daemon.wait("bad.opus", "failed")
+    assert (job["error"]["code"], job["failures"]) == ("internal_error", 3)
+    assert job["error"]["detail"] == "unknown failure bad_hair_day: the script says so"
 
 
 def test_a_worker_that_dies_while_it_is_idle_costs_nothing(program: Make) -> None:

@@ -220,6 +220,29 @@ def test_workers_that_cannot_be_started_pause_their_pool(program: Make) -> None:
     goes_on(daemon)
 
 
+@pytest.mark.parametrize(
+    ("module", "code"),
+    [
+        ("sitecustomize", "if '-m' in sys.orig_argv: os._exit(78)"),
+        ("av", "sys.exit('the library is broken')"),
+        ("av", "os.kill(os.getpid(), 11)"),
+    ],
+)
+def test_workers_that_die_before_they_work_pause_their_pool(
+    program: Make, module: str, code: str
+) -> None:
+    daemon = program(start=False)
+    packages = shutil.copytree(TESTS / "fake_engine", daemon.root / "packages")
+    broken = packages / f"{module}.py"
+    broken.write_text(f"import os, sys\n{code}\n")
+    daemon.start(PYTHONPATH=str(packages))
+    daemon.drop(SENTENCE, "one.wav")
+    waits(daemon, "pool", "cpu", "no_worker", others=False)
+    wait_for(lambda: daemon.said("worker cpu ended") >= 4, "more deaths than a recording may cost")
+    broken.unlink()
+    goes_on(daemon)
+
+
 def test_an_engine_that_is_not_installed_pauses_its_jobs(program: Make) -> None:
     daemon = program()
     daemon.stop()

@@ -7,6 +7,7 @@ with speech. What else it does is its script, `settings.model`: words joined by 
     ok          nothing else
     slow        0.05 s of sleep before each segment
     crash       kills itself with SIGSEGV in any block but the first of a recording
+    crash-load  kills itself with SIGSEGV as soon as it is loaded
     crash-once  as crash, unless the file named by SCRIBERRD_FAKE_STATE is there; makes it first
     exit        in any block but the first: prints a path, and exits with status 3
     killed      kills itself with SIGKILL in any block but the first, as the kernel would
@@ -18,6 +19,7 @@ with speech. What else it does is its script, `settings.model`: words joined by 
     oom-big     the same, unless batch_size is 2 or less
     oom-float   the same, unless compute_type is int8
     raise       raises RuntimeError, with a path in its message, in any block but the first
+    odd         fails in any block but the first with a code that nobody knows
     suspect     each segment is marked as repetitive
     missing     fails to load: model_missing
     no-device   fails to load: device_unavailable
@@ -62,6 +64,8 @@ def load(wanted: Wanted, tick: Tick) -> Fake:
     cuda = wanted.hardware.device not in {"cpu", "auto"}
     if "no-device" in script or (cuda and "no-cuda" in script):
         raise TaskFailed("device_unavailable", "the script says so")
+    if "crash-load" in script:
+        os.kill(os.getpid(), signal.SIGSEGV)
     tick()
     return Fake(script, wanted.hardware.compute_type)
 
@@ -123,6 +127,8 @@ class Fake:
             os.kill(os.getpid(), signal.SIGKILL)
         if "oom" in script or ("oom-big" in script and big) or ("oom-float" in script and large):
             raise MemoryError
+        if "odd" in script:
+            raise TaskFailed("bad_hair_day", "the script says so")
         if "raise" in script:
             raise RuntimeError("the script says so: /secret/place/model.bin")
 

@@ -75,7 +75,8 @@ def test_the_oldest_are_removed_and_other_files_are_left_alone(tmp_path: Path) -
             when = NOON + day * DAY
             backup.make(tmp_path / rescue.DATABASE, folder, keep=2, now=when)
             (folder / "scriberrd-mine.db").touch()
-        assert [file.name[10:18] for file in backup.found(folder)] == ["20231116", "20231117"]
+        kept = backup.found(folder, NOON + 3 * DAY)
+        assert [file.name[10:18] for file in kept] == ["20231116", "20231117"]
         assert (folder / "scriberrd-mine.db").exists()
 
 
@@ -86,7 +87,20 @@ def test_the_next_is_due_by_the_age_of_the_newest(tmp_path: Path) -> None:
         backup.make(tmp_path / rescue.DATABASE, folder, keep=7, now=NOON)
     assert backup.due_in(folder, DAY, NOON + 60) == DAY - 60
     assert backup.due_in(folder, DAY, NOON + 2 * DAY) == 0
-    assert backup.due_in(folder, DAY, NOON - 1000 * DAY) == DAY  # the clock was set back
+    assert backup.due_in(folder, DAY, NOON - 60) == DAY  # the clock was put right
+    assert backup.due_in(folder, DAY, NOON - 2 * DAY) == 0  # it was ahead: who knows how old it is
+
+
+def test_what_a_clock_that_was_ahead_has_dated_goes_first(tmp_path: Path) -> None:
+    path, folder = tmp_path / rescue.DATABASE, tmp_path / rescue.BACKUPS
+    with opened(tmp_path):
+        ahead = [backup.make(path, folder, keep=2, now=NOON + days * DAY) for days in (4000, 4001)]
+        first = backup.make(path, folder, keep=2, now=NOON)
+        assert backup.found(folder, NOON) == [ahead[1], first]
+        second = backup.make(path, folder, keep=2, now=NOON + DAY)
+        assert backup.found(folder, NOON + DAY) == [first, second]
+        alone = backup.make(path, folder, keep=1, now=NOON - 1000 * DAY)
+        assert list(folder.iterdir()) == [alone]
 
 
 async def test_a_backup_that_fails_is_a_warning_and_leaves_nothing(

@@ -320,6 +320,7 @@ class Queue(RuleBasedStateMachine):
         for job in self._forgotten(known, "pruned"):
             assert job.finished_at is not None
             assert job.finished_at < self.now - age
+            assert job.state is not JobState.FAILED
 
     def _forgotten(self, known: dict[int, Any], event: str) -> list[Any]:
         """Those of the known jobs that have gone, each told of; their recordings are no news."""

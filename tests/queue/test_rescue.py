@@ -50,7 +50,7 @@ async def test_damage_is_found_after_an_unclean_stop_and_the_newest_backup_resto
     aside = tmp_path / "scriberrd.db.corrupt-20231114T221320"
     assert aside.read_bytes() == broken
     assert (tmp_path / f"{aside.name}-wal").read_bytes() == wal
-    assert len(backup.found(backups)) == 2
+    assert len(backup.found(backups, NOON)) == 2
 
 
 async def test_where_there_are_backups_a_file_that_is_no_database_was_ours(tmp_path: Path) -> None:
@@ -94,6 +94,25 @@ async def test_where_there_are_backups_an_empty_or_missing_file_is_a_lost_one(
     ]
     assert aside.exists() == there
     assert (tmp_path / f"{aside.name}-wal").read_bytes() == b"of the lost one"
+
+
+async def test_a_backup_that_a_clock_that_was_ahead_has_dated_is_the_last_choice(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path, backups = tmp_path / rescue.DATABASE, tmp_path / rescue.BACKUPS
+    with opened(tmp_path) as live:
+        await fill(live, 10)
+        ahead = backup.make(path, backups, keep=7, now=NOON + 4000 * DAY)
+        await live.run(submit, 10)
+        newest = backup.make(path, backups, keep=7, now=NOON - DAY)
+    path.unlink()
+    with opened(tmp_path) as live:
+        assert await count(live) == 11
+    path.unlink()
+    damage(newest)
+    with opened(tmp_path) as live:
+        assert await count(live) == 10
+    assert f"backup {ahead.name} is restored" in caplog.text
 
 
 @pytest.mark.parametrize("there", [True, False])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 from typing import TYPE_CHECKING
 
 import pytest
@@ -46,10 +47,12 @@ class Queue:
     async def complete(self, now: float, *names: str) -> Job:
         hold = await self.claim(now)
         paths = {bytes(self.out / name): name.encode() for name in names}
-        await self.store.run(jobs.reserve, hold, paths)
+        text = f"of job {hold.job}"
+        hashes = dict.fromkeys(paths, hashlib.sha256(text.encode()).hexdigest())
+        await self.store.run(jobs.reserve, hold, paths, hashes)
         for name in names:
             (self.out / name).parent.mkdir(exist_ok=True)
-            (self.out / name).write_text(f"of job {hold.job}")
+            (self.out / name).write_text(text)
         return await self.store.run(jobs.finish, hold, language=None, now=now)
 
     async def fail(self, now: float) -> Job:
@@ -96,23 +99,37 @@ async def test_by_default_only_old_events_go(queue: Queue) -> None:
     assert event.id == 5  # never used twice: clients go on where they were
 
 
-async def test_ended_jobs_go_when_they_are_old_and_no_others(queue: Queue) -> None:
+async def test_old_events_go_behind_those_that_a_clock_that_was_ahead_has_dated(
+    queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "BATCH", 3)
+    for number, day in enumerate((*[4000] * 3, *[1] * 4, 200)):
+        scope = Scope("worker", f"{number}")
+        await queue.store.run(jobs.pause, [scope], reason="", now=day * DAY)
+    await queue.prune(200 * DAY, events=90 * DAY)
+    left = await queue.store.read(listing.events, 0, 100)
+    assert [event.at // DAY for event in left] == [4000, 4000, 4000, 200]
+
+
+async def test_ended_jobs_go_when_they_are_old_and_not_failed(queue: Queue) -> None:
     await queue.submit(0, path=b"old.mp3")
     await queue.complete(1, "old.json")
-    await queue.submit(2, path=b"failed.mp3")
-    await queue.fail(3)
+    await queue.submit(2, path=b"canceled.mp3")
+    await queue.store.run(jobs.cancel, 2, 3.0)
     await queue.submit(4, path=b"young.mp3")
     await queue.complete(9 * DAY, "young.json")
     await queue.submit(5, path=b"processing.mp3")
     await queue.claim(6)
-    await queue.submit(7, path=b"queued.mp3")
+    await queue.submit(7, path=b"failed.mp3")
+    await queue.fail(8)
+    await queue.submit(9, path=b"queued.mp3")
     await queue.prune(10 * DAY, jobs=5 * DAY)
-    assert await queue.ids() == [3, 4, 5]
+    assert await queue.ids() == [3, 4, 5, 6]
     counts = await queue.store.read(listing.counts)
-    assert (counts[JobState.COMPLETED], counts[JobState.FAILED]) == (1, 0)
+    assert (counts[JobState.COMPLETED], counts[JobState.FAILED]) == (1, 1)
     told = (await queue.store.read(listing.events, 0, 100))[-2:]
     assert {(event.job, event.type, event.at) for event in told} == {(None, "pruned", 10 * DAY)}
-    assert [event.data["path"] for event in told] == ["old.mp3", "failed.mp3"]
+    assert [event.data["path"] for event in told] == ["old.mp3", "canceled.mp3"]
     for table in ("execution", "event", "checkpoint"):
         query = f"SELECT count(*) FROM {table} WHERE job IN (1, 2)"
         assert await queue.store.read(lambda db, query=query: db.execute(query).get) == 0
@@ -187,13 +204,28 @@ async def test_the_files_of_a_pruned_job_are_not_given_to_another_recording(queu
     assert await queue.store.run(jobs.reserve, hold, names) is None
 
 
-async def test_a_failed_one_is_tried_again_when_it_is_touched(queue: Queue) -> None:
+async def test_a_removed_one_that_failed_is_tried_again_when_it_is_touched(queue: Queue) -> None:
     await queue.submit(0)
     await queue.fail(1)
-    await queue.prune(DAY, jobs=1)
+    await queue.store.run(jobs.remove, 1, 2.0)
     assert not await queue.new(V1)
     job, new = await queue.submit(DAY, TOUCHED)
     assert (job.id, job.state, new) == (1, JobState.QUEUED, True)
+
+
+async def test_one_that_failed_stays_and_keeps_the_later_ones_about_its_recording(
+    queue: Queue,
+) -> None:
+    await queue.submit(0)
+    await queue.fail(1)
+    await queue.submit(2, V2)
+    await queue.complete(3, "talk.json")
+    await queue.prune(DAY, jobs=1)
+    assert await queue.ids() == [1, 2]
+    await queue.store.run(jobs.remove, 1, DAY)
+    await queue.prune(DAY, jobs=1)
+    assert await queue.ids() == []
+    assert not await queue.new(V2)
 
 
 async def test_of_several_versions_the_oldest_goes_first(queue: Queue) -> None:
@@ -231,6 +263,17 @@ async def test_transcripts_go_only_when_asked_and_only_those_that_are_listed(
     assert private.read_text() == "private"
     assert (queue.out / "sub/dir.vtt").is_dir()
     assert not await queue.store.read(jobs.listed, bytes(queue.out / "sub/talk.json"))
+
+
+async def test_what_people_have_written_is_left_to_them(queue: Queue) -> None:
+    await queue.submit(0)
+    await queue.complete(1, "talk.json", "talk.srt", "talk.txt")
+    (queue.out / "talk.srt").write_text("corrected by hand")
+    (queue.out / "talk.txt").unlink()
+    (queue.out / "talk.txt").write_text("notes")
+    await queue.prune(DAY, transcripts=1)
+    assert queue.files() == ["talk.srt", "talk.txt"]
+    assert not await queue.store.read(jobs.listed, bytes(queue.out / "talk.srt"))
 
 
 async def test_files_of_an_output_folder_that_is_not_there_are_kept_in_mind(queue: Queue) -> None:

@@ -39,6 +39,16 @@ def test_a_short_recording_has_some_time_all_the_same() -> None:
     assert run.exceeded(1061.0) is not None
 
 
+def test_time_that_is_skipped_does_not_count() -> None:
+    run = limits(100.0)
+    run.skip(500.0)
+    assert (run.warning(1700.0), run.exceeded(1800.0)) == (None, None)
+    assert run.exceeded(1801.0) == "301 s for 100 s of sound"
+    early = Limits(RETRY)
+    early.skip(500.0)
+    assert early.exceeded(1e9) is None
+
+
 def test_there_are_runs_without_limits() -> None:
     assert limits(None).exceeded(1e9) is None
     assert limits(1.0, Retry(soft_limit=0, hard_limit=0)).exceeded(1e9) is None

@@ -21,6 +21,7 @@ from scriberrd.protocol import (
     Finished,
     Loaded,
     Probed,
+    Ready,
     Stop,
     Stopped,
     encode,
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
 def test_replies_come_in_order(worker: Child) -> None:
     kinds = [type(reply) for reply in worker.run("sentence.wav")]
-    assert kinds == [Probed, Loaded, BlockDone, Finished]
+    assert kinds == [Ready, Probed, Loaded, BlockDone, Finished]
 
 
 def test_bad_files_fail_and_harm_nobody_else(worker: Child, tmp_path: Path) -> None:
@@ -61,7 +62,8 @@ def test_a_folder_can_not_be_read(worker: Child, tmp_path: Path) -> None:
     fd = os.open(tmp_path, os.O_RDONLY)
     socket.send_fds(worker.commands, [encode(task()) + b"\n"], [fd])
     os.close(fd)
-    (last,) = worker.rest()
+    ready, last = worker.rest()
+    assert isinstance(ready, Ready)
     assert isinstance(last, Failed)
     assert last.code == "read_failed"
 
