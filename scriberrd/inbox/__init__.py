@@ -163,8 +163,16 @@ class _Watch:
         except SourceChanged:  # a copy that had only paused; the next look sees a new version
             log.debug("inbox %s: %r is changing", self._inbox.name, display(file.path))
             self._changed.set()
-        except Exception:
-            log.exception("inbox %s: %r was not accepted", self._inbox.name, display(file.path))
+        except Exception as error:
+            unexpected = None if isinstance(error, ScriberrdError) else error
+            name = display(file.path)
+            log.warning(
+                "inbox %s: %r was not accepted: %s",
+                self._inbox.name,
+                name,
+                error,
+                exc_info=unexpected,
+            )
             self._settling.postpone(file, self._clock.monotonic() + self._rescan)
 
     async def _pause(self, most: float, took: float = 0.0) -> None:
