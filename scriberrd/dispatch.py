@@ -119,7 +119,9 @@ class Dispatcher:
                 slot.job = latest.get((slot.job.id, slot.job.lease), slot.job)
         pauses = await self._store.read(jobs.paused)
         able = [slot for slot in self.slots if self.gate.closed(slot) == 0]
-        return to_preempt(able, urgent, [pause.scope for pause in pauses])
+        first = await self._store.read(jobs.urgent_next, now=now)
+        paused = [pause.scope for pause in pauses]
+        return to_preempt(able, urgent, paused, alone=alone(first))
 
     async def _serve(self, slot: Slot) -> None:
         try:

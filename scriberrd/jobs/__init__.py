@@ -4,7 +4,7 @@ Each change commits together with the event that tells of it. A holder's writes 
 name the lease that the claim gave out, and raise LeaseLost when the job has been taken back.
 """
 
-from scriberrd.jobs.claiming import NotNow, claim, next_due, readmit, urgent_due
+from scriberrd.jobs.claiming import NotNow, claim, next_due, readmit, urgent_due, urgent_next
 from scriberrd.jobs.holder import (
     Work,
     checkpoint,
@@ -72,6 +72,7 @@ __all__ = [
     "unknown",
     "unreserve",
     "urgent_due",
+    "urgent_next",
     "work",
     "written",
 ]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from scriberrd import listing
 from scriberrd.jobs.rows import tell, update
+from scriberrd.model import Priority
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -194,3 +195,10 @@ def urgent_due(db: apsw.Connection, *, now: float, longest: float, limit: int) -
         {"now": now, "longest": longest, "limit": limit},
     ).get
     return found
+
+
+def urgent_next(db: apsw.Connection, *, now: float) -> Job | None:
+    """The urgent job that is claimed next, unless it is a retry that has just become due."""
+    id_ = db.execute(_NEXT, {"now": now, "pool": "", "ageing": 0.0}).get
+    job = None if id_ is None else listing.get(db, id_)
+    return job if job is not None and job.priority == Priority.URGENT else None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
+import sqlite3
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -129,3 +131,26 @@ def test_outside_its_hours_a_pool_claims_nothing(program: Make) -> None:
     daemon.config.write_text(daemon.config.read_text().replace(hours, "00:00-12:00,12:00-24:00"))
     daemon.start()
     daemon.wait("sentence.wav", "completed")
+
+
+def test_a_whole_pool_makes_way_for_an_urgent_job_that_runs_alone(program: Make) -> None:
+    daemon = program(model="slow", block_seconds=5, count=2)
+    daemon.ctl("pause", "--worker", "cpu")
+    daemon.drop(SENTENCE, "one.wav")
+    daemon.wait("one.wav", "queued")
+    with contextlib.closing(sqlite3.connect(daemon.root / "state/scriberrd.db", timeout=30)) as db:
+        db.execute("UPDATE job SET deaths = 2")
+        db.commit()
+    for name in ("long.opus", "longer.opus"):
+        daemon.drop(DIALOGUE.read_bytes() + name.encode(), name)
+        daemon.wait(name, "queued")
+        daemon.ctl("submit", "--priority", "high", daemon.inbox / name)
+    daemon.ctl("resume")
+    for name in ("long.opus", "longer.opus"):
+        daemon.underway(name, 5)
+    daemon.ctl("submit", "--priority", "urgent", daemon.inbox / "one.wav")
+    daemon.wait("one.wav", "completed")
+    for name in ("long.opus", "longer.opus"):
+        job = daemon.wait(name, "completed")
+        runs = daemon.ctl("show", job["id"])["executions"]
+        assert [run["outcome"] for run in runs] == ["preempted", "completed"]

@@ -78,6 +78,22 @@ async def test_one_that_is_about_to_be_free_is_enough(store: Store, interruption
     assert names(to_preempt(slots, 1, [])) == []
 
 
+async def test_for_one_that_runs_alone_a_whole_pool_makes_way(store: Store) -> None:
+    slots = await busy(
+        store,
+        *(("gpu", "low", 1), ("gpu", "urgent", 1)),
+        *(("cpu", "low", 1), ("cpu", "low", 2), ("cpu", "high", 3), None),
+        *[("big", "low", 1)] * 4,
+    )
+    assert names(to_preempt(slots, 1, [], alone=True)) == ["s2", "s3", "s4"]
+    slots[3].interruption = "preempt"
+    assert names(to_preempt(slots, 1, [], alone=True)) == ["s2", "s4"]
+    assert names(to_preempt(slots[:2], 1, [], alone=True)) == []  # an urgent one does not
+    assert names(to_preempt(slots[1:], 0, [], alone=True)) == []
+    slots[0].job = slots[1].job = None
+    assert names(to_preempt(slots, 1, [], alone=True)) == []
+
+
 async def test_who_could_not_take_the_job_neither_makes_way_nor_counts(store: Store) -> None:
     slots = await busy(store, ("gpu", "low", 1), ("cpu", "normal", 2), None)
     slots[2].pool = Worker(name="night", hours=Hours.read("00:00-00:01"))
