@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
+SHORTEST = 0.1  # seconds between two tries, even where `backoff` is none
 NAMES: dict[Part, str] = {
     "pool": "worker pool {}",
     "model": "model {}",
@@ -129,7 +130,8 @@ class Breaker:
             outage.backoff = min(outage.backoff * 2.0, self._retry.backoff_max)
             self._reopened = True  # those that waited for the end of the try wait for the next
         # Half of it fixed, half of it random: what failed together is tried apart.
-        outage.probe_at = now + outage.backoff * random.uniform(0.5, 1)  # noqa: S311 - no secret
+        backoff = max(outage.backoff, SHORTEST)
+        outage.probe_at = now + backoff * random.uniform(0.5, 1)  # noqa: S311 - no secret
         outage.job, outage.code, outage.detail = None, code, detail
         log.debug("%s is tried in %.1f s", key, outage.probe_at - now)
         self._changed()

@@ -98,6 +98,15 @@ def test_what_was_put_off_is_due_when_a_pause_ends(breaker: Breaker) -> None:
     assert [breaker.reopened(), breaker.reopened()] == [True, False]
 
 
+def test_no_backoff_is_no_reason_to_try_all_the_time(clock: TestClock) -> None:
+    retry = Retry(backoff=Seconds(0), backoff_max=Seconds(0))
+    breaker = Breaker(retry, clock, lambda: None)
+    for _ in range(2):
+        breaker.trip(KEY, "device_unavailable", "gone")
+        assert breaker.wait(KEY) > 0
+        clock.now += 1
+
+
 def test_who_ends_without_having_tried_leaves_it_to_the_next(
     breaker: Breaker, clock: TestClock, rung: list[int]
 ) -> None:
