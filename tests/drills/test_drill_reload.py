@@ -25,7 +25,7 @@ BEFORE = "the configuration of before stays: "
         ("[daemon]", "[daemon", ""),
         ("[retry]", "[retries]", "retries: "),
         ('settle = "0.2s"', 'settle = "soon"', "inbox[1].settle: found 'soon'; allowed: "),
-        ('output = "out"', 'output = "gone"', "inbox[1].output: found '"),
+        ('output = "out"', 'output = "inbox"', "inbox[1].output: found '"),
         ('path = "inbox"', 'path = "circle"', "inbox[1].path: found '"),
     ],
 )
