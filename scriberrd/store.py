@@ -75,12 +75,12 @@ def connect(
             # Of a new file: a move changes few rows of many tables, and whole pages are synced.
             db.pragma("page_size", 2048)
             apsw.bestpractice.connection_wal(db)
-            db.wal_autocheckpoint(2000)  # pages: a log of 4 MiB, as with pages of the usual size
             apsw.bestpractice.connection_dqs(db)
             db.transaction_mode = "IMMEDIATE"
             migrations.migrate(db, schema, application=APPLICATION_ID)
             apsw.bestpractice.connection_enable_foreign_keys(db)
             _keep_plans(db)
+            db.wal_autocheckpoint(2000)  # pages: a log of 4 MiB, as with pages of the usual size
             db.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0)
         except BaseException:
             db.close()
