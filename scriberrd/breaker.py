@@ -114,7 +114,7 @@ class Breaker:
         self._changed()
 
     def waits(self, part: Part) -> dict[Key, float]:
-        """What is out of these parts, and in how many seconds it may be tried."""
+        """What of this kind is out, and in how many seconds it may be tried."""
         return {key: self.wait(key) for key in self._open if key.part == part}
 
     def trip(self, key: Key, code: str, detail: str) -> None:

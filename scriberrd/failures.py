@@ -28,9 +28,6 @@ class FailureKind(msgspec.Struct, frozen=True):
 
 FAILURES: dict[str, FailureKind] = {
     "empty_file": FailureKind("file", "the file has no bytes", "copy it again"),
-    "source_unavailable": FailureKind(
-        "machine", "the file system of the recording is not mounted", "mount it; it is tried again"
-    ),
     "unreadable": FailureKind(
         "file", "the file can't be read", "give the daemon's user permission; it is tried again"
     ),
@@ -112,6 +109,9 @@ FAILURES: dict[str, FailureKind] = {
     ),
     "unsupported_setting": FailureKind(
         "file", "the engine can't do what the profile asks", "change the profile, then retry"
+    ),
+    "source_unavailable": FailureKind(
+        "machine", "the file system of the recording is not mounted", "mount it; it is tried again"
     ),
     "source_changed": FailureKind(
         "machine", "the file changed while it was read", "its new version is queued once it settles"

@@ -106,8 +106,8 @@ class Gate:
             try:
                 await asyncio.to_thread(publish.try_folder, key.which)
             except OSError as error:
-                code = "disk_full" if error.errno in publish.FULL else "output_unwritable"
-                self._breaker.trip(key, code, error.strerror or type(error).__name__)
+                detail = error.strerror or type(error).__name__
+                self._breaker.trip(key, publish.failure_code(error), detail)
             else:
                 self._breaker.close([key])
 
@@ -126,7 +126,7 @@ class Gate:
         return self._breaker.out(STORE)
 
     def store_works(self) -> None:
-        """The database could be written, though there was nothing to be done."""
+        """The database could be written."""
         self._breaker.close([STORE])
 
     def rest(self) -> None:

@@ -31,7 +31,6 @@ TEMPORARY = b".%s.scriberrd-tmp"
 LONGEST = 255 - len(TEMPORARY % b".json")  # bytes of a base name
 CONTINUATION = range(0x80, 0xC0)  # bytes of UTF-8 within a character
 TRIAL = 1 << 16  # bytes: about the outputs of an hour
-FULL = (errno.ENOSPC, errno.EDQUOT)
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
@@ -112,6 +111,12 @@ def try_folder(root: str) -> None:
         file.write(bytes(TRIAL))
         file.flush()
         os.fsync(file.fileno())
+
+
+def failure_code(error: OSError) -> str:
+    """What an error of an output folder means for a job: a key of `failures.FAILURES`."""
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return "disk_full" if full else "output_unwritable"
 
 
 def read(path: bytes, name: bytes) -> bytes:

@@ -51,24 +51,22 @@ async def save(store: Store, clock: Clock, inbox: Inbox, job: Job, text: Transcr
     try:
         await _publish(store, hold, inbox.output, job, files, earlier)
     except OSError as error:
-        code = await asyncio.to_thread(failure_code, str(inbox.output), error)
+        code = await asyncio.to_thread(_failure_code, str(inbox.output), error)
         raise TaskFailed(code, error.strerror or type(error).__name__) from error
     return await store.insist(
         jobs.finish, hold, language=text.language, now=clock.time(), duration=text.duration
     )
 
 
-def failure_code(output: str, error: OSError) -> str:
-    """What an error means that came up while files were written to an output folder.
-
-    It is the recording that waits when only its names there are the trouble, not all of the inbox.
-    """
-    if error.errno in publish.FULL:
-        return "disk_full"
+def _failure_code(output: str, error: OSError) -> str:
+    """As `publish.failure_code`, unless only the names of this recording are the trouble."""
+    code = publish.failure_code(error)
+    if code == "disk_full":
+        return code
     try:
         publish.try_folder(output)
     except OSError:
-        return "output_unwritable"
+        return code
     return "output_blocked"
 
 

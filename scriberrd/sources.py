@@ -27,7 +27,7 @@ FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # a FIFO must
 
 
 class InboxUnavailable(OSError):
-    """The folder of the inbox, or the file system that the recording was on, is not there."""
+    """The folder of the inbox is not there, or what was mounted on it is not."""
 
 
 class SourceUnavailable(OSError):

@@ -24,7 +24,7 @@ _CHOICES: dict[str, Collection[str]] = {
 }
 
 
-class Params(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Params(msgspec.Struct, frozen=True, kw_only=True):
     """Parameters of a route: the base of each route's own."""
 
 

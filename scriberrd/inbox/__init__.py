@@ -163,16 +163,8 @@ class _Watch:
         except SourceChanged:  # a copy that had only paused; the next look sees a new version
             log.debug("inbox %s: %r is changing", self._inbox.name, display(file.path))
             self._changed.set()
-        except Exception as error:
-            unexpected = None if isinstance(error, ScriberrdError) else error
-            name = display(file.path)
-            log.warning(
-                "inbox %s: %r was not accepted: %s",
-                self._inbox.name,
-                name,
-                error,
-                exc_info=unexpected,
-            )
+        except Exception as error:  # noqa: BLE001 - logged; one file keeps no other back
+            self._warn(f"{display(file.path)!r} was not accepted: {error}", error)
             self._settling.postpone(file, self._clock.monotonic() + self._rescan)
 
     async def _pause(self, most: float, took: float = 0.0) -> None:
@@ -198,8 +190,12 @@ class _Watch:
         if self._trouble == str(error):
             return
         self._trouble = str(error)
+        self._warn(f"{error}; trying again", error)
+
+    def _warn(self, what: str, error: Exception) -> None:
+        """Log what went wrong, with the traceback of an error that nobody has expected."""
         unexpected = None if isinstance(error, ScriberrdError) else error
-        log.warning("inbox %s: %s; trying again", self._inbox.name, error, exc_info=unexpected)
+        log.warning("inbox %s: %s", self._inbox.name, what, exc_info=unexpected)
 
 
 def _reason(error: OSError) -> str:

@@ -219,19 +219,22 @@ def fail(
     if fault == "file" or (fault == "worker" and failures >= retry.attempts):
         tell(db, job.id, "failed", now, code=code, failures=failures)
         return move(db, job, JobState.FAILED, error | {"finished_at": now, "failures": failures})
-    tries = failures
-    if fault == "machine":  # which is not counted, but has to wait longer and longer all the same
-        tries = db.execute(
-            "SELECT count(*) FROM execution WHERE job = ? AND error_code = ?", (job.id, code)
-        ).get
-    # Half of it fixed, half of it random: jobs that failed together come back apart.
-    backoff = min(retry.backoff * 2.0 ** min(max(tries - 1, 0), 30), retry.backoff_max)
-    if kind.part is not None:
-        backoff = 0.0  # the machine's part that is at fault is tried again, and not the job
-    due = now + backoff * random.uniform(0.5, 1)  # noqa: S311 - no secret
+    due = now
+    if kind.part is None:  # otherwise it is the machine's part that waits, and not the job
+        tries = _runs(db, job.id, code) if fault == "machine" else failures
+        backoff = min(retry.backoff * 2.0 ** min(max(tries - 1, 0), 30), retry.backoff_max)
+        # Half of it fixed, half of it random: jobs that failed together come back apart.
+        due += backoff * random.uniform(0.5, 1)  # noqa: S311 - no secret
     what = {} if step is None else {"fallback": str(step)}
     tell(db, job.id, "retried", now, code=code, failures=failures, not_before=due, **what)
     return move(db, job, JobState.QUEUED, error | {"failures": failures, "not_before": due})
+
+
+def _runs(db: apsw.Connection, id_: int, code: str) -> int:
+    """How many runs have ended so: what is not counted has to wait longer and longer, too."""
+    query = "SELECT count(*) FROM execution WHERE job = ? AND error_code = ?"
+    number: int = db.execute(query, (id_, code)).get
+    return number
 
 
 def release(db: apsw.Connection, hold: Hold, *, now: float, outcome: str = "released") -> Job:

@@ -174,7 +174,7 @@ def _ask(
 
 def _supersede(db: apsw.Connection, job: Job, columns: dict[str, Any], now: float) -> Job:
     forget_work(db, job.id)
-    job = update(db, job.id, columns | FRESH | {"redo": 0, "deaths": 0, "error_code": None})
+    job = update(db, job.id, columns | FRESH | {"redo": 0, "deaths": 0})
     if job.state is JobState.PROCESSING:
         end_execution(db, Hold(job.id, job.lease), now, "superseded")
         job = move(db, job, JobState.QUEUED, {})
