@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ from scriberrd.model import Job, JobState, Settings
 from scriberrd.store import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
     import pytest
@@ -39,6 +40,18 @@ class Clock:
 
     def monotonic(self) -> float:
         return time.monotonic()
+
+
+@contextlib.asynccontextmanager
+async def dispatching(config: Config, store: Store, clock: Clock) -> AsyncIterator[Dispatcher]:
+    dispatcher = Dispatcher(config, store, clock)
+    running = asyncio.create_task(dispatcher.run())
+    try:
+        yield dispatcher
+    finally:
+        dispatcher.stop()
+        await running
+        store.close()
 
 
 async def reached(store: Store, condition: Callable[[Job], object]) -> Job:
@@ -75,9 +88,7 @@ async def test_a_run_ends_when_the_window_closes_and_goes_on_when_it_opens(
     config = configured(tmp_path, hours)
     (tmp_path / "in/long.opus").write_bytes((AUDIO / "dialogue.opus").read_bytes())
     store = Store(tmp_path / "queue.db")
-    dispatcher = Dispatcher(config, store, clock)
-    running = asyncio.create_task(dispatcher.run())
-    try:
+    async with dispatching(config, store, clock) as dispatcher:
         await Intake(config, store, clock).accept(config.inboxes[0], b"long.opus")
         await reached(store, lambda job: job.progress >= 10)
         clock.ahead += 2 * HOUR
@@ -91,10 +102,6 @@ async def test_a_run_ends_when_the_window_closes_and_goes_on_when_it_opens(
         runs = await store.read(listing.executions, 1)
         assert [run.outcome for run in runs] == ["released", "completed"]
         assert runs[1].audio_seconds < (job.duration or 0) - 10  # what was done is not done again
-    finally:
-        dispatcher.stop()
-        await running
-        store.close()
 
 
 async def test_a_retry_that_is_due_waits_for_the_window_in_peace(tmp_path: Path) -> None:
@@ -110,16 +117,10 @@ async def test_a_retry_that_is_due_waits_for_the_window_in_peace(tmp_path: Path)
     await store.run(
         jobs.fail, hold, "engine_failed", "", retry=config.retry, now=clock.time() - HOUR
     )
-    dispatcher = Dispatcher(config, store, clock)
-    running = asyncio.create_task(dispatcher.run())
-    try:
+    async with dispatching(config, store, clock):
         for _ in range(20):
             await store.read(listing.newest_event)  # what goes in circles comes round here
         before = clock.looks
         for _ in range(100):
             await store.read(listing.newest_event)
         assert clock.looks == before
-    finally:
-        dispatcher.stop()
-        await running
-        store.close()
