@@ -15,6 +15,7 @@ from urllib.parse import urlencode
 
 from scriberrctl import __version__, advice
 from scriberrctl.errors import ApiError, NoDaemon, TimedOut
+from scriberrctl.shapes import Transcript
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from scriberrctl.shapes import Event, Execution, Job, Page, Pause, Status
 
 VERSION_HEADER = "Scriberrd-Version"
+EDITED_HEADER = "Scriberrd-Edited"
 PATIENCE = 20.0  # seconds for an answer: a database that others hold is waited for
 STREAM_PATIENCE = 45.0  # seconds: events have a heartbeat every 15; an upload waits for a slow disk
 LEAST_PATIENCE = 1.0  # seconds: even who does not want to wait is told how things stand
@@ -115,9 +117,11 @@ class Client:
         answer = self._exchange("POST", path, body.encode(), "application/json")[1]
         return cast("list[Pause]", json.loads(answer)["pauses"])
 
-    def transcript(self, id_: int, format_: str) -> bytes:
+    def transcript(self, id_: int, format_: str) -> Transcript:
         """The transcript of a completed job."""
-        return self._exchange("GET", _url(f"/v1/jobs/{id_}/transcript", {"format": format_}))[1]
+        url = _url(f"/v1/jobs/{id_}/transcript", {"format": format_})
+        with self._dial() as sock, self._answer(sock, "GET", url) as response, self._broken_off():
+            return Transcript(response.read(), edited=EDITED_HEADER in response.headers)
 
     @contextlib.contextmanager
     def events(

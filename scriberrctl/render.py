@@ -131,6 +131,7 @@ def details(job: Job, executions: Sequence[Execution]) -> str:
         "detail": error and error["detail"],
         "advice": error and error["advice"],
         "outputs": ", ".join(job["outputs"]),
+        "edited": ", ".join(job["edited"]),
         "source": f"{job['source']['size']} bytes, sha256 {job['source']['sha256'] or 'unknown'}",
     }
     lines = [f"job {job['id']}: {plain(job['name'])}"]

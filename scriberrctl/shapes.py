@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, NamedTuple, TypedDict
 
 JobState = Literal["queued", "processing", "completed", "failed", "canceled"]
 ENDED: frozenset[JobState] = frozenset({"completed", "failed", "canceled"})
@@ -59,7 +59,15 @@ class Job(TypedDict):
     language: str | None
     error: Failure | None
     outputs: list[str]
+    edited: list[str]
     source: Source
+
+
+class Transcript(NamedTuple):
+    """A transcript in one of its formats."""
+
+    content: bytes
+    edited: bool  # somebody has changed the published file: this one, or one that it stands beside
 
 
 class Page(TypedDict):

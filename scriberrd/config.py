@@ -110,6 +110,10 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         """The inbox of that name, if there is one."""
         return next((inbox for inbox in self.inboxes if inbox.name == name), None)
 
+    def sharing(self, inbox: Inbox) -> list[str]:
+        """The names of all inboxes that have the same output folder as this one."""
+        return [other.name for other in self.inboxes if other.output == inbox.output]
+
 
 def missing(config: Config) -> list[str]:
     """What the configuration names and is not there. It may come later, as what is mounted does."""

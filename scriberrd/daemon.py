@@ -23,6 +23,7 @@ from scriberrd.api.socket import listening, serving
 from scriberrd.config import missing
 from scriberrd.dispatch import Dispatcher
 from scriberrd.errors import AlreadyRunning, ConfigError, StoreError
+from scriberrd.folders import Folders
 from scriberrd.intake import Intake
 from scriberrd.model import InboxStatus, JobState
 from scriberrd.store import probe
@@ -127,14 +128,15 @@ def _listen_to_signals() -> Orders:
 async def _serve(
     config: Config, store: Store, orders: Orders, reload: Callable[[], Config]
 ) -> None:
-    dispatcher = Dispatcher(config, store, time)
+    folders = Folders()
+    dispatcher = Dispatcher(config, store, time, folders)
     with (
-        contextlib.closing(Intake(config, store, time)) as intake,
+        contextlib.closing(Intake(config, store, time, folders)) as intake,
         listening(Path(config.daemon.socket)) as server,
     ):
         intake.sweep()
         statuses = defaultdict[str, inbox.InboxStatus](inbox.InboxStatus)
-        rooms = _rooms(config, store, intake, dispatcher, statuses)
+        rooms = _rooms(config, store, folders, intake, dispatcher, statuses)
         tasks: dict[Hashable, asyncio.Task[None]] = {}
         async with serving(application(rooms), server), asyncio.TaskGroup() as group:
             group.create_task(dispatcher.run())
@@ -164,10 +166,16 @@ async def _serve(
 
 
 def _rooms(
-    config: Config, store: Store, intake: Intake, dispatcher: Dispatcher, statuses: Statuses
+    config: Config,
+    store: Store,
+    folders: Folders,
+    intake: Intake,
+    dispatcher: Dispatcher,
+    statuses: Statuses,
 ) -> Rooms:
     rooms = Rooms(
         store=store,
+        folders=folders,
         clock=time,
         config=config,
         intake=intake,
@@ -237,7 +245,9 @@ def _wanted(
     return {
         "end": functools.partial(_end_with, store),
         "alive": functools.partial(systemd.keep_alive, lambda: _alive(store)),
-        config.retention: functools.partial(retention.keep, store, config.retention, time),
+        (config.retention, config.inboxes): functools.partial(
+            retention.keep, store, rooms.folders, config, time
+        ),
         ("backup", daemon.backup, daemon.backups): copies,
     } | {
         (one, daemon.rescan): functools.partial(_watch, rooms, one, daemon.rescan, statuses, gate)

@@ -13,6 +13,7 @@ from scriberrd.failures import FAILURES
 from scriberrd.gate import Gate, alone
 from scriberrd.model import JobState, display
 from scriberrd.preemption import to_preempt
+from scriberrd.saving import Publisher
 from scriberrd.slot import Interrupted, Slot
 from scriberrd.store import probe
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from scriberrd.config import Config, Worker
+    from scriberrd.folders import Folders
     from scriberrd.model import Clock, Job
     from scriberrd.store import Store
 
@@ -31,14 +33,16 @@ STORE_PAUSE = 5.0  # seconds before a job is put back again when the database fa
 class Dispatcher:
     """All slots of all pools."""
 
-    def __init__(self, config: Config, store: Store, clock: Clock) -> None:
+    def __init__(self, config: Config, store: Store, clock: Clock, folders: Folders) -> None:
         self._config = config
         self._store = store
         self._clock = clock
+        self._folders = folders
+        self._publisher = Publisher(store, folders, clock)
         self.stopping = False
         self._serving = asyncio.TaskGroup()
         self.slots = [slot for pool in config.workers for slot in self._slots(pool)]
-        self.gate = Gate(config, self.slots, clock, store.bell)
+        self.gate = Gate(config, self.slots, clock, store.bell, self._publisher.try_folder)
 
     def _slots(self, pool: Worker) -> list[Slot]:
         return [
@@ -211,7 +215,8 @@ class Dispatcher:
                 job,
                 config=self._config,
                 store=self._store,
-                clock=self._clock,
+                folders=self._folders,
+                publisher=self._publisher,
                 loaded=functools.partial(self.gate.loaded, slot, job),
             )
         except Interrupted:

@@ -19,10 +19,10 @@ from scriberrd.failures import FAILURES, Part
 from scriberrd.fallback import short
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from scriberrd.breaker import Outage
-    from scriberrd.config import Config
+    from scriberrd.config import Config, Inbox
     from scriberrd.model import Clock, Job
     from scriberrd.slot import Slot
     from scriberrd.store import Bell
@@ -39,8 +39,15 @@ STORE = Key("store", "database")
 class Gate:
     """The gate that all slots pass."""
 
-    def __init__(self, config: Config, slots: Sequence[Slot], clock: Clock, bell: Bell) -> None:
-        self._slots, self._bell = slots, bell
+    def __init__(
+        self,
+        config: Config,
+        slots: Sequence[Slot],
+        clock: Clock,
+        bell: Bell,
+        try_output: Callable[[Inbox], Awaitable[None]],
+    ) -> None:
+        self._slots, self._bell, self._try_output = slots, bell, try_output
         self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._config = config
         self._breaker = Breaker(config.retry, clock, bell.ring)
@@ -103,8 +110,10 @@ class Gate:
         """Try the output folders that are out, if it is time: a job would take hours to do so."""
         due = [key for key, wait in self._breaker.waits("output").items() if wait == 0]
         for key in due:
+            inbox = self._config.inbox(key.name)
             try:
-                await asyncio.to_thread(publish.try_folder, key.which)
+                if inbox is not None:
+                    await self._try_output(inbox)
             except OSError as error:
                 detail = error.strerror or type(error).__name__
                 self._breaker.trip(key, publish.failure_code(error), detail)

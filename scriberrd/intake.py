@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, get_args
 
 import msgspec
 
-from scriberrd import jobs, listing, publish, sources
+from scriberrd import jobs, listing, published, sources
 from scriberrd.errors import InvalidRequest, UploadFailed, UploadTooLarge
 from scriberrd.files import NEW, name_new
 from scriberrd.inbox import rules
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from scriberrd.config import Config, Inbox
+    from scriberrd.folders import Folders
     from scriberrd.inbox import Found
     from scriberrd.model import Clock, Identity, Job
     from scriberrd.store import Store
@@ -40,8 +41,9 @@ UPLOADING = b".scriberrd-upload-%s.part"  # hidden, and in no list of extensions
 class Intake:
     """Accepts recordings for the queue."""
 
-    def __init__(self, config: Config, store: Store, clock: Clock) -> None:
+    def __init__(self, config: Config, store: Store, clock: Clock, folders: Folders) -> None:
         self.config = config  # may be replaced while the daemon runs
+        self._folders = folders
         self._store = store
         self._clock = clock
         # Apart from all other blocking work, which must not wait for big files to be read.
@@ -173,7 +175,7 @@ class Intake:
     async def _kept(self, inbox: Inbox, job: Job) -> bool:
         """Whether a live or completed job can do without another copy of its recording."""
         outputs = await self._store.read(listing.outputs, job.id)
-        return await asyncio.to_thread(_there, inbox, job, outputs)
+        return await self._folders.run(inbox.output, _there, inbox, job, outputs)
 
     async def _store_upload(self, folder: int, name: bytes, chunks: AsyncIterator[bytes]) -> str:
         digest = hashlib.sha256()
@@ -287,7 +289,8 @@ def _there(inbox: Inbox, job: Job, outputs: list[listing.Output]) -> bool:
     """Whether a completed job has its transcript, or a live one its recording."""
     try:
         if job.state is JobState.COMPLETED:
-            publish.read(*next(output for output in outputs if output.name.endswith(b".json")))
+            newest = next(one for one in outputs if one.suffix == "json" and not one.edited)
+            published.opened(inbox.output, newest.name).close()
         else:
             os.close(sources.open_version(inbox.path, job.path, job.identity))
     except (StopIteration, OSError, sources.SourceChanged):

@@ -15,14 +15,16 @@ from scriberrd.model import (
     Identity,
     Job,
     JobState,
+    Print,
     Settings,
     Stage,
     display,
 )
+from scriberrd.store import translated
 from scriberrd.transcript import Block
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Iterator
 
     import apsw
 
@@ -32,11 +34,11 @@ Row = tuple[Any, ...]
 # While it is done anew that is still so.
 _OUTPUTS = """
     CASE WHEN job.state = 'completed' OR job.redo THEN (
-        SELECT json_group_array(hex(output.name) ORDER BY output.name)
+        SELECT json_group_array(json_array(hex(output.name), output.edited) ORDER BY output.name)
         FROM output WHERE output.job = job.id AND output.published = job.id
     ) ELSE '[]' END
 """
-_FIELDS = tuple(field for field in Job.__struct_fields__ if field != "outputs")
+_FIELDS = tuple(f for f in Job.__struct_fields__ if f not in {"outputs", "edited"})
 
 JOB_COLUMNS = ", ".join([*(f"job.{field}" for field in _FIELDS), _OUTPUTS])
 """What `job` decodes; for SELECT ... FROM job, and for RETURNING."""
@@ -44,7 +46,7 @@ JOB_COLUMNS = ", ".join([*(f"job.{field}" for field in _FIELDS), _OUTPUTS])
 _identity = msgspec.json.Decoder(Identity).decode
 _settings = msgspec.json.Decoder(Settings).decode
 _fallbacks = msgspec.json.Decoder(tuple[Fallback, ...]).decode
-_names = msgspec.json.Decoder(list[str]).decode
+_names = msgspec.json.Decoder(list[tuple[str, int]]).decode
 _block = msgspec.json.Decoder(Block).decode
 _data = msgspec.json.Decoder(dict[str, str | int | float | None]).decode
 
@@ -52,8 +54,20 @@ _data = msgspec.json.Decoder(dict[str, str | int | float | None]).decode
 class Output(NamedTuple):
     """A published file."""
 
-    path: bytes  # absolute
-    name: bytes  # relative to the output folder
+    inbox: str  # whose output folder it lies in
+    name: bytes  # relative to it
+    prints: tuple[Print, ...]  # of what was published; until then of all that runs began to write
+    published: bool  # otherwise the name is only reserved
+    edited: bool  # somebody has changed it since
+
+    @property
+    def suffix(self) -> str:
+        """What its name ends in: its format."""
+        return self.name.rpartition(b".")[2].decode("latin-1")
+
+
+OUTPUT_COLUMNS = "output.inbox, output.name, output.prints, output.published, output.edited"
+"""What `output` decodes."""
 
 
 def job(row: Row) -> Job:
@@ -66,7 +80,20 @@ def job(row: Row) -> Job:
     values["fallbacks"] = _fallbacks(values["fallbacks"])
     values["cancel_requested"] = bool(values["cancel_requested"])
     values["redo"] = bool(values["redo"])
-    return Job(**values, outputs=tuple(bytes.fromhex(name) for name in _names(row[-1])))
+    names = [(bytes.fromhex(name), bool(edited)) for name, edited in _names(row[-1])]
+    return Job(
+        **values,
+        outputs=tuple(name for name, edited in names if not edited),
+        edited=tuple(name for name, edited in names if edited),
+    )
+
+
+def output(row: Row) -> Output:
+    """The output that a row of `OUTPUT_COLUMNS` holds."""
+    inbox, name, prints, published, edited = row
+    return Output(
+        inbox, name, tuple(map(Print.read, prints.split())), bool(published), bool(edited)
+    )
 
 
 def get(db: apsw.Connection, id_: int) -> Job:
@@ -185,16 +212,52 @@ def newest_event(db: apsw.Connection) -> int:
     return newest
 
 
+class Blocks:
+    """What is done of an unfinished recording, in order; each block is read when it is asked for.
+
+    It can be gone through again and again, as long as the job is held.
+    """
+
+    def __init__(self, db: apsw.Connection, job: int) -> None:
+        self._db, self._job = db, job
+
+    def __iter__(self) -> Iterator[Block]:
+        # Each row by a query of its own: one that stayed open would keep the log from being reset.
+        query = "SELECT block FROM checkpoint WHERE job = ? AND number >= ? ORDER BY number LIMIT 1"
+        number = 0
+        while True:
+            with translated(db=self._db):
+                row = self._db.execute(query, (self._job, number)).get
+            if row is None:
+                return
+            block = _block(row)
+            number = block.number + 1
+            yield block
+
+
 def blocks(db: apsw.Connection, id_: int) -> list[Block]:
     """What is done of an unfinished recording, in order."""
-    rows = db.execute("SELECT block FROM checkpoint WHERE job = ? ORDER BY number", (id_,))
-    return [_block(block) for (block,) in rows]
+    return list(Blocks(db, id_))
 
 
 def outputs(db: apsw.Connection, id_: int) -> list[Output]:
-    """The files that a job has published, by name."""
+    """The files that a job has published, by name; those that were edited since, too."""
     rows = db.execute(
-        "SELECT path, name FROM output WHERE job = :id AND published = :id ORDER BY name",
+        f"SELECT {OUTPUT_COLUMNS} FROM output WHERE job = :id AND published = :id ORDER BY name",
         {"id": id_},
     )
-    return [Output(*row) for row in rows]
+    return [output(row) for row in rows]
+
+
+def outputs_of_recording(db: apsw.Connection, inbox: str, path: bytes) -> list[Output]:
+    """The files that all jobs about a recording have published or begun to, by name."""
+    rows = db.execute(
+        f"""
+        SELECT {OUTPUT_COLUMNS} FROM output WHERE job IN (
+            SELECT id FROM job WHERE inbox = :inbox AND path = :path
+            UNION ALL SELECT job FROM seen WHERE inbox = :inbox AND path = :path)
+        ORDER BY name
+        """,
+        {"inbox": inbox, "path": path},
+    )
+    return [output(row) for row in rows]

@@ -95,6 +95,22 @@ class Source(NamedTuple):
     sha256: str | None  # hexadecimal; None when the bytes could not be read
 
 
+class Print(NamedTuple):
+    """A file's content in short: what tells whether its bytes are still those that were written."""
+
+    sha256: str  # hexadecimal
+    size: int | None  # bytes; None: an earlier version of scriberrd has not noted it
+
+    @classmethod
+    def read(cls, text: str) -> Print:
+        """One that was written by `str`."""
+        sha256, _, size = text.partition(":")
+        return cls(sha256, int(size) if size else None)
+
+    def __str__(self) -> str:
+        return self.sha256 if self.size is None else f"{self.sha256}:{self.size}"
+
+
 def display(path: bytes) -> str:
     """A path as text that people and JSON can bear; bytes that are not UTF-8 become escapes."""
     return path.decode("utf-8", "backslashreplace")
@@ -152,6 +168,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     error_code: str | None  # of the last failure: a key of FAILURES
     error_detail: str | None  # for people; without absolute paths
     outputs: tuple[bytes, ...]  # relative to the output folder of the inbox; () until published
+    edited: tuple[bytes, ...]  # published earlier and edited since: kept, a new version beside it
 
     @property
     def name(self) -> str:

@@ -1,8 +1,10 @@
 """Outputs into place, atomically.
 
 A file is written beside its final place, fsynced, and only then given its name: a reader sees all
-of it or nothing. What is not known as ours is never overwritten, and no link below the output
-folder is followed.
+of it or nothing. What is not known as ours is never overwritten, nor what was edited since it was
+published, and no link below the output folder is followed.
+
+A set of files is staged, surveyed and placed, in this order and by one run at a time.
 """
 
 from __future__ import annotations
@@ -10,22 +12,20 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-import stat
+import re
 import tempfile
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from itertools import chain, count
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from scriberrd import sources
+from scriberrd import mounts, published
 from scriberrd.errors import ScriberrdError
 from scriberrd.files import NEW, name_new
-from scriberrd.model import display
+from scriberrd.model import Identity, Print, display
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
-    from io import BufferedReader
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
 
 TEMPORARY = b".%s.scriberrd-tmp"
 LONGEST = 255 - len(TEMPORARY % b".json")  # bytes of a base name
@@ -45,12 +45,27 @@ class NameTaken(ScriberrdError):
         self.name = name
 
 
-class _Target(NamedTuple):
-    name: bytes  # relative to the output folder
-    folder: int  # the descriptor of the directory it goes to
-    leaf: bytes  # its name there
-    temporary: bytes  # and its name until it is complete
-    owned: bool  # may be overwritten
+class Changed(ScriberrdError):
+    """Somebody has changed a file since it was looked at; it was left as it is."""
+
+    code = "output_changed"
+    status = 409
+
+
+class Unmounted(OSError):
+    """What was mounted when files were published is not mounted now."""
+
+    def __init__(self) -> None:
+        super().__init__(errno.ENOENT, "what was mounted there is not; mount it, it is tried again")
+
+
+class Target(NamedTuple):
+    """Where a staged file is to go."""
+
+    staged: bytes  # the name that it was staged for
+    name: bytes  # the name that it gets: another one where that file was edited
+    there: Identity | None  # what of ours is there now, and is replaced
+    same: bool = False  # it is the same already
 
 
 def candidates(path: bytes, sha256: str) -> Iterator[bytes]:
@@ -78,35 +93,157 @@ def _shortened(name: bytes) -> bytes:
     return name[:end] + mark
 
 
-def write(root: bytes | str, files: Mapping[bytes, bytes], owned: Collection[bytes]) -> None:
-    """Bring a set of files into place, the JSON last; they are durable on return.
-
-    The same call may be repeated after a crash, when the names were noted as owned before it.
+def stage(root: Path, files: Mapping[bytes, Iterable[bytes]]) -> dict[bytes, Print]:
+    """Write a set of files under their temporary names; they are durable on return.
 
     Args:
         root: the output folder, which must exist.
         files: relative name -> content; subfolders are made.
-        owned: the names that may be overwritten.
+
+    Returns:
+        name -> what was written for it.
 
     Raises:
-        NameTaken: a name that is not owned exists, with other content. Nothing was written.
-        OSError: no space, read-only, no permission ... Nothing new is visible; of the owned files
-            each is the old or the new one.
+        OSError: no space, read-only, no permission ... Nothing is left.
     """
-    with ExitStack() as stack:
-        targets = _targets(os.fsencode(root), files, owned, stack)
-        try:
-            # At once, as each waits for the disk; the list raises what went wrong.
-            with ThreadPoolExecutor(max(1, len(targets))) as threads:
-                list(threads.map(lambda target: _stage(target, files[target.name]), targets))
-            _place(targets)
-        finally:
-            for target in targets:
-                _discard(target)
+    prints = {}
+    with _below(root) as find, _discarding_failures(root, files), ExitStack() as stack:
+        written = []
+        for name, content in files.items():
+            folder, leaf = find(name)
+            temporary = TEMPORARY % leaf
+            with suppress(FileNotFoundError):  # what an earlier crash left
+                os.unlink(temporary, dir_fd=folder)
+            # Plain os.open gives 0666 less the umask, as any program that writes documents does.
+            file = os.fdopen(os.open(temporary, NEW, 0o666, dir_fd=folder), "wb")
+            written.append(stack.enter_context(file))
+            digest, size = hashlib.sha256(), 0
+            for piece in content:
+                digest.update(piece)
+                size += file.write(piece)
+            file.flush()
+            prints[name] = Print(digest.hexdigest(), size)
+        for file in written:  # all of them first: most of their way to the disk is the same
+            os.fsync(file.fileno())
+    return prints
 
 
-def try_folder(root: str) -> None:
-    """See that files can be written to an output folder: raises OSError, and leaves nothing."""
+def survey(
+    root: Path, staged: Mapping[bytes, Print], mine: Collection[Print], ever: Collection[bytes]
+) -> tuple[list[Target], list[bytes]]:
+    """Find the names that staged files are to get.
+
+    Args:
+        root: the output folder.
+        staged: name -> what was staged for it.
+        mine: what this recording has published or begun to publish: a file like this is ours.
+        ever: those of the names that have been published: if the file is not ours it was edited.
+
+    Returns:
+        Where each file is to go, the JSON last, since it tells of the others; and the names of
+        those that were edited.
+
+    Raises:
+        NameTaken: a file that never was ours has one of the names.
+    """
+    targets, edited = [], []
+    for name in sorted(staged, key=lambda name: (name.endswith(b".json"), name)):
+        for variant in chain([name], newer(name)):
+            seen = published.look(root, variant, {*mine, staged[name]})
+            if seen.identity is None or seen.print is not None:
+                same = seen.print == staged[name]
+                targets.append(Target(name, variant, seen.identity, same))
+                break
+            if variant == name and name not in ever:
+                raise NameTaken(name)
+            if variant == name:
+                edited.append(name)
+    return targets, edited
+
+
+def newer(name: bytes) -> Iterator[bytes]:
+    """The names for a new version of a file that was edited, the best first; without end."""
+    base, _, suffix = name.rpartition(b".")
+    for mark in chain([b".new"], (b".new-%d" % number for number in count(2))):
+        yield b"%s%s.%s" % (base, mark, suffix)
+
+
+def is_newer(name: bytes, edited: bytes) -> bool:
+    """Whether a name is one for a new version of a file of that other name."""
+    base, _, suffix = edited.rpartition(b".")
+    pattern = re.escape(base) + rb"\.new(-\d+)?\." + re.escape(suffix)
+    return re.fullmatch(pattern, name) is not None
+
+
+def place(root: Path, targets: Sequence[Target]) -> None:
+    """Give staged files their names, in this order, or take all new ones back; durable on return.
+
+    Raises:
+        NameTaken: somebody was first.
+        Changed: a file that was to be replaced is another one now.
+        OSError: Nothing new is visible; of what is replaced each file is the old or the new one.
+    """
+    staged = [target.staged for target in targets]
+    with _below(root) as find, _discarding_failures(root, staged), ExitStack() as undo:
+        folders: set[int] = set()
+        for target in targets:
+            folder, leaf = find(target.name)
+            temporary = TEMPORARY % target.staged.rpartition(b"/")[2]
+            if target.name.endswith(b".json"):  # it tells of the others: they come first, durably
+                _sync(folders)
+            if target.same:
+                os.unlink(temporary, dir_fd=folder)
+            elif target.there is None:
+                _link(folder, temporary, leaf, target.name)
+                undo.callback(os.unlink, leaf, dir_fd=folder)
+            else:
+                if Identity.of(os.stat(leaf, dir_fd=folder, follow_symlinks=False)) != target.there:
+                    raise Changed(f"{display(target.name)!r} is being edited")
+                os.replace(temporary, leaf, src_dir_fd=folder, dst_dir_fd=folder)
+            folders.add(folder)
+        _sync(folders)
+        undo.pop_all()
+
+
+def discard(root: Path, names: Iterable[bytes]) -> None:
+    """Remove what was staged for these names and not placed, as far as that can be done."""
+    with suppress(OSError), _below(root, make=False) as find:
+        for name in names:
+            with suppress(OSError):
+                folder, leaf = find(name)
+                os.unlink(TEMPORARY % leaf, dir_fd=folder)
+
+
+def require_mounted(
+    root: Path, names: Iterable[bytes], known: Collection[bytes]
+) -> dict[bytes, bool]:
+    """See that what was mounted above these files is so still.
+
+    Args:
+        root: the output folder.
+        names: of the files, relative to it.
+        known: the mount points of before.
+
+    Returns:
+        All folders above them, and whether something is mounted there.
+
+    Raises:
+        Unmounted: one that was a mount point is an empty folder now.
+    """
+    folders = {os.path.dirname(os.path.join(os.fsencode(root), name)) for name in names}
+    if any(mounts.missing(folder, known) is not None for folder in folders):
+        raise Unmounted
+    return {place: mounts.is_mounted(place) for one in folders for place in mounts.above(one)}
+
+
+def try_folder(root: Path, known: Collection[bytes]) -> None:
+    """See that files can be written to an output folder: raises OSError, and leaves nothing.
+
+    Args:
+        root: the folder.
+        known: see `require_mounted`.
+    """
+    require_mounted(root, [b"file"], known)
     with tempfile.TemporaryFile(dir=root) as file:
         file.write(bytes(TRIAL))
         file.flush()
@@ -119,164 +256,44 @@ def failure_code(error: OSError) -> str:
     return "disk_full" if full else "output_unwritable"
 
 
-def read(path: bytes, name: bytes) -> bytes:
-    """What was published.
-
-    Others may write to the output folder: a link that somebody put there shows no private file.
-
-    Args:
-        path: of the file, absolute.
-        name: the part of the path that is below the output folder.
-
-    Raises:
-        OSError: it has gone, or is something else now.
-    """
-    with _opened(path, name) as file:
-        return file.read()
-
-
-def holds(path: bytes, name: bytes, hashes: Collection[str]) -> bool:
-    """Whether there is a file with one of these SHA-256.
-
-    Args:
-        path: of the file, absolute.
-        name: the part of the path that is below the output folder.
-        hashes: in hexadecimal.
-    """
-    try:
-        return _digest(path, name) in hashes
-    except OSError:
-        return False
-
-
-def _opened(path: bytes, name: bytes) -> BufferedReader:
-    root = Path(os.fsdecode(path.removesuffix(b"/" + name)))
-    return os.fdopen(sources.open_source(root, name), "rb")
-
-
-def _digest(path: bytes, name: bytes) -> str:
-    with _opened(path, name) as file:  # anybody's by now, and of any size
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def remove(path: bytes, name: bytes, hashes: Collection[str]) -> None:
-    """Delete what was published, if it is there.
-
-    No link below the output folder is followed, and nothing but a regular file is deleted; nor one
-    that somebody has edited or put there.
-
-    Args:
-        path: of the file, absolute.
-        name: the part of the path that is below the output folder.
-        hashes: the SHA-256 that it may have, in hexadecimal.
-
-    Raises:
-        OSError: it can't be read or deleted, or the output folder is not there.
-    """
-    *parents, leaf = name.split(b"/")
+@contextmanager
+def _below(root: Path, *, make: bool = True) -> Iterator[Callable[[bytes], tuple[int, bytes]]]:
+    """Gives what finds, for a relative name, the descriptor of its folder and its name there."""
     with ExitStack() as stack:
-        folder = os.open(path.removesuffix(b"/" + name), FOLDER)
-        stack.callback(os.close, folder)
-        with suppress(FileNotFoundError):
+        folders = {b"": os.open(root, FOLDER)}
+        stack.callback(os.close, folders[b""])
+
+        def find(name: bytes) -> tuple[int, bytes]:
+            *parents, leaf = name.split(b"/")
+            if not {b"", b".", b".."}.isdisjoint((*parents, leaf)):
+                raise ValueError(f"not a relative name: {name!r}")
+            folder = b""
             for parent in parents:
-                folder = os.open(parent, FOLDER | os.O_NOFOLLOW, dir_fd=folder)
-                stack.callback(os.close, folder)
-            found = os.stat(leaf, dir_fd=folder, follow_symlinks=False)
-            if stat.S_ISREG(found.st_mode) and _digest(path, name) in hashes:
-                os.unlink(leaf, dir_fd=folder)
+                inner = folder + parent + b"/"
+                if inner not in folders:
+                    folders[inner] = _open_below(folders[folder], parent, make=make)
+                    stack.callback(os.close, folders[inner])
+                folder = inner
+            return folders[folder], leaf
+
+        yield find
 
 
-def _targets(
-    root: bytes, files: Mapping[bytes, bytes], owned: Collection[bytes], stack: ExitStack
-) -> list[_Target]:
-    """Open the folders, and look whether all names are free or ours."""
-    folders = {b"": os.open(root, FOLDER)}
-    stack.callback(os.close, folders[b""])
-    targets = []
-    for name in sorted(files, key=lambda name: (name.endswith(b".json"), name)):
-        *parents, leaf = name.split(b"/")
-        if not {b"", b".", b".."}.isdisjoint((*parents, leaf)):
-            raise ValueError(f"not a relative name: {name!r}")
-        folder = b""
-        for parent in parents:
-            inner = folder + parent + b"/"
-            if inner not in folders:
-                folders[inner] = _open_below(folders[folder], parent)
-                stack.callback(os.close, folders[inner])
-            folder = inner
-        target = _Target(name, folders[folder], leaf, TEMPORARY % leaf, name in owned)
-        if not target.owned and _exists(target):
-            if not _is_in_place(target, files[name]):
-                raise NameTaken(name)
-            continue
-        targets.append(target)
-    return targets
-
-
-def _open_below(folder: int, name: bytes) -> int:
+def _open_below(folder: int, name: bytes, *, make: bool) -> int:
     """Open a subfolder, making it first where there is none; a link is refused."""
-    with suppress(FileExistsError):
-        os.mkdir(name, dir_fd=folder)
-        os.fsync(folder)
+    if make:
+        with suppress(FileExistsError):
+            os.mkdir(name, dir_fd=folder)
+            os.fsync(folder)
     return os.open(name, FOLDER | os.O_NOFOLLOW, dir_fd=folder)
 
 
-def _exists(target: _Target) -> bool:
+@contextmanager
+def _discarding_failures(root: Path, names: Iterable[bytes]) -> Iterator[None]:
     try:
-        os.stat(target.leaf, dir_fd=target.folder, follow_symlinks=False)
-    except FileNotFoundError:
-        return False
-    return True
-
-
-def _is_in_place(target: _Target, content: bytes) -> bool:
-    """Whether the file is there already, as a run leaves it that crashed before it could say so."""
-    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-    try:
-        with os.fdopen(os.open(target.leaf, flags, dir_fd=target.folder), "rb") as file:
-            if file.read(len(content) + 1) != content:
-                return False
-            os.fsync(file.fileno())
-    except OSError:
-        return False  # a link, a folder, unreadable: not ours
-    _discard(target)
-    os.fsync(target.folder)
-    return True
-
-
-def _discard(target: _Target) -> None:
-    with suppress(FileNotFoundError):
-        os.unlink(target.temporary, dir_fd=target.folder)
-
-
-def _stage(target: _Target, content: bytes) -> None:
-    """Write the whole file under its temporary name."""
-    _discard(target)  # what an earlier crash left
-    # Plain os.open gives 0666 less the umask, as any program that writes documents does.
-    with os.fdopen(os.open(target.temporary, NEW, 0o666, dir_fd=target.folder), "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _place(targets: list[_Target]) -> None:
-    """Give the files their names, or take all new ones back."""
-    placed: list[_Target] = []
-    folders = {target.folder for target in targets}
-    try:
-        for target in targets:
-            if target.name.endswith(b".json"):  # it tells of the others: they come first, durably
-                _sync(folders)
-            if target.owned:
-                _replace(target)
-            else:
-                _link(target)
-            placed.append(target)
-        _sync(folders)
+        yield
     except BaseException:
-        for target in reversed(placed):
-            if not target.owned:
-                os.unlink(target.leaf, dir_fd=target.folder)
+        discard(root, names)
         raise
 
 
@@ -285,14 +302,9 @@ def _sync(folders: Collection[int]) -> None:
         os.fsync(folder)
 
 
-def _replace(target: _Target) -> None:
-    folder = target.folder
-    os.replace(target.temporary, target.leaf, src_dir_fd=folder, dst_dir_fd=folder)
-
-
-def _link(target: _Target) -> None:
+def _link(folder: int, temporary: bytes, leaf: bytes, name: bytes) -> None:
     """Give the file its name unless somebody else was first."""
     try:
-        name_new(target.folder, target.temporary, target.leaf)
+        name_new(folder, temporary, leaf)
     except FileExistsError as error:
-        raise NameTaken(target.name) from error
+        raise NameTaken(name) from error

@@ -7,14 +7,16 @@ import functools
 import logging
 from typing import TYPE_CHECKING
 
-from scriberrd import jobs, publish
+from scriberrd import jobs, published
 from scriberrd.errors import StoreError
 from scriberrd.model import display
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection
+    from pathlib import Path
 
-    from scriberrd.config import Retention
+    from scriberrd.config import Config, Inbox
+    from scriberrd.folders import Folders
     from scriberrd.listing import Output
     from scriberrd.model import Clock
     from scriberrd.store import Store
@@ -25,24 +27,25 @@ INTERVAL = 3600.0  # seconds
 BATCH = 100  # rows that go in one transaction
 
 
-async def keep(store: Store, retention: Retention, clock: Clock) -> None:
+async def keep(store: Store, folders: Folders, config: Config, clock: Clock) -> None:
     """Prune for as long as the daemon runs."""
     while True:
         try:
-            await prune(store, retention, clock.time())
+            await prune(store, folders, config, clock.time())
         except StoreError as error:
             log.warning("nothing is pruned for now: %s", error)
         await asyncio.sleep(INTERVAL)
 
 
-async def prune(store: Store, retention: Retention, now: float) -> None:
+async def prune(store: Store, folders: Folders, config: Config, now: float) -> None:
     """Delete and forget what is too old at `now`; an age of 0 is none.
 
     Raises:
         StoreError: the database can't be used; what is left goes the next time.
     """
+    retention = config.retention
     if retention.transcripts:
-        await _delete_transcripts(store, now - retention.transcripts)
+        await _delete_transcripts(store, folders, config.inboxes, now - retention.transcripts)
     if retention.jobs:
         step = functools.partial(jobs.prune, now=now)
         await _forget(store, step, now - retention.jobs, "jobs")
@@ -59,26 +62,29 @@ async def _forget(store: Store, step: Callable[..., int], before: float, what: s
         log.info("%d %s are pruned", total, what)
 
 
-async def _delete_transcripts(store: Store, before: float) -> None:
-    total, after = 0, b""
-    while batch := await store.read(jobs.published_before, before, after, BATCH):
-        published = await store.read(jobs.written, [output.path for output in batch])
-        gone = await asyncio.to_thread(_delete, batch, published)
+async def _delete_transcripts(
+    store: Store, folders: Folders, inboxes: Collection[Inbox], before: float
+) -> None:
+    roots = {inbox.name: inbox.output for inbox in inboxes}
+    total, last = 0, None
+    while batch := await store.read(jobs.published_before, before, last, BATCH):
+        gone = []
+        for _, output in batch:
+            root = roots.get(output.inbox)
+            if root is not None and await _delete(folders, root, output):
+                gone.append(output)
         # Forgotten once they are gone: after a crash in between they are looked for again.
         await store.run(jobs.forget_outputs, gone)
-        total, after = total + len(gone), batch[-1].path
+        total, last = total + len(gone), batch[-1]
     if total:
         log.info("%d published files are deleted, or left to those who changed them", total)
 
 
-def _delete(outputs: Sequence[Output], published: Mapping[bytes, list[str]]) -> list[bytes]:
-    """Delete files; the paths where there is none of ours any more."""
-    gone = []
-    for output in outputs:
-        try:
-            publish.remove(*output, published[output.path])
-        except OSError as error:
-            log.warning("%r can't be deleted: %s", display(output.name), error.strerror)
-        else:
-            gone.append(output.path)
-    return gone
+async def _delete(folders: Folders, root: Path, output: Output) -> bool:
+    """Delete a file; whether there is none of ours any more."""
+    try:
+        await folders.run(root, published.remove, root, output.name, output.prints)
+    except OSError as error:
+        log.warning("%r can't be deleted: %s", display(output.name), error.strerror)
+        return False
+    return True

@@ -1,180 +1,198 @@
-"""The stage `saving`: checkpoints become a transcript, its files, and a completed job.
+"""The stage `saving`: a transcript becomes its files, and the job is completed.
 
 It can be interrupted anywhere and run again: the same checkpoints give the same bytes, so a second
 run finds its files in place, and knows them as its own.
+
+Nobody publishes the transcript of a recording while another run still may: each recording has a
+lock for that. Where a file system does not answer, the run gives up, and its call may still come
+to something later; but until then nothing else is asked of that folder (see folders.py), so a newer
+transcript is published after it.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
+import contextlib
 import logging
-import os
-from itertools import chain, islice
+from itertools import chain
 from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
 
-import msgspec
-
-from scriberrd import jobs, listing, publish, transcript
+from scriberrd import jobs, listing, publish, published
 from scriberrd.errors import TaskFailed
 from scriberrd.formats import FORMATS
+from scriberrd.model import display
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Collection, Mapping, Sequence
 
     from scriberrd.config import Inbox
-    from scriberrd.jobs import Hold
-    from scriberrd.model import Clock, Job
+    from scriberrd.folders import Folders
+    from scriberrd.listing import Output
+    from scriberrd.model import Clock, Format, Job
+    from scriberrd.publish import Target
     from scriberrd.store import Store
-    from scriberrd.transcript import Transcript
+    from scriberrd.transcript import Result, Transcript
 
 log = logging.getLogger(__name__)
 
-USUAL = 3  # names of outputs, before they are only numbered
+EDITS = 3  # times that a file may be edited between two looks at it before the job waits
 
 
-async def save(store: Store, clock: Clock, inbox: Inbox, job: Job, text: Transcript) -> Job:
-    """Publish the transcript of a job, and complete the job.
+class Publisher:
+    """Publishes transcripts, one of a recording at a time."""
 
-    Raises:
-        LeaseLost: the job was taken back; what is published belongs to its next run.
-        TaskFailed: the output folder can't be written.
-    """
-    hold = jobs.Hold(job.id, job.lease)
-    # What was published of an earlier run is replaced, whatever today's profile says of it.
-    earlier = await store.read(listing.outputs, job.id)
-    suffixes = (os.path.splitext(old.name)[1][1:].decode("latin-1") for old in earlier)
-    formats = dict.fromkeys((*job.settings.formats, *FORMATS.keys() & set(suffixes), "json"))
-    files = await asyncio.to_thread(
-        lambda: {name.encode(): FORMATS[name](text) for name in formats}
-    )
-    try:
-        await _publish(store, hold, inbox.output, job, files, earlier)
-    except OSError as error:
-        code = await asyncio.to_thread(_failure_code, str(inbox.output), error)
-        raise TaskFailed(code, error.strerror or type(error).__name__) from error
-    return await store.insist(
-        jobs.finish, hold, language=text.language, now=clock.time(), duration=text.duration
-    )
+    def __init__(self, store: Store, folders: Folders, clock: Clock) -> None:
+        self._store, self._folders, self._clock = store, folders, clock
+        self._turns: WeakValueDictionary[tuple[str, bytes], asyncio.Lock] = WeakValueDictionary()
+
+    async def save(
+        self, inbox: Inbox, job: Job, text: Transcript | Result, *, sharing: Sequence[str] = ()
+    ) -> Job:
+        """Publish the transcript of a job, and complete the job.
+
+        Args:
+            inbox: of the recording.
+            job: as it was claimed.
+            text: its transcript.
+            sharing: the inboxes that have the same output folder.
+
+        Raises:
+            LeaseLost: the job was taken back; what is published belongs to its next run.
+            TaskFailed: the output folder can't be written.
+        """
+        hold = jobs.Hold(job.id, job.lease)
+        turn = self._turns.setdefault((job.inbox, job.path), asyncio.Lock())
+        async with turn:
+            try:
+                await _Publication(self._store, self._folders, inbox, job, sharing).publish(text)
+            except OSError as error:
+                code = await self._failure_code(inbox, error)
+                raise TaskFailed(code, error.strerror or type(error).__name__) from error
+            return await self._store.insist(
+                jobs.finish,
+                hold,
+                language=text.language,
+                now=self._clock.time(),
+                duration=text.duration,
+            )
+
+    async def _failure_code(self, inbox: Inbox, error: OSError) -> str:
+        """As `publish.failure_code`, unless only the names of this recording are the trouble."""
+        code = publish.failure_code(error)
+        if code == "disk_full":
+            return code
+        try:
+            await self.try_folder(inbox)
+        except OSError:
+            return code
+        return "output_blocked"
+
+    async def try_folder(self, inbox: Inbox) -> None:
+        """See that files can be written to an output folder: raises OSError, and leaves nothing."""
+        mounts = await self._store.read(jobs.mounts)
+        await self._folders.run(inbox.output, publish.try_folder, inbox.output, mounts)
 
 
-def _failure_code(output: str, error: OSError) -> str:
-    """As `publish.failure_code`, unless only the names of this recording are the trouble."""
-    code = publish.failure_code(error)
-    if code == "disk_full":
-        return code
-    try:
-        publish.try_folder(output)
-    except OSError:
-        return code
-    return "output_blocked"
+class _Publication:
+    """The files of one transcript on their way into place."""
 
+    def __init__(
+        self, store: Store, folders: Folders, inbox: Inbox, job: Job, sharing: Sequence[str]
+    ) -> None:
+        self._store, self._folders, self._sharing = store, folders, sharing
+        self._root, self._job, self._hold = inbox.output, job, jobs.Hold(job.id, job.lease)
 
-async def _publish(
-    store: Store,
-    hold: Hold,
-    output: Path,
-    job: Job,
-    files: dict[bytes, bytes],
-    earlier: list[listing.Output],
-) -> None:
-    root = os.fsencode(output)
-    bases = (old.name.removesuffix(b".json") for old in earlier if old.name.endswith(b".json"))
-    for base in chain(bases, publish.candidates(job.path, job.sha256 or "")):
-        names = {base + b"." + suffix: content for suffix, content in files.items()}
-        paths = {os.path.join(root, name): name for name in names}
-        hashes = {path: hashlib.sha256(names[name]).hexdigest() for path, name in paths.items()}
-        published = await store.insist(jobs.reserve, hold, paths, hashes)
-        if published is None:
-            continue
-        owned = set(published)
-        # A run that was fenced off meanwhile may have written another version here. (The same
-        # version needs no care: publish.write leaves it where it is.)
-        for path, begun in (await store.read(jobs.written, paths)).items():
-            others = [other for other in begun if other != hashes[path]]
-            if not others:
+    async def publish(self, text: Transcript | Result) -> None:
+        """Find names that are free or ours, and bring the files there."""
+        # What was published of an earlier run is replaced, whatever today's profile says of it.
+        earlier = await self._store.read(listing.outputs, self._job.id)
+        suffixes = {output.suffix for output in earlier}
+        formats = dict.fromkeys((*self._job.settings.formats, *FORMATS.keys() & suffixes, "json"))
+        # A new version of what was edited has a longer name.
+        base = min((output.name for output in earlier if output.suffix == "json"), default=None)
+        bases = [] if base is None else [base.removesuffix(b".json")]
+        for base in chain(bases, publish.candidates(self._job.path, self._job.sha256 or "")):
+            names = {base + b"." + suffix.encode(): suffix for suffix in formats}
+            known = await self._reserve(list(names))
+            if known is None:
                 continue
-            if await asyncio.to_thread(publish.holds, path, paths[path], others):
-                owned.add(paths[path])
+            try:
+                await self._bring_again(text, names)
+            except publish.NameTaken:
+                foreign = [n for n in names if n not in known or not known[n].published]
+                await self._store.insist(jobs.unreserve, self._hold, foreign)
+            else:
+                return
+
+    async def _bring_again(self, text: Transcript | Result, names: Mapping[bytes, Format]) -> None:
+        """Bring the files into place, anew where somebody edits one of them meanwhile."""
+        for _ in range(EDITS):
+            try:
+                await self._bring(text, names)
+            except publish.Changed as error:
+                log.info("job %d: %s", self._job.id, error)
+            else:
+                return
+        raise TaskFailed("output_blocked", "a published file is being edited")
+
+    async def _reserve(self, names: Sequence[bytes]) -> dict[bytes, Output] | None:
+        return await self._store.insist(jobs.reserve, self._hold, names, sharing=self._sharing)
+
+    async def _bring(self, text: Transcript | Result, names: Mapping[bytes, Format]) -> None:
+        await self._mind_mounts(list(names))
+        files = {name: FORMATS[format_](text) for name, format_ in names.items()}
+        prints = await self._folders.run(self._root, publish.stage, self._root, files)
         try:
-            await asyncio.to_thread(publish.write, root, names, owned)
-        except publish.NameTaken:
-            foreign = [path for path, name in paths.items() if name not in published]
-            await store.insist(jobs.unreserve, hold, foreign)
-        else:
-            if outdated := {old.path for old in earlier} - paths.keys():
-                await store.insist(jobs.unreserve, hold, outdated)  # of a former output folder
-            return
+            known = await self._store.read(
+                listing.outputs_of_recording, self._job.inbox, self._job.path
+            )
+            mine = {print_ for output in known for print_ in output.prints}
+            ever = {output.name for output in known if output.published}
+            targets, edited = await self._folders.run(
+                self._root, publish.survey, self._root, prints, mine, ever
+            )
+            await self._reserve_newer([one.name for one in targets if one.name not in names])
+            begun = {target.name: prints[target.staged] for target in targets}
+            await self._store.insist(jobs.begin, self._hold, begun, edited)
+            await self._folders.run(self._root, publish.place, self._root, targets)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                await self._folders.run(self._root, publish.discard, self._root, list(names))
+            raise
+        self._tell_edited(targets, edited)
+        await self._clear([one for one in known if one.name not in begun], names)
 
+    async def _reserve_newer(self, names: Sequence[bytes]) -> None:
+        if names and await self._reserve(names) is None:
+            raise publish.NameTaken(names[0])
 
-async def gather(store: Store, job: Job) -> Transcript:
-    """Join the checkpoints of a job whose blocks are all done."""
-    work = await store.read(jobs.work, job.id)
-    blocks = await store.read(listing.blocks, job.id)
-    if work.probe is None or work.engine is None or work.finished is None:
-        raise TaskFailed("internal_error", "the record of the finished blocks is incomplete")
-    return await asyncio.to_thread(
-        transcript.assemble,
-        blocks,
-        duration=work.finished.duration,
-        engine=work.engine,
-        source=transcript.SourceInfo(
-            name=job.name,
-            sha256=job.sha256 or "",
-            size=job.identity.size,
-            container=work.probe.container,
-            codec=work.probe.codec,
-            channels=work.probe.channels,
-        ),
-        processing_seconds=round(work.seconds, 3),
-        warnings=work.finished.warnings,
-    )
+    async def _mind_mounts(self, names: Sequence[bytes]) -> None:
+        """Write nothing below a mount point where nothing is mounted; remember those that are."""
+        known = await self._store.read(jobs.mounts)
+        places = await self._folders.run(
+            self._root, publish.require_mounted, self._root, names, known
+        )
+        changed = {place for place, mounted in places.items() if mounted != (place in known)}
+        if changed:
+            await self._store.insist(jobs.note_mounts, {p: places[p] for p in changed})
 
+    def _tell_edited(self, targets: Sequence[Target], edited: Sequence[bytes]) -> None:
+        for target in targets:
+            if target.staged in edited:
+                log.warning(
+                    "job %d: %r was edited after it was published: it stays, and %r is the new one",
+                    self._job.id,
+                    display(target.staged),
+                    display(target.name),
+                )
 
-async def known(store: Store, inbox: Inbox, job: Job) -> Transcript | None:
-    """A transcript of these bytes that is there already, unless the job is to be done anew."""
-    if job.redo:
-        return None
-    return await adopt(store, inbox, job) or await borrow(store, job)
-
-
-async def adopt(store: Store, inbox: Inbox, job: Job) -> Transcript | None:
-    """The transcript of these very bytes that lies where this job would publish its own.
-
-    That is so when the database was lost or restored, and does not know the file any more. One
-    that it does know belongs to a job, and is not looked at here.
-    """
-    for base in islice(publish.candidates(job.path, job.sha256 or ""), USUAL):
-        name = base + b".json"
-        path = os.path.join(os.fsencode(inbox.output), name)
-        if await store.read(jobs.listed, path):
-            continue
-        try:
-            found = transcript.decode(await asyncio.to_thread(publish.read, path, name))
-        except (OSError, ValueError):
-            continue  # there is none, or it is somebody else's
-        if found.source.sha256 == job.sha256:
-            log.info("job %d: its transcript is there already", job.id)
-            return found
-    return None
-
-
-async def borrow(store: Store, job: Job) -> Transcript | None:
-    """The transcript of a completed job about the same bytes, made with the same settings."""
-    twin = await store.read(jobs.twin, job)
-    if twin is None:
-        return None
-    outputs = await store.read(listing.outputs, twin.id)
-    try:
-        output = next(output for output in outputs if output.name.endswith(b".json"))
-        content = await asyncio.to_thread(publish.read, *output)
-        found = transcript.decode(content)
-    except (StopIteration, OSError, ValueError):
-        return None  # moved or edited by its owner: the recording is transcribed again
-    as_published = await store.read(jobs.written, [output.path])
-    digest = hashlib.sha256(content).hexdigest()
-    if found.source.sha256 != job.sha256 or as_published != {output.path: [digest]}:
-        return None
-    return msgspec.structs.replace(
-        found, source=msgspec.structs.replace(found.source, name=job.name)
-    )
+    async def _clear(self, others: Sequence[Output], names: Collection[bytes]) -> None:
+        """Remove what stood beside an edited file before, and is not the newest any more."""
+        for output in others:
+            if output.published and any(publish.is_newer(output.name, name) for name in names):
+                await self._folders.run(
+                    self._root, published.remove, self._root, output.name, output.prints
+                )
+                await self._reserve([output.name])
+                await self._store.insist(jobs.unreserve, self._hold, [output.name])

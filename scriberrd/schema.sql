@@ -109,17 +109,28 @@ CREATE TABLE checkpoint (
     PRIMARY KEY (job, number)
 ) STRICT, WITHOUT ROWID;
 
--- Which published file is whose: what is not listed here is never overwritten.
+-- Which published file is whose: what is not listed here is never overwritten. Where the output
+-- folder of an inbox is, only the configuration knows: it can be moved.
 CREATE TABLE output (
-    path BLOB PRIMARY KEY,          -- absolute
-    name BLOB NOT NULL,             -- relative to the output folder
+    inbox TEXT NOT NULL,
+    name BLOB NOT NULL,             -- relative to the output folder of the inbox
     job INTEGER NOT NULL,           -- in the table job, or pruned and in the table seen
-    sha256 TEXT NOT NULL DEFAULT '',    -- of its bytes as they were published; until then of all
-                                    -- that runs were about to write, the latest last
-    published INTEGER NOT NULL DEFAULT 0    -- the job whose transcript it has;
+    prints TEXT NOT NULL DEFAULT '',    -- model.Print of its bytes as they were published; until
+                                    -- then of all that runs were about to write, the latest first
+    published INTEGER NOT NULL DEFAULT 0,   -- the job whose transcript it has;
                                     -- 0: the name is reserved, the file may be anybody's
+    published_at REAL,              -- when that job ended; NULL: the name is reserved
+    edited INTEGER NOT NULL DEFAULT 0,      -- 1: somebody has changed it, so it is ours no more
+    PRIMARY KEY (inbox, name)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX output_job ON output (job);
+CREATE INDEX output_age ON output (published_at) WHERE published_at IS NOT NULL;
+
+-- Where something was mounted above a file that was published: with nothing mounted there, files
+-- would be written to where nobody looks for them.
+CREATE TABLE mount (
+    path BLOB PRIMARY KEY           -- absolute
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE execution (
     job INTEGER NOT NULL REFERENCES job ON DELETE CASCADE,

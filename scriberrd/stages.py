@@ -7,7 +7,7 @@ import logging
 import os
 from typing import TYPE_CHECKING
 
-from scriberrd import jobs, ladder, protocol, saving, sources
+from scriberrd import gathering, jobs, ladder, protocol, sources
 from scriberrd.errors import TaskFailed
 from scriberrd.limits import Limits
 
@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from scriberrd.config import Config, Inbox
-    from scriberrd.model import Clock, Job
+    from scriberrd.folders import Folders
+    from scriberrd.model import Job
+    from scriberrd.saving import Publisher
     from scriberrd.slot import Slot
     from scriberrd.store import Store
 
@@ -28,7 +30,8 @@ async def run(
     *,
     config: Config,
     store: Store,
-    clock: Clock,
+    folders: Folders,
+    publisher: Publisher,
     loaded: Callable[[], None],
 ) -> Job:
     """Transcribe what is not done yet, and publish it; gives the completed job.
@@ -38,7 +41,8 @@ async def run(
         job: as it was claimed.
         config: of the daemon.
         store: where what is done is kept.
-        clock: where time comes from.
+        folders: asks what lies in the inbox and the output folder.
+        publisher: brings the transcript there.
         loaded: is called when the model is in memory.
 
     Raises:
@@ -48,8 +52,9 @@ async def run(
     inbox = config.inbox(job.inbox)
     if inbox is None:
         raise TaskFailed("inbox_unavailable", f"no inbox {job.inbox!r} is configured")
-    text = await saving.known(store, inbox, job)
-    if text is None:
+    inboxes = {one.name: one for one in config.inboxes}
+    found = await gathering.known(store, folders, inboxes, job)
+    if found is None:
         source = await asyncio.to_thread(_open, inbox, job)
         try:
             work = await store.read(jobs.work, job.id)
@@ -64,8 +69,9 @@ async def run(
                 await asyncio.to_thread(_check_unchanged, inbox, job)
         finally:
             os.close(source)
-        text = await saving.gather(store, job)
-    return await saving.save(store, clock, inbox, job, text)
+    with store.reader() as db:
+        text = found or await gathering.gather(store, db, job)
+        return await publisher.save(inbox, job, text, sharing=config.sharing(inbox))
 
 
 def _task(slot: Slot, job: Job, work: jobs.Work, config: Config) -> protocol.Task:

@@ -196,7 +196,7 @@ class Store:
         self.bell = Bell()
         self.failure: errors.StoreError | None = None
         self.failed = asyncio.Event()
-        self._busy_timeout = busy_timeout
+        self._path, self._busy_timeout = path, busy_timeout
         self._db = connect(path, check_first=check, busy_timeout=busy_timeout)
         with translated(path.name):
             self._reader = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
@@ -265,6 +265,19 @@ class Store:
             return result  # noqa: RET504 - apsw's context does not promise to pass errors on
 
         return await self._in(self._read_thread, look)
+
+    @contextlib.contextmanager
+    def reader(self) -> Iterator[apsw.Connection]:
+        """A connection that reads, for somebody who takes his time between two looks."""
+        with translated():
+            db = apsw.Connection(str(self._path), flags=apsw.SQLITE_OPEN_READONLY)
+        db.set_busy_timeout(int(self._busy_timeout * 1000))
+        try:
+            yield db
+        finally:
+            # A thread that nobody waits for any more may be reading: then it goes with the thread.
+            with contextlib.suppress(apsw.ThreadingViolationError):
+                db.close()
 
     async def _in(self, thread: ThreadPoolExecutor, function: Callable[[], T]) -> T:
         try:

@@ -6,14 +6,12 @@ All times are seconds from the start of the recording, as float.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Iterator
 from itertools import chain
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import msgspec
 from msgspec import UNSET, UnsetType
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 NO_SPEECH = "no speech was found"  # the warning of a transcript without text
 
@@ -107,6 +105,56 @@ class Transcript(msgspec.Struct, frozen=True, kw_only=True):
     warnings: tuple[str, ...] = ()
 
 
+class Result(msgspec.Struct, frozen=True, kw_only=True):
+    """A transcript that is never in memory as a whole: a day of speech is as large as an hour.
+
+    Its segments and words can be gone through again and again, and are made on the way.
+    """
+
+    schema: Literal[1] = 1
+    language: str | None
+    language_probability: float | None
+    duration: float
+    speech_duration: float
+    segments: Iterable[Segment]
+    words: Iterable[Word]
+    engine: EngineInfo
+    source: SourceInfo
+    stats: Stats
+    warnings: tuple[str, ...]
+
+    @property
+    def text(self) -> Iterator[str]:
+        """All that was said, in parts that make it up when they are joined."""
+        space = ""
+        for segment in self.segments:
+            if text := segment.text.strip():
+                yield space + text
+                space = " "
+
+
+class _Segments:
+    """The segments of some blocks, numbered."""
+
+    def __init__(self, blocks: Iterable[Block]) -> None:
+        self._blocks = blocks
+
+    def __iter__(self) -> Iterator[Segment]:
+        segments = chain.from_iterable(block.segments for block in self._blocks)
+        for number, segment in enumerate(segments, 1):
+            yield msgspec.structs.replace(segment, id=f"seg_{number:06d}")
+
+
+class _Words:
+    """The words of some blocks."""
+
+    def __init__(self, blocks: Iterable[Block]) -> None:
+        self._blocks = blocks
+
+    def __iter__(self) -> Iterator[Word]:
+        return chain.from_iterable(block.words for block in self._blocks)
+
+
 def assemble(
     blocks: Iterable[Block],
     *,
@@ -115,72 +163,94 @@ def assemble(
     source: SourceInfo,
     processing_seconds: float,
     warnings: Iterable[str],
-) -> Transcript:
-    """Join the blocks of a whole recording, in their order.
+) -> Result:
+    """Join the blocks of a whole recording.
 
     A recording without speech gives an empty transcript that says so in its warnings.
+
+    Args:
+        blocks: in their order; they are gone through several times, so no iterator will do.
+        duration: of the recording, in seconds.
+        engine: what made them.
+        source: the recording.
+        processing_seconds: that the work took, all runs together.
+        warnings: of the worker; those that are there twice are said once.
     """
-    segments: list[Segment] = []
-    words: list[Word] = []
-    speech = 0.0
+    speech, words, spelled, said = 0.0, 0, 0, False
+    known, sums = 0, []  # probabilities of words: how many, and the sum of each block's
     language = probability = None
     for block in blocks:
-        for segment in block.segments:
-            id_ = f"seg_{len(segments) + 1:06d}"
-            segments.append(msgspec.structs.replace(segment, id=id_))
-        words += block.words
+        texts = [segment.text.split() for segment in block.segments]
+        probabilities = [p for word in block.words if (p := word.probability) is not None]
         speech += block.speech
+        words += len(block.words)
+        spelled += sum(map(len, texts))
+        said = said or any(texts)
+        known += len(probabilities)
+        sums.append(math.fsum(probabilities))
         if language is None and block.language is not None:
             language, probability = block.language, block.language_probability
-    text = " ".join(part for segment in segments if (part := segment.text.strip()))
-    return Transcript(
-        text=text,
+    return Result(
         language=language,
         language_probability=probability,
         duration=duration,
         speech_duration=round(speech, 3),
-        segments=tuple(segments),
-        words=tuple(words),
+        segments=_Segments(blocks),
+        words=_Words(blocks),
         engine=engine,
         source=source,
         stats=Stats(
-            words=len(words) or len(text.split()),
+            words=words or spelled,
             processing_seconds=round(processing_seconds, 3),
             real_time_factor=round(processing_seconds / duration, 4) if duration > 0 else None,
-            confidence=_confidence(words),
+            confidence=round(math.fsum(sums) / known, 4) if known else None,
         ),
-        warnings=tuple(dict.fromkeys(warnings if text else (*warnings, NO_SPEECH))),
+        warnings=tuple(dict.fromkeys(warnings if said else (*warnings, NO_SPEECH))),
     )
 
 
-def _confidence(words: Iterable[Word]) -> float | None:
-    known = [word.probability for word in words if word.probability is not None]
-    return round(math.fsum(known) / len(known), 4) if known else None
-
-
-def encode(transcript: Transcript) -> bytes:
-    """Write the canonical JSON: keys as declared, each segment and each word on a line.
+def encode(transcript: Transcript | Result) -> Iterator[bytes]:
+    """Write the canonical JSON, piece by piece: keys as declared, each segment and word on a line.
 
     The same transcript always gives the same bytes.
 
     Raises:
         ValueError: a number is not finite, which JSON can't say.
     """
-    for part in chain([transcript, transcript.stats], transcript.segments, transcript.words):
-        for name, value in zip(part.__struct_fields__, msgspec.structs.astuple(part), strict=True):
-            if isinstance(value, float) and not math.isfinite(value):
-                kind = type(part).__name__.lower()
-                raise ValueError(f"{name} of a {kind} is {value}: not a finite number")
-    lines = []
-    for name in transcript.__struct_fields__:
-        value = getattr(transcript, name)
-        if name in ("segments", "words") and value:
-            rows = b",\n    ".join(map(msgspec.json.encode, value))
-            encoded = b"[\n    " + rows + b"\n  ]"
+    for part in (transcript, transcript.stats):
+        _require_finite(part)
+    start = b"{\n"
+    for name in Transcript.__struct_fields__:
+        yield b'%s  "%s": ' % (start, name.encode())
+        start = b",\n"
+        if name == "text":
+            yield b'"'
+            parts = (transcript.text,) if isinstance(transcript, Transcript) else transcript.text
+            for text in parts:
+                yield msgspec.json.encode(text)[1:-1]
+            yield b'"'
+        elif name in ("segments", "words"):
+            yield from _lines(getattr(transcript, name))
         else:
-            encoded = msgspec.json.encode(value)
-        lines.append(b'  "%s": %s' % (name.encode(), encoded))
-    return b"{\n" + b",\n".join(lines) + b"\n}\n"
+            yield msgspec.json.encode(getattr(transcript, name))
+    yield b"\n}\n"
+
+
+def _lines(parts: Iterable[Segment] | Iterable[Word]) -> Iterator[bytes]:
+    start = b"[\n    "
+    for part in parts:
+        _require_finite(part)
+        yield start + msgspec.json.encode(part)
+        start = b",\n    "
+    yield b"[]" if start == b"[\n    " else b"\n  ]"
+
+
+def _require_finite(part: Transcript | Result | Stats | Segment | Word) -> None:
+    for name in part.__struct_fields__:
+        value = getattr(part, name)
+        if isinstance(value, float) and not math.isfinite(value):
+            kind = "transcript" if isinstance(part, Result) else type(part).__name__.lower()
+            raise ValueError(f"{name} of a {kind} is {value}: not a finite number")
 
 
 def decode(data: bytes) -> Transcript:

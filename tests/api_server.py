@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +16,10 @@ from scriberrd.api.events import ENDED
 from scriberrd.api.rooms import LiveStatus, Rooms
 from scriberrd.api.socket import listening, serving
 from scriberrd.config import Config, Daemon, Inbox, Retry, Worker
+from scriberrd.folders import Folders
 from scriberrd.intake import Intake
 from scriberrd.jobs import Hold
-from scriberrd.model import InboxStatus, Job, Settings, WorkerStatus
+from scriberrd.model import InboxStatus, Job, Print, Settings, WorkerStatus
 from scriberrd.protocol import Finished, Probed
 from scriberrd.store import Store
 from scriberrd.transcript import EngineInfo, Segment, SourceInfo, Stats, Transcript, encode
@@ -111,13 +113,17 @@ class Server:
         """The transcript is published; what is not JSON says only which format it is."""
         hold = Hold(job.id, job.lease)
         names = {f: job.path + b"." + f.encode() for f in formats}
-        paths = {bytes(self.inbox.output / name.decode()): name for name in names.values()}
+        prints = {}
         for format_, name in names.items():
-            content = encode(TRANSCRIPT) if format_ == "json" else f"published {format_}".encode()
+            content = f"published {format_}".encode()
+            if format_ == "json":
+                content = b"".join(encode(TRANSCRIPT))
             (self.inbox.output / name.decode()).write_bytes(content)
+            prints[name] = Print(hashlib.sha256(content).hexdigest(), len(content))
         finished = Finished(job=job.id, lease=job.lease, duration=100.0, warnings=())
         await self.store.run(jobs.transcribed, hold, finished, now=self.clock.now)
-        await self.store.run(jobs.reserve, hold, paths)
+        await self.store.run(jobs.reserve, hold, list(prints))
+        await self.store.run(jobs.begin, hold, prints, ())
         return await self.store.run(jobs.finish, hold, language="de", now=self.clock.now)
 
     async def get(self, path: str, **options: Any) -> Any:
@@ -155,14 +161,18 @@ async def serve(base: Path, *, max_upload: int = 1_000_000) -> AsyncIterator[Ser
         workers=(Worker(name="cpu"),),
         retry=Retry(),
     )
-    store, clock = Store(base / "queue.db"), TestClock()
-    with contextlib.closing(store), contextlib.closing(Intake(config, store, clock)) as intake:
+    store, clock, folders = Store(base / "queue.db"), TestClock(), Folders()
+    with (
+        contextlib.closing(store),
+        contextlib.closing(Intake(config, store, clock, folders)) as intake,
+    ):
         connector = aiohttp.UnixConnector(str(config.daemon.socket))
         async with aiohttp.ClientSession(connector=connector) as http:
             ended = asyncio.Event()
             server = Server(config.daemon.socket, config, store, clock, intake, http, ended)
             rooms = Rooms(
                 store=store,
+                folders=folders,
                 clock=clock,
                 config=config,
                 intake=intake,

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import subprocess
 import time
 from typing import TYPE_CHECKING
+
+import pytest
 
 from scriberrd.transcript import Block
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 
 async def eventually(condition: Callable[[], object], *, within: float = 20.0) -> None:
@@ -33,3 +38,16 @@ def block(number: int) -> Block:
         segments=(),
         words=(),
     )
+
+
+@contextlib.contextmanager
+def mounted(folder: Path, *options: str) -> Iterator[None]:
+    """Have a file system of its own at a folder."""
+    folder.mkdir(exist_ok=True)
+    command = ["mount", "-t", "tmpfs", *options, "tmpfs", folder]
+    if subprocess.run(command, capture_output=True, check=False).returncode:
+        pytest.skip("mounting is not permitted")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", folder], check=True)

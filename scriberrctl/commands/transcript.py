@@ -21,6 +21,10 @@ from scriberrctl.session import JOB_ID, Session, json_option, pass_session
 @pass_session
 def command(session: Session, id_: int, format_: str | None) -> None:
     """Print the transcript of a completed job."""
-    text = session.client.transcript(id_, format_ or ("json" if session.json else "txt"))
-    sys.stdout.buffer.write(text)
+    format_ = format_ or ("json" if session.json else "txt")
+    text = session.client.transcript(id_, format_)
+    if text.edited:
+        note = f"note: the {format_} file of job {id_} was edited after it was published"
+        click.echo(f"{note}; see `scriberrctl show {id_}`", err=True)
+    sys.stdout.buffer.write(text.content)
     sys.stdout.buffer.flush()

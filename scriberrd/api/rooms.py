@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from scriberrd.config import Config
+    from scriberrd.folders import Folders
     from scriberrd.intake import Intake
     from scriberrd.model import Clock
     from scriberrd.store import Store
@@ -33,6 +34,7 @@ class Rooms:
     """The rooms below the API; `config` may be replaced while the daemon runs."""
 
     store: Store
+    folders: Folders
     clock: Clock
     config: Config
     intake: Intake

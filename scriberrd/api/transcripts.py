@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-from typing import TYPE_CHECKING
+import logging
+import os
+from typing import TYPE_CHECKING, BinaryIO
 
 from aiohttp import web
 
-from scriberrd import listing, publish, transcript
+from scriberrd import listing, published, transcript
 from scriberrd.api.params import Params, job_id, parse
 from scriberrd.api.rooms import ROOMS
 from scriberrd.errors import TranscriptNotReady
@@ -16,10 +17,15 @@ from scriberrd.model import Format, JobState
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from scriberrd.listing import Output
 
+log = logging.getLogger(__name__)
 routes = web.RouteTableDef()
+
+EDITED = "Scriberrd-Edited"  # a header: somebody has edited a file since it was published
+PIECE = 1 << 18  # bytes that are read and sent at once
 
 CONTENT_TYPES: dict[Format, str] = {
     "json": "application/json",
@@ -36,30 +42,70 @@ class Wanted(Params, frozen=True, kw_only=True):
 
 
 @routes.get("/v1/jobs/{id}/transcript")
-async def get(request: web.Request) -> web.Response:
+async def get(request: web.Request) -> web.StreamResponse:
     """The transcript of a completed job, or of one that is done anew: then the one of before."""
-    store, id_ = request.app[ROOMS].store, job_id(request)
+    rooms, id_ = request.app[ROOMS], job_id(request)
     wanted = parse(request.query, Wanted).format
-    job = await store.read(listing.get, id_)
+    job = await rooms.store.read(listing.get, id_)
     if job.state is not JobState.COMPLETED and not job.outputs:
         raise TranscriptNotReady(f"job {id_} is {job.state}: it has no transcript")
-    outputs = await store.read(listing.outputs, id_)
-    body = await asyncio.to_thread(_load, outputs, wanted)
-    return web.Response(body=body, headers={"Content-Type": CONTENT_TYPES[wanted]})
-
-
-def _load(outputs: Sequence[Output], wanted: Format) -> bytes:
-    """The published file of that format, or one made from the published JSON."""
-    published = {output.name.rpartition(b".")[2].decode("latin-1"): output for output in outputs}
+    inbox = rooms.config.inbox(job.inbox)
+    if inbox is None:
+        raise TranscriptNotReady(f"no inbox {job.inbox!r} is configured any more")
+    outputs = await rooms.store.read(listing.outputs, id_)
     try:
-        if wanted in published:
-            return publish.read(*published[wanted])
-        if "json" in published:
-            return FORMATS[wanted](transcript.decode(publish.read(*published["json"])))
+        return await _answer(request, inbox.output, outputs, wanted)
     except OSError as error:
         raise TranscriptNotReady(
             f"the published file can't be read, it was moved or removed: {error.strerror}"
         ) from error
     except ValueError as error:
         raise TranscriptNotReady(f"the published file was changed: {error}") from error
-    raise TranscriptNotReady("there is no published file of this format, nor JSON to make it from")
+
+
+async def _answer(
+    request: web.Request, root: Path, outputs: Sequence[Output], wanted: Format
+) -> web.StreamResponse:
+    """The newest file of that format as it is, or one made from the newest JSON."""
+    newest = {output.suffix: output for output in outputs if not output.edited}
+    output = newest.get(wanted) or newest.get("json")
+    if output is None:
+        raise TranscriptNotReady(
+            "there is no published file of this format, nor JSON to make it from"
+        )
+    folders = request.app[ROOMS].folders
+    file = await folders.run(root, published.opened, root, output.name)
+    with file:
+        as_published = await folders.run(root, published.is_one_of, file, output.prints)
+        edited = not as_published or any(o.edited and o.suffix == output.suffix for o in outputs)
+        headers = {"Content-Type": CONTENT_TYPES[wanted]} | ({EDITED: "true"} if edited else {})
+        if output.suffix != wanted:
+            body = await folders.run(root, _convert, root, output.name, wanted)
+            return web.Response(body=body, headers=headers)
+        response = web.StreamResponse(headers=headers)
+        response.content_length = await folders.run(root, file.seek, 0, os.SEEK_END)
+        await folders.run(root, file.seek, 0)
+        first = await folders.run(root, file.read, PIECE)
+        await response.prepare(request)
+        await _send(request, response, root, file, first)
+        return response
+
+
+async def _send(
+    request: web.Request, response: web.StreamResponse, root: Path, file: BinaryIO, piece: bytes
+) -> None:
+    folders = request.app[ROOMS].folders
+    left = response.content_length or 0
+    try:
+        while left and piece:
+            await response.write(piece[:left])
+            left -= len(piece[:left])
+            piece = await folders.run(root, file.read, PIECE)
+    except OSError as error:  # too late for a status: the client sees that some of it is missing
+        log.info("a transcript was not sent to its end: %s", error)
+    if left:
+        response.force_close()
+
+
+def _convert(root: Path, name: bytes, wanted: Format) -> bytes:
+    return b"".join(FORMATS[wanted](transcript.decode(published.read(root, name))))

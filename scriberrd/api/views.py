@@ -68,6 +68,7 @@ class JobView(msgspec.Struct, frozen=True, kw_only=True):
     language: str | None
     error: FailureView | None
     outputs: tuple[str, ...]
+    edited: tuple[str, ...]
     source: SourceView
 
 
@@ -147,6 +148,7 @@ def job(job: Job, starts: Mapping[int, float], now: float) -> JobView:
         language=job.language,
         error=_maybe_failure(job.error_code, job.error_detail),
         outputs=tuple(display(name) for name in job.outputs),
+        edited=tuple(display(name) for name in job.edited),
         source=SourceView(size=job.identity.size, sha256=job.sha256),
     )
 

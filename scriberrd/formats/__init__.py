@@ -1,4 +1,4 @@
-"""What a transcript is written as: one module a format, each a function to bytes."""
+"""What a transcript is written as: one module a format, each a function to pieces of bytes."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 from scriberrd.formats import canonical, srt, txt, vtt
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from scriberrd.model import Format
-    from scriberrd.transcript import Transcript
+    from scriberrd.transcript import Result, Transcript
 
-FORMATS: dict[Format, Callable[[Transcript], bytes]] = {
+FORMATS: dict[Format, Callable[[Transcript | Result], Iterator[bytes]]] = {
     "json": canonical.render,
     "txt": txt.render,
     "srt": srt.render,

@@ -6,14 +6,15 @@ is longer breaks these limits. Cues follow one another and never overlap.
 
 from __future__ import annotations
 
-from itertools import accumulate
+from collections import deque
+from itertools import accumulate, chain, pairwise
 from typing import TYPE_CHECKING, NamedTuple
 from unicodedata import category, combining, east_asian_width
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from scriberrd.transcript import Segment, Transcript, Word
+    from scriberrd.transcript import Result, Segment, Transcript, Word
 
 WIDTH = 42  # columns of a line; wide characters take two
 LONGEST = 7.0  # seconds
@@ -52,16 +53,16 @@ def clock(milliseconds: int, separator: str) -> str:
     return f"{hours:02d}:{minutes:02d}:{seconds:02d}{separator}{rest:03d}"
 
 
-def cues(transcript: Transcript, *, labels: bool) -> Iterator[Cue]:
+def cues(transcript: Transcript | Result, *, labels: bool) -> Iterator[Cue]:
     """Cut a transcript into cues.
 
     Args:
         transcript: what was said; its words, where it has any, say where to cut.
         labels: write the speaker into the text where a turn begins.
     """
-    drafts = list(_drafts(transcript, labels=labels))
     end = 0
-    for draft, following in zip(drafts, [*drafts[1:], None], strict=False):
+    for draft, following in pairwise(chain(_drafts(transcript, labels=labels), [None])):
+        assert draft is not None  # noqa: S101 - for the type checker
         start = max(_milliseconds(draft.pieces[0].start), end)
         spoken = _milliseconds(draft.pieces[-1].end)
         limit = max(spoken, _milliseconds(transcript.duration))
@@ -75,7 +76,7 @@ def _milliseconds(seconds: float) -> int:
     return max(round(seconds * 1000), 0)
 
 
-def _drafts(transcript: Transcript, *, labels: bool) -> Iterator[_Draft]:
+def _drafts(transcript: Transcript | Result, *, labels: bool) -> Iterator[_Draft]:
     turn = ""
     for segment, words in _with_words(transcript):
         speaker = " ".join((segment.speaker or "").split())
@@ -90,21 +91,27 @@ def _drafts(transcript: Transcript, *, labels: bool) -> Iterator[_Draft]:
         yield from (_Draft(part, speaker) for part in _cut(pieces))
 
 
-def _with_words(transcript: Transcript) -> Iterator[tuple[Segment, Sequence[Word]]]:
+def _with_words(transcript: Transcript | Result) -> Iterator[tuple[Segment, Sequence[Word]]]:
     """Each segment with the words it is made of, or with none when they say something else."""
-    words, at = transcript.words, 0
+    coming = iter(transcript.words)
+    ahead: deque[Word] = deque()  # read, and not used up yet
     for segment in transcript.segments:
-        text, spelled, end = "".join(segment.text.split()), "", at
-        while end < len(words) and len(spelled) < len(text):
-            spelled += "".join(words[end].word.split())
-            end += 1
+        text, spelled, count = "".join(segment.text.split()), "", 0
+        while len(spelled) < len(text):
+            if count == len(ahead) and (word := next(coming, None)) is not None:
+                ahead.append(word)
+            if count == len(ahead):
+                break
+            spelled += "".join(ahead[count].word.split())
+            count += 1
         if spelled == text:
-            yield segment, words[at:end]
-            at = end
+            yield segment, [ahead.popleft() for _ in range(count)]
         else:
             yield segment, ()
-            while at < len(words) and words[at].start < segment.end:
-                at += 1
+            while ahead and ahead[0].start < segment.end:
+                ahead.popleft()
+                if not ahead and (word := next(coming, None)) is not None:
+                    ahead.append(word)
 
 
 def _from_words(segment: Segment, words: Sequence[Word]) -> list[_Piece]:

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 from scriberrd.formats.cues import clock, cues
 
 if TYPE_CHECKING:
-    from scriberrd.transcript import Transcript
+    from collections.abc import Iterator
+
+    from scriberrd.transcript import Result, Transcript
 
 
-def render(transcript: Transcript) -> bytes:
+def render(transcript: Transcript | Result) -> Iterator[bytes]:
     """Write numbered cues; a speaker is named in the first cue of each turn."""
-    blocks = []
     for number, cue in enumerate(cues(transcript, labels=True), 1):
         text = "\n".join(cue.lines).replace("-->", "→")  # SubRip has no escapes
-        blocks.append(f"{number}\n{clock(cue.start, ',')} --> {clock(cue.end, ',')}\n{text}\n")
-    return "\n".join(blocks).encode()
+        times = f"{clock(cue.start, ',')} --> {clock(cue.end, ',')}"
+        yield f"{chr(10) * (number > 1)}{number}\n{times}\n{text}\n".encode()

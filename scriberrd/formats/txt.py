@@ -5,23 +5,26 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from scriberrd.transcript import Transcript
+    from collections.abc import Iterator
+
+    from scriberrd.transcript import Result, Transcript
 
 PAUSE = 2.0  # seconds of silence that begin a new paragraph
 
 
-def render(transcript: Transcript) -> bytes:
+def render(transcript: Transcript | Result) -> Iterator[bytes]:
     """Write paragraphs of text; nothing at all when nothing was said."""
-    paragraphs: list[list[str]] = []
-    speaker, end = "", 0.0
+    speaker, end = None, 0.0
     for segment in transcript.segments:
         text = " ".join(segment.text.split())
         if not text:
             continue
         who = segment.speaker or ""
-        if not paragraphs or who != speaker or segment.start - end >= PAUSE:
-            paragraphs.append([f"{who}: {text}" if who else text])
+        if who == speaker and segment.start - end < PAUSE:
+            before = " "
         else:
-            paragraphs[-1].append(text)
+            before = ("" if speaker is None else "\n\n") + (f"{who}: " if who else "")
+        yield (before + text).encode()
         speaker, end = who, segment.end
-    return "\n".join(" ".join(paragraph) + "\n" for paragraph in paragraphs).encode()
+    if speaker is not None:
+        yield b"\n"

@@ -7,17 +7,19 @@ from typing import TYPE_CHECKING
 from scriberrd.formats.cues import clock, cues
 
 if TYPE_CHECKING:
-    from scriberrd.transcript import Transcript
+    from collections.abc import Iterator
+
+    from scriberrd.transcript import Result, Transcript
 
 
-def render(transcript: Transcript) -> bytes:
+def render(transcript: Transcript | Result) -> Iterator[bytes]:
     """Write cues, each with a voice tag where the speaker is known."""
-    blocks = ["WEBVTT\n"]
+    yield b"WEBVTT\n"
     for cue in cues(transcript, labels=False):
         text = _escape("\n".join(cue.lines))
         voice = f"<v {_escape(cue.speaker)}>" if cue.speaker else ""
-        blocks.append(f"{clock(cue.start, '.')} --> {clock(cue.end, '.')}\n{voice}{text}\n")
-    return "\n".join(blocks).encode()
+        times = f"{clock(cue.start, '.')} --> {clock(cue.end, '.')}"
+        yield f"\n{times}\n{voice}{text}\n".encode()
 
 
 def _escape(text: str) -> str:

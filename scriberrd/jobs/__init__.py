@@ -20,9 +20,17 @@ from scriberrd.jobs.holder import (
     work,
 )
 from scriberrd.jobs.orders import cancel, cancel_requested, redo, retry
-from scriberrd.jobs.outputs import listed, reserve, unreserve, written
+from scriberrd.jobs.outputs import (
+    begin,
+    listed,
+    mounts,
+    note_mounts,
+    reserve,
+    unreserve,
+)
 from scriberrd.jobs.pauses import pause, paused, resume
 from scriberrd.jobs.pruning import (
+    Aged,
     forget_outputs,
     prune,
     prune_events,
@@ -34,9 +42,11 @@ from scriberrd.jobs.rows import Hold
 from scriberrd.jobs.submission import newest, recognize, submit, submit_again, unknown
 
 __all__ = [
+    "Aged",
     "Hold",
     "NotNow",
     "Work",
+    "begin",
     "cancel",
     "cancel_requested",
     "checkpoint",
@@ -46,8 +56,10 @@ __all__ = [
     "forget_outputs",
     "listed",
     "loaded",
+    "mounts",
     "newest",
     "next_due",
+    "note_mounts",
     "pause",
     "paused",
     "probed",
@@ -74,5 +86,4 @@ __all__ = [
     "urgent_due",
     "urgent_next",
     "work",
-    "written",
 ]

@@ -21,7 +21,7 @@ from scriberrd.jobs.rows import (
     tell,
     write,
 )
-from scriberrd.model import JobState, Stage
+from scriberrd.model import JobState, Stage, display
 from scriberrd.protocol import Finished, Probed
 from scriberrd.transcript import Block, EngineInfo
 
@@ -172,10 +172,16 @@ def finish(
         done |= {"duration": duration, "progress": duration}
     end_execution(db, hold, now, "completed")
     db.execute(
-        "UPDATE output SET published = job, sha256 = substr(sha256, -64) WHERE job = ?", (hold.job,)
+        "UPDATE output SET published = job, published_at = ?,"
+        " prints = substr(prints, 1, instr(prints || ' ', ' ') - 1) WHERE job = ?",
+        (now, hold.job),
     )
     db.execute("DELETE FROM checkpoint WHERE job = ?", (hold.job,))
-    tell(db, hold.job, "finished", now)
+    edited = db.execute(
+        "SELECT name FROM output WHERE job = ? AND edited ORDER BY name", (hold.job,)
+    )
+    names = ", ".join(display(name) for (name,) in edited)
+    tell(db, hold.job, "finished", now, **({"edited": names} if names else {}))
     return move(db, job, JobState.COMPLETED, done)
 
 

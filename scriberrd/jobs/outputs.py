@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
+
+from scriberrd import listing
 from scriberrd.jobs.rows import Hold, write
 from scriberrd.model import Stage
 
@@ -12,65 +15,98 @@ if TYPE_CHECKING:
 
     import apsw
 
+    from scriberrd.listing import Output
+    from scriberrd.model import Print
+
 
 def reserve(
-    db: apsw.Connection,
-    hold: Hold,
-    names: Mapping[bytes, bytes],
-    hashes: Mapping[bytes, str] | None = None,
-) -> set[bytes] | None:
-    """Take these output names for this recording.
+    db: apsw.Connection, hold: Hold, names: Iterable[bytes], *, sharing: Collection[str] = ()
+) -> dict[bytes, Output] | None:
+    """Take these output names for the recording of this job.
 
     Args:
         db: the database.
         hold: of the run.
-        names: absolute path -> name in the output folder.
-        hashes: absolute path -> SHA-256 of what is about to be written there.
+        names: relative to the output folder of its inbox.
+        sharing: the inboxes that have the same output folder.
 
     Returns:
-        The names under which it has published before, in this or an earlier job: they may be
-        overwritten. None, with nothing taken, when a name is another recording's.
+        What is known of those names that this recording has taken before. None, with nothing
+        taken, when a name is another recording's.
     """
     write(db, hold, {"stage": Stage.SAVING})
-    published = set()
-    for path, name in names.items():
-        row = db.execute(
-            "SELECT (coalesce(job.inbox, seen.inbox), coalesce(job.path, seen.path))"
-            " = (SELECT inbox, path FROM job WHERE id = ?), published FROM output"
-            " LEFT JOIN job ON job.id = output.job LEFT JOIN seen ON seen.job = output.job"
-            " WHERE output.path = ?",
-            (hold.job, path),
-        ).get
-        if row is None:
-            continue
-        mine, is_published = row
-        if not mine:
-            return None
-        if is_published:
-            published.add(name)
+    inbox: str = db.execute("SELECT inbox FROM job WHERE id = ?", (hold.job,)).get
+    inboxes = msgspec.json.encode([inbox, *sharing]).decode()
+    known = {}
+    for name in names:
+        for *row, mine in db.execute(
+            f"""
+            SELECT {listing.OUTPUT_COLUMNS},
+                   (coalesce(job.inbox, seen.inbox), coalesce(job.path, seen.path))
+                   = (SELECT inbox, path FROM job WHERE id = ?)
+            FROM json_each(?) AS folder CROSS JOIN output ON output.inbox = folder.value
+            LEFT JOIN job ON job.id = output.job LEFT JOIN seen ON seen.job = output.job
+            WHERE output.name = ?
+            """,
+            (hold.job, inboxes, name),
+        ).fetchall():
+            if not mine:
+                return None
+            known[name] = listing.output(tuple(row))
     db.executemany(
-        "INSERT INTO output (path, name, job, sha256) VALUES (?, ?, ?, ?)"
-        " ON CONFLICT (path) DO UPDATE SET job = excluded.job,"
-        " sha256 = trim(replace(sha256, excluded.sha256, '') || ' ' || excluded.sha256)",
-        [(path, name, hold.job, (hashes or {}).get(path, "")) for path, name in names.items()],
+        "INSERT INTO output (inbox, name, job) VALUES (?, ?, ?)"
+        " ON CONFLICT DO UPDATE SET job = excluded.job",
+        [(inbox, name, hold.job) for name in names],
     )
-    return published
+    return known
 
 
-def written(db: apsw.Connection, paths: Iterable[bytes]) -> dict[bytes, list[str]]:
-    """Path -> the SHA-256 of what was published there, or of all that runs began to write there."""
-    query = "SELECT sha256 FROM output WHERE path = ?"
-    return {path: (db.execute(query, (path,)).get or "").split() for path in paths}
+def begin(
+    db: apsw.Connection, hold: Hold, prints: Mapping[bytes, Print], edited: Iterable[bytes]
+) -> None:
+    """Note what is about to be written under names that are taken, and what must not be.
+
+    Args:
+        db: the database.
+        hold: of the run.
+        prints: name -> what it gets.
+        edited: the names of files that were published and that somebody has changed.
+    """
+    write(db, hold, {"stage": Stage.SAVING})
+    for name, print_ in prints.items():
+        db.execute(
+            "UPDATE output SET edited = 0,"
+            " prints = trim(:print || ' ' || replace(prints, :print, '')) WHERE job = :job"
+            " AND name = :name",
+            {"print": str(print_), "job": hold.job, "name": name},
+        )
+    for name in edited:
+        db.execute("UPDATE output SET edited = 1 WHERE job = ? AND name = ?", (hold.job, name))
 
 
-def unreserve(db: apsw.Connection, hold: Hold, paths: Collection[bytes]) -> None:
-    """Give back names that turned out to be somebody else's file."""
+def unreserve(db: apsw.Connection, hold: Hold, names: Collection[bytes]) -> None:
+    """Give back names that turned out to be somebody else's file, or are of no use any more."""
     write(db, hold, {"stage": Stage.SAVING})
     db.executemany(
-        "DELETE FROM output WHERE path = ? AND job = ?", [(path, hold.job) for path in paths]
+        "DELETE FROM output WHERE job = ? AND name = ?", [(hold.job, name) for name in names]
     )
 
 
-def listed(db: apsw.Connection, path: bytes) -> bool:
+def listed(db: apsw.Connection, inbox: str, name: bytes) -> bool:
     """Whether a file is known as the output of any job."""
-    return db.execute("SELECT 1 FROM output WHERE path = ?", (path,)).get is not None
+    row = db.execute("SELECT 1 FROM output WHERE inbox = ? AND name = ?", (inbox, name)).get
+    return row is not None
+
+
+def mounts(db: apsw.Connection) -> list[bytes]:
+    """Where something was mounted when files were published below."""
+    return [path for (path,) in db.execute("SELECT path FROM mount")]
+
+
+def note_mounts(db: apsw.Connection, places: Mapping[bytes, bool]) -> None:
+    """Note of folders whether something is mounted there."""
+    for place, mounted in places.items():
+        if mounted:
+            db.execute("INSERT INTO mount VALUES (?) ON CONFLICT DO NOTHING", (place,))
+        else:
+            db.execute("DELETE FROM mount WHERE path = ?", (place,))

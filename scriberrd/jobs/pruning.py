@@ -5,12 +5,11 @@ Of a forgotten job stays what tells that its recording is no news, and which fil
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from scriberrd import listing
 from scriberrd.errors import IllegalMove
 from scriberrd.jobs.rows import tell
-from scriberrd.listing import Output
 from scriberrd.model import TERMINAL, display
 
 if TYPE_CHECKING:
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
 
     import apsw
 
+    from scriberrd.listing import Output
     from scriberrd.model import Job
 
 
@@ -121,27 +121,42 @@ def revive(db: apsw.Connection, inbox: str, path: bytes, forgotten: dict[str, An
     return listing.get(db, id_)
 
 
-def published_before(db: apsw.Connection, before: float, after: bytes, limit: int) -> list[Output]:
-    """Published files of jobs that ended before a time, pruned or not.
+class Aged(NamedTuple):
+    """A published file, and when its job ended."""
+
+    at: float
+    output: Output
+
+
+def published_before(
+    db: apsw.Connection, before: float, after: Aged | None, limit: int
+) -> list[Aged]:
+    """Published files of jobs that ended before a time, pruned or not, the oldest first.
+
+    Those of a job that is done anew are still wanted.
 
     Args:
         db: the database.
         before: the time.
-        after: the path that the list begins after; they come in the order of their paths.
+        after: the one that the list begins after.
         limit: how many at most.
     """
+    start = (-1.0, "", b"") if after is None else (after.at, after.output.inbox, after.output.name)
     rows = db.execute(
-        """
-        SELECT output.path, output.name FROM output
-        LEFT JOIN job ON job.id = output.job LEFT JOIN seen ON seen.job = output.job
-        WHERE output.path > ? AND published AND coalesce(job.finished_at, seen.finished_at) < ?
-        ORDER BY output.path LIMIT ?
+        f"""
+        SELECT published_at, {listing.OUTPUT_COLUMNS} FROM output
+        WHERE published_at < ? AND (published_at, output.inbox, name) > (?, ?, ?)
+              AND NOT EXISTS (SELECT 1 FROM job WHERE id = output.job AND finished_at IS NULL)
+        ORDER BY published_at, output.inbox, name LIMIT ?
         """,
-        (after, before, limit),
+        (before, *start, limit),
     )
-    return [Output(*row) for row in rows]
+    return [Aged(at, listing.output(tuple(row))) for at, *row in rows]
 
 
-def forget_outputs(db: apsw.Connection, paths: Iterable[bytes]) -> None:
+def forget_outputs(db: apsw.Connection, outputs: Iterable[Output]) -> None:
     """These files were deleted: whatever gets their names is not ours."""
-    db.executemany("DELETE FROM output WHERE path = ?", [(path,) for path in paths])
+    db.executemany(
+        "DELETE FROM output WHERE inbox = ? AND name = ?",
+        [(output.inbox, output.name) for output in outputs],
+    )

@@ -4,13 +4,15 @@ import asyncio
 import os
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 from api_server import TRANSCRIPT
 
-from scriberrd import transcript
 from scriberrd.formats import FORMATS
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from api_server import Server
 
 TYPES = {
@@ -32,7 +34,7 @@ async def fetch(server: Server, format_: str) -> tuple[str, bytes]:
 async def test_a_format_that_was_not_published_is_made(server: Server, format_: str) -> None:
     await server.submit()
     await server.complete(await server.claim())
-    made = transcript.encode(TRANSCRIPT) if format_ == "json" else FORMATS[format_](TRANSCRIPT)
+    made = b"".join(FORMATS[format_](TRANSCRIPT))
     assert await fetch(server, format_) == (TYPES[format_], made)
 
 
@@ -46,6 +48,27 @@ async def test_what_was_published_is_what_is_read(server: Server, format_: str) 
 async def test_json_is_the_default(server: Server) -> None:
     await server.submit()
     await server.complete(await server.claim())
+    assert (await server.get("/v1/jobs/1/transcript"))["text"] == "Grüß Gott."
+
+
+async def test_it_tells_of_an_edited_file(server: Server) -> None:
+    await server.submit()
+    await server.complete(await server.claim(), ("json", "txt"))
+    (server.inbox.output / "talk.mp3.txt").write_text("corrected by hand")
+    url = "http://localhost/v1/jobs/1/transcript?format="
+    async with server.http.get(url + "txt") as response:
+        assert response.headers["Scriberrd-Edited"] == "true"
+        assert await response.text() == "corrected by hand"
+    async with server.http.get(url + "json") as response:
+        assert "Scriberrd-Edited" not in response.headers
+
+
+async def test_it_is_found_where_the_output_folder_is_now(server: Server, tmp_path: Path) -> None:
+    await server.submit()
+    await server.complete(await server.claim())
+    moved = server.inbox.output.rename(tmp_path / "moved")
+    inbox = msgspec.structs.replace(server.inbox, output=moved)
+    server.rooms.config = msgspec.structs.replace(server.config, inboxes=(inbox,))
     assert (await server.get("/v1/jobs/1/transcript"))["text"] == "Grüß Gott."
 
 

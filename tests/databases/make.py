@@ -71,7 +71,7 @@ class Maker:
     def complete(self) -> None:
         hold = self.work(3)
         finished = Finished(job=hold.job, lease=hold.lease, duration=30.0, warnings=())
-        names = {b"/srv/out/a.%s" % kind: b"a.%s" % kind for kind in (b"json", b"txt")}
+        names = [b"a.%s" % kind for kind in (b"json", b"txt")]
         with self.db:
             jobs.transcribed(self.db, hold, finished, now=self.now)
             jobs.reserve(self.db, hold, names)

@@ -2,7 +2,7 @@
 
 SABOTAGE_CRASH=MOMENT:NAME:COUNT
     kill -9 itself `before` or `after` the COUNTth time that NAME happens: a commit of a function of
-    `scriberrd.jobs` that changed something; with a name such as publish.write, a call of it; or
+    `scriberrd.jobs` that changed something; with a name such as publish.place, a call of it; or
     with COMMIT a commit of any kind, of which those that changed nothing have no `after`.
 SABOTAGE_SCHEMA=FOLDER
     be a later scriberrd, whose schema and migrations are in FOLDER; die() in its SQL is a kill -9.

@@ -22,14 +22,14 @@ SABOTEUR = (sys.executable, Path(__file__).parent / "saboteur.py")
 SPEECH = AUDIO / "speech.opus"  # 10 s: several blocks of 5 s
 COMMITS = [
     *("submit:1", "claim:1", "probed:1", "loaded:1", "checkpoint:1", "checkpoint:2"),
-    *("transcribed:1", "reserve:1", "finish:1"),
+    *("transcribed:1", "reserve:1", "begin:1", "finish:1"),
 ]
 FILES = [  # four are staged; then they get their names, the JSON last
-    *("after:publish._stage:1", "after:publish._stage:4", "after:publish._link:1"),
-    *("before:publish._link:4", "after:publish._link:4", "after:publish.write:1"),
+    *("after:publish.stage:1", "after:publish.survey:1", "after:publish._link:1"),
+    *("before:publish._link:4", "after:publish._link:4", "after:publish.place:1"),
 ]
 # In each run of the tests; all the others with `make drill`.
-QUICK = {"before:claim:1", "after:checkpoint:2", "after:publish.write:1"}
+QUICK = {"before:claim:1", "after:checkpoint:2", "after:publish.place:1"}
 
 
 def moments(names: list[str]) -> list[object]:

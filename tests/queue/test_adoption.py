@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import tracemalloc
 from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
 from api_server import TRANSCRIPT
 
-from scriberrd import jobs, saving, transcript
+from scriberrd import gathering, jobs, transcript
 from scriberrd.config import Inbox
+from scriberrd.folders import Folders
 from scriberrd.model import Identity, Job, Settings, Source
 from scriberrd.store import Store
 
@@ -18,10 +20,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from scriberrd.transcript import Transcript
+
 SHA256 = "a" * 64
 OURS = msgspec.structs.replace(
     TRANSCRIPT, source=msgspec.structs.replace(TRANSCRIPT.source, sha256=SHA256)
 )
+CONTENT = b"".join(transcript.encode(OURS))
+
+
+async def known(store: Store, inbox: Inbox, job: Job) -> Transcript | None:
+    return await gathering.known(store, Folders(), {"inbox": inbox}, job)
 
 
 @pytest.fixture
@@ -45,39 +54,54 @@ async def submit(store: Store, path: bytes = b"sub/talk.mp3") -> Job:
 
 @pytest.mark.parametrize("name", ["talk.json", "talk.mp3.json", "talk-aaaaaaaa.json"])
 async def test_any_of_the_usual_names_is_found(store: Store, inbox: Inbox, name: str) -> None:
-    (inbox.output / "sub" / name).write_bytes(transcript.encode(OURS))
-    assert await saving.known(store, inbox, await submit(store)) == OURS
+    (inbox.output / "sub" / name).write_bytes(CONTENT)
+    assert await known(store, inbox, await submit(store)) == OURS
 
 
-@pytest.mark.parametrize("content", [transcript.encode(TRANSCRIPT), b'{"mine": true}', b"\xff"])
+@pytest.mark.parametrize(
+    "content", [b"".join(transcript.encode(TRANSCRIPT)), b'{"mine": true}', b"\xff"]
+)
 async def test_of_other_bytes_or_by_others_it_is_not(
     store: Store, inbox: Inbox, content: bytes
 ) -> None:
     (inbox.output / "sub/talk.json").write_bytes(content)
-    assert await saving.known(store, inbox, await submit(store)) is None
+    assert await known(store, inbox, await submit(store)) is None
 
 
 async def test_one_that_a_job_has_published_is_that_jobs(store: Store, inbox: Inbox) -> None:
-    (inbox.output / "talk.json").write_bytes(transcript.encode(OURS))
+    (inbox.output / "talk.json").write_bytes(CONTENT)
     await submit(store, b"talk.wav")
     job = await store.run(jobs.claim, "worker", now=2.0, expires=9.0, longest=3600.0)
     assert job is not None
     hold = jobs.Hold(job.id, job.lease)
-    names = {bytes(inbox.output / "talk.json"): b"talk.json"}
-    await store.run(jobs.reserve, hold, names)
+    await store.run(jobs.reserve, hold, [b"talk.json"])
     other = await submit(store, b"talk.mp3")
-    assert await saving.known(store, inbox, other) is None
+    assert await known(store, inbox, other) is None
 
 
 async def test_no_link_is_followed(store: Store, inbox: Inbox, tmp_path: Path) -> None:
-    (tmp_path / "private.json").write_bytes(transcript.encode(OURS))
+    (tmp_path / "private.json").write_bytes(CONTENT)
     (inbox.output / "sub/talk.json").symlink_to(tmp_path / "private.json")
-    assert await saving.known(store, inbox, await submit(store)) is None
+    assert await known(store, inbox, await submit(store)) is None
 
 
 async def test_what_is_to_be_done_anew_takes_nothing_over(store: Store, inbox: Inbox) -> None:
-    (inbox.output / "sub/talk.json").write_bytes(transcript.encode(OURS))
+    (inbox.output / "sub/talk.json").write_bytes(CONTENT)
     await submit(store)
     await store.run(jobs.cancel, 1, 2.0)
     job = await store.run(jobs.redo, 1, profile="default", settings=Settings(), now=3.0)
-    assert await saving.known(store, inbox, job) is None
+    assert await known(store, inbox, job) is None
+
+
+async def test_what_is_none_is_not_read_whole(store: Store, inbox: Inbox) -> None:
+    """Anybody may put a file of any size where a transcript would be."""
+    with (inbox.output / "sub/talk.json").open("wb") as file:
+        file.truncate(1 << 40)
+    with (inbox.output / "sub/talk.mp3.json").open("wb") as file:
+        file.write(CONTENT)
+        file.truncate(1 << 40)
+    job = await submit(store)
+    tracemalloc.start()
+    assert await known(store, inbox, job) is None
+    assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    tracemalloc.stop()

@@ -211,7 +211,7 @@ class Queue(RuleBasedStateMachine):
 
     @rule(hold=holds)
     def reserve(self, hold: jobs.Hold) -> None:
-        self._fenced(hold, jobs.reserve, {b"/out/%d.json" % hold.job: b"%d.json" % hold.job})
+        self._fenced(hold, jobs.reserve, [b"%d.json" % hold.job])
 
     @rule(hold=holds)
     def finish(self, hold: jobs.Hold) -> None:

@@ -47,6 +47,8 @@ def test_an_old_database_opens_and_works(tmp_path: Path, file: Path) -> None:
     assert listing.counts(db) == {
         state: sum(job.state is state for job in known) for state in JobState
     }
+    (done,) = [job for job in known if job.state is JobState.COMPLETED]
+    assert done.outputs == (b"a.json", b"a.txt")
     for job in known:
         assert listing.events(db, 0, 100, job.id)
         listing.executions(db, job.id)

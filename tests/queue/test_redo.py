@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import apsw
 
 V1, V2 = Identity(1, 10, 100, 1000, 1000), Identity(1, 11, 200, 3000, 3000)
-NAMES = {b"/out/talk.json": b"talk.json", b"/out/talk.txt": b"talk.txt"}
+NAMES = [b"talk.json", b"talk.txt"]
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def test_the_outputs_are_served_until_and_after_the_end(db: apsw.Connection, end
     assert redo(db).outputs == expected
     hold = claim(db)
     with db:
-        assert jobs.reserve(db, hold, NAMES) == set(expected)
+        assert tuple(jobs.reserve(db, hold, NAMES) or ()) == expected
         if end == "cancel":
             jobs.cancel(db, 1, 5.0)
             job = jobs.release(db, hold, now=5.0)

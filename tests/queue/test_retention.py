@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from scriberrd import config, jobs, listing, retention
-from scriberrd.model import Identity, Job, JobState, Scope, Settings, Source
+from scriberrd.folders import Folders
+from scriberrd.model import Identity, Job, JobState, Print, Scope, Settings, Source
 from scriberrd.store import Store
 from scriberrd.toml import Seconds
 
@@ -46,10 +47,11 @@ class Queue:
 
     async def complete(self, now: float, *names: str) -> Job:
         hold = await self.claim(now)
-        paths = {bytes(self.out / name): name.encode() for name in names}
         text = f"of job {hold.job}"
-        hashes = dict.fromkeys(paths, hashlib.sha256(text.encode()).hexdigest())
-        await self.store.run(jobs.reserve, hold, paths, hashes)
+        print_ = Print(hashlib.sha256(text.encode()).hexdigest(), len(text))
+        prints = {name.encode(): print_ for name in names}
+        await self.store.run(jobs.reserve, hold, prints)
+        await self.store.run(jobs.begin, hold, prints, ())
         for name in names:
             (self.out / name).parent.mkdir(exist_ok=True)
             (self.out / name).write_text(text)
@@ -64,7 +66,20 @@ class Queue:
     async def prune(self, now: float, **ages: float) -> None:
         ages = {"jobs": 0.0, "events": 0.0, "transcripts": 0.0} | ages
         kept = config.Retention(**{key: Seconds(age) for key, age in ages.items()})
-        await retention.prune(self.store, kept, now)
+        await self.prune_all(kept, now)
+
+    async def prune_all(self, kept: config.Retention, now: float) -> None:
+        inbox = config.Inbox(name="inbox", path=self.out.parent / "in", output=self.out)
+        every = config.Config(
+            file=self.out,
+            daemon=config.Daemon(),
+            inboxes=(inbox,),
+            profiles={},
+            workers=(),
+            retry=config.Retry(),
+            retention=kept,
+        )
+        await retention.prune(self.store, Folders(), every, now)
 
     async def ids(self) -> list[int]:
         return [job.id for job in await self.store.read(listing.find, limit=1000)][::-1]
@@ -88,9 +103,9 @@ async def test_by_default_only_old_events_go(queue: Queue) -> None:
     await queue.submit(0)
     await queue.complete(1, "talk.json")
     await queue.store.run(jobs.pause, [Scope("everything")], reason="", now=1)
-    await retention.prune(queue.store, config.Retention(), 89 * DAY)
+    await queue.prune_all(config.Retention(), 89 * DAY)
     assert len(await queue.store.read(listing.events, 0, 100)) == 4
-    await retention.prune(queue.store, config.Retention(), 1000 * DAY)
+    await queue.prune_all(config.Retention(), 1000 * DAY)
     assert await queue.store.read(listing.events, 0, 100) == []
     assert await queue.ids() == [1]
     assert queue.files() == ["talk.json"]
@@ -190,8 +205,8 @@ async def test_a_new_version_of_it_is_and_may_replace_its_files(queue: Queue) ->
     await queue.prune(2 * DAY, jobs=1)
     assert await queue.ids() == [2]
     hold = await queue.claim(2 * DAY)
-    names = {bytes(queue.out / "talk.json"): b"talk.json"}
-    assert await queue.store.run(jobs.reserve, hold, names) == {b"talk.json"}
+    (known,) = (await queue.store.run(jobs.reserve, hold, [b"talk.json"]) or {}).values()
+    assert known.published
 
 
 async def test_the_files_of_a_pruned_job_are_not_given_to_another_recording(queue: Queue) -> None:
@@ -200,8 +215,7 @@ async def test_the_files_of_a_pruned_job_are_not_given_to_another_recording(queu
     await queue.prune(DAY, jobs=1)
     await queue.submit(DAY, V2, path=b"talk.wav")
     hold = await queue.claim(DAY)
-    names = {bytes(queue.out / "talk.json"): b"talk.json"}
-    assert await queue.store.run(jobs.reserve, hold, names) is None
+    assert await queue.store.run(jobs.reserve, hold, [b"talk.json"]) is None
 
 
 async def test_a_removed_one_that_failed_is_tried_again_when_it_is_touched(queue: Queue) -> None:
@@ -262,7 +276,7 @@ async def test_transcripts_go_only_when_asked_and_only_those_that_are_listed(
     assert queue.files() == ["link.srt", "mine.txt"]
     assert private.read_text() == "private"
     assert (queue.out / "sub/dir.vtt").is_dir()
-    assert not await queue.store.read(jobs.listed, bytes(queue.out / "sub/talk.json"))
+    assert not await queue.store.read(jobs.listed, "inbox", b"sub/talk.json")
 
 
 async def test_what_people_have_written_is_left_to_them(queue: Queue) -> None:
@@ -273,7 +287,7 @@ async def test_what_people_have_written_is_left_to_them(queue: Queue) -> None:
     (queue.out / "talk.txt").write_text("notes")
     await queue.prune(DAY, transcripts=1)
     assert queue.files() == ["talk.srt", "talk.txt"]
-    assert not await queue.store.read(jobs.listed, bytes(queue.out / "talk.srt"))
+    assert not await queue.store.read(jobs.listed, "inbox", b"talk.srt")
 
 
 async def test_files_of_an_output_folder_that_is_not_there_are_kept_in_mind(queue: Queue) -> None:

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import os
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
 from api_server import TRANSCRIPT
+from support import eventually, mounted
 from test_machine import block
 
-from scriberrd import jobs, publish, saving
+from scriberrd import folders, gathering, jobs, listing, publish
 from scriberrd.config import Inbox, Retry
-from scriberrd.errors import LeaseLost
+from scriberrd.errors import LeaseLost, TaskFailed
 from scriberrd.fallback import Fallback
-from scriberrd.model import Identity, Job, Settings, Source
+from scriberrd.folders import Folders
+from scriberrd.model import Identity, Job, JobState, Settings, Source
+from scriberrd.saving import Publisher
 from scriberrd.store import Store
 
 if TYPE_CHECKING:
@@ -51,6 +57,15 @@ async def claim(store: Store) -> Job:
     return job
 
 
+async def save(store: Store, inbox: Inbox, text: Transcript) -> Job:
+    """A run that publishes a transcript."""
+    return await Publisher(store, Folders(), time).save(inbox, await claim(store), text)
+
+
+async def borrow(store: Store, inbox: Inbox, job: Job) -> Transcript | None:
+    return await gathering.borrow(store, Folders(), {"inbox": inbox}, job)
+
+
 def text(version: int) -> Transcript:
     source = msgspec.structs.replace(TRANSCRIPT.source, sha256=f"{version:064}")
     return msgspec.structs.replace(TRANSCRIPT, text=f"version {version}", source=source)
@@ -61,19 +76,19 @@ async def be_fenced_off(
 ) -> None:
     """A run of version 1 has taken its names when version 2 comes."""
     await submit(store, 1)
-    job, real, insist = await claim(store), publish.write, store.insist
+    job, real, insist = await claim(store), publish.place, store.insist
 
     async def replaced(function: Any, *args: Any, **kwargs: Any) -> Any:
         result = await insist(function, *args, **kwargs)
-        if function is jobs.reserve:
+        if function is jobs.begin:
             await submit(store, 2)
         return result
 
     with monkeypatch.context() as patch:
         patch.setattr(store, "insist", replaced)
-        patch.setattr(publish, "write", real if written else lambda *_: None)
+        patch.setattr(publish, "place", real if written else lambda *_: None)
         with pytest.raises(LeaseLost):
-            await saving.save(store, time, inbox, job, text(1))
+            await Publisher(store, Folders(), time).save(inbox, job, text(1))
 
 
 async def test_a_stale_run_leaves_nothing_under_the_best_name(
@@ -81,7 +96,7 @@ async def test_a_stale_run_leaves_nothing_under_the_best_name(
 ) -> None:
     await be_fenced_off(store, inbox, monkeypatch, written=True)
     assert "version 1" in (inbox.output / "talk.json").read_text()
-    job = await saving.save(store, time, inbox, await claim(store), text(2))
+    job = await save(store, inbox, text(2))
     assert job.outputs == (b"talk.json", b"talk.txt")
     assert "version 2" in (inbox.output / "talk.json").read_text()
     assert sorted(file.name for file in inbox.output.iterdir()) == ["talk.json", "talk.txt"]
@@ -92,23 +107,151 @@ async def test_a_name_that_was_only_taken_makes_no_file_ours(
 ) -> None:
     await be_fenced_off(store, inbox, monkeypatch, written=False)
     (inbox.output / "talk.txt").write_text("my notes")
-    job = await saving.save(store, time, inbox, await claim(store), text(2))
+    job = await save(store, inbox, text(2))
     assert job.outputs == (b"talk.wav.json", b"talk.wav.txt")
     assert (inbox.output / "talk.txt").read_text() == "my notes"
 
 
+async def anew(store: Store, inbox: Inbox, version: int) -> Job:
+    """The recording is replaced, and its new version is published."""
+    await submit(store, version)
+    return await save(store, inbox, text(version))
+
+
+def content(inbox: Inbox) -> dict[str, str]:
+    """All published files, with what they say."""
+    return {file.name: file.read_text() for file in inbox.output.iterdir()}
+
+
+async def test_what_was_edited_stays_and_the_newest_is_beside_it(
+    store: Store, inbox: Inbox
+) -> None:
+    await anew(store, inbox, 1)
+    (inbox.output / "talk.json").write_text("corrected by hand")
+    for version in (2, 3):
+        job = await anew(store, inbox, version)
+        there = content(inbox)
+        assert there.keys() == {"talk.json", "talk.new.json", "talk.txt"}
+        assert there["talk.json"] == "corrected by hand"
+        assert f"version {version}" in there["talk.new.json"]
+        assert job.outputs == (b"talk.new.json", b"talk.txt")
+        assert job.edited == (b"talk.json",)
+        event = (await store.read(listing.events, 0, 100, job.id))[-1]
+        assert (event.type, event.data) == ("finished", {"edited": "talk.json"})
+
+
+async def test_what_is_given_back_is_replaced_again(store: Store, inbox: Inbox) -> None:
+    await anew(store, inbox, 1)
+    (inbox.output / "talk.json").write_text("corrected by hand")
+    await anew(store, inbox, 2)
+    (inbox.output / "talk.new.json").rename(inbox.output / "talk.json")
+    job = await anew(store, inbox, 3)
+    assert (job.outputs, job.edited) == ((b"talk.json", b"talk.txt"), ())
+    assert "version 3" in content(inbox)["talk.json"]
+    (inbox.output / "talk.json").write_text("corrected again")
+    await anew(store, inbox, 4)
+    (inbox.output / "talk.json").unlink()  # not wanted any more
+    job = await anew(store, inbox, 5)
+    assert (job.outputs, job.edited) == ((b"talk.json", b"talk.txt"), ())
+    assert content(inbox).keys() == {"talk.json", "talk.txt"}
+
+
+async def test_a_slow_publication_is_waited_for_by_the_next_one(
+    store: Store, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A newer version is not overwritten by one that was held up on its way to the disk."""
+    await submit(store, 1)
+    stale, publisher, real = await claim(store), Publisher(store, Folders(), time), publish.place
+    entered, go_on = threading.Event(), threading.Event()
+
+    def slow(*args: Any) -> None:
+        if not entered.is_set():
+            entered.set()
+            go_on.wait()
+        real(*args)
+
+    monkeypatch.setattr(publish, "place", slow)
+    first = asyncio.create_task(publisher.save(inbox, stale, text(1)))
+    await eventually(entered.is_set)
+    await submit(store, 2)
+    second = asyncio.create_task(publisher.save(inbox, await claim(store), text(2)))
+    for _ in range(100):
+        await asyncio.sleep(0)
+    assert not second.done()
+    go_on.set()
+    with pytest.raises(LeaseLost):
+        await first
+    assert (await second).state is JobState.COMPLETED
+    assert "version 2" in content(inbox)["talk.json"]
+
+
+async def test_an_output_folder_that_does_not_answer_gets_nothing_newer(
+    store: Store, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await submit(store, 1)
+    stale, publisher, real = await claim(store), Publisher(store, Folders(), time), publish.place
+    go_on = threading.Event()
+
+    def hung(*args: Any) -> None:
+        go_on.wait()
+        real(*args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(folders, "LIMIT", 0.5)
+        patch.setattr(publish, "place", hung)
+        with pytest.raises(TaskFailed, match="does not answer"):
+            await publisher.save(inbox, stale, text(1))
+    await submit(store, 2)
+    newer = await claim(store)
+    with pytest.raises(TaskFailed, match="output_unwritable: its file system does not answer"):
+        await publisher.save(inbox, newer, text(2))
+    go_on.set()
+    async with asyncio.timeout(20):
+        while True:
+            with contextlib.suppress(TaskFailed):
+                await publisher.save(inbox, newer, text(2))
+                break
+            await asyncio.sleep(0.01)
+    assert "version 2" in content(inbox)["talk.json"]
+
+
+@pytest.mark.parametrize("below", ["", "sub"])
+async def test_where_nothing_is_mounted_nothing_is_written(
+    store: Store, inbox: Inbox, below: str
+) -> None:
+    place = inbox.output / below
+    place.mkdir(exist_ok=True)
+    name = os.fsencode(below) + b"/talk.wav" if below else b"talk.wav"
+    with mounted(place):
+        await submit(store, 1, name)
+        await save(store, inbox, text(1))
+    await submit(store, 2, name)
+    job, publisher = await claim(store), Publisher(store, Folders(), time)
+    code = "output_blocked" if below else "output_unwritable"
+    with pytest.raises(TaskFailed, match=f"{code}: what was mounted there is not"):
+        await publisher.save(inbox, job, text(2))
+    assert list(place.iterdir()) == []
+    with mounted(place):
+        await publisher.save(inbox, job, text(2))
+        assert "version 2" in (place / "talk.json").read_text()
+    (place / "notes.txt").write_text("this is a plain folder now")
+    await submit(store, 3, name)
+    await save(store, inbox, text(3))
+    assert "version 3" in (place / "talk.json").read_text()
+
+
 async def test_a_borrowed_transcript_is_as_it_was_published(store: Store, inbox: Inbox) -> None:
     await submit(store, 1, b"a.wav")
-    await saving.save(store, time, inbox, await claim(store), text(1))
+    await save(store, inbox, text(1))
     await submit(store, 1, b"b.wav")
     job = await claim(store)
-    found = await saving.borrow(store, job)
+    found = await borrow(store, inbox, job)
     assert found is not None
     assert found.text == "version 1"
     file = inbox.output / "a.json"
     file.write_text(file.read_text().replace("version 1", "my words!"))
-    assert await saving.borrow(store, job) is None
-    done = await saving.save(store, time, inbox, job, found)
+    assert await borrow(store, inbox, job) is None
+    done = await Publisher(store, Folders(), time).save(inbox, job, found)
     assert (done.duration, done.progress) == (found.duration, found.duration)
 
 

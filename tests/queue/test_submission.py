@@ -186,7 +186,7 @@ def test_a_canceled_recording_stays_canceled_when_it_is_touched(db: apsw.Connect
 
 
 def test_a_removed_job_stays_away_when_its_recording_is_replaced(db: apsw.Connection) -> None:
-    names = {b"/out/talk.json": b"talk.json"}
+    names = [b"talk.json"]
     for id_, (identity, sha256) in enumerate([(V1, "one"), (V2, "two"), (V1, "one")], 1):
         assert submit(db, identity, sha256)[0].id == id_
         assert [job.id for job in listing.find(db, limit=10)] == [id_]
@@ -229,18 +229,22 @@ def test_names_of_another_recording_are_not_reserved(db: apsw.Connection) -> Non
     submit(db, V1, "one", b"talk.mp3")
     submit(db, V2, "two", b"talk.wav")
     first, second = claim(db), claim(db)
-    names = {b"/out/talk.txt": b"talk.txt", b"/out/talk.json": b"talk.json"}
+    names = [b"talk.txt", b"talk.json"]
     with db:
-        assert jobs.reserve(db, first, names) == set()
-        assert jobs.reserve(db, first, names) == set()  # nothing is published yet
-        assert jobs.reserve(db, second, {b"/out/talk.json": b"talk.json"}) is None
-        jobs.unreserve(db, first, [b"/out/talk.txt"])
-        assert jobs.reserve(db, second, {b"/out/talk.txt": b"talk.txt"}) == set()
+        assert jobs.reserve(db, first, names) == {}
+        again = jobs.reserve(db, first, names)
+        assert again is not None
+        assert not any(known.published for known in again.values())
+        assert jobs.reserve(db, second, [b"talk.json"]) is None
+        jobs.unreserve(db, first, [b"talk.txt"])
+        assert jobs.reserve(db, second, [b"talk.txt"]) == {}
         jobs.finish(db, first, language=None, now=3.0)
     submit(db, TOUCHED, "three", b"talk.mp3")
     third = claim(db)
     with db:
-        assert jobs.reserve(db, third, {b"/out/talk.json": b"talk.json"}) == {b"talk.json"}
+        known = jobs.reserve(db, third, [b"talk.json"])
+        assert known is not None
+        assert known[b"talk.json"].published
 
 
 def test_a_retry_put_off_before_the_clock_was_set_back_is_due(db: apsw.Connection) -> None:

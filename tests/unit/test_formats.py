@@ -22,6 +22,10 @@ from scriberrd.transcript import (
 )
 
 
+def written(format_: Format, made: Transcript) -> bytes:
+    return b"".join(FORMATS[format_](made))
+
+
 def transcript(segments: list[Segment], words: list[Word] | None = None) -> Transcript:
     return Transcript(
         text=" ".join(segment.text.strip() for segment in segments),
@@ -83,7 +87,7 @@ def parse(block: str) -> Cue:
 
 
 def srt(made: Transcript) -> list[Cue]:
-    data = FORMATS["srt"](made).decode()
+    data = written("srt", made).decode()
     if not data:
         return []
     assert data.endswith("\n")
@@ -96,7 +100,7 @@ def srt(made: Transcript) -> list[Cue]:
 
 
 def vtt(made: Transcript) -> list[Cue]:
-    data = FORMATS["vtt"](made).decode()
+    data = written("vtt", made).decode()
     assert data.endswith("\n")
     head, *blocks = data[:-1].split("\n\n")
     assert head == "WEBVTT"
@@ -128,20 +132,20 @@ def check(cues: list[Cue]) -> None:
 def test_there_is_a_writer_for_each_format() -> None:
     assert set(FORMATS) == set(get_args(Format))
     made = spoken(0, "Hello.")
-    assert FORMATS["json"](made) == encode(made)
+    assert written("json", made) == b"".join(encode(made))
 
 
 def test_nothing_said_gives_valid_files() -> None:
     empty = transcript([])
-    assert FORMATS["txt"](empty) == b""
-    assert FORMATS["srt"](empty) == b""
-    assert FORMATS["vtt"](empty) == b"WEBVTT\n"
+    assert written("txt", empty) == b""
+    assert written("srt", empty) == b""
+    assert written("vtt", empty) == b"WEBVTT\n"
 
 
 def test_a_short_phrase_is_one_cue() -> None:
     made = spoken(3661.5, "Hello there.")
-    assert FORMATS["srt"](made) == b"1\n01:01:01,500 --> 01:01:02,300\nHello there.\n"
-    assert FORMATS["vtt"](made) == b"WEBVTT\n\n01:01:01.500 --> 01:01:02.300\nHello there.\n"
+    assert written("srt", made) == b"1\n01:01:01,500 --> 01:01:02,300\nHello there.\n"
+    assert written("vtt", made) == b"WEBVTT\n\n01:01:01.500 --> 01:01:02.300\nHello there.\n"
 
 
 def test_long_segments_are_cut_at_clauses_and_lines_are_balanced() -> None:
@@ -190,9 +194,9 @@ def test_speakers_are_named() -> None:
         ["How are you?"],
         ["A & <B>: Fine."],
     ]
-    assert b"\n<v SPEAKER_00>How are you?\n" in FORMATS["vtt"](made)
-    assert b"\n<v A &amp; &lt;B&gt;>Fine.\n" in FORMATS["vtt"](made)
-    assert FORMATS["txt"](made) == b"SPEAKER_00: Hello. How are you?\n\nA & <B>: Fine.\n"
+    assert b"\n<v SPEAKER_00>How are you?\n" in written("vtt", made)
+    assert b"\n<v A &amp; &lt;B&gt;>Fine.\n" in written("vtt", made)
+    assert written("txt", made) == b"SPEAKER_00: Hello. How are you?\n\nA & <B>: Fine.\n"
 
 
 def test_markup_is_escaped_and_arrows_do_not_end_a_cue() -> None:
@@ -227,7 +231,7 @@ def test_words_that_say_something_else_than_the_segment_are_not_used() -> None:
 
 def test_text_has_paragraphs_at_pauses() -> None:
     made = together(spoken(0, "One."), spoken(1, "Two."), spoken(3.4, "Three."))
-    assert FORMATS["txt"](made) == b"One. Two.\n\nThree.\n"
+    assert written("txt", made) == b"One. Two.\n\nThree.\n"
 
 
 token = st.text(st.characters(exclude_categories=("Cs", "Cc", "Z", "M")), min_size=1, max_size=50)
@@ -266,7 +270,7 @@ def test_all_is_kept_in_cues_that_fit_and_follow_each_other(made: Transcript) ->
 
 @given(transcripts())
 def test_text_keeps_all_words(made: Transcript) -> None:
-    data = FORMATS["txt"](made).decode()
+    data = written("txt", made).decode()
     kept = [word for word in data.split() if not re.fullmatch(r"SPEAKER_0[01]:", word)]
     assert kept == [word for segment in made.segments for word in segment.text.split()]
     assert "\n\n\n" not in data

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from scriberrd.config import Config, Daemon, Inbox, Retry
+from scriberrd.folders import Folders
 from scriberrd.intake import Intake
 from scriberrd.model import Settings
 
@@ -38,7 +39,7 @@ def intake(inbox: Inbox, tmp_path: Path) -> Iterator[Intake]:
         workers=(),
         retry=Retry(),
     )
-    made = Intake(config, cast("Store", None), time)
+    made = Intake(config, cast("Store", None), time, Folders())
     yield made
     started = time.monotonic()
     made.close()

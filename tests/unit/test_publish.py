@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import signal
 import stat
@@ -15,14 +16,34 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support import mounted
 
-from scriberrd.publish import NameTaken, candidates, write
+from scriberrd.model import Print
+from scriberrd.publish import Changed, NameTaken, candidates, discard, place, stage, survey
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
 SHA = "0123456789abcdef" * 4
 SET = {b"a/talk.json": b"{}" * 5000, b"a/talk.txt": b"text" * 5000, b"a/talk.vtt": b"WEBVTT\n"}
+
+
+def write(root: Path, files: dict[bytes, bytes], owned: Collection[bytes] = ()) -> list[bytes]:
+    """Publish a set, of which those that are owned have what is there now; the edited ones."""
+    prints = stage(root, {name: [content] for name, content in files.items()})
+    there = [root / os.fsdecode(name) for name in owned]
+    mine = {print_of(path.read_bytes()) for path in there if path.is_file()}
+    try:
+        targets, edited = survey(root, prints, mine, owned)
+    except NameTaken:
+        discard(root, files)
+        raise
+    place(root, targets)
+    return edited
+
+
+def print_of(content: bytes) -> Print:
+    return Print(hashlib.sha256(content).hexdigest(), len(content))
 
 
 def files(root: Path) -> dict[bytes, bytes]:
@@ -32,18 +53,6 @@ def files(root: Path) -> dict[bytes, bytes]:
         for path in root.rglob("*")
         if path.is_file()
     }
-
-
-@contextmanager
-def mounted(folder: Path, *options: str) -> Iterator[None]:
-    folder.mkdir(exist_ok=True)
-    command = ["mount", "-t", "tmpfs", *options, "tmpfs", folder]
-    if subprocess.run(command, capture_output=True, check=False).returncode:
-        pytest.skip("mounting is not permitted")
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", folder], check=True)
 
 
 def test_base_names_in_order() -> None:
@@ -88,7 +97,7 @@ def test_long_names_that_differ_at_the_end_stay_distinct() -> None:
 def test_files_come_into_place(tmp_path: Path) -> None:
     before = os.umask(0o027)
     try:
-        write(bytes(tmp_path), SET, ())
+        write(tmp_path, SET, ())
     finally:
         os.umask(before)
     assert files(tmp_path) == SET
@@ -97,8 +106,8 @@ def test_files_come_into_place(tmp_path: Path) -> None:
 
 
 def test_what_is_ours_is_replaced_and_may_have_gone(tmp_path: Path) -> None:
-    write(str(tmp_path), {b"talk.json": b"old"}, ())
-    write(str(tmp_path), {b"talk.json": b"new", b"talk.txt": b"text"}, {b"talk.json", b"talk.txt"})
+    write(tmp_path, {b"talk.json": b"old"}, ())
+    write(tmp_path, {b"talk.json": b"new", b"talk.txt": b"text"}, {b"talk.json", b"talk.txt"})
     assert files(tmp_path) == {b"talk.json": b"new", b"talk.txt": b"text"}
 
 
@@ -106,19 +115,19 @@ def test_what_is_not_ours_stays_and_nothing_is_written(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "a/talk.vtt").write_bytes(b"mine")
     with pytest.raises(NameTaken) as caught:
-        write(str(tmp_path), SET, {b"a/talk.txt"})
+        write(tmp_path, SET, {b"a/talk.txt"})
     assert caught.value.name == b"a/talk.vtt"
     assert files(tmp_path) == {b"a/talk.vtt": b"mine"}
 
 
 def test_what_a_crashed_run_has_put_into_place_stays(tmp_path: Path) -> None:
-    write(os.fsencode(tmp_path), {b"talk.txt": b"text"}, owned=())
+    write(tmp_path, {b"talk.txt": b"text"}, owned=())
     before = (tmp_path / "talk.txt").stat().st_ino
-    write(os.fsencode(tmp_path), {b"talk.txt": b"text", b"talk.json": b"{}"}, owned=())
+    write(tmp_path, {b"talk.txt": b"text", b"talk.json": b"{}"}, owned=())
     assert files(tmp_path) == {b"talk.txt": b"text", b"talk.json": b"{}"}
     assert (tmp_path / "talk.txt").stat().st_ino == before
     with pytest.raises(NameTaken):
-        write(os.fsencode(tmp_path), {b"talk.txt": b"other"}, owned=())
+        write(tmp_path, {b"talk.txt": b"other"}, owned=())
 
 
 @pytest.mark.parametrize("links", [True, False])
@@ -135,7 +144,7 @@ def test_somebody_is_faster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lin
 
     monkeypatch.setattr(os, "link", slow_link)
     with pytest.raises(NameTaken):
-        write(str(tmp_path), SET, ())
+        write(tmp_path, SET, ())
     assert files(tmp_path) == {b"a/talk.vtt": b"mine"}
 
 
@@ -144,10 +153,10 @@ def test_file_systems_without_hard_links(tmp_path: Path, monkeypatch: pytest.Mon
         raise OSError(errno.EOPNOTSUPP, "no links here")
 
     monkeypatch.setattr(os, "link", no_link)
-    write(str(tmp_path), SET, ())
+    write(tmp_path, SET, ())
     assert files(tmp_path) == SET
     with pytest.raises(NameTaken):
-        write(str(tmp_path), SET | {b"a/talk.vtt": b"other"}, ())
+        write(tmp_path, SET | {b"a/talk.vtt": b"other"}, ())
     assert files(tmp_path) == SET
 
 
@@ -159,49 +168,50 @@ def test_a_link_in_the_output_folder_leads_nowhere(tmp_path: Path) -> None:
     root.mkdir()
     (root / "a").symlink_to(secret)
     with pytest.raises(NotADirectoryError):
-        write(str(root), SET, ())
+        write(root, SET, ())
     (root / "talk.json").symlink_to(secret / "file")
     with pytest.raises(NameTaken):
-        write(str(root), {b"talk.json": b"new"}, ())
+        write(root, {b"talk.json": b"new"}, ())
     (root / ".talk.json.scriberrd-tmp").symlink_to(secret / "file")
-    write(str(root), {b"talk.json": b"new"}, {b"talk.json"})
-    assert not (root / "talk.json").is_symlink()
+    assert write(root, {b"talk.json": b"new"}, {b"talk.json"}) == [b"talk.json"]
+    assert (root / "talk.new.json").read_bytes() == b"new"
+    assert not (root / "talk.new.json").is_symlink()
     assert files(secret) == {b"file": b"old"}
 
 
 @pytest.mark.parametrize("name", [b"/etc/x", b"../x", b"a/../x", b"a//x", b"", b"a/"])
 def test_names_stay_below_the_output_folder(tmp_path: Path, name: bytes) -> None:
     with pytest.raises(ValueError, match="not a relative name"):
-        write(str(tmp_path), {name: b""}, ())
+        write(tmp_path, {name: b""}, ())
 
 
 def test_a_missing_output_folder_is_not_made(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
-        write(str(tmp_path / "unmounted"), SET, ())
+        write(tmp_path / "unmounted", SET, ())
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_full_disk_shows_nothing(tmp_path: Path) -> None:
     with mounted(tmp_path, "-o", "size=64k"):
-        write(str(tmp_path), {b"talk.json": b"old"}, ())
+        write(tmp_path, {b"talk.json": b"old"}, ())
         large = {b"talk.json": b"j" * 20_000, b"talk.txt": b"t" * 100_000, b"talk.new": b"n"}
         with pytest.raises(OSError, match="No space") as caught:
-            write(str(tmp_path), large, {b"talk.json"})
+            write(tmp_path, large, {b"talk.json"})
         assert caught.value.errno == errno.ENOSPC
         assert files(tmp_path) == {b"talk.json": b"old"}
-        write(str(tmp_path), {b"talk.json": b"j" * 20_000}, {b"talk.json"})
+        write(tmp_path, {b"talk.json": b"j" * 20_000}, {b"talk.json"})
 
 
 def test_a_read_only_file_system(tmp_path: Path) -> None:
     with mounted(tmp_path, "-o", "ro"), pytest.raises(OSError, match="Read-only"):
-        write(str(tmp_path), SET, ())
+        write(tmp_path, SET, ())
 
 
 def test_a_folder_without_permission() -> None:
     with tempfile.TemporaryDirectory() as root:
         Path(root).chmod(0o555)
         with unprivileged(), pytest.raises(PermissionError):
-            write(root, {b"talk.json": b"{}"}, ())
+            write(Path(root), {b"talk.json": b"{}"}, ())
         assert files(Path(root)) == {}
 
 
@@ -219,14 +229,17 @@ def unprivileged() -> Iterator[None]:
 
 CRASH = """
 import os, signal, sys
-from scriberrd.publish import write
+from pathlib import Path
+
+sys.path.insert(0, sys.argv[3])
+from test_publish import write
 
 steps = int(sys.argv[2])
 
 def step(call):
     def wrapped(*args, **kwargs):
         global steps
-        if steps <= 0:  # several threads count
+        if steps <= 0:
             os.kill(os.getpid(), signal.SIGKILL)
         steps -= 1
         return call(*args, **kwargs)
@@ -234,8 +247,8 @@ def step(call):
 
 for name in ("open", "unlink", "fsync", "link", "replace", "mkdir", "stat", "close"):
     setattr(os, name, step(getattr(os, name)))
-owned = {name.encode() for name in sys.argv[3:]}
-write(sys.argv[1], {b"a/talk.json": b"{}" * 5000, b"a/talk.txt": b"text" * 5000}, owned)
+owned = {name.encode() for name in sys.argv[4:]}
+write(Path(sys.argv[1]), {b"a/talk.json": b"{}" * 5000, b"a/talk.txt": b"text" * 5000}, owned)
 """
 
 
@@ -247,8 +260,16 @@ def test_killed_at_each_step(tmp_path: Path, owned: list[str]) -> None:
     while True:
         root = tmp_path / str(steps)
         root.mkdir()
-        write(str(root), old, ())
-        command = [sys.executable, "-c", CRASH, str(root), str(steps), *owned]
+        write(root, old, ())
+        command = [
+            sys.executable,
+            "-c",
+            CRASH,
+            str(root),
+            str(steps),
+            str(Path(__file__).parent),
+            *owned,
+        ]
         status = subprocess.run(command, check=False).returncode
         if status == 0:
             break
@@ -258,8 +279,39 @@ def test_killed_at_each_step(tmp_path: Path, owned: list[str]) -> None:
             assert data in (new[name], old.get(name)), name
         if left.get(b"a/talk.json") == new[b"a/talk.json"]:
             assert left == new  # the JSON came last
-        write(str(root), new, {os.fsencode(name) for name in owned})
+        write(root, new, new)
         assert files(root) == new
         steps += 1
     assert steps > 15
     assert files(root) == new
+
+
+def test_an_edited_file_stays_and_the_new_one_goes_beside_it(tmp_path: Path) -> None:
+    write(tmp_path, {b"talk.txt": b"one", b"talk.json": b"{1}"})
+    (tmp_path / "talk.txt").write_bytes(b"one, corrected")
+    for version in (b"two", b"three"):  # the next one replaces what is not edited
+        prints = stage(tmp_path, {b"talk.txt": [version], b"talk.json": [b"{%s}" % version]})
+        mine = [print_of(b"one"), print_of(b"two"), print_of(b"{1}"), print_of(b"{two}")]
+        targets, edited = survey(tmp_path, prints, mine, [b"talk.txt", b"talk.json"])
+        place(tmp_path, targets)
+        assert edited == [b"talk.txt"]
+    expected = {b"talk.txt": b"one, corrected", b"talk.new.txt": b"three", b"talk.json": b"{three}"}
+    assert files(tmp_path) == expected
+    (tmp_path / "talk.new.txt").write_bytes(b"three, corrected")
+    prints = stage(tmp_path, {b"talk.txt": [b"four"]})
+    targets, _ = survey(tmp_path, prints, [print_of(b"three")], [b"talk.txt"])
+    place(tmp_path, targets)
+    assert files(tmp_path) == expected | {
+        b"talk.new.txt": b"three, corrected",
+        b"talk.new-2.txt": b"four",
+    }
+
+
+def test_what_is_edited_between_the_two_looks_stays(tmp_path: Path) -> None:
+    write(tmp_path, {b"talk.json": b"old"})
+    prints = stage(tmp_path, {b"talk.json": [b"new"]})
+    targets, _ = survey(tmp_path, prints, [print_of(b"old")], [b"talk.json"])
+    (tmp_path / "talk.json").write_bytes(b"mine")
+    with pytest.raises(Changed):
+        place(tmp_path, targets)
+    assert files(tmp_path) == {b"talk.json": b"mine"}

@@ -4,16 +4,20 @@ import json
 import math
 import re
 import tracemalloc
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scriberrd import transcript
+from scriberrd.formats import FORMATS
 from scriberrd.transcript import (
     NO_SPEECH,
     Block,
     EngineInfo,
+    Result,
     Segment,
     SourceInfo,
     Stats,
@@ -21,8 +25,12 @@ from scriberrd.transcript import (
     Word,
     assemble,
     decode,
-    encode,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from scriberrd.model import Format
 
 ENGINE = EngineInfo(provider="test", model="none", device="cpu", compute_type="int8")
 SOURCE = SourceInfo(
@@ -49,7 +57,7 @@ def block(number: int, *segments: Segment, language: str | None = "en", **more: 
     return Block(**fields | more)
 
 
-def join(*blocks: Block, duration: float = 600.0, warnings: tuple[str, ...] = ()) -> Transcript:
+def result(*blocks: Block, duration: float = 600.0, warnings: tuple[str, ...] = ()) -> Result:
     return assemble(
         blocks,
         duration=duration,
@@ -60,19 +68,28 @@ def join(*blocks: Block, duration: float = 600.0, warnings: tuple[str, ...] = ()
     )
 
 
+def encode(made: Transcript | Result) -> bytes:
+    return b"".join(transcript.encode(made))
+
+
+def join(*blocks: Block, **more: Any) -> Transcript:
+    """The transcript as it is read back."""
+    return decode(encode(result(*blocks, **more)))
+
+
 def test_blocks_are_joined_in_order() -> None:
-    transcript = join(
+    made = join(
         block(0),
         block(1, segment(300, 302, " Guten Tag."), segment(303, 304, " "), language="de"),
         block(2, segment(601, 602.5, "Good day."), language="en"),
     )
-    assert transcript.text == "Guten Tag. Good day."
-    assert [s.id for s in transcript.segments] == ["seg_000001", "seg_000002", "seg_000003"]
-    assert (transcript.language, transcript.language_probability) == ("de", 0.9)
-    assert transcript.speech_duration == 4.5
+    assert made.text == "Guten Tag. Good day."
+    assert [s.id for s in made.segments] == ["seg_000001", "seg_000002", "seg_000003"]
+    assert (made.language, made.language_probability) == ("de", 0.9)
+    assert made.speech_duration == 4.5
     expected = Stats(words=4, processing_seconds=60.0, real_time_factor=0.1, confidence=None)
-    assert transcript.stats == expected
-    assert transcript.warnings == ()
+    assert made.stats == expected
+    assert made.warnings == ()
 
 
 def test_words_are_counted_and_weighed() -> None:
@@ -81,19 +98,19 @@ def test_words_are_counted_and_weighed() -> None:
         Word(start=1, end=2, word=" b", probability=1.0),
         Word(start=2, end=3, word=" c"),
     )
-    transcript = join(block(0, segment(0, 3, " a b c"), words=words))
-    assert transcript.words == words
-    assert (transcript.stats.words, transcript.stats.confidence) == (3, 0.75)
+    made = join(block(0, segment(0, 3, " a b c"), words=words))
+    assert made.words == words
+    assert (made.stats.words, made.stats.confidence) == (3, 0.75)
 
 
 def test_silence_is_a_result() -> None:
-    transcript = join(block(0), warnings=("the file ends early", "the file ends early"))
-    assert transcript.text == ""
-    assert transcript.language is None
-    assert transcript.warnings == ("the file ends early", NO_SPEECH)
-    raw = json.loads(encode(transcript))
+    made = join(block(0), warnings=("the file ends early", "the file ends early"))
+    assert made.text == ""
+    assert made.language is None
+    assert made.warnings == ("the file ends early", NO_SPEECH)
+    raw = json.loads(encode(made))
     assert (raw["segments"], raw["words"]) == ([], [])
-    assert decode(encode(transcript)) == transcript
+    assert decode(encode(made)) == made
 
 
 def test_a_recording_without_length_has_no_real_time_factor() -> None:
@@ -117,9 +134,9 @@ words = st.builds(Word, start=finite, end=finite, word=text, probability=st.none
 @given(st.lists(segments, max_size=5), st.lists(words, max_size=5))
 def test_the_canonical_json_reads_back(segments: list[Segment], words: list[Word]) -> None:
     empty = join(block(0))
-    transcript = msgspec.structs.replace(empty, segments=tuple(segments), words=tuple(words))
-    data = encode(transcript)
-    assert decode(data) == transcript
+    made = msgspec.structs.replace(empty, segments=tuple(segments), words=tuple(words))
+    data = encode(made)
+    assert decode(data) == made
     assert encode(decode(data)) == data
     assert data.endswith(b"}\n")
 
@@ -134,7 +151,7 @@ def test_the_canonical_json_has_the_declared_order_and_a_line_for_each_part() ->
 @pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
 def test_numbers_that_json_cannot_say_are_refused(number: float) -> None:
     with pytest.raises(ValueError, match=r"end of a segment is .*: not a finite number"):
-        encode(join(block(0, segment(0, number, "x"), speech=1.0)))
+        encode(result(block(0, segment(0, number, "x"), speech=1.0)))
     with pytest.raises(ValueError, match="duration of a transcript"):
         encode(msgspec.structs.replace(join(), duration=number))
 
@@ -152,24 +169,34 @@ def test_a_later_version_may_add_keys() -> None:
     assert decode(json.dumps(raw | {"chapters": []}).encode()) == join()
 
 
-def test_ten_hours_stay_small() -> None:
-    def hours() -> list[Block]:
-        return [
-            block(
+class Speech:
+    """The blocks of so many minutes of dense speech, made when they are asked for."""
+
+    def __init__(self, minutes: int) -> None:
+        self.count = minutes // 5
+
+    def __iter__(self) -> Iterator[Block]:
+        for n in range(self.count):
+            yield block(
                 n,
                 *(segment(n * 300 + i, n * 300 + i + 1, " word" * 8) for i in range(94)),
                 words=tuple(
                     Word(start=n * 300 + i * 0.4, end=n * 300 + i, word=" word", probability=0.5)
-                    for i in range(750)
+                    for i in range(752)
                 ),
             )
-            for n in range(120)
-        ]
 
-    blocks = hours()
-    tracemalloc.start()
-    data = encode(join(*blocks, duration=36000.0))
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert data.count(b" word") > 90_000
-    assert peak < 6 * len(data) < 120e6
+
+@pytest.mark.parametrize("format_", FORMATS)
+def test_an_hour_takes_no_more_memory_than_ten_minutes(format_: Format) -> None:
+    def peak(minutes: int) -> int:
+        facts = {"engine": ENGINE, "source": SOURCE, "processing_seconds": 1.0, "warnings": ()}
+        made = assemble(Speech(minutes), duration=minutes * 60.0, **facts)
+        tracemalloc.start()
+        size = sum(map(len, FORMATS[format_](made)))
+        largest = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert size > minutes * 700
+        return largest
+
+    assert peak(60) < 1.2 * peak(10)

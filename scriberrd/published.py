@@ -1,0 +1,130 @@
+"""Published files, looked at later: they may have been edited, moved or replaced by anything.
+
+Others may write to an output folder, so no link below it is followed, and nothing is read that is
+larger than what was published.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import stat
+from contextlib import ExitStack, suppress
+from typing import TYPE_CHECKING, NamedTuple
+
+from scriberrd import sources
+from scriberrd.model import Identity, Print
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from io import BufferedReader
+    from pathlib import Path
+
+FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+NOT_OURS = Identity(0, 0, 0, 0, 0)
+LARGEST = 256 << 20  # bytes of a transcript that is read at once: a month of speech
+
+
+def opened(root: Path, name: bytes) -> BufferedReader:
+    """A published file, for reading.
+
+    Args:
+        root: the output folder.
+        name: relative to it.
+
+    Raises:
+        OSError: it has gone, or is something else now.
+    """
+    return os.fdopen(sources.open_source(root, name), "rb")
+
+
+def read(root: Path, name: bytes) -> bytes:
+    """What a published file holds.
+
+    Raises:
+        OSError: it has gone, is something else now, or too large.
+    """
+    with opened(root, name) as file:
+        content = file.read(LARGEST + 1)
+    if len(content) > LARGEST:
+        raise OSError(errno.EFBIG, "it is too large for a transcript")
+    return content
+
+
+def is_one_of(file: BufferedReader, prints: Collection[Print]) -> bool:
+    """Whether a file holds the bytes that one of these prints is of."""
+    return print_of(file, prints) is not None
+
+
+def print_of(file: BufferedReader, prints: Collection[Print]) -> Print | None:
+    """The print of a file, if it is one of these; a file that is too large for them is not read."""
+    size = os.fstat(file.fileno()).st_size
+    wanted = {one.sha256 for one in prints if one.size in (size, None)}
+    if not wanted or size > max(LARGEST, *(one.size or 0 for one in prints)):
+        return None
+    file.seek(0)
+    sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    return Print(sha256, size) if sha256 in wanted else None
+
+
+class Seen(NamedTuple):
+    """What lies under a name."""
+
+    identity: Identity | None  # None: nothing
+    print: Print | None  # None: it is none of those that were looked for
+
+
+def look(root: Path, name: bytes, prints: Collection[Print]) -> Seen:
+    """See what lies under a name, and whether it holds the bytes of one of these prints.
+
+    Raises:
+        OSError: it can't be looked at.
+    """
+    try:
+        with opened(root, name) as file:
+            return Seen(Identity.of(os.fstat(file.fileno())), print_of(file, prints))
+    except FileNotFoundError:
+        return Seen(None, None)
+    except (sources.NotRegular, PermissionError):
+        return Seen(NOT_OURS, None)
+
+
+def is_of(root: Path, name: bytes, sha256: str) -> bool:
+    """Whether a file looks like the canonical transcript of a recording with this SHA-256.
+
+    Only its two ends are read.
+
+    Raises:
+        OSError: it has gone, or is something else now.
+    """
+    with opened(root, name) as file:
+        begins = file.read(64).split()[:2] == [b"{", b'"schema":']
+        file.seek(max(0, os.fstat(file.fileno()).st_size - END))
+        return begins and sha256.encode() in file.read(END)
+
+
+END = 1 << 16  # bytes: more than what stands behind the words of a transcript
+
+
+def remove(root: Path, name: bytes, prints: Collection[Print]) -> None:
+    """Delete what was published, if it is there: a regular file with the bytes of one of these.
+
+    Raises:
+        OSError: it can't be read or deleted, or the output folder is not there.
+    """
+    *parents, leaf = name.split(b"/")
+    with ExitStack() as stack:
+        folder = os.open(root, FOLDER)
+        stack.callback(os.close, folder)
+        with suppress(FileNotFoundError):
+            for parent in parents:
+                folder = os.open(parent, FOLDER | os.O_NOFOLLOW, dir_fd=folder)
+                stack.callback(os.close, folder)
+            found = os.stat(leaf, dir_fd=folder, follow_symlinks=False)
+            if not stat.S_ISREG(found.st_mode):
+                return
+            with opened(root, name) as file:
+                ours = is_one_of(file, prints)
+            if ours:
+                os.unlink(leaf, dir_fd=folder)
