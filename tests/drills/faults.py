@@ -30,4 +30,6 @@ FAULTS = {
     25: "suspend and reboot",
     38: "an output folder that is full or read-only",
     40: "a model, a device or a hub that is not there",
+    41: "a run that is held up in publication while its successor publishes",
+    48: "a folder below which something was mounted, and is not",
 }

@@ -4,6 +4,8 @@ SABOTAGE_CRASH=MOMENT:NAME:COUNT
     kill -9 itself `before` or `after` the COUNTth time that NAME happens: a commit of a function of
     `scriberrd.jobs` that changed something; with a name such as publish.place, a call of it; or
     with COMMIT a commit of any kind, of which those that changed nothing have no `after`.
+SABOTAGE_HOLD=NAME:FILE
+    the first call of NAME, such as publish.place, does not begin while FILE is there.
 SABOTAGE_SCHEMA=FOLDER
     be a later scriberrd, whose schema and migrations are in FOLDER; die() in its SQL is a kill -9.
 SABOTAGE_CLOCK=FILE
@@ -61,6 +63,22 @@ def arm(moment: str, name: str, number: int) -> None:
         setattr(room, attribute, wrapped(getattr(room, attribute)))
     else:
         _arm_commit(name, due)
+
+
+def hold(name: str, file: Path) -> None:
+    """Hold up the first call of a function, as a slow disk would."""
+    module, _, attribute = name.rpartition(".")
+    room = importlib.import_module(f"scriberrd.{module}")
+    function, calls = getattr(room, attribute), count(1)
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        if next(calls) == 1:
+            while file.exists():
+                time.sleep(0.01)
+        return function(*args, **kwargs)
+
+    setattr(room, attribute, call)
 
 
 def _arm_commit(name: str, due: Any) -> None:
@@ -138,6 +156,9 @@ if __name__ == "__main__":
     if "SABOTAGE_CRASH" in os.environ:
         moment, name, number = os.environ["SABOTAGE_CRASH"].split(":")
         arm(moment, name, int(number))
+    if "SABOTAGE_HOLD" in os.environ:
+        name, _, held_by = os.environ["SABOTAGE_HOLD"].partition(":")
+        hold(name, Path(held_by))
     if "SABOTAGE_CLOCK" in os.environ:
         daemon.time = Clock(os.environ["SABOTAGE_CLOCK"])  # type: ignore[assignment]
     if "SABOTAGE_SCHEMA" in os.environ:

@@ -1,0 +1,62 @@
+"""Publication is held up, or what was mounted on the output folder is not."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from program import AUDIO, Program, wait_for
+from promises import paused
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Make = Callable[..., Program]
+    Mount = Callable[..., None]
+
+SABOTEUR = (sys.executable, Path(__file__).parent / "saboteur.py")
+SENTENCE = AUDIO / "sentence.wav"
+
+
+@pytest.mark.fault(41)
+def test_a_run_is_held_up_in_publication(program: Make) -> None:
+    """a run is held up in publication while the recording is replaced, and its new version waits
+    -> the newer transcript stays"""
+    daemon = program(start=False, count=2)
+    gate = daemon.root / "gate"
+    gate.touch()
+    daemon.start(*SABOTEUR, SABOTAGE_HOLD=f"publish.place:{gate}")
+    daemon.drop(AUDIO / "speech.m4a", "talk.wav")
+    first = wait_for(lambda: daemon.job("talk.wav"), "the job")
+    wait_for(lambda: (daemon.job("talk.wav") or {})["stage"] == "saving", "its publication")
+    daemon.drop(SENTENCE, "talk.wav")
+    wait_for(lambda: daemon.said("job 1 claimed by") == 2, "the other worker")
+    wait_for(lambda: (daemon.job("talk.wav") or {})["stage"] == "saving", "the newer one")
+    gate.unlink()
+    assert daemon.wait("talk.wav", "completed")["id"] == first["id"]
+    wait_for(lambda: daemon.said("its result is dropped"), "the stale run")
+    assert daemon.transcript("talk.json")["source"]["size"] == SENTENCE.stat().st_size
+
+
+@pytest.mark.fault(48)
+def test_what_was_mounted_on_the_output_folder_is_not(program: Make, mount: Mount) -> None:
+    """what was mounted on the output folder is not
+    -> waits with an outage, writes nothing below it; goes on once it is mounted"""
+    daemon = program(start=False)
+    mount(daemon.out, "-t", "tmpfs", "tmpfs")
+    daemon.start()
+    daemon.drop(SENTENCE, "one.wav")
+    daemon.wait("one.wav", "completed")
+    image = daemon.root / "elsewhere"
+    image.mkdir()
+    subprocess.run(["mount", "--move", daemon.out, image], check=True)
+    try:
+        daemon.drop(SENTENCE.read_bytes() + b"2", "two.wav")
+        assert paused(daemon) == ("output", "output_unwritable")
+        assert list(daemon.out.iterdir()) == []
+    finally:
+        subprocess.run(["mount", "--move", image, daemon.out], check=True)
+    daemon.wait("two.wav", "completed")
