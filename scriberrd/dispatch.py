@@ -185,7 +185,7 @@ class Dispatcher:
         return True
 
     async def _claim(self, slot: Slot) -> Job | None:
-        await self.gate.try_outputs()
+        self.gate.try_outputs()
         if self.gate.reopened():
             await self._store.run(jobs.readmit)
         job = await self._store.run(

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from scriberrd import ladder, publish
 from scriberrd.breaker import Breaker, Key
+from scriberrd.errors import StoreError
 from scriberrd.failures import FAILURES, Part
 from scriberrd.fallback import short
 
@@ -34,6 +35,7 @@ LOADED: tuple[Part, ...] = ("pool", "model", "inbox", "store")
 DONE: tuple[Part, ...] = ("output", "inbox", "store")
 
 STORE = Key("store", "database")
+TRIAL = 0  # no job: an output folder is tried without one
 
 
 class Gate:
@@ -51,6 +53,7 @@ class Gate:
         self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._config = config
         self._breaker = Breaker(config.retry, clock, bell.ring)
+        self._trying: dict[Key, asyncio.Task[None]] = {}  # output folders
 
     def configure(self, config: Config) -> None:
         """Go by this configuration; what is out may be mended by it, and is tried anew."""
@@ -103,22 +106,34 @@ class Gate:
         self._close(slot, job, DONE)
 
     def next_output(self) -> float | None:
-        """Seconds until an output folder is to be tried; None when none is out."""
-        return min(self._breaker.waits("output").values(), default=None)
+        """Seconds until an output folder is to be tried; None: none is out, or not being tried."""
+        waits = [wait for wait in self._breaker.waits("output").values() if wait < math.inf]
+        return min(waits, default=None)
 
-    async def try_outputs(self) -> None:
-        """Try the output folders that are out, if it is time: a job would take hours to do so."""
-        due = [key for key, wait in self._breaker.waits("output").items() if wait == 0]
-        for key in due:
-            inbox = self._config.inbox(key.name)
-            try:
-                if inbox is not None:
-                    await self._try_output(inbox)
-            except OSError as error:
-                detail = error.strerror or type(error).__name__
-                self._breaker.trip(key, publish.failure_code(error), detail)
-            else:
-                self._breaker.close([key])
+    def try_outputs(self) -> None:
+        """Try the output folders that are out, if it is time: a job would take hours to do so.
+
+        Nobody waits for that: one that does not answer holds up no claim.
+        """
+        for key, wait in self._breaker.waits("output").items():
+            if wait == 0:
+                self._breaker.enter([key], TRIAL)
+                self._trying[key] = asyncio.create_task(self._try(key))
+
+    async def _try(self, key: Key) -> None:
+        inbox = self._config.inbox(key.name)
+        try:
+            if inbox is not None:
+                await self._try_output(inbox)
+        except OSError as error:
+            detail = error.strerror or type(error).__name__
+            self._breaker.trip(key, publish.failure_code(error), detail)
+        except StoreError as error:
+            self._breaker.trip(key, "output_unwritable", str(error))
+        else:
+            self._breaker.close([key])
+        finally:
+            del self._trying[key]
 
     def failed(self, slot: Slot, job: Job, code: str, detail: str) -> None:
         """A run failed; before the job is put back, or the next slot would claim it."""
