@@ -29,5 +29,8 @@ FAULTS = {
     24: "a clock that jumps",
     25: "suspend and reboot",
     38: "an output folder that is full or read-only",
+    39: "descriptors used up",
     40: "a model, a device or a hub that is not there",
+    43: "a thousand silent or slow connections",
+    47: "the folder of the socket is cleared",
 }
