@@ -9,7 +9,7 @@ import socket
 from typing import TYPE_CHECKING
 
 import pytest
-from program import AUDIO, Program, wait_for
+from program import AUDIO, DEADLINE, Program, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -40,8 +40,9 @@ def crowd() -> Iterator[Callable[..., list[socket.socket]]]:
             clients = []
             for _ in range(number):
                 client = stack.enter_context(socket.socket(socket.AF_UNIX))
-                client.connect(str(path))
-                client.settimeout(60)
+                client.settimeout(0)
+                wait_for(lambda client=client: client.connect_ex(str(path)) == 0, "the daemon")
+                client.settimeout(DEADLINE)
                 with contextlib.suppress(BrokenPipeError, ConnectionResetError):
                     client.sendall(said)
                 clients.append(client)
