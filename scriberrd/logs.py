@@ -82,10 +82,10 @@ class _Said:
 
 
 class Handler(logging.StreamHandler[TextIO]):
-    """Writes to stderr what was not just said several times; how often that was, it says later."""
+    """Writes what was not just said several times; how often that was, it says later."""
 
-    def __init__(self, *, monotonic: Callable[[], float] = time.monotonic) -> None:
-        super().__init__(sys.stderr)
+    def __init__(self, to: TextIO, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+        super().__init__(to)
         self._monotonic = monotonic
         self._said: dict[Hashable, _Said] = {}  # oldest first
 
@@ -159,7 +159,7 @@ def _hide(said: _Said, record: logging.LogRecord) -> None:
 
 def start(level: str) -> None:
     """Send the log to stderr, and the warnings of libraries with it."""
-    handler = Handler()
+    handler = Handler(sys.stderr)
     handler.setFormatter(Formatter(journal=_read_by_journal()))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     for chatty in ("aiohttp.access", "watchdog", "asyncio"):

@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 import logging
 import resource
+import socket
+from collections import deque
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, cast
@@ -19,7 +21,6 @@ from scriberrd.api.socket import BACKLOG
 from scriberrd.errors import ScriberrdError, TooManyConnections, TooSlow
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import AsyncIterator, Iterator
 
     from aiohttp.typedefs import Handler
@@ -34,6 +35,7 @@ PARTS = 3  # a third of them for uploads, one for streams of events, one for all
 PATIENCE = 60.0  # seconds that a client gets for a whole request, or for the next STEP of one
 STEP = 16 * 1024  # bytes of a request
 GRACE = 5.0  # seconds that it gets for its answer when others want its place
+REFUSED = 32  # clients that were told so and may still be reading it
 TICK = 1.0  # seconds from one look at all of them to the next
 PAUSE = 0.5  # seconds without accepting, when the machine has no descriptors left
 FAREWELL = 5.0  # seconds that requests in progress are given at shutdown
@@ -80,8 +82,9 @@ class Connections:
     def __init__(self, server: web.Server, listener: Listener, most: int) -> None:
         self._server, self._listener, self._most = server, listener, most
         self._loop = asyncio.get_running_loop()
-        self._open: dict[asyncio.BaseTransport, Connection] = {}
+        self.open: dict[asyncio.BaseTransport, Connection] = {}
         self._coming: set[asyncio.Task[None]] = set()
+        self._refused: deque[socket.socket] = deque()
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._uploads = 0
         self._trouble = ""
@@ -93,7 +96,7 @@ class Connections:
         Raises:
             TooManyConnections: it is an upload, and there are enough of them.
         """
-        connection = self._open.get(request.transport) if request.transport else None
+        connection = self.open.get(request.transport) if request.transport else None
         if connection is None:  # it has gone already
             yield
             return
@@ -117,6 +120,8 @@ class Connections:
         """Accept nobody more."""
         for timer in self._timers.values():
             timer.cancel()
+        for client in self._refused:
+            client.close()
         self._loop.remove_reader(self._listener.socket)
 
     def _listen(self) -> None:
@@ -136,7 +141,7 @@ class Connections:
             return False
         client.settimeout(0)
         if not self._has_room() and not self._make_room():
-            _refuse(client)
+            self._refuse(client)
             return True
         task = self._loop.create_task(self._serve(client))
         self._coming.add(task)
@@ -150,24 +155,24 @@ class Connections:
             client.close()
             log.info("a client is gone before it was heard: %s", error)
         else:
-            self._open[transport] = Connection(client, transport, self._loop.time())
+            self.open[transport] = Connection(client, transport, self._loop.time())
 
     def _has_room(self) -> bool:
-        if len(self._open) + len(self._coming) >= self._most:  # some may have gone
+        if len(self.open) + len(self._coming) >= self._most:  # some may have gone
             self._forget()
-        return len(self._open) + len(self._coming) < self._most
+        return len(self.open) + len(self._coming) < self._most
 
     def _forget(self) -> None:
-        for transport, one in list(self._open.items()):
+        for transport, one in list(self.open.items()):
             if one.socket.fileno() < 0:  # a closed one keeps its descriptor until all is sent
-                del self._open[transport]
+                del self.open[transport]
 
     def _make_room(self) -> bool:
         """Close the one that has done nothing for longest; whether there is any."""
         now = self._loop.time()
-        for one in self._open.values():
+        for one in self.open.values():
             one.look(now)
-        idle = [one for one in self._open.values() if one.idle(now)]
+        idle = [one for one in self.open.values() if one.idle(now)]
         if not idle:
             return False
         log.info("too many connections: the one that did nothing for longest is closed")
@@ -176,12 +181,22 @@ class Connections:
 
     def _drop(self, one: Connection) -> None:
         one.transport.abort()
-        self._open.pop(one.transport, None)
+        self.open.pop(one.transport, None)
+
+    def _refuse(self, client: socket.socket) -> None:
+        """Tell a client that there is no room; it need not have asked yet, so it keeps its end."""
+        log.info("too many connections: another is refused")
+        with contextlib.suppress(OSError):  # it has gone
+            client.send(_refusal())
+            client.shutdown(socket.SHUT_WR)
+        self._refused.append(client)
+        if len(self._refused) > REFUSED:
+            self._refused.popleft().close()
 
     def look(self, now: float) -> None:
         """Close the connections of clients that have done nothing for too long."""
         self._forget()
-        for one in list(self._open.values()):
+        for one in list(self.open.values()):
             one.look(now)
             if now - one.moved < PATIENCE:
                 continue
@@ -195,9 +210,9 @@ class Connections:
     def _tick(self) -> None:
         self._timers["tick"] = self._loop.call_later(TICK, self._tick)
         self.look(self._loop.time())
-        self._stay_reachable()
+        self.stay_reachable()
 
-    def _stay_reachable(self) -> None:
+    def stay_reachable(self) -> None:
         """Listen anew when the socket's file was taken away; who is connected notices nothing."""
         try:
             if not self._listener.lost():
@@ -208,7 +223,7 @@ class Connections:
                 log.error("no client can connect any more: %s", error)  # noqa: TRY400
             self._trouble = str(error)
             return
-        log.warning("the file of the socket was taken away, and is made anew: %s", former)
+        log.warning("the socket was taken away, and is made anew: %s", self._listener.path)
         self._trouble = ""
         self._loop.remove_reader(former)
         with former:
@@ -218,25 +233,23 @@ class Connections:
         self._listen()
 
 
-def _refuse(client: socket.socket) -> None:
-    """Tell one that there is no room; it need not have asked yet."""
-    log.info("too many connections: another is refused")
+def _refusal() -> bytes:
     error = TooManyConnections("too many connections, and all are in use: try again")
-    status, body = HTTPStatus(error.status), encoded(error.status, error.code, str(error))
+    body = encoded(error.status, error.code, str(error))
     head = (
-        f"HTTP/1.1 {status.value} {status.phrase}\r\n{VERSION_HEADER}: {__version__}\r\n"
-        f"Content-Type: application/problem+json\r\nContent-Length: {len(body)}\r\n"
-        "Connection: close\r\nRetry-After: 1\r\n\r\n"
+        f"HTTP/1.1 {error.status} {HTTPStatus(error.status).phrase}\r\n"
+        f"{VERSION_HEADER}: {__version__}\r\nContent-Type: application/problem+json\r\n"
+        f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
     )
-    with client, contextlib.suppress(OSError):
-        client.send(head.encode() + body)
+    return head.encode() + body
 
 
 def _short(record: logging.LogRecord) -> bool:
     """Tell of a request that is no HTTP without a traceback: the client is told, too."""
     error = record.exc_info[1] if record.exc_info else None
     if isinstance(error, HttpProcessingError):
-        record.msg, record.args, record.exc_info = "a malformed request: %s", (error.message,), None
+        record.msg, record.args = "a malformed request: %s", (" ".join(error.message.split()),)
+        record.exc_info = None
         record.levelno, record.levelname = logging.INFO, "INFO"
     return True
 
