@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 import warnings
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import sdnotify
 
@@ -38,7 +38,7 @@ def notify(message: str) -> None:
         log.warning("the service manager can't be told: %s", error)
 
 
-async def stopping(drained: asyncio.Task[None]) -> None:
+async def stopping(drained: asyncio.Task[Any]) -> None:
     """Tell that the daemon stops, and ask for more time for it until the task is done."""
     notify("STOPPING=1")
     while not drained.done():
