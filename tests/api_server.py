@@ -14,7 +14,7 @@ from scriberrd.api.app import application
 from scriberrd.api.connections import Connections, serving
 from scriberrd.api.events import ENDED
 from scriberrd.api.rooms import LiveStatus, Rooms
-from scriberrd.api.socket import listening
+from scriberrd.api.socket import Listener, listening
 from scriberrd.config import Config, Daemon, Inbox, Retry, Worker
 from scriberrd.intake import Intake
 from scriberrd.jobs import Hold
@@ -73,6 +73,7 @@ class Server:
     stopping: bool = False
     made: int = field(default=0)
     rooms: Rooms = field(init=False)
+    listener: Listener = field(init=False)
     connections: Connections = field(init=False)
 
     @property
@@ -177,6 +178,6 @@ async def serve(
             server.rooms = rooms
             app = application(rooms)
             app[ENDED] = ended
-            with listening(config.daemon.socket) as listener:
-                async with serving(app, listener, most=most) as server.connections:
+            with listening(config.daemon.socket) as server.listener:
+                async with serving(app, server.listener, most=most) as server.connections:
                     yield server

@@ -85,10 +85,12 @@ def test_a_crowd(program: Make, crowd: Callable[..., object], said: bytes, numbe
 def test_no_descriptors(program: Make, crowd: Callable[..., object]) -> None:
     """the daemon may open no more files than it has open
     -> it says so in few lines, and goes on as soon as it may"""
-    daemon = program()
+    daemon = program(start=False)
+    daemon.start("sh", "-c", 'ulimit -S -n 128; exec "$@"', "sh")
     assert daemon.daemon is not None
     pid = daemon.daemon.pid
     limits = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    assert limits[0] == limits[1]  # it takes what it may
     resource.prlimit(pid, resource.RLIMIT_NOFILE, (3, limits[1]))
     crowd(daemon.socket, 50, HEADER)
     wait_for(lambda: daemon.said("nobody can connect for the moment: ") > 1, "the shortage")
