@@ -34,6 +34,7 @@ SHARE = 4  # they get one of so many descriptors that the daemon may open
 PARTS = 3  # a third of them for uploads, one for streams of events, one for all that is short
 PATIENCE = 60.0  # seconds that a client gets for a whole request, or for the next STEP of one
 STEP = 16 * 1024  # bytes of a request
+TOO_SLOW = f"less than {STEP} bytes came in {PATIENCE:.0f} seconds"
 GRACE = 5.0  # seconds that it gets for its answer when others want its place
 REFUSED = 32  # clients that were told so and may still be reading it
 TICK = 1.0  # seconds from one look at all of them to the next
@@ -201,7 +202,7 @@ class Connections:
             if now - one.moved < PATIENCE:
                 continue
             if one.request is not None and not one.unsent and not one.request.content.exception():
-                one.request.content.set_exception(TooSlow(f"{STEP} bytes in {PATIENCE:.0f} s"))
+                one.request.content.set_exception(TooSlow(TOO_SLOW))
                 one.moved = now  # for the answer
             else:
                 log.info("a connection is closed: its client does nothing")
