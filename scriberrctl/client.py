@@ -27,6 +27,7 @@ EDITED_HEADER = "Scriberrd-Edited"
 PATIENCE = 20.0  # seconds for an answer: a database that others hold is waited for
 STREAM_PATIENCE = 45.0  # seconds: events have a heartbeat every 15; an upload waits for a slow disk
 LEAST_PATIENCE = 1.0  # seconds: even who does not want to wait is told how things stand
+QUEUE = 0.05  # seconds between two tries to get into a full queue
 CHUNK = 256 * 1024  # bytes
 
 
@@ -212,7 +213,7 @@ class Client:
             sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             try:
                 sock.settimeout(self._patience(PATIENCE))
-                sock.connect(path)
+                _connect(sock, path)
             except OSError as error:
                 sock.close()
                 tried.append(f"  {path}: {error.strerror or error}")
@@ -251,6 +252,18 @@ class Client:
                 return
             if line.startswith(b"data: "):
                 yield json.loads(line.removeprefix(b"data: "))
+
+
+def _connect(sock: socket.socket, path: str) -> None:
+    # A socket whose queue is full says so at once, whatever the time-out: many connect just now.
+    until = time.monotonic() + (sock.gettimeout() or 0)
+    while True:
+        try:
+            return sock.connect(path)
+        except BlockingIOError:
+            if time.monotonic() >= until:
+                raise
+            time.sleep(QUEUE)
 
 
 def _url(path: str, query: Mapping[str, Any]) -> str:

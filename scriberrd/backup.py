@@ -167,11 +167,11 @@ async def keep(
         clock: where time comes from.
     """
     while every > 0:
-        if (left := due_in(folder, every, clock.time())) > 0:
-            await asyncio.sleep(min(left, LOOK))
-            continue
         stop = threading.Event()
         try:
+            if (left := due_in(folder, every, clock.time())) > 0:
+                await asyncio.sleep(min(left, LOOK))
+                continue
             made = await asyncio.to_thread(
                 make, database, folder, keep=count, now=clock.time(), stop=stop
             )

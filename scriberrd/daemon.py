@@ -8,6 +8,7 @@ import fcntl
 import functools
 import logging
 import os
+import resource
 import signal
 import time
 from collections import defaultdict
@@ -18,8 +19,9 @@ import msgspec
 
 from scriberrd import __version__, backup, inbox, jobs, logs, rescue, retention, systemd
 from scriberrd.api.app import application
+from scriberrd.api.connections import serving
 from scriberrd.api.rooms import LiveStatus, Rooms
-from scriberrd.api.socket import listening, serving
+from scriberrd.api.socket import listening
 from scriberrd.config import missing
 from scriberrd.dispatch import Dispatcher
 from scriberrd.errors import AlreadyRunning, ConfigError, StoreError
@@ -58,6 +60,9 @@ async def run(config: Config, reload: Callable[[], Config]) -> None:
         StoreError: the database can't be used.
     """
     orders = _listen_to_signals()
+    # Folders and clients may be many. What uses select(), which ends at 1024, opens few of them.
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     _warn(config)
     # After an unclean stop all of the database is read, and that takes its time.
     systemd.notify("EXTEND_TIMEOUT_USEC=900000000")
@@ -132,14 +137,14 @@ async def _serve(
     dispatcher = Dispatcher(config, store, time, folders)
     with (
         contextlib.closing(Intake(config, store, time, folders)) as intake,
-        listening(Path(config.daemon.socket)) as server,
+        listening(Path(config.daemon.socket)) as listener,
     ):
         intake.sweep()
         statuses = defaultdict[str, inbox.InboxStatus](inbox.InboxStatus)
         rooms = _rooms(config, store, folders, intake, dispatcher, statuses)
         tasks: dict[Hashable, asyncio.Task[None]] = {}
-        async with serving(application(rooms), server), asyncio.TaskGroup() as group:
-            group.create_task(dispatcher.run())
+        async with serving(application(rooms), listener), asyncio.TaskGroup() as group:
+            drained = group.create_task(dispatcher.run())
             _keep(group, tasks, _wanted(rooms, dispatcher.gate, statuses))
             names = ", ".join(one.name for one in config.inboxes) or "none"
             log.info("scriberrd %s is ready, inboxes: %s", __version__, names)
@@ -160,9 +165,9 @@ async def _serve(
                     _keep(group, tasks, _wanted(rooms, dispatcher.gate, statuses))
                 systemd.notify(f"READY=1\nSTATUS={status}")
             # Take in nothing more, let the runs end; the API answers to the last.
-            systemd.notify("STOPPING=1")
             _keep(group, tasks, {})
             dispatcher.stop()
+            await systemd.stopping(drained)
 
 
 def _rooms(

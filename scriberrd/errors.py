@@ -23,6 +23,8 @@ answers with, so the API needs a single error handler.
     │   ├── PathOutsideInbox
     │   ├── UploadTooLarge
     │   ├── UploadFailed
+    │   ├── TooSlow
+    │   ├── TooManyConnections
     │   └── ShuttingDown
     ├── LeaseLost              a holder that no longer holds its job tried to write
     ├── TaskFailed             a recording could not be transcribed (carries a failure code)
@@ -172,6 +174,20 @@ class UploadFailed(RequestError):
     """The uploaded recording could not be stored in its inbox; nothing of it was kept."""
 
     code = "upload_failed"
+    status = 503
+
+
+class TooSlow(RequestError):
+    """The client sent too little of its request for too long."""
+
+    code = "request_timeout"
+    status = 408
+
+
+class TooManyConnections(RequestError):
+    """As many clients as there is room for are connected, and all of them do something."""
+
+    code = "too_many_connections"
     status = 503
 
 

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 import warnings
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import sdnotify
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+EXTENSION = 60.0  # seconds that a stop may take from the latest request for more on
 PATIENCE = 0.5  # seconds that a manager whose queue is full may hold up the event loop
 
 
@@ -35,6 +36,14 @@ def notify(message: str) -> None:
             notifier.notify(message.encode("ascii", "replace").decode())
     except OSError as error:
         log.warning("the service manager can't be told: %s", error)
+
+
+async def stopping(drained: asyncio.Task[Any]) -> None:
+    """Tell that the daemon stops, and ask for more time for it until the task is done."""
+    notify("STOPPING=1")
+    while not drained.done():
+        notify(f"EXTEND_TIMEOUT_USEC={EXTENSION * 1e6:.0f}")
+        await asyncio.wait([drained], timeout=EXTENSION / 4)
 
 
 async def keep_alive(alive: Callable[[], Awaitable[bool]]) -> None:

@@ -12,9 +12,10 @@ import aiohttp
 
 from scriberrd import jobs
 from scriberrd.api.app import application
+from scriberrd.api.connections import Connections, serving
 from scriberrd.api.events import ENDED
 from scriberrd.api.rooms import LiveStatus, Rooms
-from scriberrd.api.socket import listening, serving
+from scriberrd.api.socket import Listener, listening
 from scriberrd.config import Config, Daemon, Inbox, Retry, Worker
 from scriberrd.folders import Folders
 from scriberrd.intake import Intake
@@ -74,6 +75,8 @@ class Server:
     stopping: bool = False
     made: int = field(default=0)
     rooms: Rooms = field(init=False)
+    listener: Listener = field(init=False)
+    connections: Connections = field(init=False)
 
     @property
     def inbox(self) -> Inbox:
@@ -146,7 +149,9 @@ class Server:
 
 
 @contextlib.asynccontextmanager
-async def serve(base: Path, *, max_upload: int = 1_000_000) -> AsyncIterator[Server]:
+async def serve(
+    base: Path, *, max_upload: int = 1_000_000, most: int | None = None
+) -> AsyncIterator[Server]:
     for folder in ("in", "other", "out"):
         (base / folder).mkdir()
     inboxes = (
@@ -183,6 +188,6 @@ async def serve(base: Path, *, max_upload: int = 1_000_000) -> AsyncIterator[Ser
             server.rooms = rooms
             app = application(rooms)
             app[ENDED] = ended
-            with listening(config.daemon.socket) as sock:
-                async with serving(app, sock):
+            with listening(config.daemon.socket) as server.listener:
+                async with serving(app, server.listener, most=most) as server.connections:
                     yield server

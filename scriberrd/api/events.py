@@ -12,9 +12,10 @@ from msgspec import Meta
 
 from scriberrd import listing
 from scriberrd.api import views
+from scriberrd.api.connections import PARTS, room
 from scriberrd.api.params import LARGEST, Params, parse
 from scriberrd.api.rooms import ROOMS
-from scriberrd.errors import StoreError
+from scriberrd.errors import StoreError, TooManyConnections
 
 if TYPE_CHECKING:
     from scriberrd.api.rooms import Rooms
@@ -26,6 +27,7 @@ routes = web.RouteTableDef()
 HEARTBEAT = 15.0  # seconds
 BATCH = 100  # events that are in memory at a time, for each client
 ENDED = web.AppKey("ended", asyncio.Event)
+PLACES = web.AppKey("places", asyncio.Semaphore)  # for those who follow
 
 Id = Annotated[int, Meta(ge=0, le=LARGEST)]
 
@@ -40,6 +42,7 @@ class Wanted(Params, frozen=True, kw_only=True):
 def end_with(app: web.Application) -> None:
     """End all streams when the application shuts down."""
     app[ENDED] = asyncio.Event()
+    app[PLACES] = asyncio.Semaphore(room() // PARTS)
 
     async def end(app: web.Application) -> None:
         app[ENDED].set()
@@ -51,6 +54,14 @@ def end_with(app: web.Application) -> None:
 @routes.get("/v1/events", allow_head=False)
 async def follow(request: web.Request) -> web.StreamResponse:
     """Events from the one after `after` on, or from now on; it does not end by itself."""
+    places = request.app[PLACES]
+    if places.locked():
+        raise TooManyConnections("too many clients follow the events")
+    async with places:
+        return await _follow(request)
+
+
+async def _follow(request: web.Request) -> web.StreamResponse:
     rooms = request.app[ROOMS]
     resume = request.headers.get("Last-Event-ID")
     wanted = parse(({"after": resume} if resume else {}) | dict(request.query), Wanted)

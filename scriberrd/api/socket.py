@@ -6,24 +6,69 @@ import contextlib
 import os
 import socket
 import stat
+import struct
 from typing import TYPE_CHECKING
-
-from aiohttp import web
 
 from scriberrd.errors import AlreadyRunning, ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
 MODE = 0o660  # whoever may write to it controls the daemon
 LONGEST = 107  # bytes that the kernel leaves for the name of a socket
-BACKLOG = 128
-FAREWELL = 5.0  # seconds that requests in progress are given at shutdown
+BACKLOG = 1024  # clients that may wait until they are accepted; to one more it looks like a fault
+CREDENTIALS = struct.Struct("3i")  # process, user and group, as SO_PEERCRED gives them
+
+
+class Listener:
+    """A socket that listens at a path. Its file may be taken away while it does.
+
+    Raises:
+        AlreadyRunning: a daemon with another state directory listens there.
+        ConfigError: there can be no socket at this path.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.socket = _bound(path)
+        self._file = _identity(path.lstat())
+
+    def lost(self) -> bool:
+        """Whether nobody reaches this socket by its path any more.
+
+        Raises:
+            OSError: that can't be told.
+        """
+        try:
+            there = _identity(self.path.lstat())
+        except (FileNotFoundError, NotADirectoryError):
+            return True
+        # Only its rights may have changed; or it has gone, and another has the number that it had.
+        if there != self._file and _who_listens(self.path) == os.getpid():
+            self._file = there
+        return there != self._file
+
+    def again(self) -> socket.socket:
+        """Listen at the path anew; gives the socket of before, at which somebody may still wait.
+
+        Raises:
+            AlreadyRunning: another daemon listens there.
+            ConfigError: there can be no socket at this path.
+        """
+        new = _bound(self.path)
+        self._file, former, self.socket = _identity(self.path.lstat()), self.socket, new
+        return former
+
+    def close(self) -> None:
+        """Listen no longer; the file goes, if it is still that of this socket."""
+        with self.socket, contextlib.suppress(OSError):
+            if not self.lost():
+                self.path.unlink()
 
 
 @contextlib.contextmanager
-def listening(path: Path) -> Iterator[socket.socket]:
+def listening(path: Path) -> Iterator[Listener]:
     """A socket that listens at `path`; its file goes when it is closed.
 
     A file that an earlier daemon left behind is replaced, if nobody listens there any more.
@@ -32,12 +77,18 @@ def listening(path: Path) -> Iterator[socket.socket]:
         AlreadyRunning: a daemon with another state directory listens there.
         ConfigError: there can be no socket at this path.
     """
+    with contextlib.closing(Listener(path)) as listener:
+        yield listener
+
+
+def _bound(path: Path) -> socket.socket:
     name = os.fsencode(path)
     if len(name) > LONGEST:
         raise ConfigError(
             [f"daemon.socket: {path} has {len(name)} bytes, a socket's path at most {LONGEST}"]
         )
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as server:
+    with contextlib.ExitStack() as failed:
+        server = failed.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             _remove_stale(path)
@@ -49,13 +100,12 @@ def listening(path: Path) -> Iterator[socket.socket]:
             raise ConfigError([f"daemon.socket: {path}: {error.strerror}; {advice}"]) from error
         server.listen(BACKLOG)
         server.settimeout(0)
-        mine = path.lstat()
-        try:
-            yield server
-        finally:
-            with contextlib.suppress(FileNotFoundError):
-                if os.path.samestat(mine, path.lstat()):
-                    path.unlink()
+        failed.pop_all()
+    return server
+
+
+def _identity(status: os.stat_result) -> tuple[int, int, int]:
+    return status.st_dev, status.st_ino, status.st_ctime_ns
 
 
 def _remove_stale(path: Path) -> None:
@@ -65,25 +115,20 @@ def _remove_stale(path: Path) -> None:
         return
     if not stat.S_ISSOCK(there.st_mode):
         raise ConfigError([f"daemon.socket: {path} is there already, and is no socket"])
+    if _who_listens(path) is not None:
+        raise AlreadyRunning(f"another daemon listens at {path}: set daemon.socket")
+    path.unlink(missing_ok=True)
+
+
+def _who_listens(path: Path) -> int | None:
+    """The process that listens at a socket, 0 if it can't be told; None if there is none."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        probe.settimeout(1)
+        probe.settimeout(0)
         try:
             probe.connect(os.fsencode(path))
         except (ConnectionRefusedError, FileNotFoundError):
-            path.unlink(missing_ok=True)  # nobody listens
-        except TimeoutError:
-            raise AlreadyRunning(f"a daemon that does not answer listens at {path}") from None
-        else:
-            raise AlreadyRunning(f"another daemon listens at {path}: set daemon.socket")
-
-
-@contextlib.asynccontextmanager
-async def serving(app: web.Application, server: socket.socket) -> AsyncIterator[None]:
-    """Answer requests on a socket that listens already, be it ours or systemd's."""
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=FAREWELL)
-    await runner.setup()
-    try:
-        await web.SockSite(runner, server, backlog=BACKLOG).start()
-        yield
-    finally:
-        await runner.cleanup()
+            return None
+        except BlockingIOError:  # too many wait there
+            return 0
+        found = probe.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, CREDENTIALS.size)
+        return int(CREDENTIALS.unpack(found)[0])

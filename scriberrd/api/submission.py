@@ -7,7 +7,8 @@ import os
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from aiohttp import BodyPartReader
+from aiohttp import BodyPartReader, hdrs
+from aiohttp.http_exceptions import HttpProcessingError
 
 from scriberrd.api.params import Params, choose, parse, parse_body
 from scriberrd.errors import InvalidRequest, PathOutsideInbox, ShuttingDown, UploadTooLarge
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
     from scriberrd.model import Job
 
 CHUNK = 256 * 1024  # bytes
+PLAIN = {  # what the headers of a part may say: nothing that its bytes would have to be decoded by
+    hdrs.CONTENT_TRANSFER_ENCODING: ("7bit", "8bit", "binary"),
+    hdrs.CONTENT_ENCODING: ("identity",),
+}
 STOPPING = "scriberrd is stopping: submit the recording again once it runs"
 
 
@@ -70,17 +75,27 @@ async def _by_form(rooms: Rooms, form: MultipartReader) -> tuple[Job, bool]:
     while True:
         with _malformed():
             part = await form.next()
-        if part is None:
-            raise InvalidRequest("file: the form has no such part")
-        if not isinstance(part, BodyPartReader) or part.name is None:
-            raise InvalidRequest("a part of the form has no name")
+            if part is None:
+                raise InvalidRequest("file: the form has no such part")
+            if not isinstance(part, BodyPartReader) or part.name is None:
+                raise InvalidRequest("a part of the form has no name")
+        _check_plain(part, part.name)
         if part.name == "file":
             given = parse(fields, Options)
             return await _receive(rooms, given, part.filename or "", _chunks(part))
         if part.name not in Options.__struct_fields__:
             raise InvalidRequest(f"{part.name}: there is no such field before the file")
         with _malformed():
-            fields[part.name] = await part.text()
+            fields[part.name] = (await part.read()).decode()  # so much of it as of any request
+
+
+def _check_plain(part: BodyPartReader, name: str) -> None:
+    for header, allowed in PLAIN.items():
+        if (value := part.headers.get(header, allowed[0])).strip().lower() not in allowed:
+            raise InvalidRequest(f"{name}: {header}: {value!r} is none of {', '.join(allowed)}")
+    charset = part.get_charset("utf-8")
+    if name != "file" and charset.lower() not in {"utf-8", "utf8", "us-ascii"}:
+        raise InvalidRequest(f"{name}: the charset {charset!r} is not utf-8")
 
 
 async def _chunks(part: BodyPartReader) -> AsyncIterator[bytes]:
@@ -95,6 +110,8 @@ def _malformed() -> Iterator[None]:
     # What the form's reader raises for a form that is cut short or is none.
     try:
         yield
+    except HttpProcessingError as error:
+        raise InvalidRequest(f"the form is malformed: {error.message}") from error
     except (ValueError, AssertionError, RuntimeError) as error:
         raise InvalidRequest(f"the form is malformed: {error}") from error
 

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 import socket
 import threading
 import time
+from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -54,6 +56,26 @@ async def test_events_begin_with_the_call(server: Server, client: Client) -> Non
 
     await server.submit()
     assert await asyncio.to_thread(follow) == [(1, "canceled"), (1, "retried")]
+
+
+async def test_a_full_queue_is_waited_for(
+    server: Server, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits, sleep = threading.Event(), time.sleep
+    monkeypatch.setattr(client_module.time, "sleep", lambda _: (waits.set(), sleep(0.001)))
+    server.listener.socket.listen(1)  # and nobody accepts while this test does not wait
+    with contextlib.ExitStack() as stack:
+        full = False
+        while not full:
+            other = stack.enter_context(socket.socket(socket.AF_UNIX))
+            other.settimeout(0)
+            full = other.connect_ex(str(server.socket)) != 0
+        asked: Future[dict[str, str]] = Future()
+        thread = threading.Thread(target=lambda: asked.set_result(client.health()))
+        thread.start()
+        assert waits.wait(20)
+        assert await asyncio.wrap_future(asked) == {"status": "ok"}
+        thread.join()
 
 
 async def test_waiting_for_events_has_an_end(client: Client) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import functools
 import gc
 import socket
 import time
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 
     import pytest
 
+MORE_TIME = b"EXTEND_TIMEOUT_USEC=60000000"
+
 
 def test_ready_alive_and_stopping(program: Callable[..., Program], tmp_path: Path) -> None:
     daemon = program()
@@ -33,13 +37,31 @@ def test_ready_alive_and_stopping(program: Callable[..., Program], tmp_path: Pat
         assert heard.count(b"READY=1") == 1
         # As a manager does, read on: its queue is short, and what does not fit in is lost.
         with ThreadPoolExecutor() as reader:
-            told = reader.submit(lambda: b"STOPPING=1" in iter(lambda: manager.recv(1000), b""))
+            told = reader.submit(lambda: list(iter(lambda: manager.recv(1000), MORE_TIME)))
             daemon.drop(AUDIO / "sentence.wav", "one.wav")
             daemon.wait("one.wav", "completed")
             (worker,) = daemon.workers()
             assert not {"NOTIFY_SOCKET", "WATCHDOG_USEC"} & worker.environ().keys()
             daemon.stop()
-            assert told.result()
+            assert told.result()[-1] == b"STOPPING=1"
+
+
+async def test_a_stop_has_the_time_that_it_takes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+    monkeypatch.setattr(systemd, "EXTENSION", 0.04)
+    drained = asyncio.Event()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.settimeout(0)
+        manager.bind(str(tmp_path / "notify"))
+        work = asyncio.create_task(drained.wait())
+        stop = asyncio.create_task(systemd.stopping(work))
+        hear = functools.partial(asyncio.get_running_loop().sock_recv, manager, 1000)
+        assert await hear() == b"STOPPING=1"
+        assert [await hear() for _ in range(5)] == [b"EXTEND_TIMEOUT_USEC=40000"] * 5
+        drained.set()
+        await stop
 
 
 def test_a_manager_that_is_gone_or_does_not_read(

@@ -29,7 +29,10 @@ FAULTS = {
     24: "a clock that jumps",
     25: "suspend and reboot",
     38: "an output folder that is full or read-only",
+    39: "descriptors used up",
     40: "a model, a device or a hub that is not there",
     41: "a run that is held up in publication while its successor publishes",
+    43: "a thousand silent or slow connections",
+    47: "the folder of the socket is cleared",
     48: "a folder below which something was mounted, and is not",
 }

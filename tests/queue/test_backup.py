@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from filled import NOON, count, fill, jobs_in, opened, submit
+from support import eventually
 
 from scriberrd import backup, errors, rescue, store
 
@@ -181,3 +183,21 @@ async def test_what_a_crash_left_of_a_backup_goes_with_the_next(tmp_path: Path) 
     with opened(tmp_path):
         made = backup.make(tmp_path / rescue.DATABASE, folder, keep=7, now=NOON)
     assert list(folder.iterdir()) == [made]
+
+
+async def test_without_a_free_descriptor_there_is_no_backup_for_now(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "backups").mkdir()
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with opened(tmp_path) as live:
+        folders = (tmp_path / rescue.DATABASE, tmp_path / "backups")
+        keep = backup.keep(live, *folders, every=DAY, count=7, clock=Clock(NOON))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (3, limits[1]))
+        try:
+            keeping = asyncio.create_task(keep)
+            await eventually(lambda: keeping.done() or "no backup was made" in caplog.text)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        assert not keeping.done()
+        keeping.cancel()
