@@ -19,6 +19,7 @@ import apsw
 import apsw.bestpractice
 
 from scriberrd import errors, migrations
+from scriberrd.transactions import transaction
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -76,7 +77,6 @@ def connect(
             db.pragma("page_size", 2048)
             apsw.bestpractice.connection_wal(db)
             apsw.bestpractice.connection_dqs(db)
-            db.transaction_mode = "IMMEDIATE"
             migrations.migrate(db, schema, application=APPLICATION_ID)
             apsw.bestpractice.connection_enable_foreign_keys(db)
             _keep_plans(db)
@@ -120,15 +120,10 @@ def translated(name: str = "the database", db: apsw.Connection | None = None) ->
     try:
         yield
     except apsw.Error as error:
-        # When a statement has rolled the transaction back, leaving `with db` fails in its turn:
-        # the cause is then only in the context.
-        cause: BaseException | None = error
-        while cause is not None:
-            passing = _passing(cause, db) if isinstance(cause, apsw.IOError) else None
-            for kind, ours, advice in _CAUSES:
-                if ours is passing or (passing is None and isinstance(cause, kind)):
-                    raise ours(f"{name}: {cause}; {advice}") from error
-            cause = cause.__context__
+        passing = _passing(error, db) if isinstance(error, apsw.IOError) else None
+        for kind, ours, advice in _CAUSES:
+            if ours is passing or (passing is None and isinstance(error, kind)):
+                raise ours(f"{name}: {error}; {advice}") from error
         raise  # a mistake in this program, not a fault of the machine
 
 
@@ -215,21 +210,22 @@ class Store:
 
         When this await is cancelled the transaction still happens: treat the outcome as unknown.
         """
-        asked = time.monotonic()
+        asked, loop = time.monotonic(), asyncio.get_running_loop()
 
-        def transact() -> tuple[T, bool]:
+        def transact() -> T:
             # Those ahead of it may have waited for the same lock: it has waited with them.
             left = max(0.0, asked + self._busy_timeout - time.monotonic())
             self._db.set_busy_timeout(int(left * 1000))
             before = self._db.total_changes()
-            with translated(db=self._db), self._db:
+            with translated(db=self._db), transaction(self._db):
                 result = function(self._db, *args, **kwargs)
-            return result, self._db.total_changes() != before
+            if self._db.total_changes() != before:
+                # From here: whoever awaits it may be gone. Of a loop that has ended, everybody is.
+                with contextlib.suppress(RuntimeError):
+                    loop.call_soon_threadsafe(self.bell.ring)
+            return result
 
-        result, changed = await self._in(self._write_thread, transact)
-        if changed:
-            self.bell.ring()
-        return result
+        return await self._in(self._write_thread, transact)
 
     async def insist(
         self,
@@ -260,9 +256,8 @@ class Store:
         """Run `function(db, ...)` on a consistent view of what is committed."""
 
         def look() -> T:
-            with translated(db=self._reader), self._reader:
-                result = function(self._reader, *args, **kwargs)
-            return result  # noqa: RET504 - apsw's context does not promise to pass errors on
+            with translated(db=self._reader), transaction(self._reader, write=False):
+                return function(self._reader, *args, **kwargs)
 
         return await self._in(self._read_thread, look)
 

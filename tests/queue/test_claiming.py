@@ -9,6 +9,7 @@ import pytest
 from scriberrd import jobs, listing, store
 from scriberrd.config import Retry
 from scriberrd.model import Identity, Job, Settings, Source
+from scriberrd.transactions import transaction
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,7 +32,7 @@ def submit(
 ) -> Job:
     source = Source(inbox, name.encode(), Identity(1, 2, 3, 4, 5), name)
     settings = Settings(priority=priority)
-    with db:
+    with transaction(db):
         return jobs.submit(db, source, profile="default", settings=settings, now=now)[0]
 
 
@@ -39,7 +40,7 @@ def claim(
     db: apsw.Connection, *, now: float = 10.0, ageing: float = 0.0, pool: str = "cpu"
 ) -> str | None:
     """The name of the next job."""
-    with db:
+    with transaction(db):
         job = jobs.claim(db, "cpu-1", now=now, expires=1e9, longest=HOUR, pool=pool, ageing=ageing)
     return None if job is None else job.name
 
@@ -115,7 +116,7 @@ def test_a_job_queued_while_the_clock_was_ahead_climbs(db: apsw.Connection) -> N
 def test_a_released_job_keeps_its_place(db: apsw.Connection) -> None:
     for name in ("first", "second"):
         submit(db, name)
-    with db:
+    with transaction(db):
         job = jobs.claim(db, "cpu", now=2.0, expires=1e9, longest=HOUR)
         assert job is not None
         jobs.release(db, jobs.Hold(job.id, job.lease), now=3.0, outcome="preempted")
@@ -124,7 +125,7 @@ def test_a_released_job_keeps_its_place(db: apsw.Connection) -> None:
 
 def fill(db: apsw.Connection, rows: int) -> None:
     """As many queued, as many waiting for a retry, and as many completed."""
-    with db:
+    with transaction(db):
         db.execute(
             """
             WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < :rows),
@@ -181,7 +182,7 @@ def test_claims_and_looks_take_as_many_steps_whatever_the_number_of_jobs(tmp_pat
 
 def put_off(db: apsw.Connection, now: float) -> Job | None:
     """A claim of which only what comes from inbox b is admitted."""
-    with db:
+    with transaction(db):
         return jobs.claim(
             db,
             "cpu-1",
@@ -228,13 +229,13 @@ def test_what_was_put_off_is_due_at_once_but_no_retry(db: apsw.Connection) -> No
     def crash(job: Job | None) -> None:
         assert job is not None
         hold = jobs.Hold(job.id, job.lease)
-        with db:
+        with transaction(db):
             jobs.fail(db, hold, "worker_crashed", "", retry=Retry(), now=10.0)
 
     crash(put_off(db, 10.0))
     assert put_off(db, 10.0) is None
     jobs.readmit(db)
-    with db:
+    with transaction(db):
         a0 = jobs.claim(db, "cpu", now=10.0, expires=1e9, longest=HOUR)
     assert a0 is not None
     assert a0.name == "a0"
