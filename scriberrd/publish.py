@@ -159,8 +159,8 @@ def _digest(path: bytes, name: bytes) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def remove(path: bytes, name: bytes, hashes: Collection[str]) -> None:
-    """Delete what was published, if it is there.
+def remove(path: bytes, name: bytes, hashes: Collection[str], before: float) -> bool:
+    """Delete what was published, if it is there and as old as it is said to be.
 
     No link below the output folder is followed, and nothing but a regular file is deleted; nor one
     that somebody has edited or put there.
@@ -169,6 +169,10 @@ def remove(path: bytes, name: bytes, hashes: Collection[str]) -> None:
         path: of the file, absolute.
         name: the part of the path that is below the output folder.
         hashes: the SHA-256 that it may have, in hexadecimal.
+        before: the time before which it was written.
+
+    Returns:
+        Whether there is none of ours any more; otherwise it is younger than that.
 
     Raises:
         OSError: it can't be read or deleted, or the output folder is not there.
@@ -183,7 +187,10 @@ def remove(path: bytes, name: bytes, hashes: Collection[str]) -> None:
                 stack.callback(os.close, folder)
             found = os.stat(leaf, dir_fd=folder, follow_symlinks=False)
             if stat.S_ISREG(found.st_mode) and _digest(path, name) in hashes:
+                if found.st_mtime >= before:
+                    return False
                 os.unlink(leaf, dir_fd=folder)
+    return True
 
 
 def _targets(

@@ -11,6 +11,8 @@ from scriberrd.transcript import Block
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import apsw
+
 
 async def eventually(condition: Callable[[], object], *, within: float = 20.0) -> None:
     """Wait until the condition holds; fail when it does not in time (seconds)."""
@@ -33,3 +35,18 @@ def block(number: int) -> Block:
         segments=(),
         words=(),
     )
+
+
+def steps(db: apsw.Connection, function: Callable[[], object]) -> int:
+    """How many steps of SQLite's machine it takes."""
+    counted = 0
+
+    def count() -> bool:
+        nonlocal counted
+        counted += 1
+        return False
+
+    db.set_progress_handler(count, 1)
+    function()
+    db.set_progress_handler(None)
+    return counted

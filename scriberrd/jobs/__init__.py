@@ -23,6 +23,8 @@ from scriberrd.jobs.orders import cancel, cancel_requested, redo, retry
 from scriberrd.jobs.outputs import listed, reserve, unreserve, written
 from scriberrd.jobs.pauses import pause, paused, resume
 from scriberrd.jobs.pruning import (
+    ended_before,
+    event_times,
     forget_outputs,
     prune,
     prune_events,
@@ -41,6 +43,8 @@ __all__ = [
     "cancel_requested",
     "checkpoint",
     "claim",
+    "ended_before",
+    "event_times",
     "fail",
     "finish",
     "forget_outputs",

@@ -30,4 +30,5 @@ FAULTS = {
     25: "suspend and reboot",
     38: "an output folder that is full or read-only",
     40: "a model, a device or a hub that is not there",
+    45: "a clock that is ten years ahead for one look",
 }

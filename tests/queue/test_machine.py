@@ -317,7 +317,7 @@ class Queue(RuleBasedStateMachine):
     @rule(age=st.sampled_from([0.0, 100.0]))
     def prune(self, age: float) -> None:
         known = {job.id: job for job in listing.find(self.db, limit=100)}
-        self._do(jobs.prune, self.now - age, 2, now=self.now)
+        self._do(jobs.prune, sorted(known), self.now - age, now=self.now)
         for job in self._forgotten(known, "pruned"):
             assert job.finished_at is not None
             assert job.finished_at < self.now - age
