@@ -126,12 +126,12 @@ class Client:
 
     @contextlib.contextmanager
     def events(
-        self, *, after: int | None = None, job: int | None = None, deadline: float | None = None
+        self, *, after: str | None = None, job: int | None = None, deadline: float | None = None
     ) -> Iterator[Iterator[Event]]:
         """Events from the one after `after` on, or from now on.
 
         Args:
-            after: the id of the last event that is known.
+            after: the cursor of the last event that is known, or its id.
             job: only events of this job.
             deadline: on the monotonic clock: when to raise TimedOut.
         """

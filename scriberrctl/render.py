@@ -236,6 +236,12 @@ def event(event: Event) -> str:
     about, facts = f"job {event['job']}", event["data"]
     if event["type"] in {"removed", "pruned"}:  # there is no such job any more
         about, facts = f"job {facts['id']}", {"inbox": facts["inbox"], "path": facts["path"]}
+    elif event["type"] == "gap":
+        about, facts = "events are missing here", {}
+        if event["data"]["why"] == "other_database":
+            about += ": the daemon has another database now"
+        else:
+            about += ": they are forgotten"
     elif event["job"] is None:
         about, facts = scope(facts), {"reason": facts.get("reason") or None}
     data = " ".join(f"{key}={value}" for key, value in facts.items() if value is not None)

@@ -98,6 +98,7 @@ class Event(TypedDict):
     """Something that happened, to a job or to what is paused; a forgotten job is in `data`."""
 
     id: int
+    cursor: str
     at: str
     job: int | None
     type: str

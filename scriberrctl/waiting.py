@@ -60,9 +60,10 @@ def follow(
             event = next(events, None)
             if event is None:
                 raise NoDaemon("the daemon stopped; its jobs go on when it runs again")
-            if event["job"] in waiting:
-                job = client.job(event["job"])
-                waiting -= {job["id"]} if job["state"] in ENDED else set()
+            about = list(waiting) if event["type"] == "gap" else [event["job"]]
+            for id_ in waiting.intersection(about):
+                job = client.job(id_)
+                waiting -= {id_} if job["state"] in ENDED else set()
                 yield job
             if event["type"] in MAY_HOLD:
                 yield None

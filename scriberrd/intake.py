@@ -65,7 +65,7 @@ class Intake:
 
     async def unknown(self, inbox: Inbox, found: list[Found]) -> list[Found]:
         """Those of the found files that no job knows in this version."""
-        paths = set(await self._store.read(jobs.unknown, inbox.name, found))
+        paths = set(await self._store.search(jobs.unknown, inbox.name, found))
         return [one for one in found if one.path in paths]
 
     async def accept(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import heapq
 import unicodedata
+from itertools import product
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
@@ -29,6 +31,9 @@ if TYPE_CHECKING:
     import apsw
 
 Row = tuple[Any, ...]
+
+LARGEST = 2**63 - 1  # what SQLite can hold
+WINDOW = 5000  # jobs that are looked at in one step
 
 # Names are reserved before their files are in place: they count once the job has published there.
 # While it is done anew that is still so.
@@ -117,7 +122,6 @@ def find(
     *,
     states: Collection[JobState] = (),
     inbox: str | None = None,
-    text: str | None = None,
     before: int | None = None,
     limit: int,
 ) -> list[Job]:
@@ -127,30 +131,87 @@ def find(
         db: the database.
         states: only jobs in one of these; empty: in any.
         inbox: only jobs of this inbox.
-        text: only jobs whose path contains this, in upper or lower case.
         before: only jobs with smaller ids: where the page before this one ended.
         limit: how many at most.
     """
-    clauses = {
-        "id < :before": before is not None,
-        "state IN (SELECT value FROM json_each(:states))": bool(states),
-        # The plus keeps the query on the ids, which are in the right order already.
-        "+inbox = :inbox": inbox is not None,
-        "instr(folded(path), :text)": text is not None,
-    }
-    where = " AND ".join([clause for clause, given in clauses.items() if given] or ["TRUE"])
-    values = {
-        "before": before,
-        "states": msgspec.json.encode(list(states)).decode(),
-        "inbox": inbox,
-        "text": _folded(text or ""),
-        "limit": limit,
-    }
+    values = {"before": LARGEST if before is None else before, "limit": limit}
+    if not states and inbox is None:
+        rows = db.execute(
+            f"SELECT {JOB_COLUMNS} FROM job WHERE id < :before ORDER BY id DESC LIMIT :limit",
+            values,
+        )
+        return [job(row) for row in rows]
+    # Each inbox and state has its jobs in this order: the newest of all are among those of each.
+    turns = [name for (name,) in db.execute("SELECT inbox FROM turn")] if inbox is None else [inbox]
+    ids = heapq.nlargest(
+        limit,
+        (
+            id_
+            for name, state in product(turns, set(states) or JobState)
+            for (id_,) in db.execute(
+                _PROCESSING if state is JobState.PROCESSING else _LISTED,
+                values | {"inbox": name, "state": state},
+            )
+        ),
+    )
+    return [get(db, id_) for id_ in ids]
+
+
+_LISTED = """
+    SELECT id FROM job WHERE inbox = :inbox AND state = :state AND state <> 'processing'
+    AND id < :before ORDER BY id DESC LIMIT :limit
+"""
+# The plus keeps the query on the index of the order, where these few are together.
+_PROCESSING = """
+    SELECT id FROM job WHERE finished_at IS NULL AND state = 'processing' AND :state = state
+    AND +inbox = :inbox AND +id < :before ORDER BY +id DESC LIMIT :limit
+"""
+
+
+def matching(
+    db: apsw.Connection,
+    text: str,
+    *,
+    states: Collection[JobState] = (),
+    inbox: str | None = None,
+    before: int | None = None,
+    limit: int,
+) -> tuple[list[Job], int | None]:
+    """Jobs whose path contains this, in upper or lower case, among the newest `WINDOW`.
+
+    No index knows them: many steps may be needed, and others get their turn in between.
+
+    Returns:
+        At most `limit` of them, newest first, and the `before` of the next step, if there is one.
+    """
+    before = LARGEST if before is None else before
+    last: int = db.execute(
+        "SELECT coalesce((SELECT id FROM job WHERE id < ? ORDER BY id DESC LIMIT 1 OFFSET ?), 0)",
+        (before, WINDOW - 1),
+    ).get
     db.create_scalar_function("folded", _folded_path, 1, deterministic=True)
     rows = db.execute(
-        f"SELECT {JOB_COLUMNS} FROM job WHERE {where} ORDER BY id DESC LIMIT :limit", values
+        f"""
+        SELECT {JOB_COLUMNS} FROM job
+        WHERE id < :before AND id >= :last AND instr(folded(path), :text)
+              AND (:any_state OR state IN (SELECT value FROM json_each(:states)))
+              AND (:inbox IS NULL OR +inbox = :inbox)
+        ORDER BY id DESC LIMIT :limit
+        """,
+        {
+            "before": before,
+            "last": last,
+            "text": _folded(text),
+            "any_state": not states,
+            "states": msgspec.json.encode(list(states)).decode(),
+            "inbox": inbox,
+            "limit": limit,
+        },
     )
-    return [job(row) for row in rows]
+    found = [job(row) for row in rows]
+    if len(found) == limit:
+        last = found[-1].id
+    return found, last or None
 
 
 def _folded(text: str) -> str:
@@ -206,10 +267,37 @@ def events(db: apsw.Connection, after: int, limit: int, job: int | None = None) 
     ]
 
 
-def newest_event(db: apsw.Connection) -> int:
-    """The id of the latest event; 0 when there is none."""
-    newest: int = db.execute("SELECT coalesce(max(id), 0) FROM event").get
-    return newest
+def jobs_ever(db: apsw.Connection) -> int:
+    """How many jobs there ever were."""
+    ever: int = db.execute(
+        "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'job'), 0)"
+    ).get
+    return ever
+
+
+class Stream(NamedTuple):
+    """How far the stream of events goes, and since when."""
+
+    generation: str  # of the database: in another, the same ids are of other events
+    pruned: int  # the newest event that was forgotten for its age
+    newest: int  # the newest that ever was
+
+
+def stream(db: apsw.Connection) -> Stream:
+    """What there is, and was, of events."""
+    found: tuple[str, int, int] = db.execute(
+        "SELECT generation, pruned,"
+        " coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'event'), 0) FROM stream"
+    ).get
+    return Stream(*found)
+
+
+def newest_event(db: apsw.Connection) -> tuple[int, float] | None:
+    """The id and the time of the latest event there is, if any."""
+    found: tuple[int, float] | None = db.execute(
+        "SELECT id, at FROM event ORDER BY id DESC LIMIT 1"
+    ).get
+    return found
 
 
 class Blocks:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import math
 import os
 import stat
 from contextlib import ExitStack, suppress
@@ -107,8 +108,17 @@ def is_of(root: Path, name: bytes, sha256: str) -> bool:
 END = 1 << 16  # bytes: more than what stands behind the words of a transcript
 
 
-def remove(root: Path, name: bytes, prints: Collection[Print]) -> None:
+def remove(root: Path, name: bytes, prints: Collection[Print], before: float = math.inf) -> bool:
     """Delete what was published, if it is there: a regular file with the bytes of one of these.
+
+    Args:
+        root: the output folder.
+        name: relative to it.
+        prints: of what was published.
+        before: the time before which it was written; a younger one stays.
+
+    Returns:
+        Whether there is none of ours any more; otherwise it is younger than that.
 
     Raises:
         OSError: it can't be read or deleted, or the output folder is not there.
@@ -123,8 +133,11 @@ def remove(root: Path, name: bytes, prints: Collection[Print]) -> None:
                 stack.callback(os.close, folder)
             found = os.stat(leaf, dir_fd=folder, follow_symlinks=False)
             if not stat.S_ISREG(found.st_mode):
-                return
+                return True
             with opened(root, name) as file:
                 ours = is_one_of(file, prints)
+            if ours and found.st_mtime >= before:
+                return False
             if ours:
                 os.unlink(leaf, dir_fd=folder)
+    return True

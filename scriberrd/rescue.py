@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from scriberrd import backup
 from scriberrd.errors import DatabaseCorrupt, DatabaseForeign, NotADatabase, StoreError
 from scriberrd.files import sync_folder
-from scriberrd.store import Store
+from scriberrd.store import Store, renew
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -111,6 +111,7 @@ def _restore(path: Path, backups: list[Path]) -> None:
 def _put(file: Path, path: Path) -> None:
     temporary = path.with_name(f".{path.name}.restored")
     shutil.copyfile(file, temporary)
+    renew(temporary)
     with temporary.open("rb") as copied:
         os.fsync(copied.fileno())
     temporary.rename(path)

@@ -1,18 +1,22 @@
-"""What is older than `[retention]` says goes, hourly and in small steps."""
+"""What is older than `[retention]` says goes, hourly and in small steps.
+
+A clock can be wrong, and what is deleted does not come back. So no age is told by a clock that has
+jumped ahead, a published file has to be old by its own time too, and no pass takes more than a part
+of what there is.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import functools
 import logging
 from typing import TYPE_CHECKING
 
-from scriberrd import jobs, published
+from scriberrd import jobs, listing, published
 from scriberrd.errors import StoreError
 from scriberrd.model import display
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Collection
     from pathlib import Path
 
     from scriberrd.config import Config, Inbox
@@ -25,16 +29,67 @@ log = logging.getLogger(__name__)
 
 INTERVAL = 3600.0  # seconds
 BATCH = 100  # rows that go in one transaction
+LEAST = 100  # what any pass may take, of each kind
+PART = 10  # of more, it takes one in so many
+SLACK = 86_400.0  # seconds that a clock may be ahead of what is known, and still be believed
+DOUBT = 6 * 3600.0  # seconds after which one that goes on like that is believed
 
 
 async def keep(store: Store, folders: Folders, config: Config, clock: Clock) -> None:
     """Prune for as long as the daemon runs."""
+    known: Known | None = None
     while True:
         try:
-            await prune(store, folders, config, clock.time())
+            known = known or await _known(store, clock)
+            now = known.now(clock.time(), clock.monotonic())
+            await prune(store, folders, config, now)
         except StoreError as error:
             log.warning("nothing is pruned for now: %s", error)
         await asyncio.sleep(INTERVAL)
+
+
+class Known:
+    """What is known of the time, whatever the clock says."""
+
+    def __init__(self, at: float, monotonic: float) -> None:
+        """It was `at` at least, at this moment of the monotonic clock."""
+        self._at, self._since = at, monotonic
+        self._doubted: tuple[float, float] | None = None
+
+    def now(self, time: float, monotonic: float) -> float:
+        """The time by which something may be called old.
+
+        Args:
+            time: what the clock says.
+            monotonic: what the monotonic clock says.
+        """
+        expected = self._at + monotonic - self._since
+        if time < expected:
+            return time
+        if time > expected + SLACK and not self._goes_on(time, monotonic, expected):
+            return expected
+        self._at, self._since, self._doubted = time, monotonic, None
+        return time
+
+    def _goes_on(self, time: float, monotonic: float, expected: float) -> bool:
+        """Whether a clock that is ahead has been like that for long; most are mended soon."""
+        was, since = self._doubted or (time, monotonic)
+        jumped = abs(time - was - (monotonic - since)) > SLACK
+        if jumped or self._doubted is None:
+            self._doubted = was, since = time, monotonic
+            log.warning(
+                "the clock is %.0f days ahead of the latest that is known: for %.0f hours nothing"
+                " is deleted for an age that it tells",
+                (time - expected) / 86_400,
+                DOUBT / 3600,
+            )
+        return monotonic - since >= DOUBT
+
+
+async def _known(store: Store, clock: Clock) -> Known:
+    """What is known at the start: that it is not earlier than the latest event."""
+    newest = await store.read(listing.newest_event)
+    return Known(clock.time() if newest is None else newest[1], clock.monotonic())
 
 
 async def prune(store: Store, folders: Folders, config: Config, now: float) -> None:
@@ -47,44 +102,83 @@ async def prune(store: Store, folders: Folders, config: Config, now: float) -> N
     if retention.transcripts:
         await _delete_transcripts(store, folders, config.inboxes, now - retention.transcripts)
     if retention.jobs:
-        step = functools.partial(jobs.prune, now=now)
-        await _forget(store, step, now - retention.jobs, "jobs")
+        await _prune_jobs(store, now - retention.jobs, now)
     if retention.events:
-        await _forget(store, jobs.prune_events, now - retention.events, "events")
+        await _prune_events(store, now - retention.events, now)
 
 
-async def _forget(store: Store, step: Callable[..., int], before: float, what: str) -> None:
-    total = number = await store.run(step, before, BATCH)
-    while number == BATCH:
-        number = await store.run(step, before, BATCH)
-        total += number
-    if total:
-        log.info("%d %s are pruned", total, what)
+async def _prune_jobs(store: Store, before: float, now: float) -> None:
+    most, total = _most(sum((await store.read(listing.counts)).values())), 0
+    after = (float("-inf"), 0)
+    while total < most:
+        ended = await store.search(jobs.ended_before, before, after, min(BATCH, most - total))
+        if not ended:
+            break
+        total += await store.run(jobs.prune, [id_ for _, id_ in ended], before, now=now)
+        after = ended[-1]
+    _tell(total, most, "jobs are pruned")
+
+
+async def _prune_events(store: Store, before: float, now: float) -> None:
+    """Forget old events up to the first that is young.
+
+    One that is dated later than now proves nothing: the clock was ahead when it happened.
+    """
+    stream = await store.read(listing.stream)
+    most, total, after = _most(stream.newest - stream.pruned), 0, 0
+    young = False
+    while total < most and not young:
+        window = await store.search(jobs.event_times, after, min(BATCH, most - total))
+        if not window:
+            break
+        ages = [(id_, at) for id_, at in window if at <= now]
+        first = next((id_ for id_, at in ages if at >= before), None)
+        young = first is not None
+        old = [id_ for id_, _ in ages if first is None or id_ < first]
+        if old:
+            await store.run(jobs.prune_events, old)
+        total, after = total + len(old), window[-1][0]
+    _tell(total, most, "events are pruned")
 
 
 async def _delete_transcripts(
     store: Store, folders: Folders, inboxes: Collection[Inbox], before: float
 ) -> None:
     roots = {inbox.name: inbox.output for inbox in inboxes}
-    total, last = 0, None
-    while batch := await store.read(jobs.published_before, before, last, BATCH):
+    most, total, last = _most(await store.read(listing.jobs_ever)), 0, None
+    while total < most:
+        limit = min(BATCH, most - total)
+        batch = await store.search(jobs.published_before, before, last, limit)
+        if not batch:
+            break
         gone = []
         for _, output in batch:
             root = roots.get(output.inbox)
-            if root is not None and await _delete(folders, root, output):
+            if root is not None and await _delete(folders, root, output, before):
                 gone.append(output)
         # Forgotten once they are gone: after a crash in between they are looked for again.
         await store.run(jobs.forget_outputs, gone)
         total, last = total + len(gone), batch[-1]
-    if total:
-        log.info("%d published files are deleted, or left to those who changed them", total)
+    _tell(total, most, "published files are deleted, or left to those who changed them")
 
 
-async def _delete(folders: Folders, root: Path, output: Output) -> bool:
+async def _delete(folders: Folders, root: Path, output: Output, before: float) -> bool:
     """Delete a file; whether there is none of ours any more."""
     try:
-        await folders.run(root, published.remove, root, output.name, output.prints)
+        remove = folders.run(root, published.remove, root, output.name, output.prints, before)
+        return await remove
     except OSError as error:
         log.warning("%r can't be deleted: %s", display(output.name), error.strerror)
         return False
-    return True
+
+
+def _most(there: int) -> int:
+    """How many of so many may go in one pass."""
+    return max(LEAST, there // PART)
+
+
+def _tell(total: int, most: int, what: str) -> None:
+    if total >= most:
+        log.warning("%d %s: no more at once, others that are old go in an hour", total, what)
+    elif total:
+        log.info("%d %s", total, what)

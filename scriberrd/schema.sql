@@ -51,6 +51,10 @@ CREATE INDEX job_order ON job (finished_at, state, not_before, inbox, priority, 
 -- The jobs of a recording: one live one, and any number that have ended.
 CREATE UNIQUE INDEX job_source ON job (inbox, path, iif(finished_at IS NULL, 0, id));
 CREATE INDEX job_sha256 ON job (sha256);
+-- The lists, newest first: the few in processing are found by the order.
+CREATE INDEX job_listed ON job (inbox, state) WHERE state <> 'processing';
+-- What waits for the machine, until it is claimed.
+CREATE INDEX job_put_off ON job (put_off) WHERE put_off = 1;
 
 -- Recordings whose jobs were pruned, if no other job is about them: they are no news.
 CREATE TABLE seen (
@@ -159,3 +163,10 @@ CREATE TABLE event (
     data TEXT NOT NULL              -- JSON object
 ) STRICT;
 CREATE INDEX event_job ON event (job);
+
+-- What the ids of events are worth to a client that comes back: one row.
+CREATE TABLE stream (
+    generation TEXT NOT NULL,       -- of this database: after a restart from a backup, another one
+    pruned INTEGER NOT NULL DEFAULT 0   -- the newest event that was forgotten for its age
+) STRICT;
+INSERT INTO stream (generation) VALUES (lower(hex(randomblob(4))));

@@ -1,8 +1,8 @@
 """The database file: open, check, migrate, run. No business logic here.
 
 One connection writes, on a thread of its own; each function that it runs is one transaction.
-A second, read-only connection on another thread serves listings, so that they never wait for a
-writer nor make one wait.
+Two read-only ones, each on another thread, never wait for a writer nor make one wait: one for looks
+that are short, and one for what may take longer, so that the former never wait for that either.
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ import errno
 import logging
 import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Concatenate, NamedTuple, ParamSpec, TypeVar
 
 import apsw
 import apsw.bestpractice
 
 from scriberrd import errors, migrations
+from scriberrd.transactions import transaction
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -76,7 +77,6 @@ def connect(
             db.pragma("page_size", 2048)
             apsw.bestpractice.connection_wal(db)
             apsw.bestpractice.connection_dqs(db)
-            db.transaction_mode = "IMMEDIATE"
             migrations.migrate(db, schema, application=APPLICATION_ID)
             apsw.bestpractice.connection_enable_foreign_keys(db)
             _keep_plans(db)
@@ -114,21 +114,27 @@ def check(db: apsw.Connection, name: str) -> None:
         raise errors.DatabaseCorrupt(f"{name} is damaged: {'; '.join(findings)}")
 
 
+def renew(file: Path) -> None:
+    """Make a copy of a database, which nobody uses, one of another generation.
+
+    What happens next gets ids that clients know from what the copy has no trace of.
+    """
+    with translated(file.name), contextlib.closing(apsw.Connection(str(file))) as db:
+        db.pragma("journal_mode", "off")  # nothing is left beside it
+        if db.execute("SELECT 1 FROM sqlite_master WHERE name = 'stream'").get is not None:
+            db.execute("UPDATE stream SET generation = lower(hex(randomblob(4)))")
+
+
 @contextlib.contextmanager
 def translated(name: str = "the database", db: apsw.Connection | None = None) -> Iterator[None]:
     """Turn what apsw raises about files, locks and disks into errors of our own."""
     try:
         yield
     except apsw.Error as error:
-        # When a statement has rolled the transaction back, leaving `with db` fails in its turn:
-        # the cause is then only in the context.
-        cause: BaseException | None = error
-        while cause is not None:
-            passing = _passing(cause, db) if isinstance(cause, apsw.IOError) else None
-            for kind, ours, advice in _CAUSES:
-                if ours is passing or (passing is None and isinstance(cause, kind)):
-                    raise ours(f"{name}: {cause}; {advice}") from error
-            cause = cause.__context__
+        passing = _passing(error, db) if isinstance(error, apsw.IOError) else None
+        for kind, ours, advice in _CAUSES:
+            if ours is passing or (passing is None and isinstance(error, kind)):
+                raise ours(f"{name}: {error}; {advice}") from error
         raise  # a mistake in this program, not a fault of the machine
 
 
@@ -183,6 +189,21 @@ class Bell:
                     await self._event.wait()
 
 
+class _Reader(NamedTuple):
+    """A read-only connection, and the thread that uses it."""
+
+    db: apsw.Connection
+    thread: ThreadPoolExecutor
+
+    @classmethod
+    def open(cls, path: Path, busy_timeout: float, name: str) -> _Reader:
+        with translated(path.name):
+            db = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+            db.set_busy_timeout(int(busy_timeout * 1000))
+            _keep_plans(db)
+        return cls(db, ThreadPoolExecutor(1, thread_name_prefix=name))
+
+
 class Store:
     """The open database of a daemon.
 
@@ -198,12 +219,9 @@ class Store:
         self.failed = asyncio.Event()
         self._path, self._busy_timeout = path, busy_timeout
         self._db = connect(path, check_first=check, busy_timeout=busy_timeout)
-        with translated(path.name):
-            self._reader = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
-            self._reader.set_busy_timeout(int(busy_timeout * 1000))
-            _keep_plans(self._reader)
         self._write_thread = ThreadPoolExecutor(1, thread_name_prefix="store-write")
-        self._read_thread = ThreadPoolExecutor(1, thread_name_prefix="store-read")
+        self._reader = _Reader.open(path, busy_timeout, "store-read")
+        self._searcher = _Reader.open(path, busy_timeout, "store-search")
 
     async def run(
         self,
@@ -215,21 +233,22 @@ class Store:
 
         When this await is cancelled the transaction still happens: treat the outcome as unknown.
         """
-        asked = time.monotonic()
+        asked, loop = time.monotonic(), asyncio.get_running_loop()
 
-        def transact() -> tuple[T, bool]:
+        def transact() -> T:
             # Those ahead of it may have waited for the same lock: it has waited with them.
             left = max(0.0, asked + self._busy_timeout - time.monotonic())
             self._db.set_busy_timeout(int(left * 1000))
             before = self._db.total_changes()
-            with translated(db=self._db), self._db:
+            with translated(db=self._db), transaction(self._db):
                 result = function(self._db, *args, **kwargs)
-            return result, self._db.total_changes() != before
+            if self._db.total_changes() != before:
+                # From here: whoever awaits it may be gone. Of a loop that has ended, everybody is.
+                with contextlib.suppress(RuntimeError):
+                    loop.call_soon_threadsafe(self.bell.ring)
+            return result
 
-        result, changed = await self._in(self._write_thread, transact)
-        if changed:
-            self.bell.ring()
-        return result
+        return await self._in(self._write_thread, transact)
 
     async def insist(
         self,
@@ -257,14 +276,24 @@ class Store:
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> T:
-        """Run `function(db, ...)` on a consistent view of what is committed."""
+        """Run `function(db, ...)`, which is short, on a consistent view of what is committed."""
+        return await self._look(self._reader, lambda db: function(db, *args, **kwargs))
 
+    async def search(
+        self,
+        function: Callable[Concatenate[apsw.Connection, P], T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """`read` for what may take a while: others that search wait for it, and nobody else."""
+        return await self._look(self._searcher, lambda db: function(db, *args, **kwargs))
+
+    async def _look(self, reader: _Reader, function: Callable[[apsw.Connection], T]) -> T:
         def look() -> T:
-            with translated(db=self._reader), self._reader:
-                result = function(self._reader, *args, **kwargs)
-            return result  # noqa: RET504 - apsw's context does not promise to pass errors on
+            with translated(db=reader.db), transaction(reader.db, write=False):
+                return function(reader.db)
 
-        return await self._in(self._read_thread, look)
+        return await self._in(reader.thread, look)
 
     @contextlib.contextmanager
     def reader(self) -> Iterator[apsw.Connection]:
@@ -293,7 +322,8 @@ class Store:
 
     def close(self) -> None:
         """Finish what runs, then close the file."""
-        self._read_thread.shutdown()
+        for reader in (self._searcher, self._reader):
+            reader.thread.shutdown()
+            reader.db.close()
         self._write_thread.shutdown()
-        self._reader.close()
         self._db.close()

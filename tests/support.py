@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    import apsw
+
 
 async def eventually(condition: Callable[[], object], *, within: float = 20.0) -> None:
     """Wait until the condition holds; fail when it does not in time (seconds)."""
@@ -51,3 +53,18 @@ def mounted(folder: Path, *options: str) -> Iterator[None]:
         yield
     finally:
         subprocess.run(["umount", folder], check=True)
+
+
+def steps(db: apsw.Connection, function: Callable[[], object]) -> int:
+    """How many steps of SQLite's machine it takes."""
+    counted = 0
+
+    def count() -> bool:
+        nonlocal counted
+        counted += 1
+        return False
+
+    db.set_progress_handler(count, 1)
+    function()
+    db.set_progress_handler(None)
+    return counted

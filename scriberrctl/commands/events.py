@@ -14,14 +14,13 @@ from scriberrctl.session import JOB_ID, Session, json_option, pass_session
 @click.command("events")
 @click.option(
     "--after",
-    type=click.IntRange(min=0),
-    metavar="ID",
-    help="Begin after this event. [default: now]",
+    metavar="EVENT",
+    help="Begin after this event: its id, or better its cursor. [default: now]",
 )
 @click.option("--job", type=JOB_ID, metavar="ID", help="Only events of this job.")
 @json_option
 @pass_session
-def command(session: Session, after: int | None, job: int | None) -> None:
+def command(session: Session, after: str | None, job: int | None) -> None:
     """Show what happens, as it happens, until interrupted."""
     with session.client.events(after=after, job=job) as events:
         for event in events:

@@ -13,13 +13,16 @@ from msgspec import Meta
 from scriberrd import listing
 from scriberrd.api import views
 from scriberrd.api.connections import PARTS, room
-from scriberrd.api.params import LARGEST, Params, parse
+from scriberrd.api.params import Params, parse
 from scriberrd.api.rooms import ROOMS
 from scriberrd.errors import StoreError, TooManyConnections
+from scriberrd.model import Event
 
 if TYPE_CHECKING:
+    import apsw
+
     from scriberrd.api.rooms import Rooms
-    from scriberrd.model import Event
+    from scriberrd.listing import Stream
 
 log = logging.getLogger(__name__)
 routes = web.RouteTableDef()
@@ -29,13 +32,15 @@ BATCH = 100  # events that are in memory at a time, for each client
 ENDED = web.AppKey("ended", asyncio.Event)
 PLACES = web.AppKey("places", asyncio.Semaphore)  # for those who follow
 
-Id = Annotated[int, Meta(ge=0, le=LARGEST)]
+Id = Annotated[int, Meta(ge=0, le=listing.LARGEST)]
+# An event as a client keeps it in mind: the database that it is of, if that is said, and its id.
+Place = Annotated[str, Meta(pattern=r"^([0-9a-f]{8}-)?[0-9]{1,18}$")]
 
 
 class Wanted(Params, frozen=True, kw_only=True):
     """Which events are told."""
 
-    after: Id | None = None
+    after: Place | None = None
     job: Id | None = None
 
 
@@ -65,16 +70,12 @@ async def _follow(request: web.Request) -> web.StreamResponse:
     rooms = request.app[ROOMS]
     resume = request.headers.get("Last-Event-ID")
     wanted = parse(({"after": resume} if resume else {}) | dict(request.query), Wanted)
-    newest = await rooms.store.read(listing.newest_event)
-    # A larger one is of an older database.
-    after = newest if wanted.after is None else min(wanted.after, newest)
-
     response = web.StreamResponse(
         headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"}
     )
     await response.prepare(request)
     try:
-        await _tell(rooms, response, request.app[ENDED], after, wanted.job)
+        await _tell(rooms, response, request.app[ENDED], wanted)
     except ConnectionError:
         log.debug("a client stopped following the events")
     except StoreError as error:  # too late for a status: the client resumes where this ends
@@ -83,25 +84,53 @@ async def _follow(request: web.Request) -> web.StreamResponse:
 
 
 async def _tell(
-    rooms: Rooms, response: web.StreamResponse, ended: asyncio.Event, after: int, job: int | None
+    rooms: Rooms, response: web.StreamResponse, ended: asyncio.Event, wanted: Wanted
 ) -> None:
     monotonic = asyncio.get_running_loop().time
     told = float("-inf")  # the first heartbeat comes at once: the client knows that it is on
+    after, missed = _begin(await rooms.store.read(listing.stream), wanted.after)
     while not ended.is_set():
         seen = rooms.store.bell.rings
-        batch = await rooms.store.read(listing.events, after, BATCH, job)
-        if batch:
+        stream, found = await rooms.store.read(_look, after, wanted.job)
+        if missed is None and after < stream.pruned:
+            after, missed = stream.pruned, "pruned"
+        if missed is not None:  # what was found after it is found again
+            found, missed = [_gap(after, missed, rooms.clock.time())], None
+        if found:
             # Waits while the client is slow, so that nothing piles up here.
-            await response.write(b"".join(_encode(event) for event in batch))
-            after = batch[-1].id
-        elif monotonic() >= told + HEARTBEAT:
-            await response.write(b":\n\n")
+            await response.write(b"".join(_encode(stream, event) for event in found))
+            after = found[-1].id
         else:
-            await rooms.store.bell.wait(seen, told + HEARTBEAT - monotonic())
-            continue
+            after = stream.newest  # those of other jobs are none that were missed
+            if (left := told + HEARTBEAT - monotonic()) > 0:
+                await rooms.store.bell.wait(seen, left)
+                continue
+            await response.write(b":\n\n")
         told = monotonic()
 
 
-def _encode(event: Event) -> bytes:
-    data = msgspec.json.encode(views.event(event))
-    return b"id: %d\nevent: %b\ndata: %b\n\n" % (event.id, event.type.encode(), data)
+def _begin(stream: Stream, after: str | None) -> tuple[int, str | None]:
+    """After which event a stream begins, and why what the client knew says nothing, if so."""
+    if after is None:
+        return stream.newest, None
+    generation, _, number = after.rpartition("-")
+    if generation not in ("", stream.generation) or int(number) > stream.newest:
+        return stream.newest, "other_database"
+    return int(number), None
+
+
+def _gap(after: int, why: str, now: float) -> Event:
+    return Event(id=after, at=now, job=None, type="gap", data={"why": why})
+
+
+def _look(db: apsw.Connection, after: int, job: int | None) -> tuple[Stream, list[Event]]:
+    return listing.stream(db), listing.events(db, after, BATCH, job)
+
+
+def _encode(stream: Stream, event: Event) -> bytes:
+    shown = views.event(event, stream.generation)
+    return b"id: %b\nevent: %b\ndata: %b\n\n" % (
+        shown.cursor.encode(),
+        event.type.encode(),
+        msgspec.json.encode(shown),
+    )

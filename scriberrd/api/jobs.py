@@ -11,7 +11,7 @@ from msgspec import Meta
 
 from scriberrd import jobs, listing
 from scriberrd.api import submission, views
-from scriberrd.api.params import LARGEST, Params, job_id, parse
+from scriberrd.api.params import Params, job_id, parse
 from scriberrd.api.rooms import ROOMS, Rooms, answer
 from scriberrd.errors import ShuttingDown
 from scriberrd.model import JobState, display
@@ -30,7 +30,7 @@ class Wanted(Params, frozen=True, kw_only=True):
     state: tuple[JobState, ...] = ()
     inbox: str | None = None
     text: str | None = None
-    before: Annotated[int, Meta(ge=1, le=LARGEST)] | None = None
+    before: Annotated[int, Meta(ge=1, le=listing.LARGEST)] | None = None
     limit: Annotated[int, Meta(ge=1, le=1000)] = 100
 
 
@@ -47,18 +47,30 @@ async def find(request: web.Request) -> web.Response:
     rooms = request.app[ROOMS]
     states = {"state": request.query.getall("state")} if "state" in request.query else {}
     wanted = parse({**request.query, **states}, Wanted)
-    found = await rooms.store.read(
-        listing.find,
-        states=wanted.state,
-        inbox=wanted.inbox,
-        text=wanted.text,
-        before=wanted.before,
-        limit=wanted.limit + 1,
-    )
+    found = await _find(rooms, wanted)
     page, more = found[: wanted.limit], len(found) > wanted.limit
-    starts = await rooms.store.read(listing.starts, page)
+    starts = await rooms.store.search(listing.starts, page)
     shown = views.jobs(page, starts, rooms.clock.time())
     return answer(Page(jobs=shown, next=page[-1].id if more else None))
+
+
+async def _find(rooms: Rooms, wanted: Wanted) -> list[Job]:
+    """One job more than are wanted, if there are so many."""
+    limit, before = wanted.limit + 1, wanted.before
+    states, inbox, text = wanted.state, wanted.inbox, wanted.text
+    if not text:
+        return await rooms.store.search(
+            listing.find, states=states, inbox=inbox, before=before, limit=limit
+        )
+    found: list[Job] = []
+    while True:
+        left = limit - len(found)
+        some, before = await rooms.store.search(
+            listing.matching, text, states=states, inbox=inbox, before=before, limit=left
+        )
+        found += some
+        if before is None or len(found) == limit:
+            return found
 
 
 @routes.post("/v1/jobs")

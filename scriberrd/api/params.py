@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args
 import msgspec
 
 from scriberrd.errors import InvalidRequest, JobNotFound
+from scriberrd.listing import LARGEST
 from scriberrd.model import Format, JobState
 
 if TYPE_CHECKING:
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
     from aiohttp import web
 
 T = TypeVar("T", bound="Params")
-
-LARGEST = 2**63 - 1  # what SQLite can hold
 
 _CHOICES: dict[str, Collection[str]] = {
     "state": tuple(JobState),

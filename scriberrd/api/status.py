@@ -34,7 +34,7 @@ class StatusView(msgspec.Struct, frozen=True, kw_only=True):
 @routes.get("/v1/health")
 async def health(request: web.Request) -> web.Response:
     """Whether the daemon answers and its database can be read."""
-    await request.app[ROOMS].store.read(listing.newest_event)
+    await request.app[ROOMS].store.read(listing.stream)
     return answer({"status": "ok"})
 
 

@@ -103,6 +103,7 @@ class EventView(msgspec.Struct, frozen=True, kw_only=True):
     """Something that happened."""
 
     id: int
+    cursor: str
     at: str
     job: int | None
     type: str
@@ -188,10 +189,15 @@ def outage(outage: Outage) -> OutageView:
     )
 
 
-def event(event: Event) -> EventView:
-    """Something that happened."""
+def event(event: Event, generation: str) -> EventView:
+    """Something that happened, in this generation of the database."""
     return EventView(
-        id=event.id, at=instant(event.at), job=event.job, type=event.type, data=event.data
+        id=event.id,
+        cursor=f"{generation}-{event.id}",
+        at=instant(event.at),
+        job=event.job,
+        type=event.type,
+        data=event.data,
     )
 
 

@@ -31,6 +31,8 @@ from scriberrd.jobs.outputs import (
 from scriberrd.jobs.pauses import pause, paused, resume
 from scriberrd.jobs.pruning import (
     Aged,
+    ended_before,
+    event_times,
     forget_outputs,
     prune,
     prune_events,
@@ -51,6 +53,8 @@ __all__ = [
     "cancel_requested",
     "checkpoint",
     "claim",
+    "ended_before",
+    "event_times",
     "fail",
     "finish",
     "forget_outputs",

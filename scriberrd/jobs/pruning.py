@@ -13,7 +13,7 @@ from scriberrd.jobs.rows import tell
 from scriberrd.model import TERMINAL, display
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     import apsw
 
@@ -21,28 +21,51 @@ if TYPE_CHECKING:
     from scriberrd.model import Job
 
 
-def prune(db: apsw.Connection, before: float, limit: int, *, now: float) -> int:
-    """Forget jobs that ended before a time, with their runs and events.
+def prune(db: apsw.Connection, ids: Iterable[int], before: float, *, now: float) -> int:
+    """Forget those of these jobs that ended before a time, with their runs and events.
 
     Of several jobs about a recording the oldest goes first: the newest knows its latest version.
     One that failed stays until somebody retries or removes it, and with it the later ones.
 
     Returns:
-        How many: fewer than `limit` when no more are due.
+        How many.
     """
-    due: list[Any] = db.execute(
-        """
-        SELECT id, inbox, path FROM job WHERE finished_at < ? AND state <> 'failed' AND NOT EXISTS (
-            SELECT 1 FROM job AS older
-            WHERE older.inbox = job.inbox AND older.path = job.path AND older.id < job.id)
-        ORDER BY finished_at LIMIT ?
-        """,
-        (before, limit),
+    gone = 0
+    for id_ in ids:
+        due = db.execute(
+            """
+            SELECT inbox, path FROM job
+            WHERE id = ? AND finished_at < ? AND state <> 'failed' AND NOT EXISTS (
+                SELECT 1 FROM job AS older
+                WHERE older.inbox = job.inbox AND older.path = job.path AND older.id < job.id)
+            """,
+            (id_, before),
+        ).get
+        if due is not None:
+            inbox, path = due
+            forget(db, [(id_,)])
+            tell(db, None, "pruned", now, id=id_, inbox=inbox, path=display(path))
+            gone += 1
+    return gone
+
+
+def ended_before(
+    db: apsw.Connection, before: float, after: tuple[float, int], limit: int
+) -> list[tuple[float, int]]:
+    """When jobs ended that did so before a time, and their ids, in that order.
+
+    Args:
+        db: the database.
+        before: the time.
+        after: the last one that is known.
+        limit: how many at most.
+    """
+    rows: list[Any] = db.execute(
+        "SELECT finished_at, id FROM job WHERE finished_at < ? AND (finished_at, id) > (?, ?)"
+        " ORDER BY finished_at, id LIMIT ?",
+        (before, *after, limit),
     ).fetchall()
-    forget(db, due)
-    for id_, inbox, path in due:
-        tell(db, None, "pruned", now, id=id_, inbox=inbox, path=display(path))
-    return len(due)
+    return rows
 
 
 def remove(db: apsw.Connection, id_: int, now: float) -> Job:
@@ -84,16 +107,23 @@ def forget(db: apsw.Connection, rows: Iterable[tuple[Any, ...]]) -> None:
         db.execute("DELETE FROM job WHERE id = ?", (id_,))
 
 
-def prune_events(db: apsw.Connection, before: float, limit: int) -> int:
-    """Forget events that happened before a time; how many.
+def event_times(db: apsw.Connection, after: int, limit: int) -> list[tuple[int, float]]:
+    """The ids and times of events with ids greater than `after`, oldest first.
 
-    All are looked at: the clock may have been ahead when the first ones happened.
+    Without the latest of all: that stays, to tell how late it is at least.
     """
-    db.execute(
-        "DELETE FROM event WHERE id IN (SELECT id FROM event WHERE at < ? ORDER BY id LIMIT ?)",
-        (before, limit),
-    )
-    return db.changes()
+    rows: list[Any] = db.execute(
+        "SELECT id, at FROM event WHERE id > ? AND id < (SELECT max(id) FROM event)"
+        " ORDER BY id LIMIT ?",
+        (after, limit),
+    ).fetchall()
+    return rows
+
+
+def prune_events(db: apsw.Connection, ids: Collection[int]) -> None:
+    """Forget these events, and that there were some."""
+    db.executemany("DELETE FROM event WHERE id = ?", [(id_,) for id_ in ids])
+    db.execute("UPDATE stream SET pruned = max(pruned, ?)", (max(ids),))
 
 
 def revive(db: apsw.Connection, inbox: str, path: bytes, forgotten: dict[str, Any]) -> Job | None:

@@ -10,6 +10,8 @@ from __future__ import annotations
 from importlib import resources
 from typing import TYPE_CHECKING, NamedTuple
 
+from scriberrd.transactions import transaction
+
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
 
@@ -55,17 +57,17 @@ def migrate(db: apsw.Connection, schema: Schema, *, application: int) -> None:
     Call it before foreign keys are enforced: a step may have to make a table anew.
 
     Args:
-        db: the database, with transactions that begin as IMMEDIATE.
+        db: the database.
         schema: what it should have.
         application: the id that a new database gets.
     """
-    with db:
+    with transaction(db):
         if db.pragma("user_version") == 0:
             db.execute(schema.whole)
             db.pragma("application_id", application)
             db.pragma("user_version", schema.version)
     for version in range(_version(db), schema.version):
-        with db:
+        with transaction(db):
             db.execute(schema.steps[version - 1])
             if broken := db.execute("PRAGMA foreign_key_check").fetchall():
                 raise ValueError(f"the step to version {version + 1} left {broken[:3]} dangling")

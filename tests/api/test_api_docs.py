@@ -96,7 +96,8 @@ def test_every_event_is_described() -> None:
     folder = Path(jobs.__file__).parent
     source = "".join(file.read_text("utf-8") for file in folder.glob("*.py"))
     types = set(re.findall(r'\b(?:tell|requeue)\([^"\n]*, "(\w+)"', source))
-    assert types == rows(section("### GET /v1/events"), "Event")
+    # A gap is no event of the queue.
+    assert types | {"gap"} == rows(section("### GET /v1/events"), "Event")
 
 
 def descendants(kind: type[Any]) -> Iterator[type[Any]]:

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from api_server import serve
+from support import eventually
 
+from scriberrd import jobs, listing
 from scriberrd.api import events
 
 if TYPE_CHECKING:
@@ -34,8 +36,18 @@ async def told(response: aiohttp.ClientResponse, number: int) -> list[dict[str, 
     return found
 
 
+async def numbers(response: aiohttp.ClientResponse, number: int) -> list[str]:
+    """The ids of the next events, without the generation."""
+    return [event["id"].rpartition("-")[2] for event in await told(response, number)]
+
+
+async def generation(server: Server) -> str:
+    return (await server.store.read(listing.stream)).generation
+
+
 async def test_events_from_now_on(server: Server) -> None:
     await server.submit("before.mp3")
+    begun = await generation(server)
     async with server.http.get(URL) as response:
         assert response.content_type == "text/event-stream"
         assert "Scriberrd-Version" in response.headers
@@ -43,10 +55,11 @@ async def test_events_from_now_on(server: Server) -> None:
         await server.claim()
         assert await told(response, 2) == [
             {
-                "id": "2",
+                "id": f"{begun}-2",
                 "event": "submitted",
                 "data": {
                     "id": 2,
+                    "cursor": f"{begun}-2",
                     "at": "2023-11-14T22:13:20.000Z",
                     "job": 2,
                     "type": "submitted",
@@ -54,10 +67,11 @@ async def test_events_from_now_on(server: Server) -> None:
                 },
             },
             {
-                "id": "3",
+                "id": f"{begun}-3",
                 "event": "claimed",
                 "data": {
                     "id": 3,
+                    "cursor": f"{begun}-3",
                     "at": "2023-11-14T22:13:20.000Z",
                     "job": 1,
                     "type": "claimed",
@@ -72,6 +86,8 @@ async def test_events_from_now_on(server: Server) -> None:
     [
         ("?after=0", {}, ["1", "2", "3"]),
         ("?after=1", {}, ["2", "3"]),
+        ("?after={}-1", {}, ["2", "3"]),
+        ("", {"Last-Event-ID": "{}-2"}, ["3"]),
         ("", {"Last-Event-ID": "2"}, ["3"]),
         ("?after=0", {"Last-Event-ID": "2"}, ["1", "2", "3"]),
         ("?after=0&job=2", {}, ["2"]),
@@ -82,19 +98,70 @@ async def test_a_client_resumes(
 ) -> None:
     for number in range(3):
         await server.submit(f"{number}.mp3")
-    async with server.http.get(URL + query, headers=headers) as response:
-        assert [event["id"] for event in await told(response, len(ids))] == ids
+    begun = await generation(server)
+    headers = {name: value.format(begun) for name, value in headers.items()}
+    async with server.http.get(URL + query.format(begun), headers=headers) as response:
+        assert await numbers(response, len(ids)) == ids
 
 
-async def test_a_client_of_an_older_database_starts_from_now(server: Server) -> None:
+@pytest.mark.parametrize("place", ["900", "00000000-1"])
+async def test_a_client_of_another_database_is_told_and_starts_from_now(
+    server: Server, place: str
+) -> None:
     await server.submit("a.mp3")
-    async with server.http.get(URL, headers={"Last-Event-ID": "900"}) as response:
+    async with server.http.get(URL, headers={"Last-Event-ID": place}) as response:
+        (gap,) = await told(response, 1)
+        assert (gap["event"], gap["data"]["data"]) == ("gap", {"why": "other_database"})
+        assert gap["id"] == f"{await generation(server)}-1"  # where it resumes after this
         await server.submit("b.mp3")
-        assert [event["id"] for event in await told(response, 1)] == ["2"]
+        assert await numbers(response, 1) == ["2"]
+
+
+async def test_a_client_that_missed_events_is_told_once(server: Server) -> None:
+    for number in range(4):
+        await server.submit(f"{number}.mp3")
+    await server.store.run(jobs.prune_events, [1, 2])
+    async with server.http.get(f"{URL}?after=1") as response:
+        gap, *events = await told(response, 3)
+        assert (gap["event"], gap["data"]["data"]) == ("gap", {"why": "pruned"})
+        assert gap["data"]["at"] == "2023-11-14T22:13:20.000Z"
+        assert [event["data"]["id"] for event in (gap, *events)] == [2, 3, 4]
+    for place in (gap["id"], "2", "3"):  # it knows of all that is forgotten
+        async with server.http.get(f"{URL}?after={place}") as response:
+            assert (await told(response, 1))[0]["event"] == "submitted"
+
+
+async def test_who_follows_a_job_has_missed_nothing_when_events_of_others_go(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(events, "HEARTBEAT", 0.01)
+    await server.submit("a.mp3")
+    await server.submit("b.mp3")
+    looked = places(server)
+    async with server.http.get(f"{URL}?after=0&job=1") as response:
+        assert await numbers(response, 1) == ["1"]
+        await eventually(lambda: looked[-1] == 2)
+        await server.store.run(jobs.prune_events, [1, 2])
+        await server.post("/v1/jobs/1/cancel")
+        assert [event["event"] for event in await told(response, 1)] == ["canceled"]
+
+
+def places(server: Server) -> list[int]:
+    """After which event each look of a stream is, from now on."""
+    looked: list[int] = []
+    real = server.store.read
+
+    async def noted(function: Any, *args: Any, **kwargs: Any) -> Any:
+        if function is events._look:  # noqa: SLF001
+            looked.append(args[0])
+        return await real(function, *args, **kwargs)
+
+    server.store.read = noted
+    return looked
 
 
 async def test_a_wrong_place_is_refused(server: Server) -> None:
-    for query in ("after=x", "after=-1", "job=x", "since=1"):
+    for query in ("after=x", "after=-1", "after=1-1", "job=x", "since=1"):
         problem = await server.get(f"/v1/events?{query}", status=422)
         assert problem["code"] == "invalid_request"
 
@@ -104,7 +171,7 @@ async def test_more_events_than_a_batch(server: Server, monkeypatch: pytest.Monk
     for number in range(5):
         await server.submit(f"{number}.mp3")
     async with server.http.get(f"{URL}?after=0") as response:
-        assert [event["id"] for event in await told(response, 5)] == list("12345")
+        assert await numbers(response, 5) == list("12345")
 
 
 async def test_silence_has_a_heartbeat(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -115,14 +182,6 @@ async def test_silence_has_a_heartbeat(server: Server, monkeypatch: pytest.Monke
 
 async def test_a_slow_client_is_waited_for(server: Server) -> None:
     """Nothing piles up for a client that does not read: the loop stands still in its write."""
-    read: list[int] = []
-    real = server.store.read
-
-    async def counted(function: Any, *args: Any, **kwargs: Any) -> Any:
-        if function is events.listing.events:
-            read.append(args[0])
-        return await real(function, *args, **kwargs)
-
     many = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 50000)"
     await server.submit()
     await server.store.run(
@@ -130,7 +189,7 @@ async def test_a_slow_client_is_waited_for(server: Server) -> None:
             f"{many} INSERT INTO event (at, job, type, data) SELECT 1, 1, 'x', '{{}}' FROM n"
         ).fetchall()
     )
-    server.store.read = counted
+    read = places(server)
     _, writer = await asyncio.open_unix_connection(server.socket)
     writer.write(b"GET /v1/events?after=0 HTTP/1.1\r\nHost: x\r\n\r\n")
     before = -1

@@ -2,10 +2,11 @@
 
 import bench
 import client
+import lock
 import memory
 import overhead
 
 if __name__ == "__main__":
     small = bench.quick(__doc__)
-    for benchmark in (client, overhead, memory):
+    for benchmark in (client, lock, overhead, memory):
         benchmark.main(quick=small)

@@ -16,6 +16,7 @@ from memory import kilobytes, megabytes
 
 from scriberrd import store
 from scriberrd.model import Settings
+from scriberrd.transactions import transaction
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,7 +32,7 @@ def fill(it: Daemon, count: int) -> None:
     settings = msgspec.json.encode(Settings()).decode()
     now = time.time() - 1e6
     db = store.connect(it.folder / "state/scriberrd.db")
-    with db:
+    with transaction(db):
         db.executemany(
             "INSERT INTO job (state, inbox, path, identity, sha256, profile, settings, priority,"
             " lease, created_at, queued_at, started_at, finished_at, progress, duration, language)"

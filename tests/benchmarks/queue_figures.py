@@ -33,6 +33,7 @@ from program import Program, wait_for
 from scriberrd import jobs, store
 from scriberrd.jobs.rows import encode
 from scriberrd.model import Identity, Settings, Source
+from scriberrd.transactions import transaction
 from scriberrd.transcript import Block, Segment, Word
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def fill(path: Path, rows: int, *, all_queued: bool = False) -> None:
         "identity": encode(Identity(1, 2, 3, 4, 5)),
         "settings": encode(Settings(engine="fake", model="ok")),
     }
-    with db:
+    with transaction(db):
         db.execute(FILL, values)
         db.execute(FILL_EVENTS)
     db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
@@ -89,21 +90,21 @@ class Ours:
     def submit(self) -> None:
         number = next(self._names)
         source = Source("main", b"new/%d.mp3" % number, Identity(1, 2, 3, 4, 5), f"{number:x}")
-        with self.db:
+        with transaction(self.db):
             jobs.submit(self.db, source, profile="default", settings=Settings(), now=time.time())
 
     def claim(self) -> jobs.Hold:
-        with self.db:
+        with transaction(self.db):
             job = jobs.claim(self.db, "cpu", now=time.time(), expires=1.0, longest=3600)
         assert job is not None
         return jobs.Hold(job.id, job.lease)
 
     def checkpoint(self, hold: jobs.Hold) -> None:
-        with self.db:
+        with transaction(self.db):
             jobs.checkpoint(self.db, hold, BLOCK, expires=2.0, now=time.time())
 
     def finish(self, hold: jobs.Hold) -> None:
-        with self.db:
+        with transaction(self.db):
             jobs.finish(self.db, hold, language="en", now=time.time())
 
     def cycle(self) -> None:

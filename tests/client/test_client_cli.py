@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 from support import eventually
 
+from scriberrd import jobs
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -141,6 +143,26 @@ async def test_events_are_followed(server: Server) -> None:
     assert json.loads(await process.stdout.readline())["type"] == "canceled"
     process.send_signal(signal.SIGINT)
     assert await end(process) == Ended(130, "", "")
+
+
+async def test_events_say_where_some_are_missing(server: Server) -> None:
+    await server.submit()
+    await server.submit("b.mp3")
+    await server.store.run(jobs.prune_events, [1])
+    process = await start(server, "events", "--after", "0")
+    assert process.stdout is not None
+    told = [(await process.stdout.readline()).decode() for _ in range(2)]
+    assert told == [
+        "2023-11-14 22:13:20  1  events are missing here: they are forgotten  gap\n",
+        "2023-11-14 22:13:20  2  job 2  submitted\n",
+    ]
+    process.send_signal(signal.SIGINT)
+    assert (await end(process)).status == 130
+    process = await start(server, "events", "--after", "00000000-1")
+    assert process.stdout is not None
+    assert b"the daemon has another database now" in await process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    assert (await end(process)).status == 130
 
 
 async def test_events_of_pauses_say_what_is_paused(server: Server) -> None:

@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING
 import pytest
 from test_client_cli import COMMAND, Ended, ctl, end, environment, foreign, start
 
+from scriberrd import jobs
+
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import apsw
     from api_server import Server
 
 
@@ -92,6 +95,21 @@ async def test_wait_until_all_have_ended(server: Server) -> None:
     ended = await end(process)
     lines = ["job 2 completed: 1.mp3", "job 3 failed: 2.mp3 (the file has no bytes)"]
     assert (ended.status, sorted(ended.out.splitlines())) == (1, lines)
+
+
+async def test_wait_looks_again_where_events_are_missing(server: Server) -> None:
+    await server.submit()
+    process = await start(server, "wait", "1")
+    assert process.stderr is not None
+    await process.stderr.readline()  # it waits now
+
+    def cancel_and_forget(db: apsw.Connection) -> None:
+        jobs.cancel(db, 1, 2.0)
+        jobs.prune_events(db, [2])
+
+    await server.store.run(cancel_and_forget)
+    ended = await end(process)
+    assert (ended.status, ended.out) == (1, "job 1 canceled: talk.mp3\n")
 
 
 async def test_wait_has_a_limit(server: Server) -> None:

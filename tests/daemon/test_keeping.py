@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import json
+import socket
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -13,6 +16,7 @@ from program import AUDIO, BIN, Program, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     Make = Callable[..., Program]
 
@@ -187,30 +191,63 @@ def test_old_jobs_are_pruned_and_their_recordings_are_no_news(program: Make) -> 
     assert (job["id"], job["outputs"][0], job["started_at"]) == (1, "one.json", None)
 
 
-def test_a_lock_that_another_process_holds_delays_and_drops_nothing(program: Make) -> None:
-    daemon = program(model="slow", block_seconds=5)
-    daemon.drop(DIALOGUE, "long.opus")
-    daemon.wait("long.opus", "processing")  # and its reports are still to come
-    database = daemon.root / "state/scriberrd.db"
-    with subprocess.Popen(
-        [sys.executable, "-c", HOLD, database], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    ) as other:
-        assert other.stdout is not None
-        assert other.stdout.readline() == b"held\n"
-        daemon.drop(SENTENCE, "new.wav")
-        refused = subprocess.run(
-            [BIN / "scriberrctl", "--socket", daemon.socket, "cancel", "1"],
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
-        )
-        assert refused.returncode == 1
-        assert "another process holds the write lock" in refused.stderr
-        wait_for(lambda: "waiting for it" in daemon.log.read_text(), "the worker's report")
-        other.communicate(b"")
-    daemon.wait("new.wav", "completed")
-    job = daemon.wait("long.opus", "completed")
-    assert job["failures"] == 0
-    (run,) = daemon.ctl("show", job["id"])["executions"]
-    assert run["outcome"] == "completed"
+def test_a_lock_that_another_process_holds_delays_and_drops_nothing(
+    program: Make, tmp_path: Path
+) -> None:
+    daemon = program(start=False, model="slow", block_seconds=5)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.setblocking(False)  # noqa: FBT003
+        manager.bind(str(tmp_path / "notify"))
+        daemon.start(NOTIFY_SOCKET=str(tmp_path / "notify"), WATCHDOG_USEC="2000000")
+        daemon.drop(DIALOGUE, "long.opus")
+        daemon.wait("long.opus", "processing")  # and its reports are still to come
+        database = daemon.root / "state/scriberrd.db"
+        with subprocess.Popen(
+            [sys.executable, "-c", HOLD, database], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        ) as other:
+            assert other.stdout is not None
+            assert other.stdout.readline() == b"held\n"
+            alive(manager)
+            daemon.drop(SENTENCE, "new.wav")
+            wait_for(lambda: daemon.said("waiting for it"), "the worker's report")
+            # That is tried for seconds each time; who only reads waits for none of it.
+            tries = daemon.said("waiting for it")
+            for _ in range(20):
+                assert status(daemon)["state"] == "running"
+            assert daemon.said("waiting for it") - tries < 10
+            assert daemon.ctl("status")["state"] == "running"
+            refused = subprocess.run(
+                [*daemon.client, "cancel", "1"],
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=60,
+            )
+            assert refused.returncode == 1
+            assert "another process holds the write lock" in refused.stderr
+            alive(manager)
+            wait_for(lambda: alive(manager), "WATCHDOG=1")
+            other.communicate(b"")
+        daemon.wait("new.wav", "completed")
+        job = daemon.wait("long.opus", "completed")
+        assert job["failures"] == 0
+        (run,) = daemon.ctl("show", job["id"])["executions"]
+        assert run["outcome"] == "completed"
+
+
+def alive(manager: socket.socket) -> int:
+    """How often the watchdog was told since this was last asked."""
+    told = 0
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            told += manager.recv(1000) == b"WATCHDOG=1"
+    return told
+
+
+def status(daemon: Program) -> Any:
+    """What the API says, without the time that a client takes to start."""
+    connection = http.client.HTTPConnection("localhost", timeout=60)
+    with socket.socket(socket.AF_UNIX) as connection.sock:
+        connection.sock.connect(str(daemon.socket))
+        connection.request("GET", "/v1/status")
+        return json.loads(connection.getresponse().read())

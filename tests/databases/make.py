@@ -15,6 +15,7 @@ from pathlib import Path
 from scriberrd import config, jobs, store
 from scriberrd.model import Identity, Settings, Source
 from scriberrd.protocol import Finished, Probed
+from scriberrd.transactions import transaction
 from scriberrd.transcript import Block, EngineInfo, Segment, Word
 
 NOON = 1_700_000_000.0
@@ -49,13 +50,13 @@ class Maker:
         self.now += 1
         identity = Identity(1, int(self.now), 100, int(self.now), int(self.now))
         source = Source("default", path, identity, f"{path.hex():0>64}")
-        with self.db:
+        with transaction(self.db):
             jobs.submit(self.db, source, profile="default", settings=Settings(), now=self.now)
 
     def work(self, blocks: int) -> jobs.Hold:
         """Claim the next job, and do some of it."""
         self.now += 1
-        with self.db:
+        with transaction(self.db):
             job = jobs.claim(self.db, "default", now=self.now, expires=100.0, longest=3600.0)
             assert job is not None
             hold = jobs.Hold(job.id, job.lease)
@@ -72,14 +73,14 @@ class Maker:
         hold = self.work(3)
         finished = Finished(job=hold.job, lease=hold.lease, duration=30.0, warnings=())
         names = [b"a.%s" % kind for kind in (b"json", b"txt")]
-        with self.db:
+        with transaction(self.db):
             jobs.transcribed(self.db, hold, finished, now=self.now)
             jobs.reserve(self.db, hold, names)
             jobs.finish(self.db, hold, language="de", now=self.now)
 
     def fail(self, code: str) -> None:
         hold = self.work(1)
-        with self.db:
+        with transaction(self.db):
             jobs.fail(self.db, hold, code, "why", retry=config.Retry(), now=self.now)
 
     def everything(self) -> None:
@@ -88,7 +89,7 @@ class Maker:
         self.submit(b"failed\xff.mp3")
         self.fail("invalid_media")
         self.submit(b"canceled.mp3")
-        with self.db:
+        with transaction(self.db):
             jobs.cancel(self.db, 3, self.now)
         self.submit(b"waiting.mp3")
         self.fail("worker_crashed")

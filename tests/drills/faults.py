@@ -33,6 +33,7 @@ FAULTS = {
     40: "a model, a device or a hub that is not there",
     41: "a run that is held up in publication while its successor publishes",
     43: "a thousand silent or slow connections",
+    45: "a clock that is ten years ahead for one look",
     47: "the folder of the socket is cleared",
     48: "a folder below which something was mounted, and is not",
 }

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from program import AUDIO, Program, wait_for
@@ -106,3 +108,36 @@ def test_reboot(program: Make) -> None:
     assert job["failures"] == 0
     runs = daemon.ctl("show", job["id"])["executions"]
     assert [run["outcome"] for run in runs] == ["lost", "completed"]
+
+
+@pytest.mark.fault(45)
+def test_ahead_for_one_look(program: Make) -> None:
+    """the clock is ten years ahead when a daemon with short ages for everything starts
+    -> nothing is deleted by age, and the journal says so"""
+    daemon = program(block_seconds=5)
+    daemon.drop(SPEECH, "talk.opus")
+    daemon.wait("talk.opus", "completed")
+    daemon.stop()
+    ages = '[retention]\njobs = "300d"\nevents = "300d"\ntranscripts = "300d"\n[retry]'
+    daemon.config.write_text(daemon.config.read_text().replace("[retry]", ages))
+    files = daemon.files()
+    file = daemon.root / "clock"
+    file.write_text(f"{FORWARD} 0")
+    daemon.start(*SABOTEUR, SABOTAGE_CLOCK=str(file))
+    wait_for(lambda: daemon.said("nothing is deleted"), "the look")
+    (event, *_) = events(daemon)
+    assert (event["type"], event["job"]) == ("submitted", 1)
+    assert [job["path"] for job in daemon.jobs()] == ["talk.opus"]
+    assert daemon.files() == files
+    assert not daemon.said("are pruned")
+    assert not daemon.said("are deleted")
+
+
+def events(daemon: Program) -> list[dict[str, Any]]:
+    """All that is kept of what happened, but for the latest."""
+    command = [*daemon.client, "--json", "events", "--after", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as client:
+        assert client.stdout is not None
+        found = [json.loads(client.stdout.readline()) for _ in range(2)]
+        client.terminate()
+    return found

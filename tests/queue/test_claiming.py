@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from support import steps
 
-from scriberrd import jobs, listing, store
+from scriberrd import jobs, store
 from scriberrd.config import Retry
 from scriberrd.model import Identity, Job, Settings, Source
+from scriberrd.transactions import transaction
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
     import apsw
@@ -31,7 +33,7 @@ def submit(
 ) -> Job:
     source = Source(inbox, name.encode(), Identity(1, 2, 3, 4, 5), name)
     settings = Settings(priority=priority)
-    with db:
+    with transaction(db):
         return jobs.submit(db, source, profile="default", settings=settings, now=now)[0]
 
 
@@ -39,7 +41,7 @@ def claim(
     db: apsw.Connection, *, now: float = 10.0, ageing: float = 0.0, pool: str = "cpu"
 ) -> str | None:
     """The name of the next job."""
-    with db:
+    with transaction(db):
         job = jobs.claim(db, "cpu-1", now=now, expires=1e9, longest=HOUR, pool=pool, ageing=ageing)
     return None if job is None else job.name
 
@@ -115,73 +117,16 @@ def test_a_job_queued_while_the_clock_was_ahead_climbs(db: apsw.Connection) -> N
 def test_a_released_job_keeps_its_place(db: apsw.Connection) -> None:
     for name in ("first", "second"):
         submit(db, name)
-    with db:
+    with transaction(db):
         job = jobs.claim(db, "cpu", now=2.0, expires=1e9, longest=HOUR)
         assert job is not None
         jobs.release(db, jobs.Hold(job.id, job.lease), now=3.0, outcome="preempted")
     assert [claim(db), claim(db)] == ["first", "second"]
 
 
-def fill(db: apsw.Connection, rows: int) -> None:
-    """As many queued, as many waiting for a retry, and as many completed."""
-    with db:
-        db.execute(
-            """
-            WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < :rows),
-                           kind(state, not_before, finished_at) AS
-                           (VALUES ('queued', 0, NULL), ('queued', 20100, NULL),
-                                   ('completed', 0, 1))
-            INSERT INTO job (state, inbox, path, identity, sha256, profile, settings, priority,
-                             not_before, finished_at, created_at, queued_at)
-            SELECT state, char(97 + i % 3), CAST(state || not_before || i AS BLOB), '[1,2,3,4,5]',
-                   i, 'default', '{}', i / 3 % 4, not_before, finished_at,
-                   i, i
-            FROM n, kind
-            """,
-            {"rows": rows},
-        )
-
-
-def steps(db: apsw.Connection, function: Callable[[], object]) -> int:
-    """How many steps of SQLite's machine it takes."""
-    counted = 0
-
-    def count() -> bool:
-        nonlocal counted
-        counted += 1
-        return False
-
-    db.set_progress_handler(count, 1)
-    function()
-    db.set_progress_handler(None)
-    return counted
-
-
-def test_claims_and_looks_take_as_many_steps_whatever_the_number_of_jobs(tmp_path: Path) -> None:
-    taken = []
-    for rows in (60, 6000):
-        db = store.connect(tmp_path / f"{rows}.db")
-        fill(db, rows)
-        times = {"now": 2e4, "longest": HOUR}
-        taken.append(
-            (
-                steps(db, lambda: claim(db, now=2e4, ageing=HOUR)),  # noqa: B023 - called at once
-                steps(db, lambda: jobs.next_due(db, 2e4)),  # noqa: B023
-                steps(db, lambda: jobs.urgent_due(db, limit=4, **times)),  # noqa: B023
-                steps(db, lambda: jobs.cancel_requested(db)),  # noqa: B023
-                steps(db, lambda: listing.processing(db)),  # noqa: B023
-                steps(db, lambda: jobs.newest(db, "a", b"completed00")),  # noqa: B023
-                steps(db, lambda: jobs.prune(db, 2.0, 4, now=3.0)),  # noqa: B023
-            )
-        )
-        db.close()
-    few, many = taken
-    assert many == pytest.approx(few, rel=0.05)
-
-
 def put_off(db: apsw.Connection, now: float) -> Job | None:
     """A claim of which only what comes from inbox b is admitted."""
-    with db:
+    with transaction(db):
         return jobs.claim(
             db,
             "cpu-1",
@@ -228,13 +173,13 @@ def test_what_was_put_off_is_due_at_once_but_no_retry(db: apsw.Connection) -> No
     def crash(job: Job | None) -> None:
         assert job is not None
         hold = jobs.Hold(job.id, job.lease)
-        with db:
+        with transaction(db):
             jobs.fail(db, hold, "worker_crashed", "", retry=Retry(), now=10.0)
 
     crash(put_off(db, 10.0))
     assert put_off(db, 10.0) is None
     jobs.readmit(db)
-    with db:
+    with transaction(db):
         a0 = jobs.claim(db, "cpu", now=10.0, expires=1e9, longest=HOUR)
     assert a0 is not None
     assert a0.name == "a0"

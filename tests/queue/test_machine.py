@@ -18,6 +18,7 @@ from scriberrd.failures import FAILURES
 from scriberrd.fallback import Fallback
 from scriberrd.model import TERMINAL, Identity, JobState, Scope, Settings, Source
 from scriberrd.protocol import Finished
+from scriberrd.transactions import transaction
 
 RECORDINGS = [("one", b"a.wav"), ("one", b"b.wav"), ("two", b"a.wav"), ("two", b"sub/c\xff.wav")]
 SCOPES = [Scope("everything"), Scope("inbox", "one"), Scope("inbox", "two"), Scope("worker", "gpu")]
@@ -56,7 +57,7 @@ class Queue(RuleBasedStateMachine):
         self._folder.cleanup()
 
     def _do(self, function: Any, *args: Any, **kwargs: Any) -> Any:
-        with self.db:
+        with transaction(self.db):
             return function(self.db, *args, **kwargs)
 
     @rule(
@@ -316,7 +317,7 @@ class Queue(RuleBasedStateMachine):
     @rule(age=st.sampled_from([0.0, 100.0]))
     def prune(self, age: float) -> None:
         known = {job.id: job for job in listing.find(self.db, limit=100)}
-        self._do(jobs.prune, self.now - age, 2, now=self.now)
+        self._do(jobs.prune, sorted(known), self.now - age, now=self.now)
         for job in self._forgotten(known, "pruned"):
             assert job.finished_at is not None
             assert job.finished_at < self.now - age

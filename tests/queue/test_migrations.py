@@ -15,6 +15,7 @@ from later import STEPS, later, structure
 from scriberrd import jobs, listing, store
 from scriberrd.migrations import CURRENT, Schema
 from scriberrd.model import JobState
+from scriberrd.transactions import transaction
 
 DATABASES = Path(__file__).parent.parent / "databases"
 
@@ -53,7 +54,7 @@ def test_an_old_database_opens_and_works(tmp_path: Path, file: Path) -> None:
         assert listing.events(db, 0, 100, job.id)
         listing.executions(db, job.id)
         listing.blocks(db, job.id)
-    with db:
+    with transaction(db):
         (lost,) = jobs.recover(db, 2e9, limit=5)
         assert listing.blocks(db, lost.id)
         claimed = jobs.claim(db, "worker", now=2e9, expires=1.0, longest=3600.0)

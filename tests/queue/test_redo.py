@@ -9,6 +9,7 @@ import pytest
 from scriberrd import config, jobs, listing, store
 from scriberrd.errors import IllegalMove
 from scriberrd.model import Identity, Job, JobState, Settings, Source
+from scriberrd.transactions import transaction
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +26,7 @@ def db(tmp_path: Path) -> Iterator[apsw.Connection]:
     connection = store.connect(tmp_path / "queue.db")
     submit(connection, V1)
     hold = claim(connection)
-    with connection:
+    with transaction(connection):
         jobs.reserve(connection, hold, NAMES)
         jobs.finish(connection, hold, language="en", now=3.0)
     yield connection
@@ -34,19 +35,19 @@ def db(tmp_path: Path) -> Iterator[apsw.Connection]:
 
 def submit(db: apsw.Connection, identity: Identity) -> tuple[Job, bool]:
     source = Source("inbox", b"talk.mp3", identity, f"sha{identity.size}")
-    with db:
+    with transaction(db):
         return jobs.submit(db, source, profile="default", settings=Settings(), now=1.0)
 
 
 def claim(db: apsw.Connection) -> jobs.Hold:
-    with db:
+    with transaction(db):
         job = jobs.claim(db, "worker", now=2.0, expires=100.0, longest=3600)
     assert job is not None
     return jobs.Hold(job.id, job.lease)
 
 
 def redo(db: apsw.Connection) -> Job:
-    with db:
+    with transaction(db):
         return jobs.redo(db, 1, profile="large", settings=Settings(model="large-v3"), now=4.0)
 
 
@@ -63,7 +64,7 @@ def test_the_outputs_are_served_until_and_after_the_end(db: apsw.Connection, end
     expected = (b"talk.json", b"talk.txt")
     assert redo(db).outputs == expected
     hold = claim(db)
-    with db:
+    with transaction(db):
         assert tuple(jobs.reserve(db, hold, NAMES) or ()) == expected
         if end == "cancel":
             jobs.cancel(db, 1, 5.0)
@@ -83,7 +84,7 @@ def test_what_has_not_ended_or_has_a_newer_version_is_refused(db: apsw.Connectio
     hold = claim(db)
     with pytest.raises(IllegalMove, match="is processing"):
         redo(db)
-    with db:
+    with transaction(db):
         jobs.finish(db, hold, language="en", now=5.0)
     submit(db, V2)
     with pytest.raises(IllegalMove, match="job 2 has its recording now"):
@@ -99,12 +100,12 @@ def test_a_new_version_ends_what_was_to_be_done_anew(db: apsw.Connection) -> Non
 def test_it_is_no_twin_of_others_while_it_runs(db: apsw.Connection) -> None:
     redo(db)
     copy = Source("inbox", b"copy.mp3", V2, "sha100")
-    with db:
+    with transaction(db):
         other, _ = jobs.submit(
             db, copy, profile="default", settings=Settings(model="large-v3"), now=5.0
         )
     assert jobs.twin(db, other) is None
     hold = claim(db)
-    with db:
+    with transaction(db):
         jobs.finish(db, hold, language="en", now=6.0)
     assert jobs.twin(db, other) is not None

@@ -10,7 +10,7 @@ import apsw
 import pytest
 from filled import NOON, count, damage, fill, kill, opened, submit
 
-from scriberrd import backup, errors, rescue, store
+from scriberrd import backup, errors, listing, rescue, store
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,6 +51,26 @@ async def test_damage_is_found_after_an_unclean_stop_and_the_newest_backup_resto
     assert aside.read_bytes() == broken
     assert (tmp_path / f"{aside.name}-wal").read_bytes() == wal
     assert len(backup.found(backups, NOON)) == 2
+
+
+async def test_what_is_restored_is_another_database_for_those_who_follow_events(
+    tmp_path: Path,
+) -> None:
+    path, backups = tmp_path / rescue.DATABASE, tmp_path / rescue.BACKUPS
+    with opened(tmp_path) as live:
+        await fill(live, 10)
+        made = backup.make(path, backups, keep=7, now=NOON)
+        before = await live.read(listing.stream)
+    with opened(tmp_path) as live:
+        assert await live.read(listing.stream) == before
+    content = made.read_bytes()
+    path.unlink()
+    with opened(tmp_path) as live:
+        after = await live.read(listing.stream)
+        assert after.generation != before.generation
+        assert after.newest == before.newest == 10
+    assert made.read_bytes() == content
+    assert {file.name for file in tmp_path.iterdir()} == {rescue.DATABASE, rescue.BACKUPS}
 
 
 async def test_where_there_are_backups_a_file_that_is_no_database_was_ours(tmp_path: Path) -> None:

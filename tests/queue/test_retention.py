@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -55,6 +56,7 @@ class Queue:
         for name in names:
             (self.out / name).parent.mkdir(exist_ok=True)
             (self.out / name).write_text(text)
+            os.utime(self.out / name, (now, now))
         return await self.store.run(jobs.finish, hold, language=None, now=now)
 
     async def fail(self, now: float) -> Job:
@@ -106,12 +108,11 @@ async def test_by_default_only_old_events_go(queue: Queue) -> None:
     await queue.prune_all(config.Retention(), 89 * DAY)
     assert len(await queue.store.read(listing.events, 0, 100)) == 4
     await queue.prune_all(config.Retention(), 1000 * DAY)
-    assert await queue.store.read(listing.events, 0, 100) == []
+    (event,) = await queue.store.read(listing.events, 0, 100)
+    assert event.id == 4  # the latest tells how late it is at least
     assert await queue.ids() == [1]
     assert queue.files() == ["talk.json"]
-    await queue.submit(2, V2)
-    (event,) = await queue.store.read(listing.events, 0, 100)
-    assert event.id == 5  # never used twice: clients go on where they were
+    assert (await queue.store.read(listing.stream)).pruned == 3
 
 
 async def test_old_events_go_behind_those_that_a_clock_that_was_ahead_has_dated(
@@ -124,6 +125,52 @@ async def test_old_events_go_behind_those_that_a_clock_that_was_ahead_has_dated(
     await queue.prune(200 * DAY, events=90 * DAY)
     left = await queue.store.read(listing.events, 0, 100)
     assert [event.at // DAY for event in left] == [4000, 4000, 4000, 200]
+
+
+async def test_one_pass_takes_a_part_of_what_there_is(
+    queue: Queue, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(retention, "LEAST", 2)
+    for number in range(30):
+        await queue.submit(number, path=b"%d.mp3" % number)
+        await queue.complete(number, f"{number}.json")
+    await queue.prune(10 * DAY, jobs=DAY, transcripts=DAY, events=DAY)
+    assert (len(await queue.ids()), len(queue.files())) == (27, 27)
+    left = await queue.store.read(listing.events, 0, 100)
+    # 90 of the runs and 3 of those that went, which took 9 along.
+    assert len(left) == 90 + 3 - 9 - 9
+    assert caplog.text.count("no more at once") == 3
+    for _ in range(20):
+        await queue.prune(10 * DAY, jobs=DAY, transcripts=DAY)
+    assert (await queue.ids(), queue.files()) == ([], [])
+
+
+async def test_a_file_that_is_younger_than_its_job_stays(queue: Queue) -> None:
+    await queue.submit(0)
+    await queue.complete(1, "talk.json")
+    os.utime(queue.out / "talk.json", (9 * DAY, 9 * DAY))
+    await queue.prune(10 * DAY, transcripts=5 * DAY)
+    assert queue.files() == ["talk.json"]
+    await queue.prune(15 * DAY, transcripts=5 * DAY)
+    assert queue.files() == []
+
+
+def test_a_clock_that_is_ahead_is_believed_when_it_goes_on_like_that() -> None:
+    known, hour = retention.Known(100 * DAY, 1000.0), 3600.0
+    assert known.now(100.5 * DAY, 1000.0) == 100.5 * DAY  # the daemon did not run for half a day
+    for looks in range(1, 4):  # ahead for one look, then right again, then behind
+        assert known.now(4000 * DAY, 1000.0 + looks * hour) == 100.5 * DAY + looks * hour
+        right = 100.5 * DAY + (looks + 0.5) * hour
+        assert known.now(right, 1000.0 + (looks + 0.5) * hour) == right
+        assert known.now(5.0, 1000.0 + (looks + 0.5) * hour) == 5.0
+    known = retention.Known(100 * DAY, 0.0)  # the daemon did not run for a hundred days
+    for looks in range(6):
+        assert known.now(200 * DAY + looks * hour, looks * hour) == 100 * DAY + looks * hour
+    assert known.now(200 * DAY + 6 * hour, 6 * hour) == 200 * DAY + 6 * hour
+    known = retention.Known(100 * DAY, 0.0)
+    for looks in range(20):  # it jumps again and again
+        now = looks * 50 * DAY
+        assert known.now(200 * DAY + now, looks * hour) == 100 * DAY + looks * hour
 
 
 async def test_ended_jobs_go_when_they_are_old_and_not_failed(queue: Queue) -> None:
@@ -250,11 +297,11 @@ async def test_of_several_versions_the_oldest_goes_first(queue: Queue) -> None:
     await queue.prune(5 * DAY, jobs=1)
     assert await queue.ids() == [1, 2]
     assert not await queue.new(V2)
-    await queue.prune(10 * DAY, jobs=1)
-    await queue.prune(10 * DAY, jobs=1)
+    await queue.prune(11 * DAY, jobs=1)
+    await queue.prune(11 * DAY, jobs=1)
     assert await queue.ids() == []
     assert not await queue.new(V2)
-    await queue.prune(10 * DAY, transcripts=1)  # the text of the first is still known
+    await queue.prune(11 * DAY, transcripts=1)  # the text of the first is still known
     assert queue.files() == []
 
 

@@ -6,10 +6,12 @@ import asyncio
 import os
 import subprocess
 import sys
+import threading
 from typing import TYPE_CHECKING
 
 import apsw
 import pytest
+from support import eventually
 
 from scriberrd import errors, store
 from scriberrd.store import Store
@@ -85,6 +87,27 @@ async def test_the_bell_rings_after_the_commit_and_is_not_missed(tmp_path: Path)
     opened.close()
 
 
+async def test_a_commit_whose_caller_was_cancelled_wakes_those_who_wait(tmp_path: Path) -> None:
+    opened = Store(tmp_path / "queue.db")
+    began, go_on = threading.Event(), threading.Event()
+
+    def change(db: apsw.Connection) -> None:
+        began.set()
+        assert go_on.wait(20)
+        db.execute("UPDATE tally SET jobs = 1")
+
+    seen = opened.bell.rings
+    running = asyncio.create_task(opened.run(change))
+    await eventually(began.is_set)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    go_on.set()
+    await asyncio.wait_for(opened.bell.wait(seen), 10)
+    assert await opened.read(lambda db: db.execute("SELECT max(jobs) FROM tally").get) == 1
+    opened.close()
+
+
 async def test_a_full_disk_is_told_as_such_and_the_store_recovers(tmp_path: Path) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()
@@ -144,6 +167,27 @@ async def test_the_lock_of_another_process_is_waited_for(tmp_path: Path) -> None
         assert await asyncio.wait_for(insisting, 20) == 1
     assert await opened.read(lambda db: db.execute("SELECT max(jobs) FROM tally").get) == 1
     assert not opened.failed.is_set()
+    opened.close()
+
+
+async def test_the_event_loop_goes_on_while_the_lock_is_waited_for(tmp_path: Path) -> None:
+    opened = Store(tmp_path / "queue.db", busy_timeout=20.0)
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, tmp_path / "queue.db"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == b"held\n"
+        waiting = asyncio.create_task(
+            opened.run(lambda db: db.execute("UPDATE tally SET jobs = 1").fetchall())
+        )
+        for _ in range(50):
+            await asyncio.sleep(0.01)
+            assert await opened.read(lambda db: db.execute("SELECT max(jobs) FROM tally").get) == 0
+        assert not waiting.done()
+        other.communicate(b"")
+    await waiting
     opened.close()
 
 

@@ -10,6 +10,7 @@ import pytest
 from scriberrd import config, jobs, listing, store
 from scriberrd.errors import IllegalMove, JobNotFound
 from scriberrd.model import Identity, Job, JobState, Settings, Source
+from scriberrd.transactions import transaction
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,12 +32,12 @@ def submit(
     db: apsw.Connection, identity: Identity, sha256: str | None, path: bytes = b"talk.mp3"
 ) -> tuple[Job, bool]:
     source = Source("inbox", path, identity, sha256)
-    with db:
+    with transaction(db):
         return jobs.submit(db, source, profile="default", settings=Settings(), now=1.0)
 
 
 def claim(db: apsw.Connection) -> jobs.Hold:
-    with db:
+    with transaction(db):
         job = jobs.claim(db, "worker", now=2.0, expires=100.0, longest=3600)
     assert job is not None
     return jobs.Hold(job.id, job.lease)
@@ -44,7 +45,7 @@ def claim(db: apsw.Connection) -> jobs.Hold:
 
 def fail(db: apsw.Connection, code: str) -> Job:
     hold = claim(db)
-    with db:
+    with transaction(db):
         return jobs.fail(db, hold, code, "", retry=config.Retry(), now=3.0)
 
 
@@ -91,7 +92,7 @@ def test_a_replaced_file_takes_over_its_queued_job(db: apsw.Connection) -> None:
 def test_a_file_replaced_after_its_job_has_completed_gets_another_job(db: apsw.Connection) -> None:
     submit(db, V1, "one")
     hold = claim(db)
-    with db:
+    with transaction(db):
         jobs.finish(db, hold, language=None, now=3.0)
     job, new = submit(db, V2, "two")
     assert (job.id, new) == (2, True)
@@ -111,12 +112,12 @@ def test_an_unreadable_file_is_tried_again_once_its_permissions_change(
 def test_what_became_readable_is_recognized_and_its_work_is_kept(db: apsw.Connection) -> None:
     submit(db, V1, None)
     fail(db, "unreadable")
-    with db:
+    with transaction(db):
         jobs.retry(db, 1, 4.0)
     hold = claim(db)
     job, new = submit(db, TOUCHED, "one")  # while it is processed
     assert (job.state, job.sha256, new) == (JobState.PROCESSING, "one", False)
-    with db:
+    with transaction(db):
         jobs.finish(db, hold, language=None, now=5.0)
     job, new = submit(db, V1, "one")
     assert (job.id, job.state, new) == (1, JobState.COMPLETED, False)
@@ -125,7 +126,7 @@ def test_what_became_readable_is_recognized_and_its_work_is_kept(db: apsw.Connec
 def test_a_finished_recording_of_unknown_bytes_is_not_done_again(db: apsw.Connection) -> None:
     submit(db, V1, None)
     hold = claim(db)
-    with db:
+    with transaction(db):
         jobs.finish(db, hold, language=None, now=3.0)
     job, new = submit(db, TOUCHED, "one")
     assert (job.id, job.state, job.sha256, new) == (1, JobState.COMPLETED, "one", False)
@@ -139,7 +140,7 @@ def test_a_recording_that_can_no_longer_be_read_is_no_news(
     submit(db, V1, "one")
     hold = claim(db)
     if state is JobState.COMPLETED:
-        with db:
+        with transaction(db):
             jobs.finish(db, hold, language=None, now=3.0)
     job, new = submit(db, TOUCHED, None)
     assert (job.id, job.state, job.sha256, new) == (1, state, "one", False)
@@ -179,7 +180,7 @@ def test_a_failed_recording_stays_so_when_its_file_system_is_mounted_again(
 
 def test_a_canceled_recording_stays_canceled_when_it_is_touched(db: apsw.Connection) -> None:
     submit(db, V1, "one")
-    with db:
+    with transaction(db):
         jobs.cancel(db, 1, 2.0)
     job, new = submit(db, TOUCHED, "one")
     assert (job.state, new) == (JobState.CANCELED, False)
@@ -191,7 +192,7 @@ def test_a_removed_job_stays_away_when_its_recording_is_replaced(db: apsw.Connec
         assert submit(db, identity, sha256)[0].id == id_
         assert [job.id for job in listing.find(db, limit=10)] == [id_]
         hold = claim(db)
-        with db:
+        with transaction(db):
             assert bool(jobs.reserve(db, hold, names)) == (id_ > 1)  # what was published is its own
             jobs.finish(db, hold, language=None, now=3.0)
             jobs.remove(db, id_, 4.0)
@@ -201,7 +202,7 @@ def test_retry_is_refused_where_a_newer_job_has_the_recording(db: apsw.Connectio
     submit(db, V1, "one")
     fail(db, "invalid_media")
     submit(db, V2, "two")
-    with db, pytest.raises(IllegalMove, match="job 2 has its recording"):
+    with transaction(db), pytest.raises(IllegalMove, match="job 2 has its recording"):
         jobs.retry(db, 1, 4.0)
     assert listing.get(db, 1).state is JobState.FAILED
 
@@ -211,7 +212,7 @@ def test_retry_lets_a_waiting_job_go_at_once(db: apsw.Connection) -> None:
     waiting = fail(db, "worker_crashed")
     assert (waiting.state, waiting.failures) == (JobState.QUEUED, 1)
     assert waiting.not_before > 3.0
-    with db:
+    with transaction(db):
         job = jobs.retry(db, 1, 4.0)
     assert (job.not_before, job.failures) == (0, 0)
 
@@ -219,9 +220,9 @@ def test_retry_lets_a_waiting_job_go_at_once(db: apsw.Connection) -> None:
 def test_cancel_of_an_ended_or_missing_job_is_refused(db: apsw.Connection) -> None:
     submit(db, V1, "one")
     fail(db, "invalid_media")
-    with db, pytest.raises(IllegalMove, match="job 1 is failed: it can't be canceled"):
+    with transaction(db), pytest.raises(IllegalMove, match="job 1 is failed: it can't be canceled"):
         jobs.cancel(db, 1, 4.0)
-    with db, pytest.raises(JobNotFound):
+    with transaction(db), pytest.raises(JobNotFound):
         jobs.cancel(db, 7, 4.0)
 
 
@@ -230,7 +231,7 @@ def test_names_of_another_recording_are_not_reserved(db: apsw.Connection) -> Non
     submit(db, V2, "two", b"talk.wav")
     first, second = claim(db), claim(db)
     names = [b"talk.txt", b"talk.json"]
-    with db:
+    with transaction(db):
         assert jobs.reserve(db, first, names) == {}
         again = jobs.reserve(db, first, names)
         assert again is not None
@@ -241,7 +242,7 @@ def test_names_of_another_recording_are_not_reserved(db: apsw.Connection) -> Non
         jobs.finish(db, first, language=None, now=3.0)
     submit(db, TOUCHED, "three", b"talk.mp3")
     third = claim(db)
-    with db:
+    with transaction(db):
         known = jobs.reserve(db, third, [b"talk.json"])
         assert known is not None
         assert known[b"talk.json"].published
@@ -250,7 +251,7 @@ def test_names_of_another_recording_are_not_reserved(db: apsw.Connection) -> Non
 def test_a_retry_put_off_before_the_clock_was_set_back_is_due(db: apsw.Connection) -> None:
     submit(db, V1, "one")
     hold = claim(db)
-    with db:
+    with transaction(db):
         jobs.fail(db, hold, "worker_crashed", "", retry=config.Retry(), now=1e9)
         assert jobs.claim(db, "worker", now=1e9, expires=1.0, longest=3600) is None
         assert jobs.claim(db, "worker", now=1e6, expires=1.0, longest=3600) is not None
@@ -263,7 +264,7 @@ def test_a_recording_that_kills_its_workers_is_set_aside_after_the_budget(
     retry = config.Retry(attempts=3)
     seen = []
     for run in range(3):
-        with db:
+        with transaction(db):
             job = jobs.claim(db, "worker", now=run * 1e5, expires=1.0, longest=3600)
             assert job is not None
             hold = jobs.Hold(job.id, job.lease)
@@ -276,7 +277,7 @@ def test_a_recording_that_kills_its_workers_is_set_aside_after_the_budget(
 def test_a_fault_of_the_machine_costs_the_recording_nothing(db: apsw.Connection) -> None:
     submit(db, V1, "one")
     for _ in range(10):
-        with db:
+        with transaction(db):
             jobs.retry(db, 1, 3.0)
         job = fail(db, "disk_full")
         assert (job.state, job.failures) == (JobState.QUEUED, 0)

@@ -25,3 +25,13 @@ CREATE INDEX output_age ON output (published_at) WHERE published_at IS NOT NULL;
 CREATE TABLE mount (
     path BLOB PRIMARY KEY
 ) STRICT, WITHOUT ROWID;
+
+-- Lists, what waits for the machine, and how much of the stream of events is there.
+CREATE INDEX job_listed ON job (inbox, state) WHERE state <> 'processing';
+CREATE INDEX job_put_off ON job (put_off) WHERE put_off = 1;
+
+CREATE TABLE stream (
+    generation TEXT NOT NULL,
+    pruned INTEGER NOT NULL DEFAULT 0
+) STRICT;
+INSERT INTO stream (generation) VALUES (lower(hex(randomblob(4))));
