@@ -57,6 +57,11 @@ FAILURES: dict[str, FailureKind] = {
         "see its last words in the journal; play the recording, it may be damaged",
         deadly=True,
     ),
+    "worker_killed": FailureKind(
+        "machine",
+        "somebody killed the worker process",
+        "it is tried again as it was; see who sends signals on this machine",
+    ),
     "worker_stalled": FailureKind(
         "worker",
         "the worker stood still and was killed",

@@ -28,6 +28,9 @@ FAULTS = {
     23: "two daemons",
     24: "a clock that jumps",
     25: "suspend and reboot",
+    37: "a share that goes away while a recording is read",
     38: "an output folder that is full or read-only",
     40: "a model, a device or a hub that is not there",
+    44: "a worker that somebody kills",
+    50: "a library that calls home",
 }
