@@ -46,7 +46,7 @@ FAILURES: dict[str, FailureKind] = {
         "file", "the audio track has no samples", "play it; the recording may have been cut short"
     ),
     "read_failed": FailureKind(
-        "worker", "the file could not be read to its end", "check its disk or network, then retry"
+        "machine", "the file could not be read to its end", "see its disk or share; it is retried"
     ),
     "engine_failed": FailureKind(
         "worker", "the engine gave up on this recording", "try another model or engine, then redo"
