@@ -100,6 +100,12 @@ FAILURES: dict[str, FailureKind] = {
         "put it there, or change model or auto_download, then retry",
         part="model",
     ),
+    "model_unreadable": FailureKind(
+        "machine",
+        "the model can't be read",
+        "give the daemon's user permission for the file that is named and the folders above it",
+        part="model",
+    ),
     "hub_refused": FailureKind(
         "machine",
         "the model hub refuses the model",
