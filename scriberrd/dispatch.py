@@ -224,8 +224,6 @@ class Dispatcher:
             return await self._end(functools.partial(jobs.release, outcome=outcome), hold)
         except WorkerDied as error:
             await slot.unload()
-            for line in error.stderr.splitlines():
-                log.warning("job %d: worker %s: %s", job.id, slot.name, line)
             failure, detail, died = error.failure, str(error), error
         except TaskFailed as error:
             failure, detail = error.failure, error.detail

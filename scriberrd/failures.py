@@ -46,7 +46,7 @@ FAILURES: dict[str, FailureKind] = {
         "file", "the audio track has no samples", "play it; the recording may have been cut short"
     ),
     "read_failed": FailureKind(
-        "worker", "the file could not be read to its end", "check its disk or network, then retry"
+        "machine", "the file could not be read to its end", "see its disk or share; it is retried"
     ),
     "engine_failed": FailureKind(
         "worker", "the engine gave up on this recording", "try another model or engine, then redo"
@@ -56,6 +56,11 @@ FAILURES: dict[str, FailureKind] = {
         "the worker process died",
         "see its last words in the journal; play the recording, it may be damaged",
         deadly=True,
+    ),
+    "worker_killed": FailureKind(
+        "machine",
+        "somebody killed the worker process",
+        "it is tried again as it was; see who sends signals on this machine",
     ),
     "worker_stalled": FailureKind(
         "worker",
@@ -93,6 +98,12 @@ FAILURES: dict[str, FailureKind] = {
         "machine",
         "the model is not there",
         "put it there, or change model or auto_download, then retry",
+        part="model",
+    ),
+    "model_unreadable": FailureKind(
+        "machine",
+        "the model can't be read",
+        "give the daemon's user permission for the file that is named and the folders above it",
         part="model",
     ),
     "hub_refused": FailureKind(

@@ -1,8 +1,8 @@
 """A worker process: spawn it, talk to it, kill it.
 
 Nothing is shared with it but a socket for commands, a pipe for replies and a pipe for what it
-prints. It is spawned from the event loop's thread, since the kernel kills it when the *thread*
-that made it ends; and never forked, since this process holds a database.
+prints, which goes to the journal. It is spawned from the event loop's thread, since the kernel
+kills it when the *thread* that made it ends; and never forked, since this process holds a database.
 """
 
 from __future__ import annotations
@@ -11,26 +11,29 @@ import asyncio
 import contextlib
 import logging
 import os
+import select
 import signal
 import socket
 import sys
-from collections import deque
+import time
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from scriberrd import protocol
+from scriberrd import oom, protocol
 from scriberrd.errors import WorkerDied
+from scriberrd.printed import Printed
 
 if TYPE_CHECKING:
     from scriberrd.config import Worker
 
 log = logging.getLogger(__name__)
 
-TAIL_LINES = 20
-LINE_BYTES = 2_000
-OOM_KILLER = "the worker was killed by signal 9, as the kernel does when memory runs out"
+OOM_KILLER = "the worker was killed by signal 9: the kernel does so when memory runs out"
+# With these somebody ends a process; no code dies of them by itself.
+SENT = (signal.SIGKILL, signal.SIGTERM, signal.SIGQUIT, signal.SIGINT, signal.SIGHUP)
 LAST_MOMENTS = 5.0  # seconds between the end of its replies and the end of the process
+QUIET = 1.0  # seconds without a line, after which it is said how many were left out
 # What only the daemon itself may talk to.
 PRIVATE = ("NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC", "LISTEN_FDS", "LISTEN_PID")
 # CTranslate2 asks for large buffers and gives them back for each window: in pages of 4 kB, the
@@ -54,19 +57,24 @@ class Process:
         self.pid = process.pid
         self._pidfd = os.pidfd_open(process.pid)
         self._killed = False  # by us
-        self._ready = False  # to work on recordings
+        self._ready = False  # to work on the recording of its latest task
+        self._oom_kills = oom.kills()
         self._process = process
         self._commands = commands
         self._replies = replies
         self._transport = transport
-        self._tail: deque[str] = deque(maxlen=TAIL_LINES)
+        self._printed = Printed(name)
         self._reading: asyncio.Task[bytes] | None = None
-        self._printed = asyncio.create_task(self._listen())
+        self._listening = asyncio.create_task(self._listen())
 
     @property
     def alive(self) -> bool:
-        """Whether it has not been seen to end."""
-        return self._process.returncode is None
+        """Whether it lives at this moment; that it has ended, asyncio learns only later."""
+        if self._pidfd < 0:
+            return False
+        poll = select.poll()
+        poll.register(self._pidfd, select.POLLIN)
+        return not poll.poll(0)
 
     @classmethod
     async def spawn(cls, name: str, pool: Worker) -> Process:
@@ -107,16 +115,20 @@ class Process:
         """Send a command, with the recording's descriptor if it is a task.
 
         Raises:
-            WorkerDied: it is gone, or does not listen any more.
+            WorkerDied: it does not listen any more. One that has ended says so to `receive`.
         """
+        if isinstance(command, protocol.Task):
+            self._ready, self._oom_kills = False, oom.kills()
+            self._printed.begin(command.job)
         line = protocol.encode(command) + b"\n"
         try:
             sent = socket.send_fds(self._commands, [line], descriptors)
-        except OSError as error:
-            self._tail.append(str(error))
-            raise self._death() from error
+        except ConnectionError:
+            return  # it has ended, and `receive` tells how
+        except OSError:
+            sent = 0
         if sent != len(line):
-            raise WorkerDied(self._process.returncode or 0, "it does not listen to its commands")
+            raise self._death("worker_crashed", "it does not listen to its commands")
 
     async def receive(self, seconds: float) -> protocol.Reply | None:
         """The next reply, or None when there is none for so long.
@@ -138,7 +150,7 @@ class Process:
             await self.kill()
             raise self._death() from None
         except (asyncio.LimitOverrunError, msgspec.DecodeError) as error:
-            self._tail.append(f"what it sent is no reply: {error}")
+            self._printed.tell(f"what it sent is no reply: {error}", time.monotonic())
             await self.kill()
             raise self._death() from error
         self._ready = self._ready or isinstance(reply, protocol.Ready)
@@ -148,7 +160,7 @@ class Process:
         """End it, whatever it does, and wait until it is gone."""
         if self._pidfd < 0:
             return
-        self._killed = self._process.returncode is None
+        self._killed = self.alive
         # Not Popen.kill(): that one looks for the exit status, and takes it away from asyncio.
         with contextlib.suppress(ProcessLookupError):
             signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
@@ -159,20 +171,23 @@ class Process:
             self._reading.cancel()
         self._transport.close()
         self._commands.close()
-        await self._printed
+        await self._listening
         log.info("worker %s ended, pid %d", self.name, self.pid)
 
     async def _listen(self) -> None:
-        """Keep the last lines of what it prints, however much that is."""
+        """Hear what it prints, however much that is."""
         stderr = self._process.stderr
         assert stderr is not None  # noqa: S101 - for the type checker
-        rest = b""
-        while chunk := await stderr.read(65536):
-            *lines, rest = (rest + chunk).split(b"\n")
-            rest = rest[-LINE_BYTES:]
-            self._tail.extend(line[:LINE_BYTES].decode("utf-8", "replace") for line in lines)
-        if rest:
-            self._tail.append(rest.decode("utf-8", "replace"))
+        chunk = b"\n"
+        while chunk:
+            try:
+                async with asyncio.timeout(QUIET if self._printed.left_out else None):
+                    chunk = await stderr.read(65536)
+            except TimeoutError:
+                self._printed.catch_up()
+            else:
+                self._printed.hear(chunk, time.monotonic())
+        self._printed.end(time.monotonic())
 
     async def stalled(self, why: str) -> WorkerDied:
         """Kill it, since it hangs; what that is to be recorded as."""
@@ -180,11 +195,13 @@ class Process:
         return self._death("worker_stalled", why)
 
     def _death(self, failure: str = "worker_crashed", why: str = "") -> WorkerDied:
-        status, stderr = self._process.returncode or 0, "\n".join(self._tail)
+        status, stderr = self._process.returncode or 0, "\n".join(self._printed.tail)
         if not self._ready:
             failure = "no_worker"
-        elif status == -signal.SIGKILL and not self._killed:
-            failure, why = "out_of_memory", OOM_KILLER
+        elif -status in SENT and not self._killed:
+            failure = "worker_killed"
+            if status == -signal.SIGKILL and oom.kills() > self._oom_kills:
+                failure, why = "out_of_memory", OOM_KILLER
         return WorkerDied(status, stderr, failure, why)
 
 

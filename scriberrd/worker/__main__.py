@@ -31,7 +31,11 @@ BEAT = 1.0  # seconds
 CHUNK = 65536  # bytes read at a time
 EX_PROTOCOL, EX_CONFIG = 76, 78  # exit statuses, from sysexits.h
 PR_SET_PDEATHSIG = 1  # from linux/prctl.h
+# Before any library is imported: no user has been asked whether its makers may hear of the work.
 ENVIRONMENT = {
+    "DO_NOT_TRACK": "1",
+    "ORT_DISABLE_TELEMETRY": "1",  # of onnxruntime, which the voice detector runs on
+    "PYANNOTE_METRICS_ENABLED": "0",
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
     "HF_HUB_DISABLE_UPDATE_CHECK": "1",

@@ -8,6 +8,7 @@ which a player shows.
 
 from __future__ import annotations
 
+import errno
 import math
 import os
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, cast
@@ -141,7 +142,10 @@ class Recording:
                 self._damaged += 1
 
     def _packets(self) -> Iterator[Packet[Any]]:
-        """All packets of all tracks; reading goes on after damage."""
+        """All packets of all tracks; reading goes on after damage.
+
+        Damage is what FFmpeg says of the data, whatever error it calls it; a failed read is none.
+        """
         failures = 0
         while failures < MOST_DAMAGE:
             try:
@@ -150,15 +154,15 @@ class Recording:
                     self._note_end(packet)
                     yield packet
                 self._file.check()  # FFmpeg takes some read errors for the end of the file
-            except av.error.InvalidDataError:
+            except av.error.EOFError:
+                self._file.check()
+                return
+            except av.error.MemoryError:
+                raise
+            except av.error.FFmpegError:
                 self._file.check()
                 failures += 1
                 self._damaged += failures == 1
-            except av.error.EOFError:
-                return
-            except av.error.FFmpegError as error:
-                self._file.check()
-                raise TaskFailed("read_failed", error.strerror or "") from error
             except OSError as error:
                 raise _read_failed(error) from error
             else:
@@ -255,7 +259,7 @@ class Source:
 
 
 class _File:
-    """What PyAV reads from; remembers a failed read, which FFmpeg may take for the end."""
+    """What PyAV reads from; remembers what failed, which FFmpeg may take for the end."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -269,7 +273,13 @@ class _File:
             raise
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        return self._file.seek(offset, whence)
+        try:
+            return self._file.seek(offset, whence)
+        except OSError as error:
+            if error.errno == errno.EINVAL:
+                return -errno.EINVAL  # there is no such place: damaged data has told FFmpeg of it
+            self._error = error
+            raise
 
     def tell(self) -> int:
         return self._file.tell()

@@ -42,7 +42,6 @@ def calm(daemon: Program, source: Any, name: str) -> None:
         ("exit", "worker_crashed", 3, None),
         ("crash", "worker_crashed", None, "SIGSEGV"),
         ("crash-load", "worker_crashed", None, "SIGSEGV"),
-        ("killed", "out_of_memory", None, "SIGKILL"),
     ],
 )
 def test_what_a_worker_died_of_is_kept(
@@ -59,8 +58,6 @@ def test_what_a_worker_died_of_is_kept(
         assert rows == [("my last words: /secret/place",)] * 3
         assert daemon.log.read_text().count("/secret/place") == 3
         assert "/secret" not in json.dumps(found)
-    if script == "killed":
-        assert "memory" in job["error"]["detail"]
 
 
 def test_a_failure_that_only_the_engine_knows_is_an_error_inside(program: Make) -> None:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 import pytest
-from program import AUDIO, TESTS, Program, wait_for
+from program import AUDIO, MODEL, TESTS, Program, wait_for
 from test_failing import calm
 
 if TYPE_CHECKING:
@@ -253,4 +253,39 @@ def test_an_engine_that_is_not_installed_pauses_its_jobs(program: Make) -> None:
     daemon.drop(SENTENCE, "one.wav")
     waits(daemon, "model", "fake ok", "engine_missing", others=False)
     broken.rename(engine)
+    goes_on(daemon)
+
+
+HUB = "models--someone--tiny/snapshots/0123456789012345678901234567890123456789"
+
+
+@pytest.mark.parametrize(
+    ("closed", "told"),
+    [
+        ("tiny/model.bin", "tiny/model.bin"),
+        ("tiny", "tiny/model.bin"),
+        (f"{HUB}/tokenizer.json", f"{HUB}/tokenizer.json"),
+        ("models--someone--tiny", "models--someone--tiny/refs"),
+    ],
+)
+def test_a_model_that_may_not_be_read_is_told_by_name(
+    program: Make, tmp_path: Path, closed: str, told: str
+) -> None:
+    folder = tmp_path / "models"
+    shutil.copytree(MODEL, folder / "tiny")
+    shutil.copytree(MODEL, folder / HUB)
+    (folder / HUB).parents[1].joinpath("refs").mkdir()
+    (folder / HUB).parents[1].joinpath("refs/main").write_text(Path(HUB).name)
+    model = folder / "tiny" if closed.startswith("tiny") else "someone/tiny"
+    daemon = program(start=False, engine="faster-whisper", model=model)
+    mode = (folder / closed).stat().st_mode
+    (folder / closed).chmod(0)
+    # Root reads everything, unless it has no capabilities.
+    without = ["setpriv", "--bounding-set=-all"] if os.geteuid() == 0 else []
+    daemon.start(*without, HF_HUB_CACHE=str(folder))
+    daemon.drop(SENTENCE, "one.wav")
+    error = daemon.outage()["error"]
+    assert error["code"] == "model_unreadable"
+    assert error["detail"] == f"{told}: Permission denied"
+    (folder / closed).chmod(mode)
     goes_on(daemon)

@@ -10,6 +10,8 @@ SABOTAGE_SCHEMA=FOLDER
     be a later scriberrd, whose schema and migrations are in FOLDER; die() in its SQL is a kill -9.
 SABOTAGE_CLOCK=FILE
     FILE holds two numbers of seconds that are added to the wall clock and the monotonic clock.
+SABOTAGE_OOM=FOLDER
+    FOLDER/proc/vmstat tells how often the kernel has killed because memory ran out.
 
 SIGUSR1 blocks its event loop for ever.
 """
@@ -28,7 +30,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import apsw
 
-from scriberrd import cli, daemon, store
+from scriberrd import cli, daemon, oom, store
 from scriberrd.migrations import Schema
 from scriberrd.store import Store
 
@@ -161,6 +163,8 @@ if __name__ == "__main__":
         hold(name, Path(held_by))
     if "SABOTAGE_CLOCK" in os.environ:
         daemon.time = Clock(os.environ["SABOTAGE_CLOCK"])  # type: ignore[assignment]
+    if "SABOTAGE_OOM" in os.environ:
+        oom.kills.__defaults__ = (Path(os.environ["SABOTAGE_OOM"]),)
     if "SABOTAGE_SCHEMA" in os.environ:
         migrate_to(Schema.read(Path(os.environ["SABOTAGE_SCHEMA"])))
     signal.signal(signal.SIGUSR1, block)

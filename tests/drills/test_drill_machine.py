@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from program import AUDIO, MODEL, Program, wait_for
-from promises import paused
+from program import AUDIO, MODEL, TESTS, Program, wait_for
+from promises import checkpointed, paused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -22,6 +23,20 @@ if TYPE_CHECKING:
 SENTENCE = AUDIO / "sentence.wav"
 COUNT = 3  # recordings that have to wait
 REVISION = "0123456789012345678901234567890123456789"
+
+# For the daemon's Python and its workers': the inbox is on a share that is away while there is a
+# file "away". Only what a worker reads a recording through is replaced.
+SHARE = """
+import errno, io, os
+
+class Remote(io.FileIO):
+    def read(self, size=-1):
+        if os.path.exists("away") and "/inbox/" in os.readlink(f"/proc/self/fd/{self.fileno()}"):
+            raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+        return super().read(size)
+
+io.FileIO = Remote
+"""
 
 
 def waits_until(daemon: Program, mend: Mend, part: str, code: str) -> None:
@@ -133,3 +148,28 @@ def test_the_hub_refuses(program: Make) -> None:
 
     waits_until(daemon, mend, "model", "hub_refused")
     assert daemon.said("someone/tiny could not be downloaded")
+
+
+@pytest.mark.fault(37)
+def test_the_share_goes_away_in_mid_read(program: Make) -> None:
+    """a share goes away in mid-read, for more tries than a recording has
+    -> it waits alone, no failure counted; goes on from the checkpoint once the share is back"""
+    daemon = program(start=False, model="slow", block_seconds=5, retry="attempts = 2")
+    (daemon.root / "sitecustomize.py").write_text(SHARE)
+    daemon.start(PYTHONPATH=os.pathsep.join([str(daemon.root), str(TESTS / "fake_engine")]))
+    daemon.drop(AUDIO / "dialogue.opus", "long.opus")
+    checkpointed(daemon, "long.opus")
+    (daemon.root / "away").touch()
+
+    def runs() -> list[dict[str, Any]]:
+        job = daemon.job("long.opus")
+        return daemon.ctl("show", job["id"])["executions"] if job else []
+
+    wait_for(lambda: len(runs()) > 4, "more tries")
+    assert {run["error"]["code"] for run in runs()[:4]} == {"read_failed"}
+    (daemon.root / "calm/other.wav").write_bytes(SENTENCE.read_bytes())
+    daemon.wait("other.wav", "completed")
+    (daemon.root / "away").unlink()
+    job = daemon.wait("long.opus", "completed")
+    assert (job["failures"], job["fallbacks"]) == (0, [])
+    assert daemon.ctl("status")["outages"] == []

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,26 +17,50 @@ if TYPE_CHECKING:
     Make = Callable[..., Program]
     Seen = Callable[[object], None]
 
+SABOTEUR = (sys.executable, Path(__file__).parent / "saboteur.py")
 DIALOGUE = AUDIO / "dialogue.opus"
 SPEECH = AUDIO / "speech.opus"
+MEGABYTE = 1 << 20
 SENTENCE = AUDIO / "sentence.wav"  # one block of 5 s: what the fake engine does in later ones only
 
 
+@pytest.mark.slow
 @pytest.mark.fault(3)
-@pytest.mark.parametrize(
-    "number", [signal.SIGKILL, pytest.param(signal.SIGSEGV, marks=pytest.mark.slow)]
-)
-def test_killed(program: Make, number: int) -> None:
-    """SIGKILL or SIGSEGV of a worker in mid-job
+def test_killed(program: Make) -> None:
+    """SIGSEGV of a worker in mid-job
     -> tried again from the checkpoint, one failure counted"""
     daemon = program(model="slow", block_seconds=5)
     daemon.drop(DIALOGUE, "long.opus")
     checkpointed(daemon, "long.opus")
-    daemon.workers()[0].send_signal(number)
+    daemon.workers()[0].send_signal(signal.SIGSEGV)
     job = daemon.wait("long.opus", "completed")
     assert job["failures"] == 1
+    goes_on_after(daemon, signal.SIGSEGV, "worker_crashed")
+
+
+@pytest.mark.fault(3, 44)
+@pytest.mark.parametrize(
+    "number", [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
+)
+def test_killed_by_hand(program: Make, number: int) -> None:
+    """somebody kills a worker in mid-job, of a recording that may not fail once
+    -> tried again from the checkpoint, as it was; told as worker_killed, no failure counted"""
+    daemon = program(model="slow", block_seconds=5, profile="batch_size = 8", retry="attempts = 1")
+    daemon.drop(DIALOGUE, "long.opus")
+    checkpointed(daemon, "long.opus")
+    daemon.workers()[0].send_signal(number)
+    job = daemon.wait("long.opus", "completed")
+    assert (job["failures"], job["fallbacks"]) == (0, [])
+    goes_on_after(daemon, number, "worker_killed")
+
+
+def goes_on_after(daemon: Program, number: int, code: str) -> None:
+    """The second run of the only recording went on where a signal had ended the first."""
+    (job,) = daemon.jobs()
     first, second = daemon.ctl("show", job["id"])["executions"]
     assert (first["outcome"], second["outcome"]) == ("failed", "completed")
+    assert first["error"]["code"] == code
+    assert first["signal"] == signal.Signals(number).name
     assert f"signal {int(number)}" in first["error"]["detail"]
     assert second["audio_seconds"] < job["progress"]["duration"]
 
@@ -54,12 +80,21 @@ def test_crashes_each_time(program: Make) -> None:
     assert [run["signal"] for run in runs] == ["SIGSEGV"] * 3
 
 
+def counting(daemon: Program) -> Program:
+    """Start it where the kernel counts whom it kills."""
+    counter = daemon.root / "proc/vmstat"
+    counter.parent.mkdir()
+    counter.write_text("oom_kill 7\n")
+    daemon.start(*SABOTEUR, SABOTAGE_OOM=str(daemon.root))
+    return daemon
+
+
 @pytest.mark.fault(5)
 @pytest.mark.parametrize("model", ["killed-big", pytest.param("oom-big", marks=pytest.mark.slow)])
 def test_out_of_memory(program: Make, model: str, seen: Seen) -> None:
     """memory does not suffice: the worker is killed as the kernel does, or told so
     -> goes on with smaller settings from the checkpoint; transcript and journal tell them"""
-    daemon = program(model=model, block_seconds=5, profile="batch_size = 8")
+    daemon = counting(program(start=False, model=model, block_seconds=5, profile="batch_size = 8"))
     daemon.drop(SPEECH, "big.opus")
     daemon.drop(SENTENCE, "good.wav")
     job = daemon.wait("big.opus", "completed")
@@ -79,11 +114,12 @@ def test_out_of_memory(program: Make, model: str, seen: Seen) -> None:
 def test_out_of_memory_with_the_smallest_settings(program: Make) -> None:
     """memory does not suffice for the smallest settings either
     -> set aside as out_of_memory; the daemon stays up, others proceed"""
-    daemon = program(model="killed", block_seconds=5)
+    daemon = counting(program(start=False, model="killed", block_seconds=5))
     daemon.drop(SPEECH, "bad.opus")
     daemon.drop(SENTENCE, "good.wav")
     job = daemon.wait("bad.opus", "failed")
     assert (job["error"]["code"], job["failures"]) == ("out_of_memory", 3)
+    assert "memory" in job["error"]["detail"]
     daemon.wait("good.wav", "completed")
 
 
@@ -91,7 +127,7 @@ def test_out_of_memory_with_the_smallest_settings(program: Make) -> None:
 def test_alive_without_progress(program: Make) -> None:
     """a worker that is alive, makes no progress and is deaf to SIGTERM
     -> killed, tried again, set aside as worker_stalled; others proceed"""
-    daemon = program(model="hang", stall_timeout="1s", block_seconds=5)
+    daemon = program(model="hang", stall_timeout="3s", block_seconds=5)
     daemon.drop(SPEECH, "bad.opus")
     daemon.drop(SENTENCE, "good.wav")
     job = daemon.wait("bad.opus", "failed")
@@ -154,10 +190,14 @@ def test_wakes_late(program: Make) -> None:
 @pytest.mark.fault(6)
 def test_babbles(program: Make) -> None:
     """a worker whose libraries print megabytes on stdout and stderr, lines of the protocol too
-    -> the protocol does not hear it, nothing blocks, no failure counted"""
+    -> the protocol does not hear it, nothing blocks, no failure counted, the log stays small"""
     daemon = program(model="babble", block_seconds=5)
     daemon.drop(DIALOGUE, "long.opus")
-    assert daemon.wait("long.opus", "completed")["failures"] == 0
+    job = daemon.wait("long.opus", "completed")
+    assert job["failures"] == 0
+    assert daemon.said(f'job {job["id"]}: worker cpu: {{"type":"finished"') > 0
+    wait_for(lambda: daemon.said("lines left out") > 0, "the number of the others")
+    assert daemon.log.stat().st_size < MEGABYTE
 
 
 @pytest.mark.fault(10)

@@ -10,7 +10,8 @@ with speech. What else it does is its script, `settings.model`: words joined by 
     crash-load  kills itself with SIGSEGV as soon as it is loaded
     crash-once  as crash, unless the file named by SCRIBERRD_FAKE_STATE is there; makes it first
     exit        in any block but the first: prints a path, and exits with status 3
-    killed      kills itself with SIGKILL in any block but the first, as the kernel would
+    killed      dies of SIGKILL in any block but the first, as of the kernel when memory runs out:
+                the file proc/vmstat in the folder SABOTAGE_OOM counts it
     killed-big  the same, unless batch_size is 2 or less
     hang        in any block but the first: no more progress, deaf to Stop and to SIGTERM
     hang-first  the same in the first block
@@ -124,7 +125,7 @@ class Fake:
             os._exit(3)
         big, large = batch_size > 2, self.info.compute_type != "int8"
         if "killed" in script or ("killed-big" in script and big):
-            os.kill(os.getpid(), signal.SIGKILL)
+            run_out_of_memory()
         if "oom" in script or ("oom-big" in script and big) or ("oom-float" in script and large):
             raise MemoryError
         if "odd" in script:
@@ -141,6 +142,14 @@ def babble() -> None:
         stream.flush()
     for fd in (1, 2):
         os.write(fd, b"x" * MEGABYTE)
+
+
+def run_out_of_memory() -> None:
+    """Be killed, and counted, by the kernel."""
+    counter = Path(os.environ["SABOTAGE_OOM"], "proc/vmstat")
+    number = int(counter.read_text().split()[-1])
+    counter.write_text(f"oom_kill {number + 1}\n")
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def hang() -> NoReturn:

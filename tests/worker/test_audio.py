@@ -215,6 +215,22 @@ def test_a_read_that_fails_is_no_end(name: str, number: int, good: int) -> None:
     assert caught.value.detail == os.strerror(number)
 
 
+def test_a_place_that_is_none_is_damage_and_no_failed_read() -> None:
+    class Torn(io.FileIO):
+        """A file whose index tells of places that can't be."""
+
+        def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+            beyond = whence == os.SEEK_SET and offset > 30_000
+            return super().seek(-1 if beyond else offset, whence)
+
+    _, warnings = decode(Torn(AUDIO / "speech.m4a"))
+    assert "it may be truncated" in warnings[-1]
+
+
+def test_what_ffmpeg_calls_an_error_of_reading_may_be_damage() -> None:
+    assert failure((AUDIO / "speech.webm").read_bytes()[:177]) == "invalid_media"
+
+
 def test_source_reads_and_skips_exactly() -> None:
     samples = np.arange(10_000, dtype=np.float32)
     ticks: list[int] = []

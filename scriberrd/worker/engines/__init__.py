@@ -94,7 +94,8 @@ def load(wanted: Wanted, tick: Tick) -> Engine:
     """Find the engine and load its model.
 
     Raises:
-        TaskFailed: engine_missing, model_missing, device_unavailable or unsupported_setting.
+        TaskFailed: engine_missing, model_missing, model_unreadable, device_unavailable or
+            unsupported_setting.
     """
     found = {entry.name: entry for entry in entry_points(group=GROUP)}
     if wanted.engine not in found:

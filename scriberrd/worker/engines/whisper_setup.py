@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import importlib.util
+import os
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -12,6 +13,7 @@ import ctranslate2
 import huggingface_hub
 from faster_whisper.utils import _MODELS
 from huggingface_hub.errors import HfHubHTTPError
+from huggingface_hub.file_download import repo_folder_name
 from huggingface_hub.utils.tqdm import tqdm  # shows nothing: see ENVIRONMENT in __main__
 
 from scriberrd.errors import TaskFailed
@@ -21,7 +23,9 @@ if TYPE_CHECKING:
     from scriberrd.worker.engines import Tick, Wanted
 
 PARTS = ("model.bin", "config.json", "tokenizer.json")  # what a folder must hold, and a vocabulary
-PATTERNS = [*PARTS, "preprocessor_config.json", "vocabulary.*"]  # what is downloaded
+VOCABULARIES = ("vocabulary.json", "vocabulary.txt")  # the one or the other
+OPTIONAL = "preprocessor_config.json"
+PATTERNS = [*PARTS, OPTIONAL, "vocabulary.*"]  # what is downloaded
 CUBLAS = ("libcublasLt.so.12", "libcublas.so.12")  # the second needs the first
 
 
@@ -49,11 +53,11 @@ def find_model(wanted: Wanted, tick: Tick) -> Files:
     The cache comes first, so that nothing is asked of the network for a model that is there.
 
     Raises:
-        TaskFailed: model_missing, or hub_refused.
+        TaskFailed: model_missing, model_unreadable, or hub_refused.
     """
     folder = Path(wanted.model).expanduser()
-    if folder.is_absolute() or wanted.model.startswith(".") or folder.is_dir():
-        missing = _missing(folder)
+    if folder.is_absolute() or wanted.model.startswith(".") or os.path.isdir(folder):
+        missing = _missing(folder, folder.parent)
         if missing:
             lacks = f"lacks {missing}" if folder.is_dir() else "is not there"
             raise TaskFailed("model_missing", f"the folder {folder.name!r} {lacks}")
@@ -144,13 +148,14 @@ def _snapshot(repository: str, wanted: Wanted, tick: Tick | None) -> Path | None
         if is_out_of_memory(error):
             raise
         if tick is None:
+            _check_cache(repository, wanted)
             return None
         code = "hub_refused" if _is_refusal(error) else "model_missing"
         raise TaskFailed(
             code, f"{repository} could not be downloaded: {describe(error)}"
         ) from error
     folder = Path(found)
-    missing = _missing(folder)
+    missing = _missing(folder, _cache(wanted))
     if missing and tick is not None:
         raise TaskFailed("model_missing", f"{repository} lacks {missing}: not a CTranslate2 model")
     return None if missing else folder
@@ -163,11 +168,47 @@ def _is_refusal(error: BaseException | None) -> bool:
     return error is not None and _is_refusal(error.__cause__)
 
 
-def _missing(folder: Path) -> str:
-    missing = [part for part in PARTS if not (folder / part).is_file()]
-    if not any(folder.glob("vocabulary.*")):
-        missing.append("vocabulary.json")
+def _missing(folder: Path, root: Path) -> str:
+    """What a model lacks; what may not be read is told from `root` on."""
+    missing = [part for part in PARTS if not _is_there(folder / part, root)]
+    if not [part for part in VOCABULARIES if _is_there(folder / part, root)]:
+        missing.append(VOCABULARIES[0])
+    _is_there(folder / OPTIONAL, root)
     return ", ".join(missing)
+
+
+def _is_there(file: Path, root: Path) -> bool:
+    try:
+        file.open("rb").close()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise _unreadable(error, root) from error
+    return True
+
+
+def _unreadable(error: OSError, root: Path) -> TaskFailed:
+    name = os.path.relpath(error.filename, root)
+    return TaskFailed("model_unreadable", f"{name}: {error.strerror}")
+
+
+def _cache(wanted: Wanted) -> Path:
+    return Path(wanted.model_cache or huggingface_hub.constants.HF_HUB_CACHE)
+
+
+def _check_cache(repository: str, wanted: Wanted) -> None:
+    """See that what is not found in the cache is not merely withheld from us."""
+    cache = _cache(wanted)
+
+    def refuse(error: OSError) -> None:
+        if not isinstance(error, FileNotFoundError):
+            raise _unreadable(error, cache) from error
+
+    for part in ("refs", "snapshots"):
+        top = cache / repo_folder_name(repo_id=repository, repo_type="model") / part
+        for folder, _, names in os.walk(top, onerror=refuse):
+            for name in names:
+                _is_there(Path(folder, name), cache)
 
 
 def _names() -> str:
