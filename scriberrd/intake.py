@@ -63,7 +63,10 @@ class Intake:
 
     async def unknown(self, inbox: Inbox, found: list[Found]) -> list[Found]:
         """Those of the found files that no job knows in this version."""
-        paths = set(await self._store.read(jobs.unknown, inbox.name, found))
+        news, renumbered = await self._store.read(jobs.unknown, inbox.name, found)
+        if renumbered:
+            await self._store.run(jobs.renumber, inbox.name, renumbered)
+        paths = set(news)
         return [one for one in found if one.path in paths]
 
     async def accept(

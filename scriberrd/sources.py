@@ -117,8 +117,7 @@ def open_version(root: Path, path: bytes, identity: Identity) -> int:
         OSError: see `open_source`.
     """
     source = open_source(root, path, device=identity.dev)
-    # The change time moves with permissions and links too: the intake takes note of those.
-    if Identity.of(os.fstat(source))[:-1] != identity[:-1]:
+    if Identity.of(os.fstat(source)).version != identity.version:
         os.close(source)
         raise SourceChanged(path)
     return source
@@ -143,7 +142,7 @@ def fingerprint(
     device = None if settled is None else settled.dev
     with os.fdopen(open_source(root, path, device=device), "rb", buffering=0) as file:
         identity = Identity.of(os.fstat(file.fileno()))
-        if settled not in (None, identity):
+        if settled is not None and settled.version != identity.version:
             raise SourceChanged(path)
         sha256 = _digest(file, stop or Event())
         if Identity.of(os.fstat(file.fileno())) != identity:
