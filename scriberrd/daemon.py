@@ -23,6 +23,7 @@ from scriberrd.api.socket import listening, serving
 from scriberrd.config import missing
 from scriberrd.dispatch import Dispatcher
 from scriberrd.errors import AlreadyRunning, ConfigError, StoreError
+from scriberrd.folders import Folders, start
 from scriberrd.intake import Intake
 from scriberrd.model import InboxStatus, JobState
 from scriberrd.store import probe
@@ -57,7 +58,7 @@ async def run(config: Config, reload: Callable[[], Config]) -> None:
         StoreError: the database can't be used.
     """
     orders = _listen_to_signals()
-    _warn(config)
+    await _warn(config)
     # After an unclean stop all of the database is read, and that takes its time.
     systemd.notify("EXTEND_TIMEOUT_USEC=900000000")
     with (
@@ -127,18 +128,17 @@ def _listen_to_signals() -> Orders:
 async def _serve(
     config: Config, store: Store, orders: Orders, reload: Callable[[], Config]
 ) -> None:
-    dispatcher = Dispatcher(config, store, time)
-    with (
-        contextlib.closing(Intake(config, store, time)) as intake,
-        listening(Path(config.daemon.socket)) as server,
-    ):
-        intake.sweep()
+    folders = Folders()
+    dispatcher = Dispatcher(config, store, time, folders)
+    intake = Intake(config, store, time, folders)
+    with listening(Path(config.daemon.socket)) as server:
         statuses = defaultdict[str, inbox.InboxStatus](inbox.InboxStatus)
         rooms = _rooms(config, store, intake, dispatcher, statuses)
         tasks: dict[Hashable, asyncio.Task[None]] = {}
         async with serving(application(rooms), server), asyncio.TaskGroup() as group:
             group.create_task(dispatcher.run())
-            _keep(group, tasks, _wanted(rooms, dispatcher.gate, statuses))
+            sweeping = group.create_task(intake.sweep())
+            _keep(group, tasks, _wanted(rooms, folders, dispatcher.gate, statuses))
             names = ", ".join(one.name for one in config.inboxes) or "none"
             log.info("scriberrd %s is ready, inboxes: %s", __version__, names)
             systemd.notify("READY=1")
@@ -155,11 +155,12 @@ async def _serve(
                 else:
                     status = ""
                     dispatcher.configure(rooms.config)
-                    _keep(group, tasks, _wanted(rooms, dispatcher.gate, statuses))
+                    _keep(group, tasks, _wanted(rooms, folders, dispatcher.gate, statuses))
                 systemd.notify(f"READY=1\nSTATUS={status}")
             # Take in nothing more, let the runs end; the API answers to the last.
             systemd.notify("STOPPING=1")
             _keep(group, tasks, {})
+            sweeping.cancel()
             dispatcher.stop()
 
 
@@ -191,19 +192,19 @@ def _rooms(
 
 async def _read_again(config: Config, reload: Callable[[], Config]) -> Config:
     """The configuration as it is now, with what a running daemon can't change as it was."""
-    new = await asyncio.to_thread(reload)
+    new = await start(reload)
     fixed = {key: getattr(config.daemon, key) for key in AT_START}
     for key, value in fixed.items():
         if getattr(new.daemon, key) != value:
             log.warning("daemon.%s stays %s until the daemon is started again", key, value)
     logs.start(new.daemon.log_level)
     log.info("the configuration is read again: %s", new.file)
-    _warn(new)
+    await _warn(new)
     return msgspec.structs.replace(new, daemon=msgspec.structs.replace(new.daemon, **fixed))
 
 
-def _warn(config: Config) -> None:
-    for one in missing(config):
+async def _warn(config: Config) -> None:
+    for one in await start(missing, config):
         log.warning("%s", one)
 
 
@@ -220,7 +221,7 @@ def _keep(
 
 
 def _wanted(
-    rooms: Rooms, gate: Gate, statuses: dict[str, inbox.InboxStatus]
+    rooms: Rooms, folders: Folders, gate: Gate, statuses: dict[str, inbox.InboxStatus]
 ) -> Mapping[Hashable, Callable[[], Coroutine[None, None, None]]]:
     """What goes on beside the work, by what of the configuration it depends on."""
     config, store = rooms.config, rooms.store
@@ -240,7 +241,7 @@ def _wanted(
         config.retention: functools.partial(retention.keep, store, config.retention, time),
         ("backup", daemon.backup, daemon.backups): copies,
     } | {
-        (one, daemon.rescan): functools.partial(_watch, rooms, one, daemon.rescan, statuses, gate)
+        (one, daemon.rescan): functools.partial(_watch, rooms, folders, one, statuses, gate)
         for one in config.inboxes
     }
 
@@ -253,9 +254,13 @@ async def _end_with(store: Store) -> None:
 
 
 async def _watch(
-    rooms: Rooms, one: Inbox, rescan: float, statuses: dict[str, inbox.InboxStatus], gate: Gate
+    rooms: Rooms,
+    folders: Folders,
+    one: Inbox,
+    statuses: dict[str, inbox.InboxStatus],
+    gate: Gate,
 ) -> None:
-    intake = rooms.intake
+    intake, rescan = rooms.intake, rooms.config.daemon.rescan
 
     async def accept(found: inbox.Found) -> None:
         try:
@@ -269,7 +274,15 @@ async def _watch(
 
     status = statuses[one.name] = inbox.InboxStatus()
     unknown = functools.partial(intake.unknown, one)
-    await inbox.watch(one, unknown=unknown, accept=accept, rescan=rescan, clock=time, status=status)
+    await inbox.watch(
+        one,
+        unknown=unknown,
+        accept=accept,
+        rescan=rescan,
+        clock=time,
+        folders=folders,
+        status=status,
+    )
 
 
 async def _alive(store: Store) -> bool:

@@ -20,21 +20,24 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from scriberrd.config import Config, Worker
+    from scriberrd.folders import Folders
     from scriberrd.model import Clock, Job
     from scriberrd.store import Store
 
 log = logging.getLogger(__name__)
 
 STORE_PAUSE = 5.0  # seconds before a job is put back again when the database failed
+STOOD_STILL = {"worker_stalled", "time_limit"}  # or so it looked
 
 
 class Dispatcher:
     """All slots of all pools."""
 
-    def __init__(self, config: Config, store: Store, clock: Clock) -> None:
+    def __init__(self, config: Config, store: Store, clock: Clock, folders: Folders) -> None:
         self._config = config
         self._store = store
         self._clock = clock
+        self._folders = folders
         self.stopping = False
         self._serving = asyncio.TaskGroup()
         self.slots = [slot for pool in config.workers for slot in self._slots(pool)]
@@ -212,6 +215,7 @@ class Dispatcher:
                 config=self._config,
                 store=self._store,
                 clock=self._clock,
+                folders=self._folders,
                 loaded=functools.partial(self.gate.loaded, slot, job),
             )
         except Interrupted:
@@ -235,12 +239,22 @@ class Dispatcher:
             log.exception("job %d: an error inside scriberrd", job.id)
             failure, detail = "internal_error", ""
         await slot.abandon()
+        return await self._fail(slot, job, failure, detail, died)
+
+    async def _fail(
+        self, slot: Slot, job: Job, failure: str, detail: str, died: WorkerDied | None
+    ) -> Job:
+        if failure in STOOD_STILL:
+            away = await stages.unavailable(self._folders, self._config, job)
+            if away is not None:
+                failure, detail = away.failure, away.detail
         self.gate.failed(slot, job, failure, detail)
         step = None
         if failure == "out_of_memory" and (step := ladder.next_step(job, slot.pool, slot.engine)):
             log.warning("job %d goes on with less, as memory ran out: %s", job.id, step)
         fail = functools.partial(jobs.fail, code=failure, detail=detail, died=died, step=step)
-        return await self._end(functools.partial(fail, retry=self._config.retry), hold)
+        fail = functools.partial(fail, retry=self._config.retry)
+        return await self._end(fail, jobs.Hold(job.id, job.lease))
 
     async def _end(self, move: Callable[..., Job], hold: jobs.Hold) -> Job:
         """Write the outcome of a run: as often as it takes, or the job would stay held."""

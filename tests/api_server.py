@@ -15,6 +15,7 @@ from scriberrd.api.events import ENDED
 from scriberrd.api.rooms import LiveStatus, Rooms
 from scriberrd.api.socket import listening, serving
 from scriberrd.config import Config, Daemon, Inbox, Retry, Worker
+from scriberrd.folders import Folders
 from scriberrd.intake import Intake
 from scriberrd.jobs import Hold
 from scriberrd.model import InboxStatus, Job, Settings, WorkerStatus
@@ -156,7 +157,8 @@ async def serve(base: Path, *, max_upload: int = 1_000_000) -> AsyncIterator[Ser
         retry=Retry(),
     )
     store, clock = Store(base / "queue.db"), TestClock()
-    with contextlib.closing(store), contextlib.closing(Intake(config, store, clock)) as intake:
+    intake = Intake(config, store, clock, Folders())
+    with contextlib.closing(store):
         connector = aiohttp.UnixConnector(str(config.daemon.socket))
         async with aiohttp.ClientSession(connector=connector) as http:
             ended = asyncio.Event()

@@ -12,6 +12,7 @@ from program import AUDIO, TESTS
 from scriberrd import jobs, listing
 from scriberrd.config import Config, Daemon, Inbox, Retry, Worker
 from scriberrd.dispatch import Dispatcher
+from scriberrd.folders import Folders
 from scriberrd.hours import Hours
 from scriberrd.intake import Intake
 from scriberrd.model import Job, JobState, Settings
@@ -44,7 +45,7 @@ class Clock:
 
 @contextlib.asynccontextmanager
 async def dispatching(config: Config, store: Store, clock: Clock) -> AsyncIterator[Dispatcher]:
-    dispatcher = Dispatcher(config, store, clock)
+    dispatcher = Dispatcher(config, store, clock, Folders())
     running = asyncio.create_task(dispatcher.run())
     try:
         yield dispatcher
@@ -89,7 +90,7 @@ async def test_a_run_ends_when_the_window_closes_and_goes_on_when_it_opens(
     (tmp_path / "in/long.opus").write_bytes((AUDIO / "dialogue.opus").read_bytes())
     store = Store(tmp_path / "queue.db")
     async with dispatching(config, store, clock) as dispatcher:
-        await Intake(config, store, clock).accept(config.inboxes[0], b"long.opus")
+        await Intake(config, store, clock, Folders()).accept(config.inboxes[0], b"long.opus")
         await reached(store, lambda job: job.progress >= 10)
         clock.ahead += 2 * HOUR
         job = await reached(store, lambda job: job.state is JobState.QUEUED)
@@ -110,7 +111,7 @@ async def test_a_retry_that_is_due_waits_for_the_window_in_peace(tmp_path: Path)
     config = configured(tmp_path, Hours.read(f"{opens:02}:00-{(opens + 1) % 24:02}:00"))
     (tmp_path / "in/one.opus").write_bytes((AUDIO / "dialogue.opus").read_bytes())
     store = Store(tmp_path / "queue.db")
-    await Intake(config, store, clock).accept(config.inboxes[0], b"one.opus")
+    await Intake(config, store, clock, Folders()).accept(config.inboxes[0], b"one.opus")
     job = await store.run(jobs.claim, "cpu", now=clock.time(), expires=1e9, longest=HOUR)
     assert job is not None
     hold = jobs.Hold(job.id, job.lease)
