@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from program import AUDIO, BIN, TESTS, Program, wait_for
+from program import AUDIO, BIN, DEADLINE, TESTS, Program, wait_for
 from promises import checkpointed, refusal
 
 from scriberrctl.client import Client
@@ -106,6 +106,7 @@ def test_the_daemon_starts_and_ends(share: Callable[..., tuple[Program, Share]])
         capture_output=True,
         text=True,
         check=True,
+        timeout=DEADLINE,
     )
     assert f"inbox main, path: {daemon.inbox}: {SILENT}" in checked.stderr
     nas.start()
