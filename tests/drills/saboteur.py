@@ -11,6 +11,8 @@ SABOTAGE_CLOCK=FILE
 SABOTAGE_HANG=FOLDER:FILE
     while FILE is there, no call that touches what is below FOLDER comes back, as on a share whose
     server has stopped; what waits for a folder waits two seconds at most.
+SABOTAGE_IMMORTAL=1
+    its workers can't be killed, like one that waits for a disk or a share.
 
 SIGUSR1 blocks its event loop for ever.
 """
@@ -29,7 +31,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import apsw
 
-from scriberrd import cli, daemon, folders, store
+from scriberrd import cli, daemon, folders, pool, store
 from scriberrd.migrations import Schema
 from scriberrd.store import Store
 
@@ -170,6 +172,9 @@ if __name__ == "__main__":
         daemon.time = Clock(os.environ["SABOTAGE_CLOCK"])  # type: ignore[assignment]
     if "SABOTAGE_HANG" in os.environ:
         hang(*os.environ["SABOTAGE_HANG"].split(":"))
+    if "SABOTAGE_IMMORTAL" in os.environ:
+        pool.DYING = 1.0
+        signal.pidfd_send_signal = lambda *_: None  # type: ignore[assignment]
     if "SABOTAGE_SCHEMA" in os.environ:
         migrate_to(Schema.read(Path(os.environ["SABOTAGE_SCHEMA"])))
     signal.signal(signal.SIGUSR1, block)

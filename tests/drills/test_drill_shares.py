@@ -149,7 +149,7 @@ def test_the_daemon_ends_while_a_recording_is_opened(
 def test_a_worker_that_waits_for_the_share(share: Callable[..., tuple[Program, Share]]) -> None:
     """a worker stands still because the server of its recording's share has stopped
     -> the inbox is out, nothing is charged to the recording, it goes on from the checkpoint"""
-    daemon, nas = share(model="slow", block_seconds=5, heartbeat_timeout="2s")
+    daemon, nas = share(model="slow", block_seconds=5, heartbeat_timeout="3s")
     nas.start()
     daemon.drop(DIALOGUE, "long.opus")
     checkpointed(daemon, "long.opus")
@@ -164,3 +164,22 @@ def test_a_worker_that_waits_for_the_share(share: Callable[..., tuple[Program, S
     assert {run["error"]["code"] for run in runs[:-1]} == {"inbox_unavailable"}
     assert runs[0]["signal"] == "SIGKILL"
     assert runs[-1]["audio_seconds"] < job["progress"]["duration"]
+
+
+@pytest.mark.fault(6, 28)
+def test_a_worker_that_cannot_be_killed(program: Make) -> None:
+    """a worker that stands still can't be killed, since it waits for a share
+    -> its slot goes on with another one, and the daemon ends"""
+    daemon = program(
+        start=False, model="slow", block_seconds=5, heartbeat_timeout="3s", retry="attempts = 1"
+    )
+    daemon.start(sys.executable, SABOTEUR, SABOTAGE_IMMORTAL="1")
+    daemon.drop(DIALOGUE, "long.opus")
+    checkpointed(daemon, "long.opus")
+    daemon.workers()[0].send_signal(signal.SIGSTOP)
+    assert daemon.wait("long.opus", "failed")["error"]["code"] == "worker_stalled"
+    assert daemon.said("can't be ended yet") == 1
+    daemon.drop(SENTENCE, "one.wav")
+    daemon.wait("one.wav", "completed")
+    assert len(daemon.workers()) == 2
+    assert daemon.stop() == 0
