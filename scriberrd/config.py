@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
+import stat
 from itertools import combinations
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import msgspec
 from msgspec import Meta
 
 from scriberrd.errors import ConfigError
+from scriberrd.folders import look_at
 from scriberrd.hours import Hours
 from scriberrd.model import Positive, Settings
 from scriberrd.toml import Bytes, Document, Seconds, Span, Where
@@ -116,7 +118,10 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def missing(config: Config) -> list[str]:
-    """What the configuration names and is not there. It may come later, as what is mounted does."""
+    """What the configuration names and can't be used as it is.
+
+    It may come later, as what is mounted does.
+    """
     places = [
         (f"inbox {inbox.name}, {key}", place, "make it, or mount it")
         for inbox in config.inboxes
@@ -127,11 +132,27 @@ def missing(config: Config) -> list[str]:
         for key, model in (("model", profile.model), ("fallback_model", profile.fallback_model))
         if os.path.isabs(model)
     ]
+    found = look_at([place for _, place, _ in places], _enter)
     return [
-        f"{what}: {place} is not there; {advice}"
+        f"{what}: {place}{_trouble(error, advice)}"
         for what, place, advice in places
-        if not place.exists()
+        if (error := found[place]) is not None
     ]
+
+
+def _enter(place: Path) -> None:
+    if stat.S_ISDIR(os.stat(place).st_mode):
+        os.stat(os.path.join(place, "."))  # which asks for the right to enter it
+
+
+def _trouble(error: OSError, advice: str) -> str:
+    match error:
+        case FileNotFoundError():
+            return f" is not there; {advice}"
+        case PermissionError():
+            return ": permission denied; let the daemon's user enter it"
+        case _:
+            return f": {error.strerror}"
 
 
 def find(option: Path | None, environment: Mapping[str, str]) -> Path:
@@ -148,7 +169,7 @@ def find(option: Path | None, environment: Mapping[str, str]) -> Path:
     user = Path(environment.get("XDG_CONFIG_HOME") or home / ".config")
     places = [user / "scriberrd/scriberrd.toml", Path("/etc/scriberrd/scriberrd.toml")]
     for place in places:
-        if place.is_file():
+        if os.path.isfile(place):
             return place
     looked = ", ".join(map(str, places))
     raise ConfigError([f"no configuration (looked for {looked}): write one with `scriberrd init`"])
@@ -258,20 +279,28 @@ def _check_names(document: Document, tables: Sequence[tuple[Where, Inbox | Worke
 
 
 def _check_folders(document: Document, inboxes: list[tuple[Where, Inbox]]) -> None:
+    places = [place for _, inbox in inboxes for place in (inbox.path, inbox.output)]
+    looks = look_at(places, _look)
+
+    def real(place: Path) -> Path:
+        look = looks[place]
+        return Path(os.path.normpath(place)) if isinstance(look, OSError) else look.real
+
     for where, inbox in inboxes:
         for key, folder in (("path", inbox.path), ("output", inbox.output)):
-            if os.path.lexists(folder) and not os.path.isdir(folder):
+            look = looks[folder]
+            if not isinstance(look, OSError) and look.no_folder:
                 document.problem(
                     (*where, key), f"'{folder}', which is no folder", "allowed: a folder"
                 )
-        if _real(inbox.output).is_relative_to(_real(inbox.path)):
+        if real(inbox.output).is_relative_to(real(inbox.path)):
             document.problem(
                 (*where, "output"),
                 f"'{inbox.output}', inside its own inbox",
                 "allowed: a folder outside of it",
             )
     for (_, one), (where, other) in combinations(inboxes, 2):
-        first, second = _real(one.path), _real(other.path)
+        first, second = real(one.path), real(other.path)
         if (
             first == second
             or (one.recursive and second.is_relative_to(first))
@@ -284,8 +313,17 @@ def _check_folders(document: Document, inboxes: list[tuple[Where, Inbox]]) -> No
             )
 
 
-def _real(folder: Path) -> Path:
-    return Path(os.path.realpath(folder))  # Path.resolve raises when links lead in a circle
+class _Look(NamedTuple):
+    real: Path  # where a folder is, without links
+    no_folder: bool  # there is something else
+
+
+def _look(place: Path) -> _Look:
+    real = Path(os.path.realpath(place))  # Path.resolve raises when links lead in a circle
+    try:
+        return _Look(real, not stat.S_ISDIR(os.stat(place).st_mode))
+    except OSError:  # it may be there later: `missing` tells of it
+        return _Look(real, no_folder=False)
 
 
 def _placed(daemon: Daemon, base: Path, environment: Mapping[str, str]) -> Daemon:

@@ -25,7 +25,7 @@ from scriberrd.api.socket import listening
 from scriberrd.config import missing
 from scriberrd.dispatch import Dispatcher
 from scriberrd.errors import AlreadyRunning, ConfigError, StoreError
-from scriberrd.folders import Folders
+from scriberrd.folders import Folders, start
 from scriberrd.intake import Intake
 from scriberrd.model import InboxStatus, JobState
 from scriberrd.store import probe
@@ -63,7 +63,7 @@ async def run(config: Config, reload: Callable[[], Config]) -> None:
     # Folders and clients may be many. What uses select(), which ends at 1024, opens few of them.
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    _warn(config)
+    await _warn(config)
     # After an unclean stop all of the database is read, and that takes its time.
     systemd.notify("EXTEND_TIMEOUT_USEC=900000000")
     with (
@@ -135,16 +135,14 @@ async def _serve(
 ) -> None:
     folders = Folders()
     dispatcher = Dispatcher(config, store, time, folders)
-    with (
-        contextlib.closing(Intake(config, store, time, folders)) as intake,
-        listening(Path(config.daemon.socket)) as listener,
-    ):
-        intake.sweep()
+    intake = Intake(config, store, time, folders)
+    with listening(Path(config.daemon.socket)) as listener:
         statuses = defaultdict[str, inbox.InboxStatus](inbox.InboxStatus)
         rooms = _rooms(config, store, folders, intake, dispatcher, statuses)
         tasks: dict[Hashable, asyncio.Task[None]] = {}
         async with serving(application(rooms), listener), asyncio.TaskGroup() as group:
             drained = group.create_task(dispatcher.run())
+            sweeping = group.create_task(intake.sweep())
             _keep(group, tasks, _wanted(rooms, dispatcher.gate, statuses))
             names = ", ".join(one.name for one in config.inboxes) or "none"
             log.info("scriberrd %s is ready, inboxes: %s", __version__, names)
@@ -166,6 +164,7 @@ async def _serve(
                 systemd.notify(f"READY=1\nSTATUS={status}")
             # Take in nothing more, let the runs end; the API answers to the last.
             _keep(group, tasks, {})
+            sweeping.cancel()
             dispatcher.stop()
             await systemd.stopping(drained)
 
@@ -204,19 +203,19 @@ def _rooms(
 
 async def _read_again(config: Config, reload: Callable[[], Config]) -> Config:
     """The configuration as it is now, with what a running daemon can't change as it was."""
-    new = await asyncio.to_thread(reload)
+    new = await start(reload)
     fixed = {key: getattr(config.daemon, key) for key in AT_START}
     for key, value in fixed.items():
         if getattr(new.daemon, key) != value:
             log.warning("daemon.%s stays %s until the daemon is started again", key, value)
     logs.start(new.daemon.log_level)
     log.info("the configuration is read again: %s", new.file)
-    _warn(new)
+    await _warn(new)
     return msgspec.structs.replace(new, daemon=msgspec.structs.replace(new.daemon, **fixed))
 
 
-def _warn(config: Config) -> None:
-    for one in missing(config):
+async def _warn(config: Config) -> None:
+    for one in await start(missing, config):
         log.warning("%s", one)
 
 
@@ -255,7 +254,7 @@ def _wanted(
         ),
         ("backup", daemon.backup, daemon.backups): copies,
     } | {
-        (one, daemon.rescan): functools.partial(_watch, rooms, one, daemon.rescan, statuses, gate)
+        (one, daemon.rescan): functools.partial(_watch, rooms, one, statuses, gate)
         for one in config.inboxes
     }
 
@@ -268,9 +267,9 @@ async def _end_with(store: Store) -> None:
 
 
 async def _watch(
-    rooms: Rooms, one: Inbox, rescan: float, statuses: dict[str, inbox.InboxStatus], gate: Gate
+    rooms: Rooms, one: Inbox, statuses: dict[str, inbox.InboxStatus], gate: Gate
 ) -> None:
-    intake = rooms.intake
+    intake, rescan = rooms.intake, rooms.config.daemon.rescan
 
     async def accept(found: inbox.Found) -> None:
         try:
@@ -284,7 +283,15 @@ async def _watch(
 
     status = statuses[one.name] = inbox.InboxStatus()
     unknown = functools.partial(intake.unknown, one)
-    await inbox.watch(one, unknown=unknown, accept=accept, rescan=rescan, clock=time, status=status)
+    await inbox.watch(
+        one,
+        unknown=unknown,
+        accept=accept,
+        rescan=rescan,
+        clock=time,
+        folders=rooms.folders,
+        status=status,
+    )
 
 
 async def _alive(store: Store) -> bool:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 STORE_PAUSE = 5.0  # seconds before a job is put back again when the database failed
+STOOD_STILL = {"worker_stalled", "time_limit"}  # or so it looked
 
 
 class Dispatcher:
@@ -238,12 +239,22 @@ class Dispatcher:
             log.exception("job %d: an error inside scriberrd", job.id)
             failure, detail = "internal_error", ""
         await slot.abandon()
+        return await self._fail(slot, job, failure, detail, died)
+
+    async def _fail(
+        self, slot: Slot, job: Job, failure: str, detail: str, died: WorkerDied | None
+    ) -> Job:
+        if failure in STOOD_STILL:
+            away = await stages.unavailable(self._folders, self._config, job)
+            if away is not None:
+                failure, detail = away.failure, away.detail
         self.gate.failed(slot, job, failure, detail)
         step = None
         if failure == "out_of_memory" and (step := ladder.next_step(job, slot.pool, slot.engine)):
             log.warning("job %d goes on with less, as memory ran out: %s", job.id, step)
         fail = functools.partial(jobs.fail, code=failure, detail=detail, died=died, step=step)
-        return await self._end(functools.partial(fail, retry=self._config.retry), hold)
+        fail = functools.partial(fail, retry=self._config.retry)
+        return await self._end(fail, jobs.Hold(job.id, job.lease))
 
     async def _end(self, move: Callable[..., Job], hold: jobs.Hold) -> Job:
         """Write the outcome of a run: as often as it takes, or the job would stay held."""

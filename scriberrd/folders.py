@@ -12,18 +12,21 @@ import asyncio
 import contextlib
 import errno
 import functools
+import os
 import threading
+import time
 from collections import Counter
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 LIMIT = 30.0  # seconds: a sleeping disk takes ten of them to wake up
+LOOK = 3.0  # seconds: for a look that somebody waits for at a terminal, or systemd at a start
 
 
 class NoAnswer(OSError):
@@ -31,6 +34,28 @@ class NoAnswer(OSError):
 
     def __init__(self) -> None:
         super().__init__(errno.ETIMEDOUT, "its file system does not answer")
+
+
+class Abandoned(Exception):
+    """Nobody waits for the call any more."""
+
+
+class Pulse:
+    """How a call that takes long tells that it gets on, and learns that nobody waits for it."""
+
+    def __init__(self) -> None:
+        self.beats = 0
+        self.abandoned = False
+
+    def beat(self) -> None:
+        """The call gets on.
+
+        Raises:
+            Abandoned: it may end.
+        """
+        if self.abandoned:
+            raise Abandoned
+        self.beats += 1
 
 
 class Folders:
@@ -53,19 +78,60 @@ class Folders:
         Raises:
             NoAnswer: it took longer than `LIMIT`, or an earlier call still does.
         """
+        return await self.follow(folder, Pulse(), function, *args, **kwargs)
+
+    async def follow(
+        self,
+        folder: Path,
+        pulse: Pulse,
+        function: Callable[P, T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """Do as `run` does, with a limit on the time between two beats of `pulse` only.
+
+        Raises:
+            NoAnswer: neither did it beat for longer than `LIMIT`, nor end.
+        """
+        return await self._result(folder, pulse, self._begin(folder, function, *args, **kwargs))
+
+    async def open(
+        self, folder: Path, function: Callable[P, int], *args: P.args, **kwargs: P.kwargs
+    ) -> int:
+        """Do as `run` does with a call that opens a descriptor: no late one stays open."""
+        call = self._begin(folder, function, *args, **kwargs)
+        try:
+            return await self._result(folder, Pulse(), call)
+        except (NoAnswer, asyncio.CancelledError):
+            call.add_done_callback(_close)
+            raise
+
+    def _begin(
+        self, folder: Path, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs
+    ) -> asyncio.Future[T]:
         if not self.answers(folder):
             raise NoAnswer
-        call = start(function, *args, **kwargs)
+        return start(function, *args, **kwargs)
+
+    async def _result(self, folder: Path, pulse: Pulse, call: asyncio.Future[T]) -> T:
+        beats = -1
         try:
-            async with asyncio.timeout(LIMIT):
-                return await asyncio.shield(call)
-        except TimeoutError:
-            if call.done():  # what the call itself has raised
-                raise
-            self._owe(folder, call)
-            raise NoAnswer from None
+            while beats != pulse.beats:
+                beats = pulse.beats
+                await asyncio.wait({call}, timeout=LIMIT)
+                if call.done():
+                    return call.result()
+        except asyncio.CancelledError:
+            asyncio.get_running_loop().call_later(LIMIT, self._owe, folder, call)
+            raise
+        finally:
+            pulse.abandoned = not call.done()
+        self._owe(folder, call)
+        raise NoAnswer
 
     def _owe(self, folder: Path, call: asyncio.Future[T]) -> None:
+        if call.done():
+            return
         key = str(folder)
         self._owed[key] += 1
 
@@ -73,6 +139,11 @@ class Folders:
             self._owed[key] -= 1
 
         call.add_done_callback(answered)
+
+
+def _close(call: asyncio.Future[int]) -> None:
+    if call.exception() is None:
+        start(os.close, call.result())
 
 
 def start(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> asyncio.Future[T]:
@@ -92,3 +163,28 @@ def start(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> asy
 
     threading.Thread(target=call, name="folder", daemon=True).start()
     return future
+
+
+def look_at(places: Iterable[Path], look: Callable[[Path], T]) -> dict[Path, T | OSError]:
+    """What `look(place)` gives or raises for each place; NoAnswer when that takes too long.
+
+    It blocks, though not for longer than `LOOK`: for the time before there is an event loop.
+    """
+    found: dict[Path, T | OSError] = {}
+
+    def call(place: Path) -> None:
+        try:
+            found[place] = look(place)
+        except OSError as error:
+            found[place] = error
+
+    threads = {
+        place: threading.Thread(target=call, args=(place,), name="folder", daemon=True)
+        for place in dict.fromkeys(places)
+    }
+    until = time.monotonic() + LOOK
+    for thread in threads.values():
+        thread.start()
+    for thread in threads.values():
+        thread.join(max(0.0, until - time.monotonic()))
+    return {place: found[place] if place in found else NoAnswer() for place in threads}

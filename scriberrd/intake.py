@@ -4,26 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import logging
 import os
-from concurrent.futures import ThreadPoolExecutor
+from collections import defaultdict
 from functools import partial
-from itertools import count
-from threading import Event
 from typing import TYPE_CHECKING, get_args
 
 import msgspec
 
-from scriberrd import jobs, listing, published, sources
+from scriberrd import jobs, listing, published, sources, upload
 from scriberrd.errors import InvalidRequest, UploadFailed, UploadTooLarge
-from scriberrd.files import NEW, name_new
+from scriberrd.folders import Pulse, start
 from scriberrd.inbox import rules
 from scriberrd.model import TERMINAL, JobState, Priority, PriorityName, Settings, Source, display
+from scriberrd.upload import NAME_MAX, Upload
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
-    from pathlib import Path
+    from collections.abc import AsyncIterator
 
     from scriberrd.config import Config, Inbox
     from scriberrd.folders import Folders
@@ -33,9 +30,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-HASHING = 2  # files that are read at once: more would only share the disk
-NAME_MAX = 255  # bytes, on every Linux file system
-UPLOADING = b".scriberrd-upload-%s.part"  # hidden, and in no list of extensions
+HASHING = 2  # files of an inbox that are read at once: more would only share the disk
+FAREWELL = 1.0  # seconds that the end of an upload is waited for: it goes on by itself
 
 
 class Intake:
@@ -43,29 +39,26 @@ class Intake:
 
     def __init__(self, config: Config, store: Store, clock: Clock, folders: Folders) -> None:
         self.config = config  # may be replaced while the daemon runs
-        self._folders = folders
         self._store = store
         self._clock = clock
-        # Apart from all other blocking work, which must not wait for big files to be read.
-        self._hashing = ThreadPoolExecutor(HASHING, "scriberrd-hashing")
+        self._folders = folders
+        self._reading = defaultdict[str, asyncio.Semaphore](lambda: asyncio.Semaphore(HASHING))
 
-    def close(self) -> None:
-        """End the threads; call it when nothing is being accepted any more."""
-        self._hashing.shutdown(cancel_futures=True)
+    async def sweep(self) -> None:
+        """Remove what an earlier daemon has left of uploads."""
+        await asyncio.gather(*map(self._sweep, self.config.inboxes))
 
-    def sweep(self) -> None:
-        """Remove uploads that an earlier daemon did not live to finish: nobody was told of them."""
-        prefix = UPLOADING.partition(b"%s")[0]
-        for inbox in self.config.inboxes:
-            with contextlib.suppress(OSError), os.scandir(os.fsencode(inbox.path)) as entries:
-                for entry in entries:
-                    if entry.name.startswith(prefix) and entry.is_file(follow_symlinks=False):
-                        os.unlink(entry.path)
-                        log.info("an unfinished upload was removed from inbox %s", inbox.name)
+    async def _sweep(self, inbox: Inbox) -> None:
+        with contextlib.suppress(OSError):  # the watch of the inbox tells of what is wrong with it
+            if swept := await self._folders.run(inbox.path, upload.sweep, inbox.path):
+                log.info("%d unfinished uploads were removed from inbox %s", swept, inbox.name)
 
     async def unknown(self, inbox: Inbox, found: list[Found]) -> list[Found]:
         """Those of the found files that no job knows in this version."""
-        paths = set(await self._store.search(jobs.unknown, inbox.name, found))
+        news, renumbered = await self._store.search(jobs.unknown, inbox.name, found)
+        if renumbered:
+            await self._store.run(jobs.renumber, inbox.name, renumbered)
+        paths = set(news)
         return [one for one in found if one.path in paths]
 
     async def accept(
@@ -90,14 +83,17 @@ class Intake:
 
         Raises:
             InvalidRequest: no such profile, priority or file.
+            InboxUnavailable, NoAnswer: of the inbox where a version has settled.
             SourceChanged: it is being written to.
         """
         name, settings = self._settings(profile or inbox.profile, priority)
         try:
-            fingerprint = await self._fingerprint(inbox.path, path, identity)
+            fingerprint = await self._fingerprint(inbox, path, identity)
             source = Source(inbox.name, path, *fingerprint)
         except OSError as error:
             code = sources.failure_code(error)
+            if identity is not None and code == "inbox_unavailable":
+                raise
             if identity is None or code != "unreadable":
                 raise InvalidRequest(f"{display(path)!r}: {error.strerror}") from error
             # The job will say what is wrong, where people look for it.
@@ -115,14 +111,12 @@ class Intake:
         return job, new
 
     async def _fingerprint(
-        self, root: Path, path: bytes, settled: Identity | None
+        self, inbox: Inbox, path: bytes, settled: Identity | None
     ) -> sources.Fingerprint:
-        stop = Event()
-        read = partial(sources.fingerprint, root, path, settled=settled, stop=stop)
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._hashing, read)
-        finally:
-            stop.set()  # the thread knows nothing of a cancellation, and the exit waits for it
+        pulse = Pulse()
+        read = partial(sources.fingerprint, inbox.path, path, settled=settled, beat=pulse.beat)
+        async with self._reading[inbox.name]:
+            return await self._folders.follow(inbox.path, pulse, read)
 
     async def receive(
         self,
@@ -147,24 +141,28 @@ class Intake:
         if not rules.wanted(leaf, inbox.extensions) or len(leaf) > NAME_MAX:
             allowed = ", ".join(inbox.extensions)
             raise InvalidRequest(f"name: {name!r} is no recording's; extensions: {allowed}")
+        received = Upload(inbox.path)
         try:
-            with _opened(inbox.path) as folder, _temporary(folder) as temporary:
-                sha256 = await self._store_upload(folder, temporary, chunks)
-                known = await self._store.run(
-                    jobs.submit_again,
-                    inbox.name,
-                    sha256,
-                    profile=profile or inbox.profile,
-                    now=self._clock.time(),
-                    wanted=partial(self._wanted, profile, priority),
-                )
-                # An upload that is repeated, because its answer got lost. From this look on what
-                # becomes of that recording is up to whoever removes it, as after any answer.
-                if known is not None and await self._kept(inbox, known):
-                    return known, False
-                path = await asyncio.to_thread(_name_upload, folder, temporary, leaf)
+            await self._folders.run(inbox.path, received.begin)
+            async for chunk in _limited(chunks, self.config.daemon.max_upload):
+                await self._folders.run(inbox.path, received.write, chunk)
+            known = await self._store.run(
+                jobs.submit_again,
+                inbox.name,
+                received.sha256,
+                profile=profile or inbox.profile,
+                now=self._clock.time(),
+                wanted=partial(self._wanted, profile, priority),
+            )
+            # An upload that is repeated, because its answer got lost. From this look on what
+            # becomes of that recording is up to whoever removes it, as after any answer.
+            if known is not None and await self._kept(inbox, known):
+                return known, False
+            path = await self._folders.run(inbox.path, received.name, leaf)
         except OSError as error:
             raise UploadFailed(f"inbox {inbox.name}: {error.strerror}") from error
+        finally:
+            await asyncio.wait({start(received.close)}, timeout=FAREWELL)
         job, new = await self.accept(inbox, path, profile=profile, priority=priority)
         if job.state is JobState.COMPLETED and not await self._kept(inbox, job):
             # There was one like it of that name, which has gone, and its transcript too.
@@ -175,17 +173,17 @@ class Intake:
     async def _kept(self, inbox: Inbox, job: Job) -> bool:
         """Whether a live or completed job can do without another copy of its recording."""
         outputs = await self._store.read(listing.outputs, job.id)
-        return await self._folders.run(inbox.output, _there, inbox, job, outputs)
-
-    async def _store_upload(self, folder: int, name: bytes, chunks: AsyncIterator[bytes]) -> str:
-        digest = hashlib.sha256()
-        with os.fdopen(os.open(name, NEW, 0o666, dir_fd=folder), "wb") as file:
-            async for chunk in _limited(chunks, self.config.daemon.max_upload):
-                digest.update(chunk)
-                await asyncio.to_thread(file.write, chunk)
-            file.flush()
-            await asyncio.to_thread(os.fsync, file.fileno())
-        return digest.hexdigest()
+        try:
+            if job.state is JobState.COMPLETED:
+                newest = next(one for one in outputs if one.suffix == "json" and not one.edited)
+                look = partial(published.require, inbox.output, newest.name)
+                await self._folders.run(inbox.output, look)
+            else:
+                version = partial(sources.open_version, inbox.path, job.path, job.identity)
+                start(os.close, await self._folders.open(inbox.path, version))
+        except (StopIteration, OSError, sources.SourceChanged):
+            return False
+        return True
 
     async def retry(self, id_: int) -> Job:
         """Queue a failed or canceled job again, or let a waiting one go at once.
@@ -224,7 +222,7 @@ class Intake:
         inbox = self.config.inbox(job.inbox)
         if job.sha256 is None and inbox is not None:
             with contextlib.suppress(OSError, sources.SourceChanged):  # its run will say so
-                fingerprint = await self._fingerprint(inbox.path, job.path, None)
+                fingerprint = await self._fingerprint(inbox, job.path, None)
                 source = Source(job.inbox, job.path, *fingerprint)
                 await self._store.run(jobs.recognize, id_, source)
         return job
@@ -256,26 +254,6 @@ class Intake:
         return name, settings
 
 
-@contextlib.contextmanager
-def _opened(folder: Path) -> Iterator[int]:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
-
-
-@contextlib.contextmanager
-def _temporary(folder: int) -> Iterator[bytes]:
-    """A name for an upload; a file that still has it in the end is removed."""
-    name = UPLOADING % os.urandom(8).hex().encode()
-    try:
-        yield name
-    finally:
-        with contextlib.suppress(OSError):  # what can't be removed now is swept at the next start
-            os.unlink(name, dir_fd=folder)
-
-
 async def _limited(chunks: AsyncIterator[bytes], limit: int) -> AsyncIterator[bytes]:
     left = limit
     async for chunk in chunks:
@@ -283,29 +261,3 @@ async def _limited(chunks: AsyncIterator[bytes], limit: int) -> AsyncIterator[by
         if left < 0:
             raise UploadTooLarge(f"more than daemon.max_upload ({limit} bytes)")
         yield chunk
-
-
-def _there(inbox: Inbox, job: Job, outputs: list[listing.Output]) -> bool:
-    """Whether a completed job has its transcript, or a live one its recording."""
-    try:
-        if job.state is JobState.COMPLETED:
-            newest = next(one for one in outputs if one.suffix == "json" and not one.edited)
-            published.opened(inbox.output, newest.name).close()
-        else:
-            os.close(sources.open_version(inbox.path, job.path, job.identity))
-    except (StopIteration, OSError, sources.SourceChanged):
-        return False
-    return True
-
-
-def _name_upload(folder: int, temporary: bytes, name: bytes) -> bytes:
-    """Give the uploaded file its name, or the first free one like it; durable on return."""
-    stem, dot, extension = name.rpartition(b".")
-    for number in count(1):
-        mark = b"" if number == 1 else b"-%d" % number
-        path = stem[: NAME_MAX - len(mark + dot + extension)] + mark + dot + extension
-        with contextlib.suppress(FileExistsError):
-            name_new(folder, temporary, path)
-            break
-    os.fsync(folder)
-    return path

@@ -48,7 +48,7 @@ _FIELDS = tuple(f for f in Job.__struct_fields__ if f not in {"outputs", "edited
 JOB_COLUMNS = ", ".join([*(f"job.{field}" for field in _FIELDS), _OUTPUTS])
 """What `job` decodes; for SELECT ... FROM job, and for RETURNING."""
 
-_identity = msgspec.json.Decoder(Identity).decode
+identity = msgspec.json.Decoder(Identity).decode
 _settings = msgspec.json.Decoder(Settings).decode
 _fallbacks = msgspec.json.Decoder(tuple[Fallback, ...]).decode
 _names = msgspec.json.Decoder(list[tuple[str, int]]).decode
@@ -80,7 +80,7 @@ def job(row: Row) -> Job:
     values = dict(zip(_FIELDS, row[:-1], strict=True))
     values["state"] = JobState(values["state"])
     values["stage"] = values["stage"] and Stage(values["stage"])
-    values["identity"] = _identity(values["identity"])
+    values["identity"] = identity(values["identity"])
     values["settings"] = _settings(values["settings"])
     values["fallbacks"] = _fallbacks(values["fallbacks"])
     values["cancel_requested"] = bool(values["cancel_requested"])

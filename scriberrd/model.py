@@ -85,6 +85,15 @@ class Identity(NamedTuple):
         """The identity of the file that `stat` describes."""
         return cls(stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
 
+    @property
+    def version(self) -> tuple[int, int, int]:
+        """What another version of the file does not share.
+
+        The device gets another number when it is mounted, and the time of change moves with
+        permissions, owner and links.
+        """
+        return self[1:4]
+
 
 class Source(NamedTuple):
     """A recording: the inbox it lies in, its path within, and which version of it is meant."""

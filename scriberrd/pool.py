@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 OOM_KILLER = "the worker was killed by signal 9: the kernel does so when memory runs out"
 # With these somebody ends a process; no code dies of them by itself.
 SENT = (signal.SIGKILL, signal.SIGTERM, signal.SIGQUIT, signal.SIGINT, signal.SIGHUP)
+DYING = 10.0  # seconds: far more than the kernel takes to end a process that can be ended
 LAST_MOMENTS = 5.0  # seconds between the end of its replies and the end of the process
 QUIET = 1.0  # seconds without a line, after which it is said how many were left out
 # What only the daemon itself may talk to.
@@ -157,22 +158,34 @@ class Process:
         return reply
 
     async def kill(self) -> None:
-        """End it, whatever it does, and wait until it is gone."""
+        """End it, whatever it does, and wait until it is gone: but not for ever.
+
+        A process that waits for a share whose server has gone dies only when that answers.
+        """
         if self._pidfd < 0:
             return
         self._killed = self.alive
         # Not Popen.kill(): that one looks for the exit status, and takes it away from asyncio.
         with contextlib.suppress(ProcessLookupError):
             signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
-        await self._process.wait()
+        try:
+            await asyncio.wait_for(self._process.wait(), DYING)
+        except TimeoutError:
+            self._listening.cancel()
+            log.warning(
+                "worker %s, pid %d, can't be ended yet: it waits for a disk or a share; see the"
+                " inbox of its recording",
+                *(self.name, self.pid),
+            )
         os.close(self._pidfd)
         self._pidfd = -1
         if self._reading is not None:
             self._reading.cancel()
         self._transport.close()
         self._commands.close()
-        await self._listening
-        log.info("worker %s ended, pid %d", self.name, self.pid)
+        await asyncio.wait({self._listening})
+        if not self.alive:
+            log.info("worker %s ended, pid %d", self.name, self.pid)
 
     async def _listen(self) -> None:
         """Hear what it prints, however much that is."""

@@ -93,12 +93,15 @@ def _shortened(name: bytes) -> bytes:
     return name[:end] + mark
 
 
-def stage(root: Path, files: Mapping[bytes, Iterable[bytes]]) -> dict[bytes, Print]:
+def stage(
+    root: Path, files: Mapping[bytes, Iterable[bytes]], beat: Callable[[], None] = lambda: None
+) -> dict[bytes, Print]:
     """Write a set of files under their temporary names; they are durable on return.
 
     Args:
         root: the output folder, which must exist.
         files: relative name -> content; subfolders are made.
+        beat: is called for each piece that is written; what it raises comes through.
 
     Returns:
         name -> what was written for it.
@@ -121,6 +124,7 @@ def stage(root: Path, files: Mapping[bytes, Iterable[bytes]]) -> dict[bytes, Pri
             for piece in content:
                 digest.update(piece)
                 size += file.write(piece)
+                beat()
             file.flush()
             prints[name] = Print(digest.hexdigest(), size)
         for file in written:  # all of them first: most of their way to the disk is the same

@@ -40,6 +40,11 @@ def opened(root: Path, name: bytes) -> BufferedReader:
     return os.fdopen(sources.open_source(root, name), "rb")
 
 
+def require(root: Path, name: bytes) -> None:
+    """See that a published file is there: raises OSError otherwise."""
+    opened(root, name).close()
+
+
 def read(root: Path, name: bytes) -> bytes:
     """What a published file holds.
 

@@ -20,6 +20,7 @@ from weakref import WeakValueDictionary
 
 from scriberrd import jobs, listing, publish, published
 from scriberrd.errors import TaskFailed
+from scriberrd.folders import Pulse
 from scriberrd.formats import FORMATS
 from scriberrd.model import display
 
@@ -142,7 +143,10 @@ class _Publication:
     async def _bring(self, text: Transcript | Result, names: Mapping[bytes, Format]) -> None:
         await self._mind_mounts(list(names))
         files = {name: FORMATS[format_](text) for name, format_ in names.items()}
-        prints = await self._folders.run(self._root, publish.stage, self._root, files)
+        pulse = Pulse()  # a day of speech takes a slow machine longer than a call may
+        prints = await self._folders.follow(
+            self._root, pulse, publish.stage, self._root, files, pulse.beat
+        )
         try:
             known = await self._store.read(
                 listing.outputs_of_recording, self._job.inbox, self._job.path

@@ -10,13 +10,14 @@ import errno
 import hashlib
 import os
 import stat
-from threading import Event
 from typing import TYPE_CHECKING, NamedTuple
 
 from scriberrd.errors import ScriberrdError
+from scriberrd.folders import NoAnswer
 from scriberrd.model import Identity, display
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from io import FileIO
     from pathlib import Path
 
@@ -47,10 +48,6 @@ class SourceChanged(ScriberrdError):
     def __init__(self, path: bytes) -> None:
         super().__init__(f"{display(path)!r} is changing")
         self.path = path
-
-
-class Abandoned(Exception):
-    """Nobody waits for the fingerprint any more."""
 
 
 class Fingerprint(NamedTuple):
@@ -117,15 +114,18 @@ def open_version(root: Path, path: bytes, identity: Identity) -> int:
         OSError: see `open_source`.
     """
     source = open_source(root, path, device=identity.dev)
-    # The change time moves with permissions and links too: the intake takes note of those.
-    if Identity.of(os.fstat(source))[:-1] != identity[:-1]:
+    if Identity.of(os.fstat(source)).version != identity.version:
         os.close(source)
         raise SourceChanged(path)
     return source
 
 
 def fingerprint(
-    root: Path, path: bytes, *, settled: Identity | None = None, stop: Event | None = None
+    root: Path,
+    path: bytes,
+    *,
+    settled: Identity | None = None,
+    beat: Callable[[], None] = lambda: None,
 ) -> Fingerprint:
     """Read a recording from start to end.
 
@@ -133,29 +133,27 @@ def fingerprint(
         root: the folder of the inbox.
         path: relative to it.
         settled: the version that is meant, where that is known.
-        stop: once set, the file is not read on.
+        beat: is called while it gets on, and may raise what ends it.
 
     Raises:
-        Abandoned: it was to stop.
         SourceChanged: it changed meanwhile, or is not the version that is meant.
         OSError: see `open_source`; and it could not be read to its end.
     """
     device = None if settled is None else settled.dev
     with os.fdopen(open_source(root, path, device=device), "rb", buffering=0) as file:
         identity = Identity.of(os.fstat(file.fileno()))
-        if settled not in (None, identity):
+        if settled is not None and settled.version != identity.version:
             raise SourceChanged(path)
-        sha256 = _digest(file, stop or Event())
+        sha256 = _digest(file, beat)
         if Identity.of(os.fstat(file.fileno())) != identity:
             raise SourceChanged(path)
     return Fingerprint(identity, sha256)
 
 
-def _digest(file: FileIO, stop: Event) -> str:
+def _digest(file: FileIO, beat: Callable[[], None]) -> str:
     digest, buffer = hashlib.sha256(), memoryview(bytearray(PIECE))
     while size := file.readinto(buffer):
-        if stop.is_set():
-            raise Abandoned
+        beat()
         digest.update(buffer[:size])
     return digest.hexdigest()
 
@@ -163,7 +161,7 @@ def _digest(file: FileIO, stop: Event) -> str:
 def failure_code(error: OSError) -> str:
     """What an error of this room means for a job: a key of `failures.FAILURES`."""
     match error:
-        case InboxUnavailable():
+        case InboxUnavailable() | NoAnswer():
             return "inbox_unavailable"
         case SourceUnavailable():
             return "source_unavailable"

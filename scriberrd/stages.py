@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING
 
 from scriberrd import gathering, jobs, ladder, protocol, sources
 from scriberrd.errors import TaskFailed
+from scriberrd.failures import FAILURES
+from scriberrd.folders import start
 from scriberrd.limits import Limits
+from scriberrd.slot import POLL, Interrupted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
 
     from scriberrd.config import Config, Inbox
     from scriberrd.folders import Folders
@@ -55,7 +58,7 @@ async def run(
     inboxes = {one.name: one for one in config.inboxes}
     found = await gathering.known(store, folders, inboxes, job)
     if found is None:
-        source = await asyncio.to_thread(_open, inbox, job)
+        source = await _patiently(slot, _open(folders, inbox, job))
         try:
             work = await store.read(jobs.work, job.id)
             if work.finished is None:
@@ -66,9 +69,9 @@ async def run(
                     limits=Limits(config.retry),
                     loaded=loaded,
                 )
-                await asyncio.to_thread(_check_unchanged, inbox, job)
+                await _check_unchanged(slot, folders, inbox, job)
         finally:
-            os.close(source)
+            start(os.close, source)
     with store.reader() as db:
         text = found or await gathering.gather(store, db, job)
         return await publisher.save(inbox, job, text, sharing=config.sharing(inbox))
@@ -97,10 +100,38 @@ def _task(slot: Slot, job: Job, work: jobs.Work, config: Config) -> protocol.Tas
     )
 
 
-def _open(inbox: Inbox, job: Job) -> int:
+async def unavailable(folders: Folders, config: Config, job: Job) -> TaskFailed | None:
+    """What keeps the recording of a run from being read, if that is the machine's fault.
+
+    A worker that reads from a share whose server has gone stands still as one that hangs does.
+    """
+    inbox = config.inbox(job.inbox)
+    try:
+        if inbox is not None:
+            start(os.close, await _open(folders, inbox, job))
+    except TaskFailed as error:
+        return error if FAILURES[error.failure].fault == "machine" else None
+    return None
+
+
+async def _patiently(slot: Slot, opening: Coroutine[None, None, int]) -> int:
+    """Wait for an answer for as long as it takes, unless the slot is wanted for something else."""
+    task = asyncio.ensure_future(opening)
+    try:
+        while not (await asyncio.wait({task}, timeout=POLL))[0]:
+            if slot.interruption is not None:
+                raise Interrupted
+        return task.result()
+    finally:
+        task.cancel()
+
+
+async def _open(folders: Folders, inbox: Inbox, job: Job) -> int:
     """Open the version of the recording that the job is about."""
     try:
-        return sources.open_version(inbox.path, job.path, job.identity)
+        return await folders.open(
+            inbox.path, sources.open_version, inbox.path, job.path, job.identity
+        )
     except sources.SourceChanged as error:
         raise TaskFailed(error.code) from error
     except OSError as error:
@@ -108,11 +139,13 @@ def _open(inbox: Inbox, job: Job) -> int:
         raise TaskFailed(code, error.strerror or type(error).__name__) from error
 
 
-def _check_unchanged(inbox: Inbox, job: Job) -> None:
+async def _check_unchanged(slot: Slot, folders: Folders, inbox: Inbox, job: Job) -> None:
     """Drop the result of a recording that was replaced while it was transcribed."""
     try:
-        os.close(_open(inbox, job))
+        start(os.close, await _patiently(slot, _open(folders, inbox, job)))
     except TaskFailed as error:
         if error.failure == "source_changed":
             raise
         # Gone or unreadable now: it was read to its end, and its transcript is worth keeping.
+    except Interrupted:  # so is it if nobody can say yet what has become of the recording
+        pass

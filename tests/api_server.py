@@ -169,10 +169,8 @@ async def serve(
         retry=Retry(),
     )
     store, clock, folders = Store(base / "queue.db"), TestClock(), Folders()
-    with (
-        contextlib.closing(store),
-        contextlib.closing(Intake(config, store, clock, folders)) as intake,
-    ):
+    intake = Intake(config, store, clock, folders)
+    with contextlib.closing(store):
         connector = aiohttp.UnixConnector(str(config.daemon.socket))
         async with aiohttp.ClientSession(connector=connector) as http:
             ended = asyncio.Event()

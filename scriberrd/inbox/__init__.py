@@ -14,6 +14,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Literal
 
 from scriberrd.errors import ScriberrdError, StoreError
+from scriberrd.folders import NoAnswer, Pulse, start
 from scriberrd.inbox.hints import Hints
 from scriberrd.inbox.rules import wanted
 from scriberrd.inbox.scan import Found, scan
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
     from scriberrd.config import Inbox
+    from scriberrd.folders import Folders
     from scriberrd.model import Clock
 
 __all__ = ["Found", "InboxStatus", "watch"]
@@ -35,6 +37,7 @@ BATCH = 1000  # files that are looked up in the queue at once
 BURST = 0.2  # seconds: notifications come in bursts
 SHARE = 4  # times as long as a look took there is a pause, so that looking is never all we do
 POLL = 5.0  # seconds between two looks where notifications don't work or the folder is not there
+FAREWELL = 1.0  # seconds that the end of the notifications is waited for: it goes on by itself
 
 
 class InboxStatus:
@@ -52,6 +55,7 @@ async def watch(
     accept: Callable[[Found], Awaitable[None]],
     rescan: float,
     clock: Clock,
+    folders: Folders,
     status: InboxStatus | None = None,
 ) -> None:
     """Watch an inbox until cancelled, and hand over each file that has settled.
@@ -63,9 +67,11 @@ async def watch(
             file is tried again after `rescan` seconds, or when it changed.
         rescan: seconds between two looks at the latest.
         clock: where time comes from.
+        folders: asks the file system.
         status: is kept up to date.
     """
-    await _Watch(inbox, unknown, accept, rescan, clock, status or InboxStatus()).run()
+    status = status or InboxStatus()
+    await _Watch(inbox, unknown, accept, rescan, clock, folders, status).run()
 
 
 class _FolderError(Exception):
@@ -82,10 +88,12 @@ class _Watch:
         accept: Callable[[Found], Awaitable[None]],
         rescan: float,
         clock: Clock,
+        folders: Folders,
         status: InboxStatus,
     ) -> None:
         self._inbox, self._unknown, self._accept = inbox, unknown, accept
         self._rescan, self._clock, self._status = rescan, clock, status
+        self._folders = folders
         self._settling = Settling(inbox.settle)
         self._unreadable: dict[bytes, str] = {}  # what the latest look could not look at, and why
         self._changed = asyncio.Event()
@@ -119,20 +127,22 @@ class _Watch:
                     waits = (began + interval - now, self._settling.next_due(now))
                     await self._pause(min(wait for wait in waits if wait is not None), took)
         finally:
-            await asyncio.to_thread(self._hints.close)
+            await asyncio.wait({start(self._hints.close)}, timeout=FAREWELL)
 
     async def _look(self) -> list[Found]:
         """Scan the folder; the files that have settled, the oldest first."""
         await self._refresh_hints()
         unreadable: dict[bytes, str] = {}
+        pulse = Pulse()
         files = scan(
             self._inbox.path,
             recursive=self._inbox.recursive,
             wanted=partial(wanted, extensions=frozenset(self._inbox.extensions)),
             unreadable=lambda path, error: unreadable.update({path: _reason(error)}),
+            beat=pulse.beat,
         )
         new = []
-        while batch := await _batch(files):
+        while batch := await self._batch(files, pulse):
             new += await self._unknown(batch)
         self._tell("polling" if self._hints_error else "watching", self._hints_error)
         for path, reason in unreadable.items() - self._unreadable.items():
@@ -141,12 +151,20 @@ class _Watch:
         settled = self._settling.update(new, self._clock.monotonic())
         return sorted(settled, key=lambda file: (file.identity.mtime_ns, file.path))
 
+    async def _batch(self, files: Iterator[Found], pulse: Pulse) -> list[Found]:
+        """Read on; [] at the end."""
+        some = islice(files, BATCH)
+        try:
+            return await self._folders.follow(self._inbox.path, pulse, list, some)
+        except OSError as error:
+            raise _FolderError(_reason(error)) from error
+
     async def _refresh_hints(self) -> None:
         now = self._clock.monotonic()
         if self._hints_error and now < self._hints_due:
             return
         try:
-            await asyncio.to_thread(self._hints.refresh)
+            await self._folders.run(self._inbox.path, self._hints.refresh)
             self._hints_error = ""
         except OSError as error:
             self._hints_error = f"no notifications: {_reason(error)}"
@@ -156,7 +174,7 @@ class _Watch:
         """Let one file be accepted. Only what concerns them all keeps the others back."""
         try:
             await self._accept(file)
-        except InboxUnavailable as error:
+        except (InboxUnavailable, NoAnswer) as error:
             raise _FolderError(_reason(error)) from error
         except StoreError:
             raise
@@ -200,11 +218,3 @@ class _Watch:
 
 def _reason(error: OSError) -> str:
     return error.strerror or str(error)
-
-
-async def _batch(files: Iterator[Found]) -> list[Found]:
-    """Read on in a thread, so that a slow file system blocks nobody; [] at the end."""
-    try:
-        return await asyncio.to_thread(list, islice(files, BATCH))
-    except OSError as error:
-        raise _FolderError(_reason(error)) from error

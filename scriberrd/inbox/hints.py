@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from typing import TYPE_CHECKING
 
 from watchdog.events import (
@@ -55,7 +56,7 @@ class _Handler(FileSystemEventHandler):
 class Hints:
     """Watches one folder, as long as `refresh` is called every now and then.
 
-    All methods may block, and are to be called from one thread at a time.
+    All methods may block, and can be called from any thread; one works, the others wait for it.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class Hints:
         self._handler = _Handler(changed, loop)
         self._observer: BaseObserver | None = None
         self._watched: tuple[int, int] | None = None
+        self._busy = threading.RLock()
 
     def alive(self) -> bool:
         """Whether notifications come, as far as anybody can tell."""
@@ -87,6 +89,10 @@ class Hints:
             OSError: it can't be watched, for one because the limit of inotify is reached; or it
                 is not there.
         """
+        with self._busy:
+            self._refresh()
+
+    def _refresh(self) -> None:
         status = self._root.stat()
         if self._watched == (status.st_dev, status.st_ino) and self.alive():
             return
@@ -109,8 +115,9 @@ class Hints:
 
     def close(self) -> None:
         """Stop watching."""
-        observer, self._observer, self._watched = self._observer, None, None
-        if observer is not None:
-            observer.stop()
-            if observer.is_alive():
-                observer.join()
+        with self._busy:
+            observer, self._observer, self._watched = self._observer, None, None
+            if observer is not None:
+                observer.stop()
+                if observer.is_alive():
+                    observer.join()

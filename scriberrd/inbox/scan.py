@@ -28,6 +28,7 @@ def scan(
     recursive: bool,
     wanted: Callable[[bytes], bool],
     unreadable: Callable[[bytes, OSError], None],
+    beat: Callable[[], None] = lambda: None,
 ) -> Iterator[Found]:
     """List the regular files below a folder, in no order.
 
@@ -39,6 +40,7 @@ def scan(
         recursive: look into subfolders.
         wanted: tells by its name whether a file is of interest.
         unreadable: is told of each subfolder or file that could not be looked at.
+        beat: is called while it gets on, and may raise what ends it.
 
     Raises:
         OSError: the root can't be read.
@@ -49,6 +51,7 @@ def scan(
         folder = waiting.pop()
         try:
             for entry in _entries(root, folder, entered):
+                beat()
                 name = os.fsencode(entry.name)
                 path = folder + b"/" + name if folder else name
                 try:

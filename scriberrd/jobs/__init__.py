@@ -41,7 +41,14 @@ from scriberrd.jobs.pruning import (
 )
 from scriberrd.jobs.recovery import recover
 from scriberrd.jobs.rows import Hold
-from scriberrd.jobs.submission import newest, recognize, submit, submit_again, unknown
+from scriberrd.jobs.submission import (
+    newest,
+    recognize,
+    renumber,
+    submit,
+    submit_again,
+    unknown,
+)
 
 __all__ = [
     "Aged",
@@ -77,6 +84,7 @@ __all__ = [
     "release",
     "remove",
     "renew",
+    "renumber",
     "reserve",
     "resume",
     "retry",

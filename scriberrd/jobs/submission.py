@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 
 MISSING = "source_missing"
+NEWEST = "SELECT id FROM job WHERE inbox = :inbox AND path = :path ORDER BY id DESC LIMIT 1"
 
 
 def submit(
@@ -63,7 +64,7 @@ def submit(
     if known is None:
         known = revive(db, source.inbox, source.path, columns)
     if known is not None and _same_bytes(known, source):
-        # Not by another device number alone: the file system may get one each time it is mounted.
+        # Not by another device number alone: a mount may give one.
         touched = known.state is JobState.FAILED and (
             known.identity[1:] != source.identity[1:] or known.error_code == MISSING
         )
@@ -112,20 +113,53 @@ def submit_again(
 
 def unknown(
     db: apsw.Connection, inbox: str, found: Iterable[tuple[bytes, Identity]]
-) -> list[bytes]:
-    """The paths among `found` of which no job knows this version, or that the file is there."""
-    latest = f"""
-        SELECT coalesce(
-            (SELECT iif(error_code = '{MISSING}', '', identity)
-             FROM job WHERE inbox = :inbox AND path = :path
-             ORDER BY id DESC LIMIT 1),
-            (SELECT identity FROM seen WHERE inbox = :inbox AND path = :path))
+) -> tuple[list[bytes], list[tuple[bytes, Identity]]]:
+    """What of the files in an inbox is news, and what is known by numbers that have changed.
+
+    News is a version that no job knows; a file that could not be read, when its permissions may
+    have changed; and one that was missing. The others are for `renumber`.
     """
-    return [
-        path
-        for path, identity in found
-        if db.execute(latest, {"inbox": inbox, "path": path}).get != encode(identity)
-    ]
+    news, renumbered = [], []
+    for path, identity in found:
+        text, may_be_readable, missing = _known(db, inbox, path) or ("", False, True)
+        if missing:
+            news.append(path)
+        elif text != encode(identity):  # rare, and dearer
+            known = listing.identity(text)
+            touched = may_be_readable and known.ctime_ns != identity.ctime_ns
+            if touched or known.version != identity.version:
+                news.append(path)
+            else:
+                renumbered.append((path, identity))
+    return news, renumbered
+
+
+def renumber(db: apsw.Connection, inbox: str, found: Iterable[tuple[bytes, Identity]]) -> None:
+    """Note the numbers that files have now, where they are the versions that are known."""
+    for path, identity in found:
+        known = _known(db, inbox, path)
+        if known is not None and listing.identity(known[0]).version == identity.version:
+            row = {"inbox": inbox, "path": path, "identity": encode(identity)}
+            db.execute(f"UPDATE job SET identity = :identity WHERE id = ({NEWEST})", row)
+            db.execute(
+                "UPDATE seen SET identity = :identity WHERE (inbox, path) = (:inbox, :path)", row
+            )
+
+
+def _known(db: apsw.Connection, inbox: str, path: bytes) -> tuple[str, bool, bool] | None:
+    """The identity that is known of a file as JSON; could it not be read? was it missing?"""
+    row = {"inbox": inbox, "path": path}
+    known: tuple[str, bool, bool] | None = db.execute(
+        f"SELECT identity, sha256 IS NULL OR error_code = 'unreadable', error_code = '{MISSING}'"
+        f" FROM job WHERE id = ({NEWEST})",
+        row,
+    ).get
+    if known is None:
+        known = db.execute(
+            "SELECT identity, sha256 IS NULL, 0 FROM seen WHERE inbox = :inbox AND path = :path",
+            row,
+        ).get
+    return known
 
 
 def recognize(db: apsw.Connection, id_: int, source: Source) -> None:
@@ -150,8 +184,7 @@ def adjust(db: apsw.Connection, job: Job, profile: str, settings: Settings) -> J
 def _same_bytes(job: Job, source: Source) -> bool:
     """Whether a job is about these bytes, or about this version of a file that can't be read."""
     if job.sha256 is None or source.sha256 is None:
-        # The device changes with mounts, and the time of change with permissions.
-        return job.identity[1:-1] == source.identity[1:-1]
+        return job.identity.version == source.identity.version
     return job.sha256 == source.sha256
 
 

@@ -12,6 +12,11 @@ SABOTAGE_CLOCK=FILE
     FILE holds two numbers of seconds that are added to the wall clock and the monotonic clock.
 SABOTAGE_OOM=FOLDER
     FOLDER/proc/vmstat tells how often the kernel has killed because memory ran out.
+SABOTAGE_HANG=FOLDER:FILE
+    while FILE is there, no call that touches what is below FOLDER comes back, as on a share whose
+    server has stopped; what waits for a folder waits two seconds at most.
+SABOTAGE_IMMORTAL=1
+    its workers can't be killed, like one that waits for a disk or a share.
 
 SIGUSR1 blocks its event loop for ever.
 """
@@ -30,7 +35,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import apsw
 
-from scriberrd import cli, daemon, oom, store
+from scriberrd import cli, daemon, folders, oom, pool, store
 from scriberrd.migrations import Schema
 from scriberrd.store import Store
 
@@ -138,6 +143,31 @@ def die() -> NoReturn:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
+def hang(folder: str, file: str) -> None:
+    """Have FOLDER give no answer while FILE is there."""
+    folders.LIMIT, folders.LOOK = 2.0, 1.0
+
+    def below(path: Any, base: int | None) -> bool:
+        if isinstance(path, int):
+            path, base = "", path
+        at = "" if base is None else real_readlink(f"/proc/self/fd/{base}")
+        text = real_join(at, os.fsdecode(path))
+        return text == folder or text.startswith(f"{folder}/")
+
+    def sabotaged(function: Any) -> Any:
+        @functools.wraps(function)
+        def call(path: Any = ".", *args: Any, **kwargs: Any) -> Any:
+            while below(path, kwargs.get("dir_fd")) and real_access(file, os.F_OK):
+                time.sleep(0.05)
+            return function(path, *args, **kwargs)
+
+        return call
+
+    real_readlink, real_join, real_access = os.readlink, os.path.join, os.access
+    for name in ("open", "scandir", "stat", "lstat", "listdir", "write", "fsync", "unlink"):
+        setattr(os, name, sabotaged(getattr(os, name)))
+
+
 class Clock:
     """The system's clocks, put wrong by what a file says at that moment."""
 
@@ -165,6 +195,11 @@ if __name__ == "__main__":
         daemon.time = Clock(os.environ["SABOTAGE_CLOCK"])  # type: ignore[assignment]
     if "SABOTAGE_OOM" in os.environ:
         oom.kills.__defaults__ = (Path(os.environ["SABOTAGE_OOM"]),)
+    if "SABOTAGE_HANG" in os.environ:
+        hang(*os.environ["SABOTAGE_HANG"].split(":"))
+    if "SABOTAGE_IMMORTAL" in os.environ:
+        pool.DYING = 1.0
+        signal.pidfd_send_signal = lambda *_: None  # type: ignore[assignment]
     if "SABOTAGE_SCHEMA" in os.environ:
         migrate_to(Schema.read(Path(os.environ["SABOTAGE_SCHEMA"])))
     signal.signal(signal.SIGUSR1, block)

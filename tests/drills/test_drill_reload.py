@@ -26,7 +26,7 @@ BEFORE = "the configuration of before stays: "
         ("[retry]", "[retries]", "retries: "),
         ('settle = "0.2s"', 'settle = "soon"', "inbox[1].settle: found 'soon'; allowed: "),
         ('output = "out"', 'output = "inbox"', "inbox[1].output: found '"),
-        ('path = "inbox"', 'path = "circle"', "inbox[1].path: found '"),
+        ('path = "inbox"', 'path = "file"', "inbox[1].path: found '"),
     ],
 )
 def test_a_bad_configuration(program: Make, seen: Seen, good: str, bad: str, problem: str) -> None:
@@ -36,7 +36,7 @@ def test_a_bad_configuration(program: Make, seen: Seen, good: str, bad: str, pro
     daemon.drop(AUDIO / "speech.opus", "talk.opus")
     checkpointed(daemon, "talk.opus")
     workers = daemon.workers()
-    (daemon.root / "circle").symlink_to("circle")
+    (daemon.root / "file").touch()
     text = daemon.config.read_text()
     assert good in text
     daemon.config.write_text(text.replace(good, bad, 1))

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 DAY = 86400.0
 V1 = Identity(1, 10, 100, 1000, 1000)
-TOUCHED = Identity(1, 10, 100, 1000, 2000)
+TOUCHED = Identity(1, 10, 100, 2000, 2000)
 V2 = Identity(1, 11, 200, 3000, 3000)
 
 
@@ -88,7 +88,8 @@ class Queue:
 
     async def new(self, identity: Identity) -> bool:
         found = [(b"talk.mp3", identity)]
-        return await self.store.read(jobs.unknown, "inbox", found) != []
+        news, _ = await self.store.read(jobs.unknown, "inbox", found)
+        return news != []
 
     def files(self) -> list[str]:
         return sorted(file.name for file in self.out.rglob("*") if file.is_file())

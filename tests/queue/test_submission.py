@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 V1 = Identity(1, 10, 100, 1000, 1000)
-TOUCHED = Identity(1, 10, 100, 1000, 2000)
+CHMODDED = Identity(1, 10, 100, 1000, 2000)
+MOUNTED = Identity(2, 10, 100, 1000, 1000)
+TOUCHED = Identity(1, 10, 100, 2000, 2000)
 V2 = Identity(1, 11, 200, 3000, 3000)
 
 
@@ -34,6 +36,14 @@ def submit(
     source = Source("inbox", path, identity, sha256)
     with transaction(db):
         return jobs.submit(db, source, profile="default", settings=Settings(), now=1.0)
+
+
+def news(db: apsw.Connection, *found: tuple[bytes, Identity]) -> list[bytes]:
+    """Those that nobody knows; of the others the numbers are noted, as the intake does."""
+    unknown, renumbered = jobs.unknown(db, "inbox", found)
+    with db:
+        jobs.renumber(db, "inbox", renumbered)
+    return unknown
 
 
 def claim(db: apsw.Connection) -> jobs.Hold:
@@ -53,7 +63,7 @@ def test_the_same_version_is_known(db: apsw.Connection) -> None:
     job, new = submit(db, V1, "one")
     assert (job.id, job.state, new) == (1, JobState.QUEUED, True)
     assert submit(db, V1, "one") == (job, False)
-    assert jobs.unknown(db, "inbox", [(b"talk.mp3", V1), (b"other.mp3", V1)]) == [b"other.mp3"]
+    assert news(db, (b"talk.mp3", V1), (b"other.mp3", V1)) == [b"other.mp3"]
 
 
 def test_the_database_itself_refuses_a_second_live_job_of_a_recording(db: apsw.Connection) -> None:
@@ -77,10 +87,34 @@ def test_the_database_itself_refuses_a_second_live_job_of_a_recording(db: apsw.C
 
 def test_a_touched_file_is_no_news_when_its_bytes_are_the_same(db: apsw.Connection) -> None:
     submit(db, V1, "one")
-    assert jobs.unknown(db, "inbox", [(b"talk.mp3", TOUCHED)]) == [b"talk.mp3"]
+    assert news(db, (b"talk.mp3", TOUCHED)) == [b"talk.mp3"]
     job, new = submit(db, TOUCHED, "one")
     assert (job.id, job.identity, new) == (1, TOUCHED, False)
-    assert jobs.unknown(db, "inbox", [(b"talk.mp3", TOUCHED)]) == []
+    assert news(db, (b"talk.mp3", TOUCHED)) == []
+
+
+@pytest.mark.parametrize("end", [None, "finished", "invalid_media", "removed"])
+@pytest.mark.parametrize("now", [MOUNTED, CHMODDED, MOUNTED._replace(ctime_ns=2000)])
+def test_a_file_under_other_numbers_is_not_read_again(
+    db: apsw.Connection, now: Identity, end: str | None
+) -> None:
+    """A mount gives another device number, and permissions another time of change."""
+    submit(db, V1, "one")
+    if end == "invalid_media":
+        fail(db, end)
+    elif end is not None:
+        hold = claim(db)
+        with db:
+            jobs.finish(db, hold, language=None, now=3.0)
+    if end == "removed":
+        with db:
+            jobs.remove(db, 1, 4.0)
+    assert news(db, (b"talk.mp3", now)) == []
+    assert jobs.unknown(db, "inbox", [(b"talk.mp3", now)]) == ([], [])  # the numbers are noted
+    if end != "removed":
+        assert listing.get(db, 1).identity == now
+    for other in (now._replace(inode=11), now._replace(size=101), now._replace(mtime_ns=1001)):
+        assert news(db, (b"talk.mp3", other)) == [b"talk.mp3"]
 
 
 def test_a_replaced_file_takes_over_its_queued_job(db: apsw.Connection) -> None:
@@ -105,7 +139,9 @@ def test_an_unreadable_file_is_tried_again_once_its_permissions_change(
     submit(db, V1, None)
     assert fail(db, "unreadable").state is JobState.FAILED
     assert submit(db, V1, None)[1] is False
-    job, new = submit(db, TOUCHED, "one")
+    assert news(db, (b"talk.mp3", MOUNTED)) == []
+    assert news(db, (b"talk.mp3", CHMODDED)) == [b"talk.mp3"]
+    job, new = submit(db, CHMODDED, "one")
     assert (job.id, job.state, job.sha256, new) == (1, JobState.QUEUED, "one", True)
 
 
@@ -115,7 +151,7 @@ def test_what_became_readable_is_recognized_and_its_work_is_kept(db: apsw.Connec
     with transaction(db):
         jobs.retry(db, 1, 4.0)
     hold = claim(db)
-    job, new = submit(db, TOUCHED, "one")  # while it is processed
+    job, new = submit(db, CHMODDED, "one")  # while it is processed
     assert (job.state, job.sha256, new) == (JobState.PROCESSING, "one", False)
     with transaction(db):
         jobs.finish(db, hold, language=None, now=5.0)
@@ -128,7 +164,7 @@ def test_a_finished_recording_of_unknown_bytes_is_not_done_again(db: apsw.Connec
     hold = claim(db)
     with transaction(db):
         jobs.finish(db, hold, language=None, now=3.0)
-    job, new = submit(db, TOUCHED, "one")
+    job, new = submit(db, CHMODDED, "one")
     assert (job.id, job.state, job.sha256, new) == (1, JobState.COMPLETED, "one", False)
     assert submit(db, V2, "two")[0].id == 2
 
@@ -142,7 +178,7 @@ def test_a_recording_that_can_no_longer_be_read_is_no_news(
     if state is JobState.COMPLETED:
         with transaction(db):
             jobs.finish(db, hold, language=None, now=3.0)
-    job, new = submit(db, TOUCHED, None)
+    job, new = submit(db, CHMODDED, None)
     assert (job.id, job.state, job.sha256, new) == (1, state, "one", False)
 
 
@@ -159,12 +195,12 @@ def test_a_recording_that_was_missing_is_tried_again_as_soon_as_it_is_there(
 ) -> None:
     """One on a file system that was mounted again is the same to the last nanosecond."""
     submit(db, V1, "one")
-    assert jobs.unknown(db, "inbox", [(b"talk.mp3", V1)]) == []
+    assert news(db, (b"talk.mp3", V1)) == []
     fail(db, "source_missing")
-    assert jobs.unknown(db, "inbox", [(b"talk.mp3", V1)]) == [b"talk.mp3"]
+    assert news(db, (b"talk.mp3", V1)) == [b"talk.mp3"]
     job, new = submit(db, V1, "one")
     assert (job.state, job.error_code, new) == (JobState.QUEUED, None, True)
-    assert jobs.unknown(db, "inbox", [(b"talk.mp3", V1)]) == []
+    assert news(db, (b"talk.mp3", V1)) == []
 
 
 @pytest.mark.parametrize("sha256", ["one", None])

@@ -81,6 +81,7 @@ async def test_a_notification_after_the_end_of_the_loop_is_harmless(tmp_path: Pa
 OUT_OF_WATCHES = """
 import asyncio, logging, pathlib, sys, time
 from scriberrd.config import Inbox
+from scriberrd.folders import Folders
 from scriberrd.inbox import InboxStatus, watch
 
 logging.basicConfig(format="%(message)s")
@@ -99,7 +100,8 @@ async def main():
     inbox = Inbox(name="inbox", path=root, output=root, settle=0)
     status = InboxStatus()
     task = asyncio.create_task(watch(
-        inbox, unknown=unknown, accept=accept, rescan=0.05, clock=time, status=status))
+        inbox, unknown=unknown, accept=accept, rescan=0.05, clock=time,
+        folders=Folders(), status=status))
     while status.state == "starting":
         await asyncio.sleep(0.01)
     (root / "x.wav").touch()

@@ -14,6 +14,7 @@ from support import eventually
 
 from scriberrd.config import Inbox
 from scriberrd.errors import DiskFull
+from scriberrd.folders import Folders
 from scriberrd.inbox import Found, InboxStatus, watch
 from scriberrd.sources import InboxUnavailable, SourceChanged
 from scriberrd.toml import Seconds
@@ -77,6 +78,7 @@ async def watching(
             accept=queue.accept,
             rescan=rescan,
             clock=clock or cast("Clock", time),
+            folders=Folders(),
             status=queue.status,
         )
     )

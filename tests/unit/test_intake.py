@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from typing import TYPE_CHECKING, cast
 
 import pytest
+from support import eventually
 
 from scriberrd.config import Config, Daemon, Inbox, Retry
 from scriberrd.folders import Folders
@@ -14,7 +16,6 @@ from scriberrd.intake import Intake
 from scriberrd.model import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from scriberrd.store import Store
@@ -30,7 +31,7 @@ def inbox(tmp_path: Path) -> Inbox:
 
 
 @pytest.fixture
-def intake(inbox: Inbox, tmp_path: Path) -> Iterator[Intake]:
+def intake(inbox: Inbox, tmp_path: Path) -> Intake:
     config = Config(
         file=tmp_path / "toml",
         daemon=Daemon(state_dir=tmp_path, socket=tmp_path / "s"),
@@ -39,16 +40,17 @@ def intake(inbox: Inbox, tmp_path: Path) -> Iterator[Intake]:
         workers=(),
         retry=Retry(),
     )
-    made = Intake(config, cast("Store", None), time, Folders())
-    yield made
-    started = time.monotonic()
-    made.close()
-    assert time.monotonic() - started < 5
+    return Intake(config, cast("Store", None), time, Folders())
+
+
+def reading() -> bool:
+    return any(thread.name == "folder" for thread in threading.enumerate())
 
 
 async def test_a_file_is_not_read_on_for_nobody(inbox: Inbox, intake: Intake) -> None:
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(intake.accept(inbox, b"big.wav"), 0.1)
+    await eventually(lambda: not reading())
 
 
 async def test_other_work_does_not_wait_for_files(inbox: Inbox, intake: Intake) -> None:
@@ -60,3 +62,4 @@ async def test_other_work_does_not_wait_for_files(inbox: Inbox, intake: Intake) 
         task.cancel()
     ended = await asyncio.gather(*many, return_exceptions=True)
     assert {type(one) for one in ended} == {asyncio.CancelledError}
+    await eventually(lambda: not reading())

@@ -22,6 +22,7 @@ from scriberrd.sources import (
     failure_code,
     fingerprint,
     open_source,
+    open_version,
 )
 
 if TYPE_CHECKING:
@@ -166,3 +167,15 @@ def test_every_error_has_a_code() -> None:
     assert failure_code(OSError(errno.ESTALE, "")) == "read_failed"
     assert failure_code(NotRegular(errno.ELOOP, "")) == "not_regular"
     assert failure_code(InboxUnavailable(errno.ENOTCONN, "")) == "inbox_unavailable"
+
+
+def test_a_version_is_the_same_under_other_numbers(inbox: Path) -> None:
+    """A mount gives another device, permissions another time of change."""
+    (inbox / "x.wav").write_bytes(b"sound")
+    now = Identity.of((inbox / "x.wav").stat())
+    for other in (now._replace(dev=now.dev + 1), now._replace(ctime_ns=1)):
+        os.close(open_version(inbox, b"x.wav", other))
+        assert fingerprint(inbox, b"x.wav", settled=other).identity == now
+    for other in (now._replace(inode=1), now._replace(size=6), now._replace(mtime_ns=1)):
+        with pytest.raises(SourceChanged), no_descriptor_lost():
+            open_version(inbox, b"x.wav", other)

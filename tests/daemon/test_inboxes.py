@@ -1,0 +1,108 @@
+"""What the folders of the real program may look like, and what is not made of it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from typing import TYPE_CHECKING
+
+import psutil
+from program import AUDIO, BIN, DEADLINE, TESTS, Program, wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Make = Callable[..., Program]
+
+SENTENCE = AUDIO / "sentence.wav"
+SIZE = 1 << 28  # bytes
+
+
+def test_a_recording_is_not_read_again_because_its_permissions_change(program: Make) -> None:
+    daemon = program()
+    daemon.ctl("pause")
+    big = daemon.inbox / "big.mp3"
+    with big.open("wb") as file:
+        file.truncate(SIZE)
+    os.utime(big, (0, 0))  # the oldest comes first
+    daemon.wait("big.mp3", "queued")
+    process = psutil.Process(daemon.daemon and daemon.daemon.pid)
+    read = process.io_counters().read_chars
+    big.chmod(0o640)
+    big.with_name("other name").hardlink_to(big)
+    daemon.drop(SENTENCE, "one.wav")
+    daemon.wait("one.wav", "queued")
+    assert process.io_counters().read_chars < read + SIZE
+
+
+# Root enters everything, unless it has no capabilities.
+POWERLESS = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"] if os.geteuid() == 0 else []
+DENIED = "permission denied; let the daemon's user enter it"
+
+
+def test_what_may_not_be_entered_is_a_warning_and_the_others_work(program: Make) -> None:
+    daemon = program(start=False)
+    home = daemon.root / "home"
+    for name in ("in", "out", "model"):
+        (home / name).mkdir(parents=True)
+    (daemon.root / "circle").symlink_to("circle")
+    more = f"""
+[profile.other]
+model = "{home}/model"
+[[inbox]]
+name = "private"
+path = "home/in"
+output = "home/out"
+settle = "0.2s"
+[[inbox]]
+name = "odd"
+path = "circle"
+output = "{"n" * 300}"
+"""
+    before = daemon.config.read_text()
+    daemon.config.write_text(before + more)
+    home.chmod(0)
+    try:
+        checked = subprocess.run(
+            [*POWERLESS, BIN / "scriberrd", "check", "--config", daemon.config],
+            env=os.environ | {"PYTHONPATH": str(TESTS / "fake_engine")},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=DEADLINE,
+        )
+        assert checked.returncode == 0, checked.stderr
+        warnings = [
+            f"inbox private, path: {home}/in: {DENIED}",
+            f"inbox private, output: {home}/out: {DENIED}",
+            f"inbox odd, path: {daemon.root}/circle: Too many levels of symbolic links",
+            f"inbox odd, output: {daemon.root}/{'n' * 300}: File name too long",
+            f"profile other, model: {home}/model: {DENIED}",
+        ]
+        assert [
+            line.partition(": warning: ")[2] for line in checked.stderr.splitlines()
+        ] == warnings
+        daemon.config.write_text(before)
+        daemon.start(*POWERLESS)
+        daemon.config.write_text(before + more)  # and all of it once more, in a reload
+        assert daemon.daemon is not None
+        daemon.daemon.send_signal(signal.SIGHUP)
+        wait_for(lambda: daemon.said("the configuration is read again"), "the reload")
+        wait_for(lambda: _inboxes(daemon).get("private") == DENIED_BY_KERNEL, "its status")
+        assert daemon.stop() == 0
+        daemon.start(*POWERLESS)
+        assert [daemon.said(warning) for warning in warnings] == [2] * len(warnings)
+        daemon.drop(SENTENCE, "one.wav")
+        daemon.wait("one.wav", "completed")
+    finally:
+        home.chmod(0o700)
+    wait_for(lambda: _inboxes(daemon)["private"] is None, "it is watched")
+
+
+DENIED_BY_KERNEL = "Permission denied"
+
+
+def _inboxes(daemon: Program) -> dict[str, str | None]:
+    """What is wrong with each inbox."""
+    return {one["name"]: one["reason"] for one in daemon.ctl("status")["inboxes"]}
