@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
+from scriberrctl.client import Client
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -109,6 +111,7 @@ class Program:
         self.log = root / "log"
         self.stdin = subprocess.DEVNULL  # or a terminal
         self.client = [BIN / "scriberrctl", "--socket", self.socket]
+        self.ask = Client(str(self.socket))  # the same without a process of its own: to poll
         self.dropped: dict[bytes, bytes] = {}  # what each file of the inbox should be
 
     def start(self, *prefix: str | Path, **environment: str) -> None:
@@ -165,10 +168,10 @@ class Program:
     def processes(self) -> list[psutil.Process]:
         """The daemon and all that came of it, orphans too: they share a working directory."""
         found = []
-        for process in psutil.process_iter():
-            with contextlib.suppress(psutil.Error):
-                if process.cwd() == str(self.root):
-                    found.append(process)
+        for pid in filter(str.isdecimal, os.listdir("/proc")):
+            with contextlib.suppress(OSError, psutil.Error):
+                if os.readlink(f"/proc/{pid}/cwd") == str(self.root):
+                    found.append(psutil.Process(int(pid)))
         return found
 
     def workers(self) -> list[psutil.Process]:
@@ -196,7 +199,12 @@ class Program:
         self.dropped[os.fsencode(name)] = content
 
     def ctl(self, *arguments: object, status: int = 0) -> Any:
-        """Ask the client, and read its JSON."""
+        """What the client gives as JSON."""
+        match arguments:
+            case ("status",):  # asked often, so without a process for each time
+                return self.ask.status()
+            case ("show", int(id_)):
+                return {**self.ask.job(id_), "executions": self.ask.executions(id_)}
         done = subprocess.run(
             [*self.client, "--json", *map(str, arguments)],
             capture_output=True,
@@ -209,9 +217,9 @@ class Program:
 
     def jobs(self) -> list[dict[str, Any]]:
         """All jobs, oldest first."""
-        found = self.ctl("list")
-        found = found if isinstance(found, list) else found.get("jobs", [found])
-        return sorted(found, key=lambda job: job["id"])
+        page = self.ask.jobs(limit=1000)
+        assert page["next"] is None
+        return [dict(job) for job in reversed(page["jobs"])]
 
     def job(self, name: str) -> dict[str, Any] | None:
         """The newest job about a file."""
