@@ -12,7 +12,7 @@ import socket
 from typing import TYPE_CHECKING
 
 import pytest
-from program import AUDIO, MODEL, Program, wait_for
+from program import AUDIO, DEADLINE, MODEL, Program, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -122,7 +122,7 @@ def test_the_manager_is_told_of_it(program: Make, tmp_path: Path) -> None:
     daemon = program()
     daemon.stop()
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
-        manager.settimeout(30)
+        manager.settimeout(DEADLINE)
         manager.bind(str(tmp_path / "notify"))
         daemon.start(NOTIFY_SOCKET=str(tmp_path / "notify"))
         assert manager.recv(1000).startswith(b"EXTEND_TIMEOUT_USEC=")
