@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 import pytest
-from program import AUDIO, Program, wait_for
+from program import AUDIO, TALK, Program, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     Make = Callable[..., Program]
 
 SENTENCE = AUDIO / "sentence.wav"
-DIALOGUE = AUDIO / "dialogue.opus"
+DIALOGUE = TALK
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 import pytest
-from program import AUDIO, TESTS, Program, wait_for
+from program import AUDIO, TALK, TESTS, Program, wait_for
 from test_failing import calm
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     Make = Callable[..., Program]
 
 SENTENCE = AUDIO / "sentence.wav"
-DIALOGUE = AUDIO / "dialogue.opus"
+DIALOGUE = TALK
 SIZE = 1 << 28  # bytes
 
 

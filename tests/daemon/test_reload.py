@@ -12,7 +12,7 @@ import socket
 from typing import TYPE_CHECKING
 
 import pytest
-from program import AUDIO, DEADLINE, MODEL, Program, wait_for
+from program import AUDIO, DEADLINE, MODEL, TALK, Program, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     Make = Callable[..., Program]
 
 SENTENCE = AUDIO / "sentence.wav"
-DIALOGUE = AUDIO / "dialogue.opus"
+DIALOGUE = TALK
 AGAIN, BEFORE = "the configuration is read again", "the configuration of before stays"
 
 

@@ -6,7 +6,7 @@ import signal
 from typing import TYPE_CHECKING
 
 import pytest
-from program import AUDIO, Program, wait_for
+from program import AUDIO, TALK, Program, wait_for
 from promises import checkpointed
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     Make = Callable[..., Program]
     Seen = Callable[[object], None]
 
-DIALOGUE = AUDIO / "dialogue.opus"
+DIALOGUE = TALK
 SPEECH = AUDIO / "speech.opus"
 SENTENCE = AUDIO / "sentence.wav"  # one block of 5 s: what the fake engine does in later ones only
 

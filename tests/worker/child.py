@@ -38,9 +38,10 @@ if TYPE_CHECKING:
 
 TESTS = Path(__file__).parent.parent
 AUDIO = TESTS.parent / "test-audio"
+TALK = TESTS / "talk.opus"
 MODEL = TESTS / "models" / "whisper-flite" / "model"
 FAKE = TESTS / "fake_engine"
-DEADLINE = 60.0  # seconds that anything may take
+DEADLINE = 120.0  # seconds that anything may take
 
 
 class Child:
