@@ -42,8 +42,7 @@ def test_a_bad_file_fails_with_its_code_and_harms_no_other(
 
 
 def test_an_unreadable_file_is_tried_again_when_permissions_change(program: Make) -> None:
-    daemon = program()
-    daemon.stop()
+    daemon = program(start=False)
     # Root reads everything, unless it has no capabilities.
     daemon.start(*(["setpriv", "--bounding-set=-all"] if os.geteuid() == 0 else []))
     daemon.drop(SENTENCE, ".hidden")

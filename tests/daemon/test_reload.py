@@ -119,8 +119,7 @@ def test_where_state_and_socket_are_stays_until_the_next_start(program: Make) ->
 
 
 def test_the_manager_is_told_of_it(program: Make, tmp_path: Path) -> None:
-    daemon = program()
-    daemon.stop()
+    daemon = program(start=False)
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.settimeout(DEADLINE)
         manager.bind(str(tmp_path / "notify"))
@@ -141,8 +140,7 @@ def test_the_manager_is_told_of_it(program: Make, tmp_path: Path) -> None:
 
 
 def test_a_terminal_that_is_closed_ends_it_as_sigterm_does(program: Make) -> None:
-    daemon = program()
-    daemon.stop()
+    daemon = program(start=False)
     controlling, daemon.stdin = os.openpty()
     daemon.start("setsid", "--ctty")
     os.close(daemon.stdin)
@@ -158,8 +156,7 @@ def test_a_terminal_that_is_closed_ends_it_as_sigterm_does(program: Make) -> Non
 
 
 def test_nohup_is_obeyed(program: Make) -> None:
-    daemon = program()
-    daemon.stop()
+    daemon = program(start=False)
     daemon.start("nohup")
     assert daemon.daemon is not None
     daemon.daemon.send_signal(signal.SIGHUP)

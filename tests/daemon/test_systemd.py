@@ -19,8 +19,7 @@ if TYPE_CHECKING:
 
 
 def test_ready_alive_and_stopping(program: Callable[..., Program], tmp_path: Path) -> None:
-    daemon = program()
-    daemon.stop()
+    daemon = program(start=False)
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.settimeout(DEADLINE)
         manager.bind(str(tmp_path / "notify"))
