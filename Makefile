@@ -1,6 +1,8 @@
 # `make demo` shows it (of one recording: `make demo AUDIO="my file.wav"`), `make test` checks it. Everything is set up in .venv on the way.
 
 PYTHON ?= python3
+# Of tests, which wait most of the time.
+PROCESSES ?= $(shell echo $$((2 * $$(nproc))))
 BIN = .venv/bin
 DEMO = test-audio/sentence.wav test-audio/speech.m4a test-audio/speech.mp4 test-audio/silence.wav
 
@@ -21,7 +23,7 @@ lint: .venv/test
 	$(BIN)/lint-imports
 
 unit: .venv/test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(PROCESSES) --dist loadgroup
 
 # All faults, the slow ones too; prints what was promised and what was seen.
 drill: .venv/test

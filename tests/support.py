@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import apsw
 
 
-async def eventually(condition: Callable[[], object], *, within: float = 20.0) -> None:
+async def eventually(condition: Callable[[], object], *, within: float = 60.0) -> None:
     """Wait until the condition holds; fail when it does not in time (seconds)."""
     deadline = time.monotonic() + within
     while not condition():

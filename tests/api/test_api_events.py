@@ -10,6 +10,7 @@ from support import eventually
 
 from scriberrd import jobs, listing
 from scriberrd.api import events
+from scriberrd.api import socket as api_socket
 
 if TYPE_CHECKING:
     import aiohttp
@@ -22,7 +23,7 @@ async def told(response: aiohttp.ClientResponse, number: int) -> list[dict[str, 
     """The next events, each as its fields."""
     found: list[dict[str, Any]] = []
     fields: dict[str, Any] = {}
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while len(found) < number:
             line = (await response.content.readline()).decode().rstrip("\n")
             if line.startswith(":"):
@@ -176,7 +177,7 @@ async def test_more_events_than_a_batch(server: Server, monkeypatch: pytest.Monk
 
 async def test_silence_has_a_heartbeat(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(events, "HEARTBEAT", 0.01)
-    async with server.http.get(URL) as response, asyncio.timeout(20):
+    async with server.http.get(URL) as response, asyncio.timeout(60):
         assert [await response.content.readline() for _ in range(6)] == [b":\n", b"\n"] * 3
 
 
@@ -193,16 +194,21 @@ async def test_a_slow_client_is_waited_for(server: Server) -> None:
     _, writer = await asyncio.open_unix_connection(server.socket)
     writer.write(b"GET /v1/events?after=0 HTTP/1.1\r\nHost: x\r\n\r\n")
     before = -1
-    while len(read) != before or not read:  # until it reads no more
-        before = len(read)
-        await asyncio.sleep(0.2)
+    async with asyncio.timeout(60):
+        while len(read) != before or not read:  # until it reads no more, though it had its turns
+            before = len(read)
+            for _ in range(20):
+                await real(events.listing.newest_event)
     assert read[-1] < 40_000
     await server.submit("another.mp3")  # nobody else is held up
     writer.transport.abort()
 
 
-async def test_streams_end_with_the_daemon(tmp_path_factory: pytest.TempPathFactory) -> None:
-    async with asyncio.timeout(4), serve(tmp_path_factory.mktemp("s")) as server:  # < FAREWELL
+async def test_streams_end_with_the_daemon(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(api_socket, "FAREWELL", 3600.0)  # for who does not end by itself
+    async with asyncio.timeout(60), serve(tmp_path_factory.mktemp("s")) as server:
         reader, writer = await asyncio.open_unix_connection(server.socket)
         writer.write(b"GET /v1/events HTTP/1.1\r\nHost: x\r\n\r\n")
         assert (await reader.readuntil(b"\n\n")).endswith(b":\n\n")

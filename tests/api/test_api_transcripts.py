@@ -119,6 +119,6 @@ async def test_only_what_was_published_is_shown(server: Server, there: str) -> N
             file.mkdir()
         case _:
             file.write_bytes(b"{")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         problem = await server.get("/v1/jobs/1/transcript?format=txt", status=409)
     assert problem["code"] == "transcript_not_ready"

@@ -39,7 +39,7 @@ def environment(server: Server) -> dict[str, str]:
 
 
 async def end(process: asyncio.subprocess.Process) -> Ended:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         out, err = await process.communicate()
     assert process.returncode is not None
     return Ended(process.returncode, out.decode(), err.decode())

@@ -7,7 +7,7 @@ import sqlite3
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from program import AUDIO, Program, wait_for
+from program import AUDIO, TALK, Program, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     Make = Callable[..., Program]
 
 SENTENCE = AUDIO / "sentence.wav"
-DIALOGUE = AUDIO / "dialogue.opus"
+DIALOGUE = TALK
 
 
 def query(daemon: Program, sql: str) -> list[tuple[Any, ...]]:
@@ -136,9 +136,9 @@ def test_a_regular_stop_and_a_checkpoint_are_no_interruptions(program: Make) -> 
 
 
 def test_a_run_that_takes_too_long_is_warned_of_and_then_stopped(program: Make) -> None:
-    limits = 'soft_limit = 0.004\nhard_limit = 0.01\nlimit_floor = "0.1s"'
+    limits = 'soft_limit = 0.004\nhard_limit = 0.025\nlimit_floor = "0.1s"'
     daemon = program(model="slow", block_seconds=5, retry=limits)
-    daemon.drop(DIALOGUE, "long.opus")
+    daemon.drop(AUDIO / "dialogue.opus", "long.opus")
     job = daemon.wait("long.opus", "failed")
     assert (job["error"]["code"], job["failures"]) == ("time_limit", 3)
     assert len(query(daemon, "SELECT 1 FROM event WHERE type = 'slow'")) == 3

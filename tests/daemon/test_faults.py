@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 import pytest
-from program import AUDIO, Program, wait_for
+from program import AUDIO, TALK, Program, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     Make = Callable[..., Program]
 
 SENTENCE = AUDIO / "sentence.wav"
-DIALOGUE = AUDIO / "dialogue.opus"
+DIALOGUE = TALK
 
 
 @pytest.mark.parametrize(
@@ -42,8 +42,7 @@ def test_a_bad_file_fails_with_its_code_and_harms_no_other(
 
 
 def test_an_unreadable_file_is_tried_again_when_permissions_change(program: Make) -> None:
-    daemon = program()
-    daemon.stop()
+    daemon = program(start=False)
     # Root reads everything, unless it has no capabilities.
     daemon.start(*(["setpriv", "--bounding-set=-all"] if os.geteuid() == 0 else []))
     daemon.drop(SENTENCE, ".hidden")

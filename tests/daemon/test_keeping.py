@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import apsw
 import pytest
-from program import AUDIO, BIN, Program, wait_for
+from program import AUDIO, BIN, TALK, Program, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     Make = Callable[..., Program]
 
 SENTENCE = AUDIO / "sentence.wav"
-DIALOGUE = AUDIO / "dialogue.opus"
+DIALOGUE = TALK
 
 HOLD = """
 import sys, apsw
@@ -97,8 +97,8 @@ def test_damage_that_a_backup_finds_ends_the_daemon_and_is_mended(program: Make)
     daemon.stop()  # all is in the file now, and nothing in its log
     folder = daemon.root / "state/backups"
     daemon.start()
-    before = set(folder.iterdir())
-    wait_for(lambda: set(folder.iterdir()) - before, "a backup")
+    before = set(folder.glob("scriberrd-*"))
+    wait_for(lambda: set(folder.glob("scriberrd-*")) - before, "a backup")
     path = daemon.root / "state/scriberrd.db"
     with path.open("r+b") as file:
         file.seek(path.stat().st_size // 2)

@@ -6,19 +6,19 @@ More of it is in the drills of faults 14 to 17, 38 and 40.
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import os
 import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
 import pytest
-from program import AUDIO, MODEL, TESTS, Program, wait_for
+from program import AUDIO, MODEL, TALK, TESTS, Program, wait_for
 from test_failing import calm
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     Make = Callable[..., Program]
 
 SENTENCE = AUDIO / "sentence.wav"
-DIALOGUE = AUDIO / "dialogue.opus"
+DIALOGUE = TALK
 SIZE = 1 << 28  # bytes
 
 
@@ -152,7 +152,9 @@ def test_who_has_mended_it_need_not_wait(program: Make, tell: Callable[[Program]
 
 
 def test_a_recording_that_is_queued_ends_the_outage_of_the_store(program: Make) -> None:
-    daemon = program(backoff="1h")
+    later = dt.datetime.now().astimezone() + dt.timedelta(hours=3)
+    hours = f"{later:%H:%M}-{later + dt.timedelta(minutes=1):%H:%M}"
+    daemon = program(hours=hours)  # so that nobody but the inbox tries to write
     process = psutil.Process(daemon.daemon and daemon.daemon.pid)
     with contextlib.closing(sqlite3.connect(daemon.root / "state/scriberrd.db")) as other:
         other.execute("BEGIN IMMEDIATE")
@@ -161,9 +163,13 @@ def test_a_recording_that_is_queued_ends_the_outage_of_the_store(program: Make) 
             file.truncate(SIZE)
         os.utime(daemon.inbox / "big.mp3", (0, 0))  # the oldest comes first
         assert daemon.outage()["part"] == "store"
-        until, read = time.monotonic() + 12, process.io_counters().read_chars
-        wait_for(lambda: time.monotonic() > until, "another try")
+        tried, read = daemon.said("database is tried in"), process.io_counters().read_chars
+        wait_for(lambda: daemon.said("database is tried in") > tried, "another try")
         assert process.io_counters().read_chars < read + SIZE
+    wait_for(lambda: not daemon.ctl("status")["outages"], "the end of the outage")
+    daemon.wait("one.wav", "queued")
+    daemon.config.write_text(daemon.config.read_text().replace(hours, ""))
+    reload(daemon)
     goes_on(daemon)
 
 
@@ -204,8 +210,7 @@ def test_what_nothing_waits_for_is_no_outage_any_more(program: Make) -> None:
 
 
 def test_workers_that_cannot_be_started_pause_their_pool(program: Make) -> None:
-    daemon = program()
-    daemon.stop()
+    daemon = program(start=False)
     ours, theirs = Path(sys.prefix), daemon.root / "venv"
     (theirs / "bin").mkdir(parents=True)
     for name in ("lib", "pyvenv.cfg"):
@@ -244,8 +249,7 @@ def test_workers_that_die_before_they_work_pause_their_pool(
 
 
 def test_an_engine_that_is_not_installed_pauses_its_jobs(program: Make) -> None:
-    daemon = program()
-    daemon.stop()
+    daemon = program(start=False)
     packages = shutil.copytree(TESTS / "fake_engine", daemon.root / "packages")
     engine = packages / "scriberrd_fake_engine.py"
     broken = engine.rename(packages / "broken")

@@ -12,7 +12,7 @@ import socket
 from typing import TYPE_CHECKING
 
 import pytest
-from program import AUDIO, MODEL, Program, wait_for
+from program import AUDIO, DEADLINE, MODEL, TALK, Program, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     Make = Callable[..., Program]
 
 SENTENCE = AUDIO / "sentence.wav"
-DIALOGUE = AUDIO / "dialogue.opus"
+DIALOGUE = TALK
 AGAIN, BEFORE = "the configuration is read again", "the configuration of before stays"
 
 
@@ -119,10 +119,9 @@ def test_where_state_and_socket_are_stays_until_the_next_start(program: Make) ->
 
 
 def test_the_manager_is_told_of_it(program: Make, tmp_path: Path) -> None:
-    daemon = program()
-    daemon.stop()
+    daemon = program(start=False)
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
-        manager.settimeout(30)
+        manager.settimeout(DEADLINE)
         manager.bind(str(tmp_path / "notify"))
         daemon.start(NOTIFY_SOCKET=str(tmp_path / "notify"))
         assert manager.recv(1000).startswith(b"EXTEND_TIMEOUT_USEC=")
@@ -141,8 +140,7 @@ def test_the_manager_is_told_of_it(program: Make, tmp_path: Path) -> None:
 
 
 def test_a_terminal_that_is_closed_ends_it_as_sigterm_does(program: Make) -> None:
-    daemon = program()
-    daemon.stop()
+    daemon = program(start=False)
     controlling, daemon.stdin = os.openpty()
     daemon.start("setsid", "--ctty")
     os.close(daemon.stdin)
@@ -158,8 +156,7 @@ def test_a_terminal_that_is_closed_ends_it_as_sigterm_does(program: Make) -> Non
 
 
 def test_nohup_is_obeyed(program: Make) -> None:
-    daemon = program()
-    daemon.stop()
+    daemon = program(start=False)
     daemon.start("nohup")
     assert daemon.daemon is not None
     daemon.daemon.send_signal(signal.SIGHUP)

@@ -6,11 +6,10 @@ import asyncio
 import functools
 import gc
 import socket
-import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from program import AUDIO, Program
+from program import AUDIO, DEADLINE, Program, wait_for
 
 from scriberrd import systemd
 
@@ -24,10 +23,9 @@ MORE_TIME = b"EXTEND_TIMEOUT_USEC=60000000"
 
 
 def test_ready_alive_and_stopping(program: Callable[..., Program], tmp_path: Path) -> None:
-    daemon = program()
-    daemon.stop()
+    daemon = program(start=False)
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
-        manager.settimeout(30)
+        manager.settimeout(DEADLINE)
         manager.bind(str(tmp_path / "notify"))
         # A time for the watchdog that is short, so that the test is too.
         daemon.start(NOTIFY_SOCKET=str(tmp_path / "notify"), WATCHDOG_USEC="200000")
@@ -74,8 +72,5 @@ def test_a_manager_that_is_gone_or_does_not_read(
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(tmp_path / "notify"))
         caplog.clear()
-        began = time.monotonic()
-        while not caplog.text:
-            systemd.notify("WATCHDOG=1")
-        assert time.monotonic() - began < 10
+        wait_for(lambda: systemd.notify("WATCHDOG=1") or caplog.text, "the end of its patience")
     assert "can't be told: timed out" in caplog.text

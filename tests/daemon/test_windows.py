@@ -7,7 +7,7 @@ import contextlib
 import time
 from typing import TYPE_CHECKING
 
-from program import AUDIO, TESTS
+from program import TALK, TESTS
 
 from scriberrd import jobs, listing
 from scriberrd.config import Config, Daemon, Inbox, Retry, Worker
@@ -87,7 +87,7 @@ async def test_a_run_ends_when_the_window_closes_and_goes_on_when_it_opens(
     opens = time.localtime(clock.time()).tm_hour
     hours = Hours.read(f"{opens:02}:00-{(opens + 1) % 24:02}:00")
     config = configured(tmp_path, hours)
-    (tmp_path / "in/long.opus").write_bytes((AUDIO / "dialogue.opus").read_bytes())
+    (tmp_path / "in/long.opus").write_bytes(TALK.read_bytes())
     store = Store(tmp_path / "queue.db")
     async with dispatching(config, store, clock) as dispatcher:
         await Intake(config, store, clock, Folders()).accept(config.inboxes[0], b"long.opus")
@@ -109,7 +109,7 @@ async def test_a_retry_that_is_due_waits_for_the_window_in_peace(tmp_path: Path)
     clock = Clock()
     opens = (time.localtime(clock.time()).tm_hour + 6) % 24
     config = configured(tmp_path, Hours.read(f"{opens:02}:00-{(opens + 1) % 24:02}:00"))
-    (tmp_path / "in/one.opus").write_bytes((AUDIO / "dialogue.opus").read_bytes())
+    (tmp_path / "in/one.opus").write_bytes(TALK.read_bytes())
     store = Store(tmp_path / "queue.db")
     await Intake(config, store, clock, Folders()).accept(config.inboxes[0], b"one.opus")
     job = await store.run(jobs.claim, "cpu", now=clock.time(), expires=1e9, longest=HOUR)

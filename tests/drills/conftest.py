@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
+import hashlib
+import json
 import os
 import subprocess
 from collections import Counter, defaultdict
@@ -24,24 +28,35 @@ DRILLED = pytest.StashKey[set[int]]()
 def undisturbed(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Callable[[Program, bytes], dict[str, Any]]:
-    """What a recording becomes in a program that nothing happens to."""
-    known: dict[tuple[object, ...], dict[str, Any]] = {}
+    """What a recording becomes in a program that nothing happens to, made once for all."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
 
     def transcribe(like: Program, content: bytes) -> dict[str, Any]:
-        length, engine = like.settings["block_seconds"], like.settings["engine"]
-        key = (length, engine, content)
-        if key not in known:
-            settings = {"block_seconds": length, "engine": engine}
-            settings |= {"model": MODEL} if engine != "fake" else {}
-            program = Program(tmp_path_factory.mktemp("undisturbed"), **settings)
-            program.start()
-            program.drop(content, "x.opus")
-            program.wait("x.opus", "completed")
-            assert program.stop() == 0
-            known[key] = promises.comparable(program.transcript("x.json"))
-        return known[key]
+        settings = {key: like.settings[key] for key in ("block_seconds", "engine")}
+        settings |= {"model": MODEL} if settings["engine"] != "fake" else {}
+        key = hashlib.sha256(repr(settings).encode() + content).hexdigest()
+        known = shared / f"undisturbed-{key}.json"
+        with locked(known.with_suffix(".lock")):
+            if not known.exists():
+                program = Program(tmp_path_factory.mktemp("undisturbed"), **settings)
+                program.start()
+                program.drop(content, "x.opus")
+                program.wait("x.opus", "completed")
+                assert program.stop() == 0
+                known.write_text(json.dumps(promises.comparable(program.transcript("x.json"))))
+        found: dict[str, Any] = json.loads(known.read_bytes())
+        return found
 
     return transcribe
+
+
+@contextlib.contextmanager
+def locked(file: Path) -> Iterator[None]:
+    """Keep the other processes that run tests out meanwhile."""
+    with file.open("w") as opened:
+        fcntl.flock(opened, fcntl.LOCK_EX)
+        yield
 
 
 @pytest.fixture
@@ -109,6 +124,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         assert FAULTS.keys() >= set(numbers), f"{item.nodeid}: {numbers} are not all in faults.py"
         drilled.update(numbers)
         item.user_properties.append((DRILL, (*numbers, told)))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Hear from a process that ran tests for this one which faults are drilled."""
+    drilled = node.config.stash.setdefault(DRILLED, set())
+    drilled.update(getattr(node, "workeroutput", {}).get(DRILL, []))
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput[DRILL] = sorted(session.config.stash[DRILLED])
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import apsw
 import pytest
-from program import AUDIO, Program, wait_for
+from program import AUDIO, TALK, Program, wait_for
 from promises import checkpointed
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     Seen = Callable[[object], None]
 
 SPEECH = AUDIO / "speech.opus"
-DIALOGUE = AUDIO / "dialogue.opus"
+DIALOGUE = TALK
 SENTENCE = AUDIO / "sentence.wav"
 PAGE = 4096  # or two smaller ones
 READ_ONLY = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from program import AUDIO, Program, wait_for
+from program import AUDIO, TALK, Program, wait_for
 from promises import checkpointed, recorded
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def test_while_stopping(program: Make, moment: str) -> None:
     """kill -9 of the daemon while it puts a job back because of SIGTERM
     -> no failure counted, goes on from the checkpoint"""
     daemon = program(start=False, block_seconds=5, model="slow")
-    daemon.drop(AUDIO / "dialogue.opus", "talk.opus")
+    daemon.drop(TALK, "talk.opus")
     daemon.start(*SABOTEUR, SABOTAGE_CRASH=moment)
     checkpointed(daemon, "talk.opus")
     assert daemon.stop() == -signal.SIGKILL
@@ -155,7 +155,7 @@ def test_while_an_urgent_one_takes_its_place(program: Make, moment: str, outcome
     """kill -9 of the daemon while an urgent recording takes the place of a long one
     -> both are completed, no failure counted, no block done twice"""
     daemon = program(start=False, block_seconds=5, model="slow")
-    daemon.drop(AUDIO / "dialogue.opus", "long.opus")
+    daemon.drop(TALK, "long.opus")
     daemon.start(*SABOTEUR, SABOTAGE_CRASH=moment)
     checkpointed(daemon, "long.opus")
     sentence = AUDIO / "sentence.wav"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import apsw
 import pytest
-from program import AUDIO, BIN, TESTS, Program, wait_for
+from program import AUDIO, BIN, TALK, TESTS, Program, wait_for
 from promises import checkpointed, refusal
 
 from scriberrd import store
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     Make = Callable[..., Program]
 
 SPEECH = AUDIO / "speech.opus"
-DIALOGUE = AUDIO / "dialogue.opus"
+DIALOGUE = TALK
 HOLDER = """
 import sys, apsw
 db = apsw.Connection(sys.argv[1])

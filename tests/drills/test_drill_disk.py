@@ -13,7 +13,7 @@ import threading
 from typing import TYPE_CHECKING
 
 import pytest
-from program import AUDIO, Program, wait_for
+from program import AUDIO, TALK, Program, wait_for
 from promises import checkpointed, paused, recorded, refusal
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 SPEECH = AUDIO / "speech.opus"
 SENTENCE = AUDIO / "sentence.wav"
-DIALOGUE = AUDIO / "dialogue.opus"
+DIALOGUE = TALK
 EXT4_IOC_SHUTDOWN = 0x8004587D  # of linux/ext4.h: the file system stops here and now
 NO_FLUSH = 2  # without writing what is still in memory
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import apsw
 import pytest
 from later import STEPS, later, structure
-from program import AUDIO, Program
+from program import AUDIO, TALK, Program
 from promises import checkpointed
 
 from scriberrd import listing, store
@@ -46,7 +46,7 @@ def test_dies_in_a_migration(program: Make, moment: str, done: int) -> None:
     """kill -9 of a new daemon within a step of its migration, or before or after its commit
     -> the database is as before the step or as after it; the next start does the rest"""
     daemon = program(block_seconds=5, model="slow")
-    daemon.drop(AUDIO / "dialogue.opus", "long.opus")
+    daemon.drop(TALK, "long.opus")
     checkpointed(daemon, "long.opus")
     daemon.drop(AUDIO / "speech.opus", "next.opus")
     daemon.wait("next.opus", "queued")

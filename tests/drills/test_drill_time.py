@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from program import AUDIO, Program, wait_for
+from program import AUDIO, TALK, Program, wait_for
 from promises import checkpointed
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     Make = Callable[..., Program]
 
 SABOTEUR = (sys.executable, Path(__file__).parent / "saboteur.py")
-DIALOGUE = AUDIO / "dialogue.opus"
+DIALOGUE = TALK
 SPEECH = AUDIO / "speech.opus"
 BACK, FORWARD = -86_400.0, 10 * 365.25 * 86_400
 

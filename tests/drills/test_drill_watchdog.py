@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from program import AUDIO, DEADLINE, Program
+from program import DEADLINE, TALK, Program
 from promises import checkpointed
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def test_stands_still(
         )
         while manager.recv(1000) != b"WATCHDOG=1":
             pass
-        daemon.drop(AUDIO / "dialogue.opus", "long.opus")
+        daemon.drop(TALK, "long.opus")
         checkpointed(daemon, "long.opus")
         assert daemon.daemon is not None
         daemon.daemon.send_signal(fault)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from program import AUDIO, Program, wait_for
+from program import AUDIO, TALK, Program, wait_for
 from promises import checkpointed
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     Seen = Callable[[object], None]
 
 SABOTEUR = (sys.executable, Path(__file__).parent / "saboteur.py")
-DIALOGUE = AUDIO / "dialogue.opus"
+DIALOGUE = TALK
 SPEECH = AUDIO / "speech.opus"
 MEGABYTE = 1 << 20
 SENTENCE = AUDIO / "sentence.wav"  # one block of 5 s: what the fake engine does in later ones only

@@ -5,7 +5,7 @@ word, for each second of each stretch that it is given; with vad on, the worker 
 with speech. What else it does is its script, `settings.model`: words joined by "+".
 
     ok          nothing else
-    slow        0.05 s of sleep before each segment
+    slow        0.1 s of sleep before each segment
     crash       kills itself with SIGSEGV in any block but the first of a recording
     crash-load  kills itself with SIGSEGV as soon as it is loaded
     crash-once  as crash, unless the file named by SCRIBERRD_FAKE_STATE is there; makes it first
@@ -95,7 +95,7 @@ class Fake:
         seconds = len(stretch.samples) // RATE
         for second in range(seconds):
             if "slow" in self._script:
-                time.sleep(0.05)
+                time.sleep(0.1)
             tick()
             word = Word(start=second, end=second + 0.9, word=f" second{second}", probability=0.9)
             segment = Segment(

@@ -76,12 +76,12 @@ async def test_the_bell_rings_after_the_commit_and_is_not_missed(tmp_path: Path)
     opened = Store(tmp_path / "queue.db")
     seen = opened.bell.rings
     await opened.run(lambda db: db.execute("UPDATE tally SET jobs = 1"))
-    await asyncio.wait_for(opened.bell.wait(seen), 10)  # it rang before the wait began
+    await asyncio.wait_for(opened.bell.wait(seen), 60)  # it rang before the wait began
     waiting = asyncio.create_task(opened.bell.wait(opened.bell.rings))
     await asyncio.sleep(0)
     assert not waiting.done()
     await opened.run(lambda db: db.execute("UPDATE tally SET jobs = 2"))
-    await asyncio.wait_for(waiting, 10)
+    await asyncio.wait_for(waiting, 60)
     await opened.read(lambda db: db.execute("SELECT 1").get)
     assert opened.bell.rings == 2
     opened.close()
@@ -164,7 +164,7 @@ async def test_the_lock_of_another_process_is_waited_for(tmp_path: Path) -> None
         assert await opened.read(lambda db: db.execute("SELECT max(jobs) FROM tally").get) == 0
         assert not insisting.done()
         other.communicate(b"")
-        assert await asyncio.wait_for(insisting, 20) == 1
+        assert await asyncio.wait_for(insisting, 60) == 1
     assert await opened.read(lambda db: db.execute("SELECT max(jobs) FROM tally").get) == 1
     assert not opened.failed.is_set()
     opened.close()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, cast
 import pytest
 from support import eventually
 
+from scriberrd import inbox as inbox_module
 from scriberrd.config import Inbox
 from scriberrd.errors import DiskFull
 from scriberrd.folders import Folders
@@ -236,15 +237,23 @@ async def test_trouble_of_the_queue_is_waited_out(
         await eventually(lambda: queue.accepted[b"a.wav"].identity.size == 3)
 
 
-async def test_trouble_makes_no_haste(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+async def test_trouble_makes_no_haste(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Not even while a file is due."""
-    async with watching(tmp_path, settle=0.3) as queue:
-        (tmp_path / "x.wav").touch()
+    monkeypatch.setattr(inbox_module, "POLL", SLOW)
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "y.wav").touch()
+    root = tmp_path / "inbox"
+    root.mkdir()
+    async with watching(root, settle=0.3) as queue, watching(other, rescan=0.01) as untroubled:
+        (root / "x.wav").touch()
         await eventually(lambda: 1 in queue.batches)
         queue.trouble = DiskFull("no space left")
         await eventually(lambda: "no space left" in caplog.text)
-        looks = len(queue.batches)
-        await asyncio.sleep(1)  # long enough for five looks
+        looks, others = len(queue.batches), len(untroubled.batches)
+        await eventually(lambda: len(untroubled.batches) >= others + 5)
         assert len(queue.batches) == looks
     assert caplog.text.count("no space left") == 1
 

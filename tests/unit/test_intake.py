@@ -7,6 +7,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, cast
 
+import psutil
 import pytest
 from support import eventually
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from scriberrd.store import Store
 
-TERABYTE = 1 << 40
+MEGABYTE, TERABYTE = 1 << 20, 1 << 40
 
 
 @pytest.fixture
@@ -54,10 +55,11 @@ async def test_a_file_is_not_read_on_for_nobody(inbox: Inbox, intake: Intake) ->
 
 
 async def test_other_work_does_not_wait_for_files(inbox: Inbox, intake: Intake) -> None:
-    loop = asyncio.get_running_loop()
+    loop, process = asyncio.get_running_loop(), psutil.Process()
     many = [asyncio.create_task(intake.accept(inbox, b"big.wav")) for _ in range(50)]
-    await asyncio.sleep(0.1)
-    await asyncio.wait_for(loop.run_in_executor(None, int), 5)
+    read = process.io_counters().read_chars
+    await eventually(lambda: process.io_counters().read_chars > read + MEGABYTE)
+    await asyncio.wait_for(loop.run_in_executor(None, int), 60)
     for task in many:
         task.cancel()
     ended = await asyncio.gather(*many, return_exceptions=True)

@@ -8,8 +8,11 @@ import socket
 import subprocess
 import sys
 import time
+import wave
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from faster_whisper.audio import decode_audio
 
 from scriberrd.model import Settings
 from scriberrd.protocol import (
@@ -26,6 +29,7 @@ from scriberrd.protocol import (
     decode_reply,
     encode,
 )
+from scriberrd.worker.audio import RATE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -34,9 +38,10 @@ if TYPE_CHECKING:
 
 TESTS = Path(__file__).parent.parent
 AUDIO = TESTS.parent / "test-audio"
+TALK = TESTS / "talk.opus"
 MODEL = TESTS / "models" / "whisper-flite" / "model"
 FAKE = TESTS / "fake_engine"
-DEADLINE = 60.0  # seconds that anything may take
+DEADLINE = 120.0  # seconds that anything may take
 
 
 class Child:
@@ -141,6 +146,18 @@ def after(block: Block) -> Resume:
         language_probability=block.language_probability,
         prompt=block.prompt,
     )
+
+
+def beginning(name: str, seconds: float, folder: Path) -> Path:
+    """The first seconds of a recording, as a recording."""
+    path = folder / "beginning.wav"
+    samples = decode_audio(str(AUDIO / name))[: int(seconds * RATE)]
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(RATE)
+        file.writeframes((samples * 32767).astype("<i2").tobytes())
+    return path
 
 
 def text_of(blocks: Iterable[Block]) -> str:

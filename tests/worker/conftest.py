@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -37,3 +38,12 @@ def spawn() -> Iterator[Callable[..., Child]]:
     yield start
     for child in children:
         child.close()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:  # who shares a worker runs in the process that has it
+        if item.path.parent == Path(__file__).parent and "worker" in getattr(
+            item, "fixturenames", ()
+        ):
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from child import AUDIO, Child, after, task, text_of
+from child import AUDIO, TALK, Child, after, task, text_of
 
 from scriberrd.protocol import (
     Beat,
@@ -104,7 +104,7 @@ def test_stop_while_the_whisper_works(worker: Child) -> None:
 
 
 def test_beats_show_progress(worker: Child) -> None:
-    worker.send(AUDIO / "dialogue.opus", task(engine="fake", model="slow", block_seconds=20.0))
+    worker.send(TALK, task(engine="fake", model="slow", block_seconds=20.0))
     beats = [reply for reply in worker.rest() if isinstance(reply, Beat)]
     assert len(beats) >= 3
     ticks = [beat.ticks for beat in beats]
