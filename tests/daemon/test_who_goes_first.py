@@ -105,7 +105,7 @@ def test_a_pool_that_can_not_work_is_no_place_for_an_urgent_job(program: Make) -
 
 def test_an_urgent_job_waits_for_an_urgent_one_and_takes_a_free_worker(program: Make) -> None:
     daemon = program(model="slow", block_seconds=5, count=2)
-    daemon.drop(DIALOGUE, "low.opus")
+    daemon.drop(AUDIO / "dialogue.opus", "low.opus")  # longer than it takes the others to begin
     daemon.underway("low.opus", 5)
     for name in ("one.opus", "two.opus"):
         (daemon.root / name).write_bytes(DIALOGUE.read_bytes() + name.encode())
