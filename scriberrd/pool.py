@@ -171,12 +171,15 @@ class Process:
         try:
             await asyncio.wait_for(self._process.wait(), DYING)
         except TimeoutError:
+            ended = False
             self._listening.cancel()
             log.warning(
                 "worker %s, pid %d, can't be ended yet: it waits for a disk or a share; see the"
                 " inbox of its recording",
                 *(self.name, self.pid),
             )
+        else:
+            ended = True
         os.close(self._pidfd)
         self._pidfd = -1
         if self._reading is not None:
@@ -184,7 +187,7 @@ class Process:
         self._transport.close()
         self._commands.close()
         await asyncio.wait({self._listening})
-        if not self.alive:
+        if ended:
             log.info("worker %s ended, pid %d", self.name, self.pid)
 
     async def _listen(self) -> None:

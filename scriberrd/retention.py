@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from scriberrd import jobs, listing, published
 from scriberrd.errors import StoreError
+from scriberrd.folders import NoAnswer
 from scriberrd.model import display
 
 if TYPE_CHECKING:
@@ -154,8 +155,12 @@ async def _delete_transcripts(
         gone = []
         for _, output in batch:
             root = roots.get(output.inbox)
-            if root is not None and await _delete(folders, root, output, before):
-                gone.append(output)
+            try:
+                if root is not None and await _delete(folders, root, output, before):
+                    gone.append(output)
+            except (NoAnswer, FileNotFoundError) as error:  # so it is for all files there
+                log.warning("no files of inbox %s are deleted: %s", output.inbox, error.strerror)
+                del roots[output.inbox]
         # Forgotten once they are gone: after a crash in between they are looked for again.
         await store.run(jobs.forget_outputs, gone)
         total, last = total + len(gone), batch[-1]
@@ -163,10 +168,17 @@ async def _delete_transcripts(
 
 
 async def _delete(folders: Folders, root: Path, output: Output, before: float) -> bool:
-    """Delete a file; whether there is none of ours any more."""
+    """Delete a file; whether there is none of ours any more.
+
+    Raises:
+        NoAnswer: the output folder does not answer.
+        FileNotFoundError: it is not there.
+    """
     try:
         remove = folders.run(root, published.remove, root, output.name, output.prints, before)
         return await remove
+    except (NoAnswer, FileNotFoundError):
+        raise
     except OSError as error:
         log.warning("%r can't be deleted: %s", display(output.name), error.strerror)
         return False

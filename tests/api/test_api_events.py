@@ -9,8 +9,7 @@ from api_server import serve
 from support import eventually
 
 from scriberrd import jobs, listing
-from scriberrd.api import events
-from scriberrd.api import socket as api_socket
+from scriberrd.api import connections, events
 
 if TYPE_CHECKING:
     import aiohttp
@@ -207,7 +206,7 @@ async def test_a_slow_client_is_waited_for(server: Server) -> None:
 async def test_streams_end_with_the_daemon(
     tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(api_socket, "FAREWELL", 3600.0)  # for who does not end by itself
+    monkeypatch.setattr(connections, "FAREWELL", 3600.0)  # for who does not end by itself
     async with asyncio.timeout(60), serve(tmp_path_factory.mktemp("s")) as server:
         reader, writer = await asyncio.open_unix_connection(server.socket)
         writer.write(b"GET /v1/events HTTP/1.1\r\nHost: x\r\n\r\n")
