@@ -161,6 +161,7 @@ async def _serve(
                     status = ""
                     dispatcher.configure(rooms.config)
                     _keep(group, tasks, _wanted(rooms, dispatcher.gate, statuses))
+                    log.info("the configuration is read again: %s", config.file)
                 systemd.notify(f"READY=1\nSTATUS={status}")
             # Take in nothing more, let the runs end; the API answers to the last.
             _keep(group, tasks, {})
@@ -209,7 +210,6 @@ async def _read_again(config: Config, reload: Callable[[], Config]) -> Config:
         if getattr(new.daemon, key) != value:
             log.warning("daemon.%s stays %s until the daemon is started again", key, value)
     logs.start(new.daemon.log_level)
-    log.info("the configuration is read again: %s", new.file)
     await _warn(new)
     return msgspec.structs.replace(new, daemon=msgspec.structs.replace(new.daemon, **fixed))
 

@@ -114,8 +114,12 @@ class Program:
         self.log = root / "log"
         self.stdin = subprocess.DEVNULL  # or a terminal
         self.client = [BIN / "scriberrctl", "--socket", self.socket]
-        self.ask = Client(str(self.socket))  # the same without a process of its own: to poll
         self.dropped: dict[bytes, bytes] = {}  # what each file of the inbox should be
+
+    @property
+    def ask(self) -> Client:
+        """The client without a process of its own: to poll."""
+        return Client(str(self.socket))
 
     def start(self, *prefix: str | Path, **environment: str) -> None:
         """Start the daemon, and wait until it is ready."""

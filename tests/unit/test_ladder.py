@@ -42,6 +42,7 @@ def job(**settings: object) -> Job:
         error_code=None,
         error_detail=None,
         outputs=(),
+        edited=(),
     )
 
 
