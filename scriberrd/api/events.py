@@ -70,12 +70,14 @@ async def _follow(request: web.Request) -> web.StreamResponse:
     rooms = request.app[ROOMS]
     resume = request.headers.get("Last-Event-ID")
     wanted = parse(({"after": resume} if resume else {}) | dict(request.query), Wanted)
+    # Before it is answered: what happens from the answer on is told.
+    place = _begin(await rooms.store.read(listing.stream), wanted.after)
     response = web.StreamResponse(
         headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"}
     )
     await response.prepare(request)
     try:
-        await _tell(rooms, response, request.app[ENDED], wanted)
+        await _tell(rooms, response, request.app[ENDED], place, wanted.job)
     except ConnectionError:
         log.debug("a client stopped following the events")
     except StoreError as error:  # too late for a status: the client resumes where this ends
@@ -84,14 +86,18 @@ async def _follow(request: web.Request) -> web.StreamResponse:
 
 
 async def _tell(
-    rooms: Rooms, response: web.StreamResponse, ended: asyncio.Event, wanted: Wanted
+    rooms: Rooms,
+    response: web.StreamResponse,
+    ended: asyncio.Event,
+    place: tuple[int, str | None],
+    job: int | None,
 ) -> None:
+    after, missed = place
     monotonic = asyncio.get_running_loop().time
     told = float("-inf")  # the first heartbeat comes at once: the client knows that it is on
-    after, missed = _begin(await rooms.store.read(listing.stream), wanted.after)
     while not ended.is_set():
         seen = rooms.store.bell.rings
-        stream, found = await rooms.store.read(_look, after, wanted.job)
+        stream, found = await rooms.store.read(_look, after, job)
         if missed is None and after < stream.pruned:
             after, missed = stream.pruned, "pruned"
         if missed is not None:  # what was found after it is found again
