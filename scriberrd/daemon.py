@@ -70,13 +70,14 @@ async def run(config: Config, reload: Callable[[], Config]) -> None:
         locked(Path(config.daemon.state_dir)) as state,
         rescue.opened(state, now=time.time()) as store,
     ):
+        known = await retention.known(store, time)
         limit = config.retry.interruptions
         for job in await store.run(jobs.recover, time.time(), limit=limit):
             log.info("job %d was held by an earlier daemon: %s", job.id, job.state)
             if job.state is JobState.FAILED:
                 log.warning("job %d failed: %s: %s", job.id, job.error_code, job.error_detail)
         try:
-            await _serve(config, store, orders, reload)
+            await _serve(config, store, orders, reload, known)
         except BaseExceptionGroup:
             if store.failure is None:
                 raise
@@ -131,7 +132,11 @@ def _listen_to_signals() -> Orders:
 
 
 async def _serve(
-    config: Config, store: Store, orders: Orders, reload: Callable[[], Config]
+    config: Config,
+    store: Store,
+    orders: Orders,
+    reload: Callable[[], Config],
+    known: retention.Known,
 ) -> None:
     folders = Folders()
     dispatcher = Dispatcher(config, store, time, folders)
@@ -143,7 +148,7 @@ async def _serve(
         async with serving(application(rooms), listener), asyncio.TaskGroup() as group:
             drained = group.create_task(dispatcher.run())
             sweeping = group.create_task(intake.sweep())
-            _keep(group, tasks, _wanted(rooms, dispatcher.gate, statuses))
+            _keep(group, tasks, _wanted(rooms, dispatcher.gate, statuses, known))
             names = ", ".join(one.name for one in config.inboxes) or "none"
             log.info("scriberrd %s is ready, inboxes: %s", __version__, names)
             systemd.notify("READY=1")
@@ -160,7 +165,7 @@ async def _serve(
                 else:
                     status = ""
                     dispatcher.configure(rooms.config)
-                    _keep(group, tasks, _wanted(rooms, dispatcher.gate, statuses))
+                    _keep(group, tasks, _wanted(rooms, dispatcher.gate, statuses, known))
                     log.info("the configuration is read again: %s", config.file)
                 systemd.notify(f"READY=1\nSTATUS={status}")
             # Take in nothing more, let the runs end; the API answers to the last.
@@ -232,7 +237,7 @@ def _keep(
 
 
 def _wanted(
-    rooms: Rooms, gate: Gate, statuses: dict[str, inbox.InboxStatus]
+    rooms: Rooms, gate: Gate, statuses: dict[str, inbox.InboxStatus], known: retention.Known
 ) -> Mapping[Hashable, Callable[[], Coroutine[None, None, None]]]:
     """What goes on beside the work, by what of the configuration it depends on."""
     config, store = rooms.config, rooms.store
@@ -250,7 +255,7 @@ def _wanted(
         "end": functools.partial(_end_with, store),
         "alive": functools.partial(systemd.keep_alive, lambda: _alive(store)),
         (config.retention, config.inboxes): functools.partial(
-            retention.keep, store, rooms.folders, config, time
+            retention.keep, store, rooms.folders, config, time, known
         ),
         ("backup", daemon.backup, daemon.backups): copies,
     } | {

@@ -133,7 +133,7 @@ class Gate:
         else:
             self._breaker.close([key])
         finally:
-            del self._trying[key]
+            self._trying.pop(key, None)
 
     def failed(self, slot: Slot, job: Job, code: str, detail: str) -> None:
         """A run failed; before the job is put back, or the next slot would claim it."""

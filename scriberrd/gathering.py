@@ -108,17 +108,14 @@ async def borrow(
     if output is None:
         return None
 
-    def read(output: Output) -> Transcript | None:
-        with published.opened(inbox.output, output.name) as file:
-            if not published.is_one_of(file, output.prints):
-                return None  # edited by its owner: the recording is transcribed again
-        return transcript.decode(published.read(inbox.output, output.name))
+    def read(output: Output) -> Transcript:
+        return transcript.decode(published.read(inbox.output, output.name, output.prints))
 
     try:
         found = await folders.run(inbox.output, read, output)
     except (OSError, ValueError):
-        return None  # moved, or too large
-    if found is None or found.source.sha256 != job.sha256:
+        return None  # moved, edited or too large: the recording is transcribed again
+    if found.source.sha256 != job.sha256:
         return None
     return msgspec.structs.replace(
         found, source=msgspec.structs.replace(found.source, name=job.name)

@@ -292,10 +292,11 @@ def stream(db: apsw.Connection) -> Stream:
     return Stream(*found)
 
 
-def newest_event(db: apsw.Connection) -> tuple[int, float] | None:
-    """The id and the time of the latest event there is, if any."""
-    found: tuple[int, float] | None = db.execute(
-        "SELECT id, at FROM event ORDER BY id DESC LIMIT 1"
+def believed(db: apsw.Connection) -> float | None:
+    """The latest time that was believed, or else that of the latest event, if there is any."""
+    found: float | None = db.execute(
+        "SELECT coalesce((SELECT believed FROM stream),"
+        " (SELECT at FROM event ORDER BY id DESC LIMIT 1))"
     ).get
     return found
 
@@ -321,11 +322,6 @@ class Blocks:
             block = _block(row)
             number = block.number + 1
             yield block
-
-
-def blocks(db: apsw.Connection, id_: int) -> list[Block]:
-    """What is done of an unfinished recording, in order."""
-    return list(Blocks(db, id_))
 
 
 def outputs(db: apsw.Connection, id_: int) -> list[Output]:

@@ -59,7 +59,7 @@ class Process:
         self._pidfd = os.pidfd_open(process.pid)
         self._killed = False  # by us
         self._ready = False  # to work on the recording of its latest task
-        self._oom_kills = oom.kills()
+        self._oom_kills = self._latest_oom_kills = oom.kills()  # before the last two beats
         self._process = process
         self._commands = commands
         self._replies = replies
@@ -119,7 +119,8 @@ class Process:
             WorkerDied: it does not listen any more. One that has ended says so to `receive`.
         """
         if isinstance(command, protocol.Task):
-            self._ready, self._oom_kills = False, oom.kills()
+            self._ready = False
+            self._oom_kills = self._latest_oom_kills = oom.kills()
             self._printed.begin(command.job)
         line = protocol.encode(command) + b"\n"
         try:
@@ -155,6 +156,8 @@ class Process:
             await self.kill()
             raise self._death() from error
         self._ready = self._ready or isinstance(reply, protocol.Ready)
+        if isinstance(reply, protocol.Beat):  # what the kernel killed long ago was another
+            self._oom_kills, self._latest_oom_kills = self._latest_oom_kills, oom.kills()
         return reply
 
     async def kill(self) -> None:

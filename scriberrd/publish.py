@@ -56,7 +56,10 @@ class Unmounted(OSError):
     """What was mounted when files were published is not mounted now."""
 
     def __init__(self) -> None:
-        super().__init__(errno.ENOENT, "what was mounted there is not; mount it, it is tried again")
+        super().__init__(
+            errno.ENOENT,
+            "what was mounted there is not; mount it; a file there tells that it is a plain folder",
+        )
 
 
 class Target(NamedTuple):
@@ -133,7 +136,11 @@ def stage(
 
 
 def survey(
-    root: Path, staged: Mapping[bytes, Print], mine: Collection[Print], ever: Collection[bytes]
+    root: Path,
+    staged: Mapping[bytes, Print],
+    mine: Collection[Print],
+    ever: Collection[bytes],
+    taken: Collection[bytes] = (),
 ) -> tuple[list[Target], list[bytes]]:
     """Find the names that staged files are to get.
 
@@ -141,7 +148,8 @@ def survey(
         root: the output folder.
         staged: name -> what was staged for it.
         mine: what this recording has published or begun to publish: a file like this is ours.
-        ever: those of the names that have been published: if the file is not ours it was edited.
+        ever: the names that it has published under: if the file is not ours it was edited.
+        taken: names that another recording has.
 
     Returns:
         Where each file is to go, the JSON last, since it tells of the others; and the names of
@@ -150,18 +158,21 @@ def survey(
     Raises:
         NameTaken: a file that never was ours has one of the names.
     """
-    targets, edited = [], []
+    targets: list[Target] = []
+    edited: list[bytes] = []
     for name in sorted(staged, key=lambda name: (name.endswith(b".json"), name)):
         for variant in chain([name], newer(name)):
+            if variant in taken:
+                continue
             seen = published.look(root, variant, {*mine, staged[name]})
             if seen.identity is None or seen.print is not None:
                 same = seen.print == staged[name]
                 targets.append(Target(name, variant, seen.identity, same))
                 break
-            if variant == name and name not in ever:
+            if variant in ever:
+                edited.append(variant)
+            elif variant == name:
                 raise NameTaken(name)
-            if variant == name:
-                edited.append(name)
     return targets, edited
 
 

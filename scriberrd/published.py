@@ -45,33 +45,53 @@ def require(root: Path, name: bytes) -> None:
     opened(root, name).close()
 
 
-def read(root: Path, name: bytes) -> bytes:
+def read(root: Path, name: bytes, prints: Collection[Print] | None = None) -> bytes:
     """What a published file holds.
+
+    Args:
+        root: the output folder.
+        name: relative to it.
+        prints: of what it may hold; None: anything.
 
     Raises:
         OSError: it has gone, is something else now, or too large.
+        ValueError: it holds something else.
     """
     with opened(root, name) as file:
         content = file.read(LARGEST + 1)
     if len(content) > LARGEST:
         raise OSError(errno.EFBIG, "it is too large for a transcript")
+    if prints is not None and not _match(hashlib.sha256(content).hexdigest(), prints):
+        raise ValueError("it was edited")
     return content
 
 
-def is_one_of(file: BufferedReader, prints: Collection[Print]) -> bool:
-    """Whether a file holds the bytes that one of these prints is of."""
-    return print_of(file, prints) is not None
+class Inspected(NamedTuple):
+    """An open file."""
+
+    size: int  # bytes
+    print: Print | None  # None: it is none of those that were looked for
 
 
-def print_of(file: BufferedReader, prints: Collection[Print]) -> Print | None:
-    """The print of a file, if it is one of these; a file that is too large for them is not read."""
-    size = os.fstat(file.fileno()).st_size
-    wanted = {one.sha256 for one in prints if one.size in (size, None)}
+def inspect(file: int, prints: Collection[Print]) -> Inspected:
+    """See whether a file holds the bytes of one of these prints; not if it is too large for them.
+
+    Args:
+        file: its descriptor.
+        prints: what is looked for.
+    """
+    size = os.fstat(file).st_size
+    wanted = [one for one in prints if one.size in (size, None)]
     if not wanted or size > max(LARGEST, *(one.size or 0 for one in prints)):
-        return None
-    file.seek(0)
-    sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    return Print(sha256, size) if sha256 in wanted else None
+        return Inspected(size, None)
+    os.lseek(file, 0, os.SEEK_SET)
+    with os.fdopen(file, "rb", closefd=False) as opened_file:
+        sha256 = hashlib.file_digest(opened_file, "sha256").hexdigest()
+    return Inspected(size, Print(sha256, size) if _match(sha256, wanted) else None)
+
+
+def _match(sha256: str, prints: Collection[Print]) -> bool:
+    return any(one.sha256 == sha256 for one in prints)
 
 
 class Seen(NamedTuple):
@@ -89,7 +109,8 @@ def look(root: Path, name: bytes, prints: Collection[Print]) -> Seen:
     """
     try:
         with opened(root, name) as file:
-            return Seen(Identity.of(os.fstat(file.fileno())), print_of(file, prints))
+            identity = Identity.of(os.fstat(file.fileno()))
+            return Seen(identity, inspect(file.fileno(), prints).print)
     except FileNotFoundError:
         return Seen(None, None)
     except (sources.NotRegular, PermissionError):
@@ -140,7 +161,7 @@ def remove(root: Path, name: bytes, prints: Collection[Print], before: float = m
             if not stat.S_ISREG(found.st_mode):
                 return True
             with opened(root, name) as file:
-                ours = is_one_of(file, prints)
+                ours = inspect(file.fileno(), prints).print is not None
             if ours and found.st_mtime >= before:
                 return False
             if ours:

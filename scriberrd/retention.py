@@ -11,10 +11,11 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING
 
-from scriberrd import jobs, listing, published
+from scriberrd import jobs, listing, publish, published
 from scriberrd.errors import StoreError
 from scriberrd.folders import NoAnswer
 from scriberrd.model import display
+from scriberrd.publish import Unmounted
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -36,14 +37,13 @@ SLACK = 86_400.0  # seconds that a clock may be ahead of what is known, and stil
 DOUBT = 6 * 3600.0  # seconds after which one that goes on like that is believed
 
 
-async def keep(store: Store, folders: Folders, config: Config, clock: Clock) -> None:
+async def keep(store: Store, folders: Folders, config: Config, clock: Clock, known: Known) -> None:
     """Prune for as long as the daemon runs."""
-    known: Known | None = None
     while True:
         try:
-            known = known or await _known(store, clock)
             now = known.now(clock.time(), clock.monotonic())
             await prune(store, folders, config, now)
+            await store.run(jobs.believe, now)
         except StoreError as error:
             log.warning("nothing is pruned for now: %s", error)
         await asyncio.sleep(INTERVAL)
@@ -87,10 +87,13 @@ class Known:
         return monotonic - since >= DOUBT
 
 
-async def _known(store: Store, clock: Clock) -> Known:
-    """What is known at the start: that it is not earlier than the latest event."""
-    newest = await store.read(listing.newest_event)
-    return Known(clock.time() if newest is None else newest[1], clock.monotonic())
+async def known(store: Store, clock: Clock) -> Known:
+    """What is known at the start, before anything is written at a time that may be wrong.
+
+    It is not earlier than what was believed by an earlier daemon, or else than the latest event.
+    """
+    believed = await store.read(listing.believed)
+    return Known(clock.time() if believed is None else believed, clock.monotonic())
 
 
 async def prune(store: Store, folders: Folders, config: Config, now: float) -> None:
@@ -146,6 +149,7 @@ async def _delete_transcripts(
     store: Store, folders: Folders, inboxes: Collection[Inbox], before: float
 ) -> None:
     roots = {inbox.name: inbox.output for inbox in inboxes}
+    mounts = await store.read(jobs.mounts)
     most, total, last = _most(await store.read(listing.jobs_ever)), 0, None
     while total < most:
         limit = min(BATCH, most - total)
@@ -156,9 +160,9 @@ async def _delete_transcripts(
         for _, output in batch:
             root = roots.get(output.inbox)
             try:
-                if root is not None and await _delete(folders, root, output, before):
+                if root is not None and await _delete(folders, root, output, before, mounts):
                     gone.append(output)
-            except (NoAnswer, FileNotFoundError) as error:  # so it is for all files there
+            except (NoAnswer, FileNotFoundError, Unmounted) as error:  # so it is for all there
                 log.warning("no files of inbox %s are deleted: %s", output.inbox, error.strerror)
                 del roots[output.inbox]
         # Forgotten once they are gone: after a crash in between they are looked for again.
@@ -167,17 +171,24 @@ async def _delete_transcripts(
     _tell(total, most, "published files are deleted, or left to those who changed them")
 
 
-async def _delete(folders: Folders, root: Path, output: Output, before: float) -> bool:
+async def _delete(
+    folders: Folders, root: Path, output: Output, before: float, mounts: Collection[bytes]
+) -> bool:
     """Delete a file; whether there is none of ours any more.
 
     Raises:
         NoAnswer: the output folder does not answer.
         FileNotFoundError: it is not there.
+        Unmounted: nothing is mounted there.
     """
+
+    def remove() -> bool:
+        publish.require_mounted(root, [output.name], mounts)
+        return published.remove(root, output.name, output.prints, before)
+
     try:
-        remove = folders.run(root, published.remove, root, output.name, output.prints, before)
-        return await remove
-    except (NoAnswer, FileNotFoundError):
+        return await folders.run(root, remove)
+    except (NoAnswer, FileNotFoundError, Unmounted):
         raise
     except OSError as error:
         log.warning("%r can't be deleted: %s", display(output.name), error.strerror)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from scriberrd.config import Inbox
     from scriberrd.folders import Folders
     from scriberrd.listing import Output
-    from scriberrd.model import Clock, Format, Job
+    from scriberrd.model import Clock, Format, Job, Print
     from scriberrd.publish import Target
     from scriberrd.store import Store
     from scriberrd.transcript import Result, Transcript
@@ -52,6 +52,9 @@ class Publisher:
     ) -> Job:
         """Publish the transcript of a job, and complete the job.
 
+        Whoever does not wait for it any more leaves it to its end: until then nobody else
+        publishes this recording.
+
         Args:
             inbox: of the recording.
             job: as it was claimed.
@@ -62,17 +65,23 @@ class Publisher:
             LeaseLost: the job was taken back; what is published belongs to its next run.
             TaskFailed: the output folder can't be written.
         """
-        hold = jobs.Hold(job.id, job.lease)
-        turn = self._turns.setdefault((job.inbox, job.path), asyncio.Lock())
-        async with turn:
+        publication = _Publication(self._store, self._folders, inbox, job, sharing)
+        saving = asyncio.create_task(self._save(publication, inbox, job, text))
+        saving.add_done_callback(lambda done: done.cancelled() or done.exception())
+        return await asyncio.shield(saving)
+
+    async def _save(
+        self, publication: _Publication, inbox: Inbox, job: Job, text: Transcript | Result
+    ) -> Job:
+        async with self._turns.setdefault((job.inbox, job.path), asyncio.Lock()):
             try:
-                await _Publication(self._store, self._folders, inbox, job, sharing).publish(text)
+                await publication.publish(text)
             except OSError as error:
                 code = await self._failure_code(inbox, error)
                 raise TaskFailed(code, error.strerror or type(error).__name__) from error
             return await self._store.insist(
                 jobs.finish,
-                hold,
+                jobs.Hold(job.id, job.lease),
                 language=text.language,
                 now=self._clock.time(),
                 duration=text.duration,
@@ -151,12 +160,7 @@ class _Publication:
             known = await self._store.read(
                 listing.outputs_of_recording, self._job.inbox, self._job.path
             )
-            mine = {print_ for output in known for print_ in output.prints}
-            ever = {output.name for output in known if output.published}
-            targets, edited = await self._folders.run(
-                self._root, publish.survey, self._root, prints, mine, ever
-            )
-            await self._reserve_newer([one.name for one in targets if one.name not in names])
+            targets, edited = await self._survey(names, prints, known)
             begun = {target.name: prints[target.staged] for target in targets}
             await self._store.insist(jobs.begin, self._hold, begun, edited)
             await self._folders.run(self._root, publish.place, self._root, targets)
@@ -165,11 +169,24 @@ class _Publication:
                 await self._folders.run(self._root, publish.discard, self._root, list(names))
             raise
         self._tell_edited(targets, edited)
-        await self._clear([one for one in known if one.name not in begun], names)
+        await self._clear([o for o in known if o.name not in {*begun, *edited}], names)
 
-    async def _reserve_newer(self, names: Sequence[bytes]) -> None:
-        if names and await self._reserve(names) is None:
-            raise publish.NameTaken(names[0])
+    async def _survey(
+        self, names: Collection[bytes], prints: Mapping[bytes, Print], known: Sequence[Output]
+    ) -> tuple[list[Target], list[bytes]]:
+        """Find where each file is to go, and take the names beside edited files."""
+        mine = {print_ for output in known for print_ in output.prints}
+        ever = {output.name for output in known if output.published}
+        taken: set[bytes] = set()
+        while True:
+            targets, edited = await self._folders.run(
+                self._root, publish.survey, self._root, prints, mine, ever, taken
+            )
+            beside = {*(target.name for target in targets), *edited}.difference(names)
+            refused = [name for name in beside if await self._reserve([name]) is None]
+            if not refused:
+                return targets, edited
+            taken.update(refused)
 
     async def _mind_mounts(self, names: Sequence[bytes]) -> None:
         """Write nothing below a mount point where nothing is mounted; remember those that are."""
@@ -194,7 +211,7 @@ class _Publication:
     async def _clear(self, others: Sequence[Output], names: Collection[bytes]) -> None:
         """Remove what stood beside an edited file before, and is not the newest any more."""
         for output in others:
-            if output.published and any(publish.is_newer(output.name, name) for name in names):
+            if any(publish.is_newer(output.name, name) for name in names):
                 await self._folders.run(
                     self._root, published.remove, self._root, output.name, output.prints
                 )

@@ -164,9 +164,10 @@ CREATE TABLE event (
 ) STRICT;
 CREATE INDEX event_job ON event (job);
 
--- What the ids of events are worth to a client that comes back: one row.
+-- What the ids and times of events are worth: one row.
 CREATE TABLE stream (
     generation TEXT NOT NULL,       -- of this database: after a restart from a backup, another one
-    pruned INTEGER NOT NULL DEFAULT 0   -- the newest event that was forgotten for its age
+    pruned INTEGER NOT NULL DEFAULT 0,  -- the newest event that was forgotten for its age
+    believed REAL                   -- a time that it is not before; NULL: see the latest event
 ) STRICT;
 INSERT INTO stream (generation) VALUES (lower(hex(randomblob(4))));

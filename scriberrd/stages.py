@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from scriberrd import gathering, jobs, ladder, protocol, sources
 from scriberrd.errors import TaskFailed
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from scriberrd.store import Store
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+GRACE = 5.0  # seconds that a publication gets when the daemon stops
 
 
 async def run(
@@ -56,7 +59,7 @@ async def run(
     if inbox is None:
         raise TaskFailed("inbox_unavailable", f"no inbox {job.inbox!r} is configured")
     inboxes = {one.name: one for one in config.inboxes}
-    found = await gathering.known(store, folders, inboxes, job)
+    found = await _patiently(slot, gathering.known(store, folders, inboxes, job))
     if found is None:
         source = await _patiently(slot, _open(folders, inbox, job))
         try:
@@ -74,7 +77,8 @@ async def run(
             start(os.close, source)
     with store.reader() as db:
         text = found or await gathering.gather(store, db, job)
-        return await publisher.save(inbox, job, text, sharing=config.sharing(inbox))
+        saving = publisher.save(inbox, job, text, sharing=config.sharing(inbox))
+        return await _patiently(slot, saving, grace=GRACE)
 
 
 def _task(slot: Slot, job: Job, work: jobs.Work, config: Config) -> protocol.Task:
@@ -114,12 +118,21 @@ async def unavailable(folders: Folders, config: Config, job: Job) -> TaskFailed 
     return None
 
 
-async def _patiently(slot: Slot, opening: Coroutine[None, None, int]) -> int:
-    """Wait for an answer for as long as it takes, unless the slot is wanted for something else."""
-    task = asyncio.ensure_future(opening)
+async def _patiently(slot: Slot, work: Coroutine[None, None, T], *, grace: float = 0.0) -> T:
+    """Wait for file systems for as long as it takes, unless the slot is wanted for something else.
+
+    Args:
+        slot: where the run is.
+        work: what waits for them.
+        grace: seconds that it gets from then on; what has some is only given up for a stop.
+    """
+    task = asyncio.ensure_future(work)
+    waited = 0.0
     try:
         while not (await asyncio.wait({task}, timeout=POLL))[0]:
-            if slot.interruption is not None:
+            if slot.interruption == "release" or (slot.interruption and not grace):
+                waited += POLL
+            if waited > grace:
                 raise Interrupted
         return task.result()
     finally:

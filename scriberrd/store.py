@@ -303,6 +303,9 @@ class Store:
         db.set_busy_timeout(int(self._busy_timeout * 1000))
         try:
             yield db
+        except (errors.DatabaseCorrupt, errors.DiskFailed) as error:
+            self.fail(error)
+            raise
         finally:
             # A thread that nobody waits for any more may be reading: then it goes with the thread.
             with contextlib.suppress(apsw.ThreadingViolationError):

@@ -22,4 +22,5 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
 def encoded(status: int, code: str, detail: str) -> bytes:
     """The body of an answer that is an error."""
     title = HTTPStatus(status).phrase
+    detail = detail.encode("utf-8", "backslashreplace").decode()  # it may quote what is no text
     return msgspec.json.encode(Problem(title=title, status=status, code=code, detail=detail))

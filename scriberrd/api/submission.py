@@ -79,10 +79,11 @@ async def _by_form(rooms: Rooms, form: MultipartReader) -> tuple[Job, bool]:
                 raise InvalidRequest("file: the form has no such part")
             if not isinstance(part, BodyPartReader) or part.name is None:
                 raise InvalidRequest("a part of the form has no name")
+            filename = part.filename or ""
         _check_plain(part, part.name)
         if part.name == "file":
             given = parse(fields, Options)
-            return await _receive(rooms, given, part.filename or "", _chunks(part))
+            return await _receive(rooms, given, filename, _chunks(part))
         if part.name not in Options.__struct_fields__:
             raise InvalidRequest(f"{part.name}: there is no such field before the file")
         with _malformed():

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import logging
 import os
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from scriberrd import listing, published, transcript
+from scriberrd import listing, published, sources, transcript
 from scriberrd.api.params import Params, job_id, parse
 from scriberrd.api.rooms import ROOMS
 from scriberrd.errors import TranscriptNotReady
+from scriberrd.folders import start
 from scriberrd.formats import FORMATS
 from scriberrd.model import Format, JobState
 
@@ -74,36 +75,36 @@ async def _answer(
             "there is no published file of this format, nor JSON to make it from"
         )
     folders = request.app[ROOMS].folders
-    file = await folders.run(root, published.opened, root, output.name)
-    with file:
-        as_published = await folders.run(root, published.is_one_of, file, output.prints)
-        edited = not as_published or any(o.edited and o.suffix == output.suffix for o in outputs)
+    file = await folders.open(root, sources.open_source, root, output.name)
+    try:
+        size, print_ = await folders.run(root, published.inspect, file, output.prints)
+        edited = print_ is None or any(o.edited and o.suffix == output.suffix for o in outputs)
         headers = {"Content-Type": CONTENT_TYPES[wanted]} | ({EDITED: "true"} if edited else {})
         if output.suffix != wanted:
             body = await folders.run(root, _convert, root, output.name, wanted)
             return web.Response(body=body, headers=headers)
+        first = await folders.run(root, os.pread, file, PIECE, 0)
         response = web.StreamResponse(headers=headers)
-        response.content_length = await folders.run(root, file.seek, 0, os.SEEK_END)
-        await folders.run(root, file.seek, 0)
-        first = await folders.run(root, file.read, PIECE)
+        response.content_length = size
         await response.prepare(request)
         await _send(request, response, root, file, first)
         return response
+    finally:
+        start(os.close, file)
 
 
 async def _send(
-    request: web.Request, response: web.StreamResponse, root: Path, file: BinaryIO, piece: bytes
+    request: web.Request, response: web.StreamResponse, root: Path, file: int, piece: bytes
 ) -> None:
-    folders = request.app[ROOMS].folders
-    left = response.content_length or 0
+    folders, sent, size = request.app[ROOMS].folders, 0, response.content_length or 0
     try:
-        while left and piece:
-            await response.write(piece[:left])
-            left -= len(piece[:left])
-            piece = await folders.run(root, file.read, PIECE)
+        while sent < size and piece:
+            await response.write(piece[: size - sent])
+            sent += len(piece)
+            piece = await folders.run(root, os.pread, file, PIECE, sent)
     except OSError as error:  # too late for a status: the client sees that some of it is missing
         log.info("a transcript was not sent to its end: %s", error)
-    if left:
+    if sent < size:
         response.force_close()
 
 

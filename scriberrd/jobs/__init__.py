@@ -31,6 +31,7 @@ from scriberrd.jobs.outputs import (
 from scriberrd.jobs.pauses import pause, paused, resume
 from scriberrd.jobs.pruning import (
     Aged,
+    believe,
     ended_before,
     event_times,
     forget_outputs,
@@ -56,6 +57,7 @@ __all__ = [
     "NotNow",
     "Work",
     "begin",
+    "believe",
     "cancel",
     "cancel_requested",
     "checkpoint",

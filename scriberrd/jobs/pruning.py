@@ -151,6 +151,11 @@ def revive(db: apsw.Connection, inbox: str, path: bytes, forgotten: dict[str, An
     return listing.get(db, id_)
 
 
+def believe(db: apsw.Connection, now: float) -> None:
+    """Note a time that it is not before, whatever a clock says that may be ahead."""
+    db.execute("UPDATE stream SET believed = ?", (now,))
+
+
 class Aged(NamedTuple):
     """A published file, and when its job ended."""
 

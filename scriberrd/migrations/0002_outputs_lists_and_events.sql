@@ -32,6 +32,7 @@ CREATE INDEX job_put_off ON job (put_off) WHERE put_off = 1;
 
 CREATE TABLE stream (
     generation TEXT NOT NULL,
-    pruned INTEGER NOT NULL DEFAULT 0
+    pruned INTEGER NOT NULL DEFAULT 0,
+    believed REAL
 ) STRICT;
 INSERT INTO stream (generation) VALUES (lower(hex(randomblob(4))));

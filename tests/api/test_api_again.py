@@ -43,7 +43,7 @@ async def end(server: Server, state: str) -> None:
 
 
 async def look(server: Server) -> tuple[Job, int]:
-    blocks = await server.store.read(listing.blocks, 1)
+    blocks = await server.store.read(lambda db: list(listing.Blocks(db, 1)))
     return await server.store.read(listing.get, 1), len(blocks)
 
 

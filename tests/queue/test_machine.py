@@ -438,7 +438,7 @@ class Queue(RuleBasedStateMachine):
     @invariant()
     def checkpoints_last_until_the_end(self) -> None:
         for job in listing.find(self.db, limit=100):
-            numbers = [one.number for one in listing.blocks(self.db, job.id)]
+            numbers = [one.number for one in list(listing.Blocks(self.db, job.id))]
             assert numbers == list(range(self.blocks.get(job.id, 0)))
             # Or the next run would publish what is not there.
             assert numbers or jobs.work(self.db, job.id).finished is None

@@ -39,7 +39,7 @@ LOOKS: dict[str, Callable[[apsw.Connection], Any]] = {
     "old jobs": partial(jobs.ended_before, before=2.0, after=(0.0, 0), limit=5),
     "old events": partial(jobs.event_times, after=0, limit=5),
     "events of a job": partial(listing.events, after=0, limit=5, job=3),
-    "the latest event": listing.newest_event,
+    "the latest event": listing.believed,
     "the stream of events": listing.stream,
     "counts": listing.counts,
 }

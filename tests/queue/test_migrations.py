@@ -53,10 +53,10 @@ def test_an_old_database_opens_and_works(tmp_path: Path, file: Path) -> None:
     for job in known:
         assert listing.events(db, 0, 100, job.id)
         listing.executions(db, job.id)
-        listing.blocks(db, job.id)
+        list(listing.Blocks(db, job.id))
     with transaction(db):
         (lost,) = jobs.recover(db, 2e9, limit=5)
-        assert listing.blocks(db, lost.id)
+        assert list(listing.Blocks(db, lost.id))
         claimed = jobs.claim(db, "worker", now=2e9, expires=1.0, longest=3600.0)
         assert claimed is not None
         work = jobs.work(db, lost.id)
