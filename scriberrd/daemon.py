@@ -28,6 +28,7 @@ from scriberrd.errors import AlreadyRunning, ConfigError, StoreError
 from scriberrd.folders import Folders, start
 from scriberrd.intake import Intake
 from scriberrd.model import InboxStatus, JobState
+from scriberrd.saving import Publisher
 from scriberrd.store import probe
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+LOOK = 1.0  # seconds between two looks at the orders while a configuration is read
 AT_START = ("state_dir", "socket")  # what a running daemon can't change, of [daemon]
 
 
@@ -139,11 +141,12 @@ async def _serve(
     known: retention.Known,
 ) -> None:
     folders = Folders()
-    dispatcher = Dispatcher(config, store, time, folders)
+    publisher = Publisher(store, folders, time)
+    dispatcher = Dispatcher(config, store, time, folders, publisher)
     intake = Intake(config, store, time, folders)
     with listening(Path(config.daemon.socket)) as listener:
         statuses = defaultdict[str, inbox.InboxStatus](inbox.InboxStatus)
-        rooms = _rooms(config, store, folders, intake, dispatcher, statuses)
+        rooms = _rooms(config, store, folders, publisher, intake, dispatcher, statuses)
         tasks: dict[Hashable, asyncio.Task[None]] = {}
         async with serving(application(rooms), listener), asyncio.TaskGroup() as group:
             drained = group.create_task(dispatcher.run())
@@ -156,7 +159,7 @@ async def _serve(
                 systemd.notify(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
                 status = "The new configuration can't be used: see the journal"
                 try:
-                    intake.config = rooms.config = await _read_again(rooms.config, reload)
+                    intake.config = rooms.config = await _read_again(rooms.config, reload, orders)
                 except ConfigError as error:
                     for problem in error.problems:
                         log.error("the configuration of before stays: %s", problem)  # noqa: TRY400
@@ -179,6 +182,7 @@ def _rooms(
     config: Config,
     store: Store,
     folders: Folders,
+    publisher: Publisher,
     intake: Intake,
     dispatcher: Dispatcher,
     statuses: Statuses,
@@ -186,6 +190,7 @@ def _rooms(
     rooms = Rooms(
         store=store,
         folders=folders,
+        publisher=publisher,
         clock=time,
         config=config,
         intake=intake,
@@ -207,9 +212,17 @@ def _rooms(
     return rooms
 
 
-async def _read_again(config: Config, reload: Callable[[], Config]) -> Config:
-    """The configuration as it is now, with what a running daemon can't change as it was."""
-    new = await start(reload)
+async def _read_again(config: Config, reload: Callable[[], Config], orders: Orders) -> Config:
+    """The configuration as it is now, with what a running daemon can't change as it was.
+
+    Raises:
+        ConfigError: it can't be used; or it does not answer, and another order came.
+    """
+    reading = start(reload)
+    while not (await asyncio.wait({reading}, timeout=LOOK))[0]:
+        if not orders.empty():
+            raise ConfigError(["it could not be read: its file system does not answer"])
+    new = reading.result()
     fixed = {key: getattr(config.daemon, key) for key in AT_START}
     for key, value in fixed.items():
         if getattr(new.daemon, key) != value:
@@ -255,7 +268,7 @@ def _wanted(
         "end": functools.partial(_end_with, store),
         "alive": functools.partial(systemd.keep_alive, lambda: _alive(store)),
         (config.retention, config.inboxes): functools.partial(
-            retention.keep, store, rooms.folders, config, time, known
+            retention.keep, store, rooms.publisher, config, time, known
         ),
         ("backup", daemon.backup, daemon.backups): copies,
     } | {

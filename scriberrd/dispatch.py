@@ -13,7 +13,6 @@ from scriberrd.failures import FAILURES
 from scriberrd.gate import Gate, alone
 from scriberrd.model import JobState, display
 from scriberrd.preemption import to_preempt
-from scriberrd.saving import Publisher
 from scriberrd.slot import Interrupted, Slot
 from scriberrd.store import probe
 
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from scriberrd.config import Config, Worker
     from scriberrd.folders import Folders
     from scriberrd.model import Clock, Job
+    from scriberrd.saving import Publisher
     from scriberrd.store import Store
 
 log = logging.getLogger(__name__)
@@ -34,12 +34,19 @@ STOOD_STILL = {"worker_stalled", "time_limit"}  # or so it looked
 class Dispatcher:
     """All slots of all pools."""
 
-    def __init__(self, config: Config, store: Store, clock: Clock, folders: Folders) -> None:
+    def __init__(
+        self,
+        config: Config,
+        store: Store,
+        clock: Clock,
+        folders: Folders,
+        publisher: Publisher,
+    ) -> None:
         self._config = config
         self._store = store
         self._clock = clock
         self._folders = folders
-        self._publisher = Publisher(store, folders, clock)
+        self._publisher = publisher
         self.stopping = False
         self._serving = asyncio.TaskGroup()
         self.slots = [slot for pool in config.workers for slot in self._slots(pool)]
@@ -214,7 +221,7 @@ class Dispatcher:
             return await stages.run(
                 slot,
                 job,
-                config=self._config,
+                live=lambda: self._config,
                 store=self._store,
                 folders=self._folders,
                 publisher=self._publisher,

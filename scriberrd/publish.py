@@ -27,8 +27,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-TEMPORARY = b".%s.scriberrd-tmp"
-LONGEST = 255 - len(TEMPORARY % b".json")  # bytes of a base name
+TEMPORARY = b".scriberrd-%d.%s.tmp"  # of a job and a format: no two jobs stage under one name
+LONGEST = 235  # bytes of a base name
+PIECE = 4 << 20  # bytes that are made durable at once: nobody waits long for a slow disk
 CONTINUATION = range(0x80, 0xC0)  # bytes of UTF-8 within a character
 TRIAL = 1 << 16  # bytes: about the outputs of an hour
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
@@ -97,12 +98,16 @@ def _shortened(name: bytes) -> bytes:
 
 
 def stage(
-    root: Path, files: Mapping[bytes, Iterable[bytes]], beat: Callable[[], None] = lambda: None
+    root: Path,
+    job: int,
+    files: Mapping[bytes, Iterable[bytes]],
+    beat: Callable[[], None] = lambda: None,
 ) -> dict[bytes, Print]:
     """Write a set of files under their temporary names; they are durable on return.
 
     Args:
         root: the output folder, which must exist.
+        job: whose files they are.
         files: relative name -> content; subfolders are made.
         beat: is called for each piece that is written; what it raises comes through.
 
@@ -113,25 +118,30 @@ def stage(
         OSError: no space, read-only, no permission ... Nothing is left.
     """
     prints = {}
-    with _below(root) as find, _discarding_failures(root, files), ExitStack() as stack:
+    with _below(root) as find, _discarding_failures(root, job, files), ExitStack() as stack:
         written = []
         for name, content in files.items():
-            folder, leaf = find(name)
-            temporary = TEMPORARY % leaf
+            folder, _ = find(name)
+            temporary = _temporary(job, name)
             with suppress(FileNotFoundError):  # what an earlier crash left
                 os.unlink(temporary, dir_fd=folder)
             # Plain os.open gives 0666 less the umask, as any program that writes documents does.
             file = os.fdopen(os.open(temporary, NEW, 0o666, dir_fd=folder), "wb")
             written.append(stack.enter_context(file))
-            digest, size = hashlib.sha256(), 0
+            digest, size, synced = hashlib.sha256(), 0, 0
             for piece in content:
                 digest.update(piece)
                 size += file.write(piece)
+                if size - synced >= PIECE:
+                    file.flush()
+                    os.fdatasync(file.fileno())
+                    synced = size
                 beat()
             file.flush()
             prints[name] = Print(digest.hexdigest(), size)
         for file in written:  # all of them first: most of their way to the disk is the same
             os.fsync(file.fileno())
+            beat()
     return prints
 
 
@@ -190,7 +200,7 @@ def is_newer(name: bytes, edited: bytes) -> bool:
     return re.fullmatch(pattern, name) is not None
 
 
-def place(root: Path, targets: Sequence[Target]) -> None:
+def place(root: Path, job: int, targets: Sequence[Target]) -> None:
     """Give staged files their names, in this order, or take all new ones back; durable on return.
 
     Raises:
@@ -199,11 +209,11 @@ def place(root: Path, targets: Sequence[Target]) -> None:
         OSError: Nothing new is visible; of what is replaced each file is the old or the new one.
     """
     staged = [target.staged for target in targets]
-    with _below(root) as find, _discarding_failures(root, staged), ExitStack() as undo:
+    with _below(root) as find, _discarding_failures(root, job, staged), ExitStack() as undo:
         folders: set[int] = set()
         for target in targets:
             folder, leaf = find(target.name)
-            temporary = TEMPORARY % target.staged.rpartition(b"/")[2]
+            temporary = _temporary(job, target.staged)
             if target.name.endswith(b".json"):  # it tells of the others: they come first, durably
                 _sync(folders)
             if target.same:
@@ -220,13 +230,13 @@ def place(root: Path, targets: Sequence[Target]) -> None:
         undo.pop_all()
 
 
-def discard(root: Path, names: Iterable[bytes]) -> None:
+def discard(root: Path, job: int, names: Iterable[bytes]) -> None:
     """Remove what was staged for these names and not placed, as far as that can be done."""
     with suppress(OSError), _below(root, make=False) as find:
         for name in names:
             with suppress(OSError):
-                folder, leaf = find(name)
-                os.unlink(TEMPORARY % leaf, dir_fd=folder)
+                folder, _ = find(name)
+                os.unlink(_temporary(job, name), dir_fd=folder)
 
 
 def require_mounted(
@@ -303,12 +313,16 @@ def _open_below(folder: int, name: bytes, *, make: bool) -> int:
     return os.open(name, FOLDER | os.O_NOFOLLOW, dir_fd=folder)
 
 
+def _temporary(job: int, name: bytes) -> bytes:
+    return TEMPORARY % (job, name.rpartition(b".")[2])
+
+
 @contextmanager
-def _discarding_failures(root: Path, names: Iterable[bytes]) -> Iterator[None]:
+def _discarding_failures(root: Path, job: int, names: Iterable[bytes]) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        discard(root, names)
+        discard(root, job, names)
         raise
 
 

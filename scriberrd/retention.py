@@ -11,7 +11,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING
 
-from scriberrd import jobs, listing, publish, published
+from scriberrd import jobs, listing
 from scriberrd.errors import StoreError
 from scriberrd.folders import NoAnswer
 from scriberrd.model import display
@@ -19,12 +19,10 @@ from scriberrd.publish import Unmounted
 
 if TYPE_CHECKING:
     from collections.abc import Collection
-    from pathlib import Path
 
     from scriberrd.config import Config, Inbox
-    from scriberrd.folders import Folders
-    from scriberrd.listing import Output
     from scriberrd.model import Clock
+    from scriberrd.saving import Publisher
     from scriberrd.store import Store
 
 log = logging.getLogger(__name__)
@@ -37,16 +35,19 @@ SLACK = 86_400.0  # seconds that a clock may be ahead of what is known, and stil
 DOUBT = 6 * 3600.0  # seconds after which one that goes on like that is believed
 
 
-async def keep(store: Store, folders: Folders, config: Config, clock: Clock, known: Known) -> None:
-    """Prune for as long as the daemon runs."""
+async def keep(
+    store: Store, publisher: Publisher, config: Config, clock: Clock, known: Known
+) -> None:
+    """Prune for as long as the daemon runs: hourly, however often it is configured anew."""
     while True:
+        await asyncio.sleep(max(0.0, known.due - clock.monotonic()))
+        known.due = clock.monotonic() + INTERVAL
         try:
             now = known.now(clock.time(), clock.monotonic())
-            await prune(store, folders, config, now)
+            await prune(store, publisher, config, now)
             await store.run(jobs.believe, now)
         except StoreError as error:
             log.warning("nothing is pruned for now: %s", error)
-        await asyncio.sleep(INTERVAL)
 
 
 class Known:
@@ -55,6 +56,7 @@ class Known:
     def __init__(self, at: float, monotonic: float) -> None:
         """It was `at` at least, at this moment of the monotonic clock."""
         self._at, self._since = at, monotonic
+        self.due = monotonic  # the next pass
         self._doubted: tuple[float, float] | None = None
 
     def now(self, time: float, monotonic: float) -> float:
@@ -96,7 +98,7 @@ async def known(store: Store, clock: Clock) -> Known:
     return Known(clock.time() if believed is None else believed, clock.monotonic())
 
 
-async def prune(store: Store, folders: Folders, config: Config, now: float) -> None:
+async def prune(store: Store, publisher: Publisher, config: Config, now: float) -> None:
     """Delete and forget what is too old at `now`; an age of 0 is none.
 
     Raises:
@@ -104,7 +106,7 @@ async def prune(store: Store, folders: Folders, config: Config, now: float) -> N
     """
     retention = config.retention
     if retention.transcripts:
-        await _delete_transcripts(store, folders, config.inboxes, now - retention.transcripts)
+        await _delete_transcripts(store, publisher, config.inboxes, now - retention.transcripts)
     if retention.jobs:
         await _prune_jobs(store, now - retention.jobs, now)
     if retention.events:
@@ -146,53 +148,28 @@ async def _prune_events(store: Store, before: float, now: float) -> None:
 
 
 async def _delete_transcripts(
-    store: Store, folders: Folders, inboxes: Collection[Inbox], before: float
+    store: Store, publisher: Publisher, inboxes: Collection[Inbox], before: float
 ) -> None:
-    roots = {inbox.name: inbox.output for inbox in inboxes}
-    mounts = await store.read(jobs.mounts)
+    known = {inbox.name: inbox for inbox in inboxes}
     most, total, last = _most(await store.read(listing.jobs_ever)), 0, None
     while total < most:
         limit = min(BATCH, most - total)
         batch = await store.search(jobs.published_before, before, last, limit)
         if not batch:
             break
-        gone = []
-        for _, output in batch:
-            root = roots.get(output.inbox)
+        for aged in batch:
+            inbox = known.get(aged.output.inbox)
             try:
-                if root is not None and await _delete(folders, root, output, before, mounts):
-                    gone.append(output)
+                total += inbox is not None and await publisher.delete(inbox, aged, before)
             except (NoAnswer, FileNotFoundError, Unmounted) as error:  # so it is for all there
-                log.warning("no files of inbox %s are deleted: %s", output.inbox, error.strerror)
-                del roots[output.inbox]
-        # Forgotten once they are gone: after a crash in between they are looked for again.
-        await store.run(jobs.forget_outputs, gone)
-        total, last = total + len(gone), batch[-1]
+                name = aged.output.inbox
+                log.warning("no files of inbox %s are deleted: %s", name, error.strerror)
+                del known[name]
+            except OSError as error:
+                name = display(aged.output.name)
+                log.warning("%r can't be deleted: %s", name, error.strerror)
+        last = batch[-1]
     _tell(total, most, "published files are deleted, or left to those who changed them")
-
-
-async def _delete(
-    folders: Folders, root: Path, output: Output, before: float, mounts: Collection[bytes]
-) -> bool:
-    """Delete a file; whether there is none of ours any more.
-
-    Raises:
-        NoAnswer: the output folder does not answer.
-        FileNotFoundError: it is not there.
-        Unmounted: nothing is mounted there.
-    """
-
-    def remove() -> bool:
-        publish.require_mounted(root, [output.name], mounts)
-        return published.remove(root, output.name, output.prints, before)
-
-    try:
-        return await folders.run(root, remove)
-    except (NoAnswer, FileNotFoundError, Unmounted):
-        raise
-    except OSError as error:
-        log.warning("%r can't be deleted: %s", display(output.name), error.strerror)
-        return False
 
 
 def _most(there: int) -> int:

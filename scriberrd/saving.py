@@ -13,16 +13,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import logging
 from itertools import chain
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
 from scriberrd import jobs, listing, publish, published
-from scriberrd.errors import TaskFailed
+from scriberrd.errors import LeaseLost, TaskFailed
 from scriberrd.folders import Pulse
 from scriberrd.formats import FORMATS
-from scriberrd.model import display
+from scriberrd.model import Print, display
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -30,13 +31,14 @@ if TYPE_CHECKING:
     from scriberrd.config import Inbox
     from scriberrd.folders import Folders
     from scriberrd.listing import Output
-    from scriberrd.model import Clock, Format, Job, Print
+    from scriberrd.model import Clock, Format, Job
     from scriberrd.publish import Target
     from scriberrd.store import Store
     from scriberrd.transcript import Result, Transcript
 
 log = logging.getLogger(__name__)
 
+EMPTY = Print(hashlib.sha256().hexdigest(), 0)
 EDITS = 3  # times that a file may be edited between two looks at it before the job waits
 
 
@@ -73,19 +75,27 @@ class Publisher:
     async def _save(
         self, publication: _Publication, inbox: Inbox, job: Job, text: Transcript | Result
     ) -> Job:
-        async with self._turns.setdefault((job.inbox, job.path), asyncio.Lock()):
+        async with self.turn(job.inbox, job.path):
             try:
                 await publication.publish(text)
             except OSError as error:
                 code = await self._failure_code(inbox, error)
                 raise TaskFailed(code, error.strerror or type(error).__name__) from error
-            return await self._store.insist(
-                jobs.finish,
-                jobs.Hold(job.id, job.lease),
-                language=text.language,
-                now=self._clock.time(),
-                duration=text.duration,
-            )
+            try:
+                return await self._store.insist(
+                    jobs.finish,
+                    jobs.Hold(job.id, job.lease),
+                    language=text.language,
+                    now=self._clock.time(),
+                    duration=text.duration,
+                )
+            except LeaseLost:
+                await publication.take_back()
+                raise
+
+    def turn(self, inbox: str, path: bytes) -> asyncio.Lock:
+        """To be held by whoever changes what is published of a recording."""
+        return self._turns.setdefault((inbox, path), asyncio.Lock())
 
     async def _failure_code(self, inbox: Inbox, error: OSError) -> str:
         """As `publish.failure_code`, unless only the names of this recording are the trouble."""
@@ -97,6 +107,32 @@ class Publisher:
         except OSError:
             return code
         return "output_blocked"
+
+    async def delete(self, inbox: Inbox, aged: jobs.Aged, before: float) -> bool:
+        """Delete a published file for its age; whether there is none of ours any more.
+
+        Args:
+            inbox: whose output folder it lies in.
+            aged: the file, as it was found; one that was published again meanwhile stays.
+            before: the time before which it was written; a younger one stays.
+
+        Raises:
+            OSError: it can't be deleted, or something is wrong with the output folder.
+        """
+        root, output = inbox.output, aged.output
+        mounts = await self._store.read(jobs.mounts)
+
+        def remove() -> bool:
+            publish.require_mounted(root, [output.name], mounts)
+            return published.remove(root, output.name, output.prints, before)
+
+        async with self.turn(output.inbox, aged.path):
+            if not await self._store.read(jobs.is_aged, aged):
+                return False
+            gone = await self._folders.run(root, remove)
+            if gone:  # after a crash before this it is looked for again
+                await self._store.run(jobs.forget_output, output)
+            return gone
 
     async def try_folder(self, inbox: Inbox) -> None:
         """See that files can be written to an output folder: raises OSError, and leaves nothing."""
@@ -112,11 +148,14 @@ class _Publication:
     ) -> None:
         self._store, self._folders, self._sharing = store, folders, sharing
         self._root, self._job, self._hold = inbox.output, job, jobs.Hold(job.id, job.lease)
+        self._earlier: set[bytes] = set()  # the names that this job has published before
+        self._new: dict[bytes, Print] = {}  # what it has published where nothing was
 
     async def publish(self, text: Transcript | Result) -> None:
         """Find names that are free or ours, and bring the files there."""
         # What was published of an earlier run is replaced, whatever today's profile says of it.
         earlier = await self._store.read(listing.outputs, self._job.id)
+        self._earlier = {output.name for output in earlier}
         suffixes = {output.suffix for output in earlier}
         formats = dict.fromkeys((*self._job.settings.formats, *FORMATS.keys() & suffixes, "json"))
         # A new version of what was edited has a longer name.
@@ -130,10 +169,16 @@ class _Publication:
             try:
                 await self._bring_again(text, names)
             except publish.NameTaken:
-                foreign = [n for n in names if n not in known or not known[n].published]
+                foreign = [n for n in names if n not in known or not _began(known[n])]
                 await self._store.insist(jobs.unreserve, self._hold, foreign)
             else:
                 return
+
+    async def take_back(self) -> None:
+        """Remove what nobody is to see: the recording was replaced meanwhile."""
+        for name, print_ in self._new.items():
+            with contextlib.suppress(OSError):
+                await self._folders.run(self._root, published.remove, self._root, name, [print_])
 
     async def _bring_again(self, text: Transcript | Result, names: Mapping[bytes, Format]) -> None:
         """Bring the files into place, anew where somebody edits one of them meanwhile."""
@@ -154,7 +199,7 @@ class _Publication:
         files = {name: FORMATS[format_](text) for name, format_ in names.items()}
         pulse = Pulse()  # a day of speech takes a slow machine longer than a call may
         prints = await self._folders.follow(
-            self._root, pulse, publish.stage, self._root, files, pulse.beat
+            self._root, pulse, publish.stage, self._root, self._job.id, files, pulse.beat
         )
         try:
             known = await self._store.read(
@@ -163,11 +208,14 @@ class _Publication:
             targets, edited = await self._survey(names, prints, known)
             begun = {target.name: prints[target.staged] for target in targets}
             await self._store.insist(jobs.begin, self._hold, begun, edited)
-            await self._folders.run(self._root, publish.place, self._root, targets)
+            await self._folders.run(self._root, publish.place, self._root, self._job.id, targets)
         except BaseException:
             with contextlib.suppress(OSError):
-                await self._folders.run(self._root, publish.discard, self._root, list(names))
+                await self._folders.run(
+                    self._root, publish.discard, self._root, self._job.id, list(names)
+                )
             raise
+        self._new = {one.name: begun[one.name] for one in targets if one.there is None}
         self._tell_edited(targets, edited)
         await self._clear([o for o in known if o.name not in {*begun, *edited}], names)
 
@@ -176,7 +224,9 @@ class _Publication:
     ) -> tuple[list[Target], list[bytes]]:
         """Find where each file is to go, and take the names beside edited files."""
         mine = {print_ for output in known for print_ in output.prints}
-        ever = {output.name for output in known if output.published}
+        ever = {output.name for output in known if _began(output)}
+        if any(output.prints and not output.published for output in known):
+            mine.add(EMPTY)  # where files can't have two names, a crash leaves one of these
         taken: set[bytes] = set()
         while True:
             targets, edited = await self._folders.run(
@@ -195,6 +245,8 @@ class _Publication:
             self._root, publish.require_mounted, self._root, names, known
         )
         changed = {place for place, mounted in places.items() if mounted != (place in known)}
+        for place in changed.intersection(known):
+            log.warning("%s was a mount point: files are written there without it", display(place))
         if changed:
             await self._store.insist(jobs.note_mounts, {p: places[p] for p in changed})
 
@@ -209,11 +261,21 @@ class _Publication:
                 )
 
     async def _clear(self, others: Sequence[Output], names: Collection[bytes]) -> None:
-        """Remove what stood beside an edited file before, and is not the newest any more."""
+        """Remove what is not the newest any more.
+
+        That is what stood beside an edited file, what this job has published under other names,
+        and what it has only begun.
+        """
         for output in others:
-            if any(publish.is_newer(output.name, name) for name in names):
+            beside = any(publish.is_newer(output.name, name) for name in names)
+            if beside or output.name in self._earlier or not output.published:
                 await self._folders.run(
                     self._root, published.remove, self._root, output.name, output.prints
                 )
                 await self._reserve([output.name])
                 await self._store.insist(jobs.unreserve, self._hold, [output.name])
+
+
+def _began(output: Output) -> bool:
+    """Whether there is, or may be, a file of ours of this name."""
+    return output.published or bool(output.prints)

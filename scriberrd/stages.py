@@ -34,7 +34,7 @@ async def run(
     slot: Slot,
     job: Job,
     *,
-    config: Config,
+    live: Callable[[], Config],
     store: Store,
     folders: Folders,
     publisher: Publisher,
@@ -45,7 +45,7 @@ async def run(
     Args:
         slot: where the worker runs.
         job: as it was claimed.
-        config: of the daemon.
+        live: gives the configuration as it is now.
         store: where what is done is kept.
         folders: asks what lies in the inbox and the output folder.
         publisher: brings the transcript there.
@@ -55,16 +55,15 @@ async def run(
         Interrupted, TaskFailed, WorkerDied, LeaseLost: see Slot.run.
         StoreError: the database can't be used.
     """
-    inbox = config.inbox(job.inbox)
-    if inbox is None:
-        raise TaskFailed("inbox_unavailable", f"no inbox {job.inbox!r} is configured")
+    config = live()
+    inbox = _inbox(config, job)
     inboxes = {one.name: one for one in config.inboxes}
     found = await _patiently(slot, gathering.known(store, folders, inboxes, job))
     if found is None:
-        source = await _patiently(slot, _open(folders, inbox, job))
-        try:
-            work = await store.read(jobs.work, job.id)
-            if work.finished is None:
+        work = await store.read(jobs.work, job.id)
+        if work.finished is None:
+            source = await _patiently(slot, _open(folders, inbox, job))
+            try:
                 await slot.run(
                     _task(slot, job, work, config),
                     source,
@@ -73,12 +72,21 @@ async def run(
                     loaded=loaded,
                 )
                 await _check_unchanged(slot, folders, inbox, job)
-        finally:
-            start(os.close, source)
+            finally:
+                start(os.close, source)
+    config = live()  # its output folder may have been moved meanwhile
+    inbox = _inbox(config, job)
     with store.reader() as db:
         text = found or await gathering.gather(store, db, job)
         saving = publisher.save(inbox, job, text, sharing=config.sharing(inbox))
         return await _patiently(slot, saving, grace=GRACE)
+
+
+def _inbox(config: Config, job: Job) -> Inbox:
+    inbox = config.inbox(job.inbox)
+    if inbox is None:
+        raise TaskFailed("inbox_unavailable", f"no inbox {job.inbox!r} is configured")
+    return inbox
 
 
 def _task(slot: Slot, job: Job, work: jobs.Work, config: Config) -> protocol.Task:

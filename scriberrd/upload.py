@@ -21,7 +21,7 @@ FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 NAME_MAX = 255  # bytes, on every Linux file system
 PREFIX = b".scriberrd-upload-"  # hidden, and in no list of extensions
 OURS = PREFIX + os.urandom(8).hex().encode()  # what this process has begun
-PIECE = 32 << 20  # bytes that are made durable at once: nobody waits long for a slow disk
+PIECE = 4 << 20  # bytes that are made durable at once: nobody waits long for a slow disk
 
 
 class Upload:

@@ -23,6 +23,7 @@ from scriberrd.intake import Intake
 from scriberrd.jobs import Hold
 from scriberrd.model import InboxStatus, Job, Print, Settings, WorkerStatus
 from scriberrd.protocol import Finished, Probed
+from scriberrd.saving import Publisher
 from scriberrd.store import Store
 from scriberrd.transcript import EngineInfo, Segment, SourceInfo, Stats, Transcript, encode
 
@@ -178,6 +179,7 @@ async def serve(
             rooms = Rooms(
                 store=store,
                 folders=folders,
+                publisher=Publisher(store, folders, clock),
                 clock=clock,
                 config=config,
                 intake=intake,

@@ -89,6 +89,7 @@ class Connections:
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._uploads = 0
         self._trouble = ""
+        self._ticked = self._loop.time()
 
     @contextlib.contextmanager
     def handling(self, request: web.Request) -> Iterator[None]:
@@ -210,7 +211,12 @@ class Connections:
 
     def _tick(self) -> None:
         self._timers["tick"] = self._loop.call_later(TICK, self._tick)
-        self.look(self._loop.time())
+        now = self._loop.time()
+        away, self._ticked = now - self._ticked - TICK, now
+        if away > TICK:  # the daemon stood still, and so no client could do anything
+            for one in self.open.values():
+                one.moved += away
+        self.look(now)
         self.stay_reachable()
 
     def stay_reachable(self) -> None:

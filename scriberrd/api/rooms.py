@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from scriberrd.folders import Folders
     from scriberrd.intake import Intake
     from scriberrd.model import Clock
+    from scriberrd.saving import Publisher
     from scriberrd.store import Store
 
 
@@ -35,6 +36,7 @@ class Rooms:
 
     store: Store
     folders: Folders
+    publisher: Publisher
     clock: Clock
     config: Config
     intake: Intake

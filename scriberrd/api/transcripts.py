@@ -87,7 +87,8 @@ async def _answer(
         response = web.StreamResponse(headers=headers)
         response.content_length = size
         await response.prepare(request)
-        await _send(request, response, root, file, first)
+        if request.method != "HEAD":
+            await _send(request, response, root, file, first)
         return response
     finally:
         start(os.close, file)

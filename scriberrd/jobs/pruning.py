@@ -161,14 +161,23 @@ class Aged(NamedTuple):
 
     at: float
     output: Output
+    path: bytes  # of the recording
+
+
+# Those of a job that is done anew are still wanted.
+_AGED = f"""
+    SELECT published_at, {listing.OUTPUT_COLUMNS}, coalesce(job.path, seen.path)
+    FROM output LEFT JOIN job ON job.id = output.job LEFT JOIN seen ON seen.job = output.job
+    WHERE published_at < ? AND (published_at, output.inbox, output.name) > (?, ?, ?)
+          AND (job.id IS NULL OR job.finished_at IS NOT NULL)
+    ORDER BY published_at, output.inbox, output.name LIMIT ?
+"""
 
 
 def published_before(
     db: apsw.Connection, before: float, after: Aged | None, limit: int
 ) -> list[Aged]:
     """Published files of jobs that ended before a time, pruned or not, the oldest first.
-
-    Those of a job that is done anew are still wanted.
 
     Args:
         db: the database.
@@ -177,21 +186,21 @@ def published_before(
         limit: how many at most.
     """
     start = (-1.0, "", b"") if after is None else (after.at, after.output.inbox, after.output.name)
-    rows = db.execute(
-        f"""
-        SELECT published_at, {listing.OUTPUT_COLUMNS} FROM output
-        WHERE published_at < ? AND (published_at, output.inbox, name) > (?, ?, ?)
-              AND NOT EXISTS (SELECT 1 FROM job WHERE id = output.job AND finished_at IS NULL)
-        ORDER BY published_at, output.inbox, name LIMIT ?
-        """,
-        (before, *start, limit),
-    )
-    return [Aged(at, listing.output(tuple(row))) for at, *row in rows]
+    rows = db.execute(_AGED, (before, *start, limit))
+    return [Aged(at, listing.output(tuple(row)), path) for at, *row, path in rows]
 
 
-def forget_outputs(db: apsw.Connection, outputs: Iterable[Output]) -> None:
-    """These files were deleted: whatever gets their names is not ours."""
-    db.executemany(
-        "DELETE FROM output WHERE inbox = ? AND name = ?",
-        [(output.inbox, output.name) for output in outputs],
-    )
+def is_aged(db: apsw.Connection, aged: Aged) -> bool:
+    """Whether a published file is as it was listed: nobody publishes it anew, or has done so."""
+    row = db.execute(
+        "SELECT 1 FROM output LEFT JOIN job ON job.id = output.job"
+        " WHERE (output.inbox, name, published_at) = (?, ?, ?)"
+        " AND (job.id IS NULL OR finished_at IS NOT NULL)",
+        (aged.output.inbox, aged.output.name, aged.at),
+    ).get
+    return row is not None
+
+
+def forget_output(db: apsw.Connection, output: Output) -> None:
+    """This file was deleted: whatever gets its name is not ours."""
+    db.execute("DELETE FROM output WHERE inbox = ? AND name = ?", (output.inbox, output.name))

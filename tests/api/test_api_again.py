@@ -215,7 +215,7 @@ async def test_an_upload_like_a_completed_one_is_known_while_there_is_a_transcri
     assert (view["id"], os.listdir(server.inbox.path)) == (1, [])
     file.write_bytes(b"recording 1")
     kept = msgspec.structs.replace(server.config, retention=Retention(transcripts=Seconds(1)))
-    await retention.prune(server.store, server.rooms.folders, kept, server.clock.now + 2)
+    await retention.prune(server.store, server.rooms.publisher, kept, server.clock.now + 2)
     view = await server.post(upload, data=b"recording 1", status=202)
     assert (view["id"], view["path"]) == (2, "other.mp3")
 

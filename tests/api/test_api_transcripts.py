@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import asyncio
 import os
-from typing import TYPE_CHECKING
+import threading
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
 from api_server import TRANSCRIPT
 
+from scriberrd import folders
 from scriberrd.formats import FORMATS
 
 if TYPE_CHECKING:
@@ -122,3 +124,34 @@ async def test_only_what_was_published_is_shown(server: Server, there: str) -> N
     async with asyncio.timeout(60):
         problem = await server.get("/v1/jobs/1/transcript?format=txt", status=409)
     assert problem["code"] == "transcript_not_ready"
+
+
+async def test_head_has_no_body(server: Server) -> None:
+    await server.submit()
+    await server.complete(await server.claim())
+    reader, writer = await asyncio.open_unix_connection(server.socket)
+    for _ in range(2):  # the second answer begins where the first ends
+        writer.write(b"HEAD /v1/jobs/1/transcript HTTP/1.1\r\nHost: x\r\n\r\n")
+        async with asyncio.timeout(60):
+            head = await reader.readuntil(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 200 OK\r\n")
+    writer.close()
+
+
+async def test_a_share_that_stops_in_mid_read_holds_up_nobody(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await server.submit()
+    await server.complete(await server.claim())
+    go_on, pread = threading.Event(), os.pread
+
+    def hung(*args: Any) -> bytes:
+        go_on.wait()
+        return pread(*args)
+
+    monkeypatch.setattr(folders, "LIMIT", 0.1)
+    monkeypatch.setattr(os, "pread", hung)
+    problem = await server.get("/v1/jobs/1/transcript", status=409)
+    assert "does not answer" in problem["detail"]
+    assert (await server.get("/v1/status"))["state"] == "running"
+    go_on.set()

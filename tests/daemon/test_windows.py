@@ -16,6 +16,7 @@ from scriberrd.folders import Folders
 from scriberrd.hours import Hours
 from scriberrd.intake import Intake
 from scriberrd.model import Job, JobState, Settings
+from scriberrd.saving import Publisher
 from scriberrd.store import Store
 
 if TYPE_CHECKING:
@@ -45,7 +46,9 @@ class Clock:
 
 @contextlib.asynccontextmanager
 async def dispatching(config: Config, store: Store, clock: Clock) -> AsyncIterator[Dispatcher]:
-    dispatcher = Dispatcher(config, store, clock, Folders())
+    folders = Folders()
+    publisher = Publisher(store, folders, clock)
+    dispatcher = Dispatcher(config, store, clock, folders, publisher)
     running = asyncio.create_task(dispatcher.run())
     try:
         yield dispatcher

@@ -183,6 +183,9 @@ class Clock:
     def monotonic(self) -> float:
         return time.monotonic() + self._offsets()[1]
 
+    def monotonic_ns(self) -> int:
+        return int(self.monotonic() * 1e9)
+
 
 if __name__ == "__main__":
     if "SABOTAGE_CRASH" in os.environ:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import hashlib
 import os
+import time
 from typing import TYPE_CHECKING
 
 import pytest
+from support import mounted
 
 from scriberrd import config, jobs, listing, retention
 from scriberrd.folders import Folders
 from scriberrd.model import Identity, Job, JobState, Print, Scope, Settings, Source
+from scriberrd.saving import Publisher
 from scriberrd.store import Store
 from scriberrd.toml import Seconds
 
@@ -30,6 +34,7 @@ class Queue:
 
     def __init__(self, folder: Path) -> None:
         self.store = Store(folder / "queue.db")
+        self.publisher = Publisher(self.store, Folders(), time)
         self.out = folder / "out"
         self.out.mkdir()
 
@@ -81,7 +86,7 @@ class Queue:
             retry=config.Retry(),
             retention=kept,
         )
-        await retention.prune(self.store, Folders(), every, now)
+        await retention.prune(self.store, self.publisher, every, now)
 
     async def ids(self) -> list[int]:
         return [job.id for job in await self.store.read(listing.find, limit=1000)][::-1]
@@ -336,6 +341,47 @@ async def test_what_people_have_written_is_left_to_them(queue: Queue) -> None:
     await queue.prune(DAY, transcripts=1)
     assert queue.files() == ["talk.srt", "talk.txt"]
     assert not await queue.store.read(jobs.listed, "inbox", b"talk.srt")
+
+
+async def test_files_below_a_mount_point_where_nothing_is_mounted_are_kept_in_mind(
+    queue: Queue,
+) -> None:
+    with mounted(queue.out):
+        await queue.submit(0)
+        await queue.complete(1, "talk.json")
+        await queue.store.run(jobs.note_mounts, {bytes(queue.out): True})
+        await queue.store.run(jobs.remove, 1, 2.0)
+        there = (queue.out / "talk.json").read_bytes()
+    await queue.prune(DAY, transcripts=1)
+    assert await queue.store.read(jobs.listed, "inbox", b"talk.json")
+    with mounted(queue.out):
+        (queue.out / "talk.json").write_bytes(there)
+        os.utime(queue.out / "talk.json", (1, 1))
+        await queue.prune(DAY, transcripts=1)
+        assert queue.files() == []
+
+
+async def test_what_is_published_anew_meanwhile_stays(queue: Queue) -> None:
+    await queue.submit(0)
+    await queue.complete(1, "talk.json", "talk.txt")
+    async with queue.publisher.turn("inbox", b"talk.mp3"):  # its new version is on its way
+        pruning = asyncio.create_task(queue.prune(DAY, transcripts=1))
+        for _ in range(100):
+            await asyncio.sleep(0.001)
+        await queue.store.run(jobs.redo, 1, profile="default", settings=Settings(), now=DAY)
+        await queue.complete(DAY, "talk.json", "talk.txt")
+    await pruning
+    assert queue.files() == ["talk.json", "talk.txt"]
+    assert (await queue.store.read(listing.get, 1)).outputs == (b"talk.json", b"talk.txt")
+
+
+async def test_the_time_that_is_believed_outlasts_a_restart(queue: Queue) -> None:
+    """Not even an event that a wrong clock has dated tells a later daemon how late it is."""
+    await queue.submit(100 * DAY)
+    await queue.store.run(jobs.believe, 100 * DAY)
+    await queue.submit(4000 * DAY, path=b"other.mp3")
+    known = await retention.known(queue.store, time)
+    assert known.now(4000 * DAY, time.monotonic()) < 101 * DAY
 
 
 async def test_files_of_an_output_folder_that_is_not_there_are_kept_in_mind(queue: Queue) -> None:

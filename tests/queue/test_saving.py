@@ -95,7 +95,6 @@ async def test_a_stale_run_leaves_nothing_under_the_best_name(
     store: Store, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await be_fenced_off(store, inbox, monkeypatch, written=True)
-    assert "version 1" in (inbox.output / "talk.json").read_text()
     job = await save(store, inbox, text(2))
     assert job.outputs == (b"talk.json", b"talk.txt")
     assert "version 2" in (inbox.output / "talk.json").read_text()
@@ -108,7 +107,7 @@ async def test_a_name_that_was_only_taken_makes_no_file_ours(
     await be_fenced_off(store, inbox, monkeypatch, written=False)
     (inbox.output / "talk.txt").write_text("my notes")
     job = await save(store, inbox, text(2))
-    assert job.outputs == (b"talk.wav.json", b"talk.wav.txt")
+    assert (job.outputs, job.edited) == ((b"talk.json", b"talk.new.txt"), (b"talk.txt",))
     assert (inbox.output / "talk.txt").read_text() == "my notes"
 
 
@@ -138,6 +137,33 @@ async def test_what_was_edited_stays_and_the_newest_is_beside_it(
         assert job.edited == (b"talk.json",)
         event = (await store.read(listing.events, 0, 100, job.id))[-1]
         assert (event.type, event.data) == ("finished", {"edited": "talk.json"})
+
+
+async def test_an_edited_new_version_stays_too(store: Store, inbox: Inbox) -> None:
+    await anew(store, inbox, 1)
+    (inbox.output / "talk.json").write_text("corrected")
+    await anew(store, inbox, 2)
+    (inbox.output / "talk.new.json").write_text("corrected, too")
+    job = await anew(store, inbox, 3)
+    assert job.outputs == (b"talk.new-2.json", b"talk.txt")
+    assert job.edited == (b"talk.json", b"talk.new.json")
+
+
+async def test_what_was_published_under_other_names_goes(store: Store, inbox: Inbox) -> None:
+    await anew(store, inbox, 1)
+    (inbox.output / "talk.srt").write_text("somebody's subtitles")
+    settings = Settings(formats=("json", "txt", "srt"))
+    await store.run(jobs.redo, 1, profile="default", settings=settings, now=3.0)
+    job = await save(store, inbox, text(2))
+    assert job.outputs == (b"talk.wav.json", b"talk.wav.srt", b"talk.wav.txt")
+    assert content(inbox).keys() == {"talk.srt", "talk.wav.json", "talk.wav.srt", "talk.wav.txt"}
+
+
+async def test_a_stale_run_takes_back_what_nobody_is_to_see(
+    store: Store, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await be_fenced_off(store, inbox, monkeypatch, written=True)
+    assert content(inbox) == {}
 
 
 async def test_what_is_given_back_is_replaced_again(store: Store, inbox: Inbox) -> None:

@@ -28,15 +28,15 @@ SET = {b"a/talk.json": b"{}" * 5000, b"a/talk.txt": b"text" * 5000, b"a/talk.vtt
 
 def write(root: Path, files: dict[bytes, bytes], owned: Collection[bytes] = ()) -> list[bytes]:
     """Publish a set, of which those that are owned have what is there now; the edited ones."""
-    prints = stage(root, {name: [content] for name, content in files.items()})
+    prints = stage(root, 1, {name: [content] for name, content in files.items()})
     there = [root / os.fsdecode(name) for name in owned]
     mine = {print_of(path.read_bytes()) for path in there if path.is_file()}
     try:
         targets, edited = survey(root, prints, mine, owned)
     except NameTaken:
-        discard(root, files)
+        discard(root, 1, files)
         raise
-    place(root, targets)
+    place(root, 1, targets)
     return edited
 
 
@@ -74,7 +74,7 @@ def test_names_fit_and_stay_what_they_were(raw: bytes, text: str) -> None:
         bases = list(islice(candidates(b"x/" + name, SHA), 5))
         assert len(set(bases)) >= len(bases) - 1  # without an extension the second is the first
         for base in bases:
-            assert len(b".%s.json.scriberrd-tmp" % base.rpartition(b"/")[2]) <= 255
+            assert len(b"%s.new-99.json" % base.rpartition(b"/")[2]) <= 255
             if _is_utf8(name):
                 base.decode()
 
@@ -170,7 +170,7 @@ def test_a_link_in_the_output_folder_leads_nowhere(tmp_path: Path) -> None:
     (root / "talk.json").symlink_to(secret / "file")
     with pytest.raises(NameTaken):
         write(root, {b"talk.json": b"new"}, ())
-    (root / ".talk.json.scriberrd-tmp").symlink_to(secret / "file")
+    (root / ".scriberrd-1.json.tmp").symlink_to(secret / "file")
     assert write(root, {b"talk.json": b"new"}, {b"talk.json"}) == [b"talk.json"]
     assert (root / "talk.new.json").read_bytes() == b"new"
     assert not (root / "talk.new.json").is_symlink()
@@ -273,17 +273,17 @@ def test_an_edited_file_stays_and_the_new_one_goes_beside_it(tmp_path: Path) -> 
     write(tmp_path, {b"talk.txt": b"one", b"talk.json": b"{1}"})
     (tmp_path / "talk.txt").write_bytes(b"one, corrected")
     for version in (b"two", b"three"):  # the next one replaces what is not edited
-        prints = stage(tmp_path, {b"talk.txt": [version], b"talk.json": [b"{%s}" % version]})
+        prints = stage(tmp_path, 1, {b"talk.txt": [version], b"talk.json": [b"{%s}" % version]})
         mine = [print_of(b"one"), print_of(b"two"), print_of(b"{1}"), print_of(b"{two}")]
         targets, edited = survey(tmp_path, prints, mine, [b"talk.txt", b"talk.json"])
-        place(tmp_path, targets)
+        place(tmp_path, 1, targets)
         assert edited == [b"talk.txt"]
     expected = {b"talk.txt": b"one, corrected", b"talk.new.txt": b"three", b"talk.json": b"{three}"}
     assert files(tmp_path) == expected
     (tmp_path / "talk.new.txt").write_bytes(b"three, corrected")
-    prints = stage(tmp_path, {b"talk.txt": [b"four"]})
+    prints = stage(tmp_path, 1, {b"talk.txt": [b"four"]})
     targets, _ = survey(tmp_path, prints, [print_of(b"three")], [b"talk.txt"])
-    place(tmp_path, targets)
+    place(tmp_path, 1, targets)
     assert files(tmp_path) == expected | {
         b"talk.new.txt": b"three, corrected",
         b"talk.new-2.txt": b"four",
@@ -292,9 +292,33 @@ def test_an_edited_file_stays_and_the_new_one_goes_beside_it(tmp_path: Path) -> 
 
 def test_what_is_edited_between_the_two_looks_stays(tmp_path: Path) -> None:
     write(tmp_path, {b"talk.json": b"old"})
-    prints = stage(tmp_path, {b"talk.json": [b"new"]})
+    prints = stage(tmp_path, 1, {b"talk.json": [b"new"]})
     targets, _ = survey(tmp_path, prints, [print_of(b"old")], [b"talk.json"])
     (tmp_path / "talk.json").write_bytes(b"mine")
     with pytest.raises(Changed):
-        place(tmp_path, targets)
+        place(tmp_path, 1, targets)
     assert files(tmp_path) == {b"talk.json": b"mine"}
+
+
+def test_two_jobs_stage_beside_each_other(tmp_path: Path) -> None:
+    """Two inboxes may have one output folder by a link: neither publishes what the other staged."""
+    one, other = tmp_path / "out", tmp_path / "link"
+    one.mkdir()
+    other.symlink_to(one)
+    first = stage(one, 1, {b"talk.txt": [b"one"]})
+    second = stage(other, 2, {b"talk.txt": [b"two"]})
+    place(one, 1, survey(one, first, (), ())[0])
+    with pytest.raises(NameTaken):
+        survey(other, second, (), ())
+    discard(other, 2, second)
+    assert files(one) == {b"talk.txt": b"one"}
+
+
+def test_a_name_beside_an_edited_file_that_another_recording_has_is_passed_over(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "talk.txt").write_bytes(b"edited")
+    (tmp_path / "talk.new.txt").write_bytes(b"new")  # says the same
+    prints = stage(tmp_path, 1, {b"talk.txt": [b"new"]})
+    (target,), edited = survey(tmp_path, prints, (), [b"talk.txt"], [b"talk.new.txt"])
+    assert (target.name, edited) == (b"talk.new-2.txt", [b"talk.txt"])
