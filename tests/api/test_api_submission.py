@@ -151,6 +151,20 @@ async def test_a_part_that_is_written_in_another_way(
     assert os.listdir(server.config.inboxes[1].path) == []
 
 
+@pytest.mark.filterwarnings("ignore::aiohttp.multipart.BadContentDispositionHeader")
+@pytest.mark.filterwarnings("ignore::aiohttp.multipart.BadContentDispositionParam")
+@pytest.mark.parametrize("what", [b'name="\xff"', b'name=file; filename*0="it\'s.mp3"'])
+async def test_names_that_can_not_be_read(
+    server: Server, caplog: pytest.LogCaptureFixture, what: bytes
+) -> None:
+    part = b"Content-Disposition: form-data; " + what + b"\r\n\r\nsome sound\r\n"
+    problem = await server.post(
+        "/v1/jobs", data=BOUNDARY + part + b"--cut--\r\n", headers=FORM, status=422
+    )
+    assert problem["code"] == "invalid_request"
+    assert "Traceback" not in caplog.text
+
+
 async def test_a_default_charset(server: Server) -> None:
     field = b'Content-Disposition: form-data; name="_charset_"\r\n\r\nfoo\r\n'
     body = BOUNDARY + field + BOUNDARY + FILE + b"some sound\r\n--cut--\r\n"

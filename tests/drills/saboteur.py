@@ -157,14 +157,18 @@ def hang(folder: str, file: str) -> None:
     def sabotaged(function: Any) -> Any:
         @functools.wraps(function)
         def call(path: Any = ".", *args: Any, **kwargs: Any) -> Any:
-            while below(path, kwargs.get("dir_fd")) and real_access(file, os.F_OK):
+            base = kwargs.get("dir_fd", kwargs.get("src_dir_fd"))
+            while below(path, base) and real_access(file, os.F_OK):
                 time.sleep(0.05)
             return function(path, *args, **kwargs)
 
         return call
 
     real_readlink, real_join, real_access = os.readlink, os.path.join, os.access
-    for name in ("open", "scandir", "stat", "lstat", "listdir", "write", "fsync", "unlink"):
+    for name in (
+        *("open", "scandir", "stat", "lstat", "listdir", "write", "fsync", "unlink"),
+        *("pread", "mkdir", "link", "replace"),
+    ):
         setattr(os, name, sabotaged(getattr(os, name)))
 
 

@@ -31,10 +31,10 @@ SILENT = "its file system does not answer"
 class Share:
     """The inbox of a program, on a server that can be stopped."""
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, folder: Path | None = None) -> None:
         self._program = program
         self._stopped = program.root / "stopped"
-        self.environment = {"SABOTAGE_HANG": f"{program.inbox}:{self._stopped}"}
+        self.environment = {"SABOTAGE_HANG": f"{folder or program.inbox}:{self._stopped}"}
 
     def start(self) -> None:
         self._program.start(sys.executable, SABOTEUR, **self.environment)
@@ -183,3 +183,31 @@ def test_a_worker_that_cannot_be_killed(program: Make) -> None:
     daemon.wait("one.wav", "completed")
     assert len(daemon.workers()) == 2
     assert daemon.stop() == 0
+
+
+@pytest.mark.fault(38)
+def test_the_server_of_the_output_folder_stops(program: Make) -> None:
+    """the server of the output folder's share stops
+    -> the folder is out and says so, others are served; the API and the exit do not wait for it"""
+    daemon = program(start=False)
+    nas = Share(daemon, daemon.out)
+    nas.start()
+    daemon.drop(SENTENCE, "one.wav")
+    daemon.wait("one.wav", "completed")
+    nas.stop()
+    daemon.drop(SENTENCE.read_bytes() + b"2", "two.wav")
+    outage = daemon.outage()
+    assert (outage["part"], outage["error"]["detail"]) == ("output", SILENT)
+    others_work(daemon, "other.wav")
+    with pytest.raises(ApiError, match="does not answer"):
+        Client(str(daemon.socket)).transcript(1, "txt")
+    assert daemon.ctl("status")["state"] == "running"
+    nas.go_on()
+    daemon.wait("two.wav", "completed")
+    nas.stop()
+    daemon.drop(SENTENCE.read_bytes() + b"3", "three.wav")
+    wait_for(lambda: daemon.said("job 4 claimed"), "a run that needs the folder")
+    assert daemon.stop() == 0
+    nas.go_on()
+    nas.start()
+    assert daemon.wait("three.wav", "completed")["failures"] == 0

@@ -112,12 +112,14 @@ def test_reboot(program: Make) -> None:
 
 @pytest.mark.fault(45)
 def test_ahead_for_one_look(program: Make) -> None:
-    """the clock is ten years ahead when a daemon with short ages for everything starts
+    """power fails, and the clock is ten years ahead when the daemon takes back what it held
     -> nothing is deleted by age, and the journal says so"""
-    daemon = program(block_seconds=5)
+    daemon = program(model="slow", block_seconds=5)
     daemon.drop(SPEECH, "talk.opus")
     daemon.wait("talk.opus", "completed")
-    daemon.stop()
+    daemon.drop(DIALOGUE, "long.opus")
+    checkpointed(daemon, "long.opus")
+    daemon.stop(signal.SIGKILL)
     ages = '[retention]\njobs = "300d"\nevents = "300d"\ntranscripts = "300d"\n[retry]'
     daemon.config.write_text(daemon.config.read_text().replace("[retry]", ages))
     files = daemon.files()
@@ -127,8 +129,12 @@ def test_ahead_for_one_look(program: Make) -> None:
     wait_for(lambda: daemon.said("nothing is deleted"), "the look")
     (event, *_) = events(daemon)
     assert (event["type"], event["job"]) == ("submitted", 1)
-    assert [job["path"] for job in daemon.jobs()] == ["talk.opus"]
-    assert daemon.files() == files
+    daemon.wait("long.opus", "completed")  # which has events of the time to come
+    assert [job["path"] for job in daemon.jobs()] == ["talk.opus", "long.opus"]
+    daemon.stop(signal.SIGKILL)
+    daemon.start(*SABOTEUR, SABOTAGE_CLOCK=str(file))
+    wait_for(lambda: daemon.said("nothing is deleted") == 2, "the look of the next daemon")
+    assert set(daemon.files()) > set(files)
     assert not daemon.said("are pruned")
     assert not daemon.said("are deleted")
 
