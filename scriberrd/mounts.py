@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -17,16 +18,15 @@ def above(folder: bytes) -> Iterator[bytes]:
         folder = os.path.dirname(folder)
 
 
-def is_mounted(folder: bytes) -> bool:
-    """Whether another file system begins at this folder; not where there is none.
+def mounted() -> set[bytes]:
+    """Where something is mounted now: proc(5), mountinfo."""
+    with open("/proc/self/mountinfo", "rb") as table:
+        return {_plain(line.split(b" ")[4]) for line in table}
 
-    Raises:
-        OSError: it can't be looked at.
-    """
-    try:
-        return os.stat(folder).st_dev != os.stat(os.path.dirname(folder)).st_dev
-    except FileNotFoundError:
-        return False
+
+def _plain(path: bytes) -> bytes:
+    # Blanks, tabs, line breaks and backslashes are written as three octal digits.
+    return re.sub(rb"\\([0-7]{3})", lambda digits: bytes([int(digits[1], 8)]), path)
 
 
 def missing(folder: bytes, known: Iterable[bytes]) -> bytes | None:
@@ -37,7 +37,7 @@ def missing(folder: bytes, known: Iterable[bytes]) -> bytes | None:
     Raises:
         OSError: one of them can't be looked at.
     """
-    for place in set(above(folder)).intersection(known):
-        if not is_mounted(place) and not (os.path.isdir(place) and os.listdir(place)):
+    for place in set(above(folder)).intersection(known) - mounted():
+        if not (os.path.isdir(place) and os.listdir(place)):
             return place
     return None

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from scriberrd import mounts, published
 from scriberrd.errors import ScriberrdError
-from scriberrd.files import NEW, name_new
+from scriberrd.files import FOLDER, NEW, name_new
 from scriberrd.model import Identity, Print, display
 
 if TYPE_CHECKING:
@@ -32,7 +32,6 @@ LONGEST = 235  # bytes of a base name
 PIECE = 4 << 20  # bytes that are made durable at once: nobody waits long for a slow disk
 CONTINUATION = range(0x80, 0xC0)  # bytes of UTF-8 within a character
 TRIAL = 1 << 16  # bytes: about the outputs of an hour
-FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
 class NameTaken(ScriberrdError):
@@ -258,7 +257,8 @@ def require_mounted(
     folders = {os.path.dirname(os.path.join(os.fsencode(root), name)) for name in names}
     if any(mounts.missing(folder, known) is not None for folder in folders):
         raise Unmounted
-    return {place: mounts.is_mounted(place) for one in folders for place in mounts.above(one)}
+    mounted = mounts.mounted()
+    return {place: place in mounted for one in folders for place in mounts.above(one)}
 
 
 def try_folder(root: Path, known: Collection[bytes]) -> None:

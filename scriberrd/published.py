@@ -15,6 +15,7 @@ from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from scriberrd import sources
+from scriberrd.files import FOLDER
 from scriberrd.model import Identity, Print
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from io import BufferedReader
     from pathlib import Path
 
-FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 NOT_OURS = Identity(0, 0, 0, 0, 0)
 LARGEST = 256 << 20  # bytes of a transcript that is read at once: a month of speech
 

@@ -13,6 +13,7 @@ import stat
 from typing import TYPE_CHECKING, NamedTuple
 
 from scriberrd.errors import ScriberrdError
+from scriberrd.files import FOLDER
 from scriberrd.folders import NoAnswer
 from scriberrd.model import Identity, display
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from io import FileIO
     from pathlib import Path
 
-FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 BELOW = FOLDER | os.O_NOFOLLOW
 PIECE = 1 << 20  # bytes that are read at once
 FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # a FIFO must not block

@@ -10,14 +10,13 @@ from itertools import count
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from scriberrd.files import NEW, name_new
+from scriberrd.files import FOLDER, NEW, name_new
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 log = logging.getLogger(__name__)
 
-FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 NAME_MAX = 255  # bytes, on every Linux file system
 PREFIX = b".scriberrd-upload-"  # hidden, and in no list of extensions
 OURS = PREFIX + os.urandom(8).hex().encode()  # what this process has begun

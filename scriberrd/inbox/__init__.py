@@ -37,6 +37,7 @@ BATCH = 1000  # files that are looked up in the queue at once
 BURST = 0.2  # seconds: notifications come in bursts
 SHARE = 4  # times as long as a look took there is a pause, so that looking is never all we do
 POLL = 5.0  # seconds between two looks where notifications don't work or the folder is not there
+SETTING = 5.0  # seconds that a look waits for the notifications to be set
 FAREWELL = 1.0  # seconds that the end of the notifications is waited for: it goes on by itself
 
 
@@ -102,6 +103,7 @@ class _Watch:
         self._trouble = ""  # what was wrong with the queue at the latest look
         self._hints_error = ""
         self._hints_due = 0.0  # when to try again to get notifications
+        self._setting: asyncio.Future[None] | None = None  # while they are being set
 
     async def run(self) -> None:
         try:
@@ -161,10 +163,19 @@ class _Watch:
 
     async def _refresh_hints(self) -> None:
         now = self._clock.monotonic()
-        if self._hints_error and now < self._hints_due:
+        if self._setting is None:
+            if self._hints_error and now < self._hints_due:
+                return
+            # Not among the calls that a folder owes: a large tree takes its time, and is looked at
+            # without notifications meanwhile.
+            self._setting = start(self._hints.refresh)
+        await asyncio.wait({self._setting}, timeout=SETTING)
+        if not self._setting.done():
+            self._hints_error = "no notifications yet"
             return
+        setting, self._setting = self._setting, None
         try:
-            await self._folders.run(self._inbox.path, self._hints.refresh)
+            setting.result()
             self._hints_error = ""
         except OSError as error:
             self._hints_error = f"no notifications: {_reason(error)}"

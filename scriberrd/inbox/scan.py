@@ -6,13 +6,12 @@ import os
 import stat
 from typing import TYPE_CHECKING, NamedTuple
 
+from scriberrd.files import FOLDER
 from scriberrd.model import Identity
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
-
-FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
 class Found(NamedTuple):
