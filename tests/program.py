@@ -133,6 +133,7 @@ class Program:
         ours = {
             "PYTHONPATH": str(TESTS / "fake_engine"),
             "SCRIBERRD_FAKE_STATE": str(self.root / "fake-state"),
+            **({"SCRIBERRD_FAKE_VOICES": "1"} if self.settings["engine"] == "fake" else {}),
             "STATE_DIRECTORY": str(self.root / "state"),
             "PYTHONWARNINGS": "error",
             "SSL_CERT_FILE": os.devnull,  # aiohttp reads all of them when it is imported

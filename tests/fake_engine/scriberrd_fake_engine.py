@@ -27,6 +27,9 @@ with speech. What else it does is its script, `settings.model`: words joined by 
     no-cuda     the same, unless device is cpu or auto
     until       these three only until the file named by SCRIBERRD_FAKE_STATE is there
 
+SCRIBERRD_FAKE_VOICES=1: in a process that loads this engine, loudness is taken for speech. The true
+detector takes longer to load than all that a worker does for this engine.
+
 Language "auto" is "en" with probability 0.5; language "xx" is an unsupported setting.
 """
 
@@ -37,13 +40,15 @@ import signal
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from types import ModuleType, SimpleNamespace
+from typing import TYPE_CHECKING, NoReturn, cast
 
+import numpy as np
 from msgspec import UNSET
 
 from scriberrd.errors import TaskFailed
 from scriberrd.transcript import EngineInfo, Segment, Word
-from scriberrd.worker.audio import RATE
+from scriberrd.worker.audio import RATE, Samples
 from scriberrd.worker.engines import Context, Language, Phrase, Tick, Wanted
 
 if TYPE_CHECKING:
@@ -53,10 +58,13 @@ if TYPE_CHECKING:
     from scriberrd.worker.blocks import Stretch
 
 MEGABYTE = 1 << 20
+WINDOW, LOUD = 512, 0.02  # samples that are loud or not together; of 1
 
 
 def load(wanted: Wanted, tick: Tick) -> Fake:
     """The entry point."""
+    if "SCRIBERRD_FAKE_VOICES" in os.environ:
+        sys.modules["faster_whisper.vad"] = cast("ModuleType", Loudness)
     script = wanted.model.split("+")
     if "until" in script and Path(os.environ["SCRIBERRD_FAKE_STATE"]).exists():
         script = ["ok"]
@@ -69,6 +77,28 @@ def load(wanted: Wanted, tick: Tick) -> Fake:
         os.kill(os.getpid(), signal.SIGSEGV)
     tick()
     return Fake(script, wanted.hardware.compute_type)
+
+
+class Loudness:
+    """What the worker needs of `faster_whisper.vad`."""
+
+    VadOptions = SimpleNamespace
+
+    @staticmethod
+    def get_vad_model() -> SimpleNamespace:
+        return SimpleNamespace(session=None)
+
+    @staticmethod
+    def get_speech_timestamps(samples: Samples, options: SimpleNamespace) -> list[dict[str, int]]:
+        """Where it is loud; shorter silences than the options say do not count."""
+        windows = samples[: len(samples) // WINDOW * WINDOW].reshape(-1, WINDOW)
+        loud = np.flatnonzero(np.abs(windows).max(axis=1, initial=0.0) > LOUD) * WINDOW
+        pauses = np.flatnonzero(np.diff(loud) > options.min_silence_duration_ms * RATE // 1000)
+        return [
+            {"start": int(run[0]), "end": int(run[-1]) + WINDOW}
+            for run in np.split(loud, pauses + 1)
+            if len(run)
+        ]
 
 
 class Fake:

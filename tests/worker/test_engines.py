@@ -65,6 +65,12 @@ def bare() -> WhisperModel:
     return WhisperModel(str(MODEL), device="cpu", compute_type="int8", cpu_threads=1)
 
 
+@pytest.fixture(scope="module")
+def heard(offline: Engine) -> list[Phrase]:
+    """What the slower of the engines makes of a sentence."""
+    return say(offline, stretch_of(decode_audio(str(AUDIO / "sentence.wav"))))
+
+
 @pytest.mark.parametrize("name", ["sentence.wav", "speech.mp3", "stereo.flac", "dialogue.opus"])
 def test_one_block_is_what_bare_faster_whisper_makes(
     name: str, engine: Engine, bare: WhisperModel
@@ -115,12 +121,12 @@ def test_bad_windows_end_the_same_every_time(engine: Engine, bare: WhisperModel)
     assert say(engines.load(wanted(), nothing), stretch) == first
 
 
-@pytest.mark.parametrize(("which", "seconds"), [("engine", 15), ("offline", 5)])
+@pytest.mark.parametrize(("which", "seconds", "how_long"), [("engine", 15, 36), ("offline", 4, 7)])
 def test_a_block_does_not_depend_on_those_before(
-    which: str, seconds: int, request: pytest.FixtureRequest
+    which: str, seconds: int, how_long: int, request: pytest.FixtureRequest
 ) -> None:
     used: Engine = request.getfixturevalue(which)
-    samples = decode_audio(str(AUDIO / "dialogue.opus"))[: int(2.7 * seconds * RATE)]
+    samples = decode_audio(str(AUDIO / "dialogue.opus"))[: int(how_long * RATE)]
     cuts = list(stretches(Source(iter([samples])), seconds * RATE))
     assert len(cuts) >= 3
     forward = [say(used, cut) for cut in cuts]
@@ -137,10 +143,10 @@ def test_the_prompt_matters(engine: Engine) -> None:
     assert plain[0].segment.avg_logprob != prompted[0].segment.avg_logprob
 
 
-def test_words_are_optional(engine: Engine, offline: Engine) -> None:
+def test_words_are_optional(engine: Engine, offline: Engine, heard: list[Phrase]) -> None:
     stretch = stretch_of(decode_audio(str(AUDIO / "sentence.wav")))
-    for used in (engine, offline):
-        assert say(used, stretch)[0].words
+    for used, with_words in ((engine, say(engine, stretch)), (offline, heard)):
+        assert with_words[0].words
         assert say(used, stretch, word_timestamps=False)[0].words == ()
 
 
@@ -151,8 +157,8 @@ def test_batches_keep_what_follows_the_last_time_token(engine: Engine) -> None:
     assert len(text.split()) > 120
 
 
-def test_offline_hears_the_sentence(offline: Engine) -> None:
-    (phrase,) = say(offline, stretch_of(decode_audio(str(AUDIO / "sentence.wav"))))
+def test_offline_hears_the_sentence(heard: list[Phrase]) -> None:
+    (phrase,) = heard
     assert phrase.segment.text == "the train to madrid leaves at twelve twenty"
     assert [word.word for word in phrase.words][:3] == [" the", " train", " to"]
     assert all(0 <= (word.probability or 0) <= 1 for word in phrase.words)

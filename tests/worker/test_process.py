@@ -216,7 +216,7 @@ def test_no_descriptor_is_left_open(spawn: Spawn) -> None:
     folder = Path(f"/proc/{child.process.pid}/fd")
     child.blocks("sentence.wav")
     before = len(os.listdir(folder))
-    for _ in range(5):
+    for _ in range(3):
         child.blocks("sentence.wav")
         child.failure("expected.json")
     assert len(os.listdir(folder)) <= before
