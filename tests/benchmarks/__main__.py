@@ -5,8 +5,9 @@ import client
 import lock
 import memory
 import overhead
+import publishing
 
 if __name__ == "__main__":
     small = bench.quick(__doc__)
-    for benchmark in (client, lock, overhead, memory):
+    for benchmark in (client, lock, publishing, overhead, memory):
         benchmark.main(quick=small)
