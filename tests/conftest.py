@@ -7,6 +7,7 @@ import sys
 # Shells and nohup have these ignored in the background, and so by all that tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 
 # A shell may forbid to keep compiled code; each of hundreds of programs would compile it anew.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
