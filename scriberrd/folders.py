@@ -1,7 +1,7 @@
 """Calls that touch a folder of somebody else, each apart from all others.
 
 A share whose server has gone answers no call, and a thread that waits for it can't be stopped. So
-each call gets a daemon thread of its own, which the exit of the process does not wait for; whoever
+each call has a daemon thread for itself, which the exit of the process does not wait for; whoever
 waits for the call stops waiting after a limit; and a folder that owes an answer is asked nothing
 more until it has given it, or one thread after the other would be lost to it.
 """
@@ -13,6 +13,7 @@ import contextlib
 import errno
 import functools
 import os
+import queue
 import threading
 import time
 from collections import Counter
@@ -26,6 +27,8 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 LIMIT = 30.0  # seconds: a sleeping disk takes ten of them to wake up
+SPARE = 8  # threads that are kept for the next call
+BUSY = "folder"  # the name of a thread with a call
 LOOK = 3.0  # seconds: for a look that somebody waits for at a terminal, or systemd at a start
 
 
@@ -161,8 +164,29 @@ def start(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> asy
         with contextlib.suppress(RuntimeError):  # the loop has ended
             loop.call_soon_threadsafe(lambda: future.done() or settle())
 
-    threading.Thread(target=call, name="folder", daemon=True).start()
+    try:
+        _idle.pop().put(call)
+    except IndexError:  # all are busy, or hang
+        calls: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        calls.put(call)
+        threading.Thread(target=_work, args=(calls,), daemon=True).start()
     return future
+
+
+_idle: list[queue.SimpleQueue[Callable[[], None]]] = []  # what threads without a call wait at
+
+
+def _work(calls: queue.SimpleQueue[Callable[[], None]]) -> None:
+    """Do one call after the other: a thread for each would cost more than most calls."""
+    while True:
+        call = calls.get()
+        threading.current_thread().name = BUSY
+        call()
+        threading.current_thread().name = "folder, idle"
+        del call
+        if len(_idle) >= SPARE:
+            return
+        _idle.append(calls)
 
 
 def look_at(places: Iterable[Path], look: Callable[[Path], T]) -> dict[Path, T | OSError]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ import msgspec
 
 from scriberrd import jobs, listing, publish, published, transcript
 from scriberrd.errors import TaskFailed
+from scriberrd.folders import NoAnswer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -75,24 +77,26 @@ async def adopt(store: Store, folders: Folders, inbox: Inbox, job: Job) -> Trans
     That is so when the database was lost or restored, and does not know the file any more. One
     that it does know belongs to a job, and is not looked at here.
     """
+    bases = islice(publish.candidates(job.path, job.sha256 or ""), USUAL)
+    names = await store.read(jobs.unlisted, job.inbox, [base + b".json" for base in bases])
 
-    def read(name: bytes) -> Transcript | None:
-        if not published.is_of(inbox.output, name, job.sha256 or ""):
-            return None
-        return transcript.decode(published.read(inbox.output, name))
+    def look() -> Transcript | None:
+        for name in names:
+            with contextlib.suppress(OSError, ValueError):  # there is none, or it is another's
+                if not published.is_of(inbox.output, name, job.sha256 or ""):
+                    continue
+                found = transcript.decode(published.read(inbox.output, name))
+                if found.source.sha256 == job.sha256:
+                    return found
+        return None
 
-    for base in islice(publish.candidates(job.path, job.sha256 or ""), USUAL):
-        name = base + b".json"
-        if await store.read(jobs.listed, job.inbox, name):
-            continue
-        try:
-            found = await folders.run(inbox.output, read, name)
-        except (OSError, ValueError):
-            continue  # there is none, or it is somebody else's
-        if found is not None and found.source.sha256 == job.sha256:
-            log.info("job %d: its transcript is there already", job.id)
-            return found
-    return None
+    try:
+        found = await folders.run(inbox.output, look)
+    except NoAnswer:
+        return None
+    if found is not None:
+        log.info("job %d: its transcript is there already", job.id)
+    return found
 
 
 async def borrow(

@@ -116,7 +116,8 @@ class Handler(logging.StreamHandler[TextIO]):
         return said if said.times > BURST else None
 
     def _over(self, now: float) -> Iterator[_Said]:
-        for what, said in list(self._said.items()):
+        while self._said:
+            what, said = next(iter(self._said.items()))
             if now < said.until and len(self._said) < REMEMBERED:
                 return
             yield self._said.pop(what)

@@ -195,13 +195,17 @@ class _Publication:
         return await self._store.insist(jobs.reserve, self._hold, names, sharing=self._sharing)
 
     async def _bring(self, text: Transcript | Result, names: Mapping[bytes, Format]) -> None:
-        await self._mind_mounts(list(names))
+        mounts = await self._store.read(jobs.mounts)
         files = {name: FORMATS[format_](text) for name, format_ in names.items()}
         pulse = Pulse()  # a day of speech takes a slow machine longer than a call may
-        prints = await self._folders.follow(
-            self._root, pulse, publish.stage, self._root, self._job.id, files, pulse.beat
-        )
+
+        def stage() -> tuple[dict[bytes, bool], dict[bytes, Print]]:
+            places = publish.require_mounted(self._root, names, mounts)
+            return places, publish.stage(self._root, self._job.id, files, pulse.beat)
+
+        places, prints = await self._folders.follow(self._root, pulse, stage)
         try:
+            await self._note_mounts(places, mounts)
             known = await self._store.read(
                 listing.outputs_of_recording, self._job.inbox, self._job.path
             )
@@ -238,12 +242,8 @@ class _Publication:
                 return targets, edited
             taken.update(refused)
 
-    async def _mind_mounts(self, names: Sequence[bytes]) -> None:
-        """Write nothing below a mount point where nothing is mounted; remember those that are."""
-        known = await self._store.read(jobs.mounts)
-        places = await self._folders.run(
-            self._root, publish.require_mounted, self._root, names, known
-        )
+    async def _note_mounts(self, places: Mapping[bytes, bool], known: Sequence[bytes]) -> None:
+        """Remember where something is mounted: nothing is to be written there without it."""
         changed = {place for place, mounted in places.items() if mounted != (place in known)}
         for place in changed.intersection(known):
             log.warning("%s was a mount point: files are written there without it", display(place))

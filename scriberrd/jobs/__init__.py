@@ -22,10 +22,10 @@ from scriberrd.jobs.holder import (
 from scriberrd.jobs.orders import cancel, cancel_requested, redo, retry
 from scriberrd.jobs.outputs import (
     begin,
-    listed,
     mounts,
     note_mounts,
     reserve,
+    unlisted,
     unreserve,
 )
 from scriberrd.jobs.pauses import pause, paused, resume
@@ -69,7 +69,6 @@ __all__ = [
     "finish",
     "forget_output",
     "is_aged",
-    "listed",
     "loaded",
     "mounts",
     "newest",
@@ -98,6 +97,7 @@ __all__ = [
     "transcribed",
     "twin",
     "unknown",
+    "unlisted",
     "unreserve",
     "urgent_due",
     "urgent_next",

@@ -92,10 +92,10 @@ def unreserve(db: apsw.Connection, hold: Hold, names: Collection[bytes]) -> None
     )
 
 
-def listed(db: apsw.Connection, inbox: str, name: bytes) -> bool:
-    """Whether a file is known as the output of any job."""
-    row = db.execute("SELECT 1 FROM output WHERE inbox = ? AND name = ?", (inbox, name)).get
-    return row is not None
+def unlisted(db: apsw.Connection, inbox: str, names: Iterable[bytes]) -> list[bytes]:
+    """Those of these names under which no job is known to have an output."""
+    query = "SELECT 1 FROM output WHERE inbox = ? AND name = ?"
+    return [name for name in names if db.execute(query, (inbox, name)).get is None]
 
 
 def mounts(db: apsw.Connection) -> list[bytes]:

@@ -329,7 +329,7 @@ async def test_transcripts_go_only_when_asked_and_only_those_that_are_listed(
     assert queue.files() == ["link.srt", "mine.txt"]
     assert private.read_text() == "private"
     assert (queue.out / "sub/dir.vtt").is_dir()
-    assert not await queue.store.read(jobs.listed, "inbox", b"sub/talk.json")
+    assert await queue.store.read(jobs.unlisted, "inbox", [b"sub/talk.json"])
 
 
 async def test_what_people_have_written_is_left_to_them(queue: Queue) -> None:
@@ -340,7 +340,7 @@ async def test_what_people_have_written_is_left_to_them(queue: Queue) -> None:
     (queue.out / "talk.txt").write_text("notes")
     await queue.prune(DAY, transcripts=1)
     assert queue.files() == ["talk.srt", "talk.txt"]
-    assert not await queue.store.read(jobs.listed, "inbox", b"talk.srt")
+    assert await queue.store.read(jobs.unlisted, "inbox", [b"talk.srt"])
 
 
 async def test_files_below_a_mount_point_where_nothing_is_mounted_are_kept_in_mind(
@@ -353,7 +353,7 @@ async def test_files_below_a_mount_point_where_nothing_is_mounted_are_kept_in_mi
         await queue.store.run(jobs.remove, 1, 2.0)
         there = (queue.out / "talk.json").read_bytes()
     await queue.prune(DAY, transcripts=1)
-    assert await queue.store.read(jobs.listed, "inbox", b"talk.json")
+    assert not await queue.store.read(jobs.unlisted, "inbox", [b"talk.json"])
     with mounted(queue.out):
         (queue.out / "talk.json").write_bytes(there)
         os.utime(queue.out / "talk.json", (1, 1))
