@@ -9,6 +9,7 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
+import certifi
 import pytest
 from program import AUDIO, MODEL, TESTS, Program, wait_for
 from promises import checkpointed, paused
@@ -138,7 +139,7 @@ def test_the_hub_refuses(program: Make) -> None:
     cache = daemon.root / "cache"
     config = daemon.config.read_text()
     daemon.config.write_text(config.replace("[daemon]", f'[daemon]\nmodel_cache = "{cache}"'))
-    daemon.start()
+    daemon.start(SSL_CERT_FILE=certifi.where())  # which other tests do without
 
     def mend() -> None:
         repository = cache / "models--someone--tiny"
