@@ -94,14 +94,18 @@ async def publish(hours: float, folder: Path) -> Figures:
     before, gap = kilobytes("VmRSS"), 0.0
     inbox = Inbox(name="inbox", path=folder / "in", output=folder / "out")
     began = last = time.perf_counter()
-    with store.reader() as db:
-        text = await gathering.gather(store, db, job)
-        saving = asyncio.create_task(Publisher(store, Folders(), time).save(inbox, job, text))
-        while not saving.done():
-            await asyncio.sleep(TICK)
-            last, at = time.perf_counter(), last
-            gap = max(gap, last - at - TICK)
-        await saving
+
+    async def save() -> None:
+        with store.reader() as db:
+            text = await gathering.gather(store, db, job)
+            await Publisher(store, Folders(), time).save(inbox, job, text)
+
+    saving = asyncio.create_task(save())
+    while not saving.done():
+        await asyncio.sleep(TICK)
+        last, at = time.perf_counter(), last
+        gap = max(gap, last - at - TICK)
+    await saving
     took = time.perf_counter() - began
     store.close()
     return {"before": before, "most": kilobytes("VmHWM"), "seconds": took, "gap": gap}
