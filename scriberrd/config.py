@@ -113,8 +113,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         return next((inbox for inbox in self.inboxes if inbox.name == name), None)
 
     def sharing(self, inbox: Inbox) -> list[str]:
-        """The names of all inboxes that have the same output folder as this one."""
-        return [other.name for other in self.inboxes if other.output == inbox.output]
+        """The names of the other inboxes that have the same output folder as this one."""
+        others = (other for other in self.inboxes if other.name != inbox.name)
+        return [other.name for other in others if other.output == inbox.output]
 
 
 def missing(config: Config) -> list[str]:

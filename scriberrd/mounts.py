@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
 
 def above(folder: bytes) -> Iterator[bytes]:
@@ -29,15 +29,10 @@ def _plain(path: bytes) -> bytes:
     return re.sub(rb"\\([0-7]{3})", lambda digits: bytes([int(digits[1], 8)]), path)
 
 
-def missing(folder: bytes, known: Iterable[bytes]) -> bytes | None:
-    """A known mount point on the way to a folder where nothing is mounted now, and nothing lies.
-
-    One that holds files without a mount has become a plain folder.
+def is_bare(place: bytes) -> bool:
+    """Whether nothing lies at what was a mount point; otherwise it has become a plain folder.
 
     Raises:
-        OSError: one of them can't be looked at.
+        OSError: it can't be looked at.
     """
-    for place in set(above(folder)).intersection(known) - mounted():
-        if not (os.path.isdir(place) and os.listdir(place)):
-            return place
-    return None
+    return not (os.path.isdir(place) and os.listdir(place))

@@ -255,10 +255,11 @@ def require_mounted(
         Unmounted: one that was a mount point is an empty folder now.
     """
     folders = {os.path.dirname(os.path.join(os.fsencode(root), name)) for name in names}
-    if any(mounts.missing(folder, known) is not None for folder in folders):
+    now = mounts.mounted()
+    places = {place: place in now for folder in folders for place in mounts.above(folder)}
+    if any(not places[place] and mounts.is_bare(place) for place in places.keys() & set(known)):
         raise Unmounted
-    mounted = mounts.mounted()
-    return {place: place in mounted for one in folders for place in mounts.above(one)}
+    return places
 
 
 def try_folder(root: Path, known: Collection[bytes]) -> None:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 NOT_OURS = Identity(0, 0, 0, 0, 0)
 LARGEST = 256 << 20  # bytes of a transcript that is read at once: a month of speech
+END = 1 << 16  # bytes: more than what stands behind the words of a transcript
 
 
 def opened(root: Path, name: bytes) -> BufferedReader:
@@ -129,9 +130,6 @@ def is_of(root: Path, name: bytes, sha256: str) -> bool:
         begins = file.read(64).split()[:2] == [b"{", b'"schema":']
         file.seek(max(0, os.fstat(file.fileno()).st_size - END))
         return begins and sha256.encode() in file.read(END)
-
-
-END = 1 << 16  # bytes: more than what stands behind the words of a transcript
 
 
 def remove(root: Path, name: bytes, prints: Collection[Print], before: float = math.inf) -> bool:

@@ -61,7 +61,7 @@ class Publisher:
             inbox: of the recording.
             job: as it was claimed.
             text: its transcript.
-            sharing: the inboxes that have the same output folder.
+            sharing: the other inboxes that have the same output folder.
 
         Raises:
             LeaseLost: the job was taken back; what is published belongs to its next run.

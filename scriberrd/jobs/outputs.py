@@ -28,7 +28,7 @@ def reserve(
         db: the database.
         hold: of the run.
         names: relative to the output folder of its inbox.
-        sharing: the inboxes that have the same output folder.
+        sharing: the other inboxes that have the same output folder.
 
     Returns:
         What is known of those names that this recording has taken before. None, with nothing
