@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from scriberrd import errors, store
 from scriberrd.store import Store
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 
@@ -141,6 +143,17 @@ sys.stdin.read()
 """
 
 
+@contextlib.contextmanager
+def held(database: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Another process that holds the write lock until its input ends."""
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, database], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == b"held\n"
+        yield other
+
+
 async def test_the_lock_of_another_process_is_waited_for(tmp_path: Path) -> None:
     opened = Store(tmp_path / "queue.db", busy_timeout=0.1)
 
@@ -148,13 +161,7 @@ async def test_the_lock_of_another_process_is_waited_for(tmp_path: Path) -> None
         db.execute("UPDATE tally SET jobs = jobs + 1 WHERE state = 'queued'")
         return db.changes()
 
-    with subprocess.Popen(
-        [sys.executable, "-c", HOLD, tmp_path / "queue.db"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    ) as other:
-        assert other.stdout is not None
-        assert other.stdout.readline() == b"held\n"
+    with held(tmp_path / "queue.db") as other:
         with pytest.raises(errors.DatabaseBusy) as caught:
             await opened.run(count)
         assert (caught.value.code, caught.value.status) == ("busy", 503)
@@ -172,13 +179,7 @@ async def test_the_lock_of_another_process_is_waited_for(tmp_path: Path) -> None
 
 async def test_the_event_loop_goes_on_while_the_lock_is_waited_for(tmp_path: Path) -> None:
     opened = Store(tmp_path / "queue.db", busy_timeout=20.0)
-    with subprocess.Popen(
-        [sys.executable, "-c", HOLD, tmp_path / "queue.db"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    ) as other:
-        assert other.stdout is not None
-        assert other.stdout.readline() == b"held\n"
+    with held(tmp_path / "queue.db") as other:
         waiting = asyncio.create_task(
             opened.run(lambda db: db.execute("UPDATE tally SET jobs = 1").fetchall())
         )
