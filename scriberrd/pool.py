@@ -34,6 +34,7 @@ OOM_KILLER = "the worker was killed by signal 9: the kernel does so when memory 
 SENT = (signal.SIGKILL, signal.SIGTERM, signal.SIGQUIT, signal.SIGINT, signal.SIGHUP)
 DYING = 10.0  # seconds: far more than the kernel takes to end a process that can be ended
 LAST_MOMENTS = 5.0  # seconds between the end of its replies and the end of the process
+HEARD = 65536  # bytes of what it prints that are read at once
 QUIET = 1.0  # seconds without a line, after which it is said how many were left out
 # What only the daemon itself may talk to.
 PRIVATE = ("NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC", "LISTEN_FDS", "LISTEN_PID")
@@ -49,6 +50,7 @@ class Process:
     def __init__(
         self,
         name: str,
+        child: asyncio.SubprocessTransport,
         process: asyncio.subprocess.Process,
         commands: socket.socket,
         replies: asyncio.StreamReader,
@@ -57,6 +59,7 @@ class Process:
         self.name = name
         self.pid = process.pid
         self._pidfd = os.pidfd_open(process.pid)
+        self._child = child
         self._killed = False  # by us
         self._ready = False  # to work on the recording of its latest task
         self._oom_kills = self._latest_oom_kills = oom.kills()  # before the last two beats
@@ -86,8 +89,11 @@ class Process:
         """
         commands, theirs = socket.socketpair()
         read_fd, write_fd = os.pipe()
+        loop = asyncio.get_running_loop()
         try:
-            process = await asyncio.create_subprocess_exec(
+            # As asyncio.create_subprocess_exec() does, which keeps the transport to itself.
+            child, heard = await loop.subprocess_exec(
+                lambda: asyncio.subprocess.SubprocessStreamProtocol(HEARD, loop),
                 *(sys.executable, "-m", "scriberrd.worker"),
                 *(str(theirs.fileno()), str(write_fd)),
                 stdin=asyncio.subprocess.DEVNULL,
@@ -105,12 +111,13 @@ class Process:
             theirs.close()
             os.close(write_fd)
         replies = asyncio.StreamReader(limit=protocol.MAX_LINE)
-        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+        transport, _ = await loop.connect_read_pipe(
             lambda: asyncio.StreamReaderProtocol(replies), os.fdopen(read_fd, "rb", 0)
         )
         commands.settimeout(0)  # a worker that does not listen must not stop us
+        process = asyncio.subprocess.Process(child, heard, loop)
         log.info("worker %s started, pid %d", name, process.pid)
-        return cls(name, process, commands, replies, transport)
+        return cls(name, child, process, commands, replies, transport)
 
     def send(self, command: protocol.Command, *descriptors: int) -> None:
         """Send a command, with the recording's descriptor if it is a task.
@@ -190,6 +197,7 @@ class Process:
         self._transport.close()
         self._commands.close()
         await asyncio.wait({self._listening})
+        self._child.close()
         if ended:
             log.info("worker %s ended, pid %d", self.name, self.pid)
 
@@ -201,7 +209,7 @@ class Process:
         while chunk:
             try:
                 async with asyncio.timeout(QUIET if self._printed.left_out else None):
-                    chunk = await stderr.read(65536)
+                    chunk = await stderr.read(HEARD)
             except TimeoutError:
                 self._printed.catch_up()
             else:

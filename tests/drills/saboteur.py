@@ -27,6 +27,7 @@ import functools
 import importlib
 import os
 import signal
+import subprocess
 import sys
 import time
 from itertools import count
@@ -207,6 +208,7 @@ if __name__ == "__main__":
     if "SABOTAGE_IMMORTAL" in os.environ:
         pool.DYING = 1.0
         signal.pidfd_send_signal = lambda *_: None  # type: ignore[assignment]
+        subprocess.Popen.kill = lambda _: None  # type: ignore[method-assign]
     if "SABOTAGE_SCHEMA" in os.environ:
         migrate_to(Schema.read(Path(os.environ["SABOTAGE_SCHEMA"])))
     signal.signal(signal.SIGUSR1, block)
