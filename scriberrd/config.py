@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Meta
 
 from scriberrd.errors import ConfigError
-from scriberrd.folders import look_at
+from scriberrd.files.folders import look_at
 from scriberrd.hours import Hours
 from scriberrd.model import Positive, Settings
 from scriberrd.toml import Bytes, Document, Seconds, Span, Where

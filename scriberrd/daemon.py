@@ -17,29 +17,31 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from scriberrd import __version__, backup, inbox, jobs, logs, rescue, retention, systemd
+from scriberrd import __version__, logs, systemd
 from scriberrd.api.app import application
 from scriberrd.api.connections import serving
 from scriberrd.api.rooms import LiveStatus, Rooms
 from scriberrd.api.socket import listening
 from scriberrd.config import missing
-from scriberrd.dispatch import Dispatcher
 from scriberrd.errors import AlreadyRunning, ConfigError, StoreError
-from scriberrd.folders import Folders, start
-from scriberrd.intake import Intake
+from scriberrd.files.folders import Folders, start
+from scriberrd.inbox import watch
+from scriberrd.inbox.intake import Intake
 from scriberrd.model import InboxStatus, JobState
-from scriberrd.saving import Publisher
-from scriberrd.store import probe
+from scriberrd.output.publication import Publisher
+from scriberrd.queue import backup, jobs, restore, retention
+from scriberrd.queue.store import probe
+from scriberrd.work.dispatch import Dispatcher
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Hashable, Iterator, Mapping
 
     from scriberrd.config import Config, Inbox
-    from scriberrd.gate import Gate
-    from scriberrd.store import Store
+    from scriberrd.queue.store import Store
+    from scriberrd.work.gate import Gate
 
     Orders = asyncio.Queue[Literal["reload", "stop"]]
-    Statuses = Mapping[str, inbox.InboxStatus]
+    Statuses = Mapping[str, watch.InboxStatus]
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +72,7 @@ async def run(config: Config, reload: Callable[[], Config]) -> None:
     systemd.notify("EXTEND_TIMEOUT_USEC=900000000")
     with (
         locked(Path(config.daemon.state_dir)) as state,
-        rescue.opened(state, now=time.time()) as store,
+        restore.opened(state, now=time.time()) as store,
     ):
         known = await retention.known(store, time)
         limit = config.retry.interruptions
@@ -145,7 +147,7 @@ async def _serve(
     dispatcher = Dispatcher(config, store, time, folders, publisher)
     intake = Intake(config, store, time, folders)
     with listening(Path(config.daemon.socket)) as listener:
-        statuses = defaultdict[str, inbox.InboxStatus](inbox.InboxStatus)
+        statuses = defaultdict[str, watch.InboxStatus](watch.InboxStatus)
         rooms = _rooms(config, store, folders, publisher, intake, dispatcher, statuses)
         tasks: dict[Hashable, asyncio.Task[None]] = {}
         async with serving(application(rooms), listener), asyncio.TaskGroup() as group:
@@ -250,7 +252,7 @@ def _keep(
 
 
 def _wanted(
-    rooms: Rooms, gate: Gate, statuses: dict[str, inbox.InboxStatus], known: retention.Known
+    rooms: Rooms, gate: Gate, statuses: dict[str, watch.InboxStatus], known: retention.Known
 ) -> Mapping[Hashable, Callable[[], Coroutine[None, None, None]]]:
     """What goes on beside the work, by what of the configuration it depends on."""
     config, store = rooms.config, rooms.store
@@ -258,8 +260,8 @@ def _wanted(
     copies = functools.partial(
         backup.keep,
         store,
-        state / rescue.DATABASE,
-        state / rescue.BACKUPS,
+        state / restore.DATABASE,
+        state / restore.BACKUPS,
         every=daemon.backup,
         count=daemon.backups,
         clock=time,
@@ -285,11 +287,11 @@ async def _end_with(store: Store) -> None:
 
 
 async def _watch(
-    rooms: Rooms, one: Inbox, statuses: dict[str, inbox.InboxStatus], gate: Gate
+    rooms: Rooms, one: Inbox, statuses: dict[str, watch.InboxStatus], gate: Gate
 ) -> None:
     intake, rescan = rooms.intake, rooms.config.daemon.rescan
 
-    async def accept(found: inbox.Found) -> None:
+    async def accept(found: watch.Found) -> None:
         try:
             if gate.store_out:
                 await rooms.store.run(probe)  # before a big file is read for nothing
@@ -299,9 +301,9 @@ async def _watch(
             raise  # the watch tries again
         gate.store_works()
 
-    status = statuses[one.name] = inbox.InboxStatus()
+    status = statuses[one.name] = watch.InboxStatus()
     unknown = functools.partial(intake.unknown, one)
-    await inbox.watch(
+    await watch.watch(
         one,
         unknown=unknown,
         accept=accept,

@@ -11,20 +11,20 @@ from typing import TYPE_CHECKING, Any
 
 import aiohttp
 
-from scriberrd import jobs
 from scriberrd.api.app import application
 from scriberrd.api.connections import Connections, serving
 from scriberrd.api.events import ENDED
 from scriberrd.api.rooms import LiveStatus, Rooms
 from scriberrd.api.socket import Listener, listening
 from scriberrd.config import Config, Daemon, Inbox, Retry, Worker
-from scriberrd.folders import Folders
-from scriberrd.intake import Intake
-from scriberrd.jobs import Hold
+from scriberrd.files.folders import Folders
+from scriberrd.inbox.intake import Intake
 from scriberrd.model import InboxStatus, Job, Print, Settings, WorkerStatus
+from scriberrd.output.publication import Publisher
 from scriberrd.protocol import Finished, Probed
-from scriberrd.saving import Publisher
-from scriberrd.store import Store
+from scriberrd.queue import jobs
+from scriberrd.queue.jobs import Hold
+from scriberrd.queue.store import Store
 from scriberrd.transcript import EngineInfo, Segment, SourceInfo, Stats, Transcript, encode
 
 if TYPE_CHECKING:

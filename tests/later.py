@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from scriberrd.migrations import CURRENT, Schema
+from scriberrd.queue.migrations import CURRENT, Schema
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,19 +10,19 @@ import msgspec
 from aiohttp import web
 from msgspec import Meta
 
-from scriberrd import listing
 from scriberrd.api import views
 from scriberrd.api.connections import PARTS, room
 from scriberrd.api.params import Params, parse
 from scriberrd.api.rooms import ROOMS
 from scriberrd.errors import StoreError, TooManyConnections
 from scriberrd.model import Event
+from scriberrd.queue import queries
 
 if TYPE_CHECKING:
     import apsw
 
     from scriberrd.api.rooms import Rooms
-    from scriberrd.listing import Stream
+    from scriberrd.queue.queries import Stream
 
 log = logging.getLogger(__name__)
 routes = web.RouteTableDef()
@@ -32,7 +32,7 @@ BATCH = 100  # events that are in memory at a time, for each client
 ENDED = web.AppKey("ended", asyncio.Event)
 PLACES = web.AppKey("places", asyncio.Semaphore)  # for those who follow
 
-Id = Annotated[int, Meta(ge=0, le=listing.LARGEST)]
+Id = Annotated[int, Meta(ge=0, le=queries.LARGEST)]
 # An event as a client keeps it in mind: the database that it is of, if that is said, and its id.
 Place = Annotated[str, Meta(pattern=r"^([0-9a-f]{8}-)?[0-9]{1,18}$")]
 
@@ -71,7 +71,7 @@ async def _follow(request: web.Request) -> web.StreamResponse:
     resume = request.headers.get("Last-Event-ID")
     wanted = parse(({"after": resume} if resume else {}) | dict(request.query), Wanted)
     # Before it is answered: what happens from the answer on is told.
-    place = _begin(await rooms.store.read(listing.stream), wanted.after)
+    place = _begin(await rooms.store.read(queries.stream), wanted.after)
     response = web.StreamResponse(
         headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"}
     )
@@ -130,7 +130,7 @@ def _gap(after: int, why: str, now: float) -> Event:
 
 
 def _look(db: apsw.Connection, after: int, job: int | None) -> tuple[Stream, list[Event]]:
-    return listing.stream(db), listing.events(db, after, BATCH, job)
+    return queries.stream(db), queries.events(db, after, BATCH, job)
 
 
 def _encode(stream: Stream, event: Event) -> bytes:

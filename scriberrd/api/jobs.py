@@ -9,12 +9,12 @@ import msgspec
 from aiohttp import web
 from msgspec import Meta
 
-from scriberrd import jobs, listing
 from scriberrd.api import submission, views
 from scriberrd.api.params import Params, job_id, parse
 from scriberrd.api.rooms import ROOMS, Rooms, answer
 from scriberrd.errors import ShuttingDown
 from scriberrd.model import JobState, display
+from scriberrd.queue import jobs, queries
 
 if TYPE_CHECKING:
     from scriberrd.model import Job
@@ -30,7 +30,7 @@ class Wanted(Params, frozen=True, kw_only=True):
     state: tuple[JobState, ...] = ()
     inbox: str | None = None
     text: str | None = None
-    before: Annotated[int, Meta(ge=1, le=listing.LARGEST)] | None = None
+    before: Annotated[int, Meta(ge=1, le=queries.LARGEST)] | None = None
     limit: Annotated[int, Meta(ge=1, le=1000)] = 100
 
 
@@ -49,7 +49,7 @@ async def find(request: web.Request) -> web.Response:
     wanted = parse({**request.query, **states}, Wanted)
     found = await _find(rooms, wanted)
     page, more = found[: wanted.limit], len(found) > wanted.limit
-    starts = await rooms.store.search(listing.starts, page)
+    starts = await rooms.store.search(queries.starts, page)
     shown = views.jobs(page, starts, rooms.clock.time())
     return answer(Page(jobs=shown, next=page[-1].id if more else None))
 
@@ -60,13 +60,13 @@ async def _find(rooms: Rooms, wanted: Wanted) -> list[Job]:
     states, inbox, text = wanted.state, wanted.inbox, wanted.text
     if not text:
         return await rooms.store.search(
-            listing.find, states=states, inbox=inbox, before=before, limit=limit
+            queries.find, states=states, inbox=inbox, before=before, limit=limit
         )
     found: list[Job] = []
     while True:
         left = limit - len(found)
         some, before = await rooms.store.search(
-            listing.matching, text, states=states, inbox=inbox, before=before, limit=left
+            queries.matching, text, states=states, inbox=inbox, before=before, limit=left
         )
         found += some
         if before is None or len(found) == limit:
@@ -88,13 +88,13 @@ async def submit(request: web.Request) -> web.Response:
 async def get(request: web.Request) -> web.Response:
     """A job."""
     rooms = request.app[ROOMS]
-    return answer(await _view(rooms, await rooms.store.read(listing.get, job_id(request))))
+    return answer(await _view(rooms, await rooms.store.read(queries.get, job_id(request))))
 
 
 @routes.get("/v1/jobs/{id}/executions")
 async def executions(request: web.Request) -> web.Response:
     """The runs of a job, oldest first."""
-    runs = await request.app[ROOMS].store.read(listing.executions, job_id(request))
+    runs = await request.app[ROOMS].store.read(queries.executions, job_id(request))
     return answer({"executions": [views.execution(run) for run in runs]})
 
 
@@ -143,5 +143,5 @@ async def remove(request: web.Request) -> web.Response:
 
 
 async def _view(rooms: Rooms, job: Job) -> views.JobView:
-    starts = await rooms.store.read(listing.starts, [job])
+    starts = await rooms.store.read(queries.starts, [job])
     return views.job(job, starts, rooms.clock.time())

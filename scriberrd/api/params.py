@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args
 import msgspec
 
 from scriberrd.errors import InvalidRequest, JobNotFound
-from scriberrd.listing import LARGEST
 from scriberrd.model import Format, JobState
+from scriberrd.queue.queries import LARGEST
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping

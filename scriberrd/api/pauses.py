@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from scriberrd import jobs
 from scriberrd.api import views
 from scriberrd.api.params import Params, choose, parse_body
 from scriberrd.api.rooms import ROOMS, Rooms, answer
 from scriberrd.model import Scope
+from scriberrd.queue import jobs
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING
 import msgspec
 from aiohttp import web
 
-from scriberrd.breaker import Outage
 from scriberrd.model import InboxStatus, WorkerStatus
+from scriberrd.work.breaker import Outage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from scriberrd.config import Config
-    from scriberrd.folders import Folders
-    from scriberrd.intake import Intake
+    from scriberrd.files.folders import Folders
+    from scriberrd.inbox.intake import Intake
     from scriberrd.model import Clock
-    from scriberrd.saving import Publisher
-    from scriberrd.store import Store
+    from scriberrd.output.publication import Publisher
+    from scriberrd.queue.store import Store
 
 
 class LiveStatus(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,10 +8,11 @@ from typing import Literal
 import msgspec
 from aiohttp import web
 
-from scriberrd import __version__, jobs, listing
+from scriberrd import __version__
 from scriberrd.api import views
 from scriberrd.api.rooms import ROOMS, STARTED, answer
 from scriberrd.model import InboxStatus, JobState, WorkerStatus
+from scriberrd.queue import jobs, queries
 
 routes = web.RouteTableDef()
 
@@ -34,7 +35,7 @@ class StatusView(msgspec.Struct, frozen=True, kw_only=True):
 @routes.get("/v1/health")
 async def health(request: web.Request) -> web.Response:
     """Whether the daemon answers and its database can be read."""
-    await request.app[ROOMS].store.read(listing.stream)
+    await request.app[ROOMS].store.read(queries.stream)
     return answer({"status": "ok"})
 
 
@@ -43,15 +44,15 @@ async def status(request: web.Request) -> web.Response:
     """The daemon at a glance."""
     rooms = request.app[ROOMS]
     live = rooms.live()
-    processing = await rooms.store.read(listing.processing)
-    starts = await rooms.store.read(listing.starts, processing)
+    processing = await rooms.store.read(queries.processing)
+    starts = await rooms.store.read(queries.starts, processing)
     return answer(
         StatusView(
             version=__version__,
             pid=os.getpid(),
             uptime_seconds=rooms.clock.monotonic() - request.app[STARTED],
             state="stopping" if rooms.stopping() else "running",
-            jobs=await rooms.store.read(listing.counts),
+            jobs=await rooms.store.read(queries.counts),
             processing=views.jobs(processing, starts, rooms.clock.time()),
             workers=live.workers,
             inboxes=live.inboxes,

@@ -8,19 +8,22 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from scriberrd import listing, published, sources, transcript
+from scriberrd import transcript
 from scriberrd.api.params import Params, job_id, parse
 from scriberrd.api.rooms import ROOMS
 from scriberrd.errors import TranscriptNotReady
-from scriberrd.folders import start
-from scriberrd.formats import FORMATS
+from scriberrd.files import sources
+from scriberrd.files.folders import start
 from scriberrd.model import Format, JobState
+from scriberrd.output import published
+from scriberrd.output.formats import FORMATS
+from scriberrd.queue import queries
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from scriberrd.listing import Output
+    from scriberrd.queue.queries import Output
 
 log = logging.getLogger(__name__)
 routes = web.RouteTableDef()
@@ -47,13 +50,13 @@ async def get(request: web.Request) -> web.StreamResponse:
     """The transcript of a completed job, or of one that is done anew: then the one of before."""
     rooms, id_ = request.app[ROOMS], job_id(request)
     wanted = parse(request.query, Wanted).format
-    job = await rooms.store.read(listing.get, id_)
+    job = await rooms.store.read(queries.get, id_)
     if job.state is not JobState.COMPLETED and not job.outputs:
         raise TranscriptNotReady(f"job {id_} is {job.state}: it has no transcript")
     inbox = rooms.config.inbox(job.inbox)
     if inbox is None:
         raise TranscriptNotReady(f"no inbox {job.inbox!r} is configured any more")
-    outputs = await rooms.store.read(listing.outputs, id_)
+    outputs = await rooms.store.read(queries.outputs, id_)
     try:
         return await _answer(request, inbox.output, outputs, wanted)
     except OSError as error:

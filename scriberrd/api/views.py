@@ -14,7 +14,7 @@ from scriberrd.model import Event, Execution, Job, JobState, Pause, Priority, di
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from scriberrd.breaker import Outage
+    from scriberrd.work.breaker import Outage
 
 
 class FailureView(msgspec.Struct, frozen=True, kw_only=True):

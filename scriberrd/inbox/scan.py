@@ -6,7 +6,7 @@ import os
 import stat
 from typing import TYPE_CHECKING, NamedTuple
 
-from scriberrd.files import FOLDER
+from scriberrd.files.names import FOLDER
 from scriberrd.model import Identity
 
 if TYPE_CHECKING:

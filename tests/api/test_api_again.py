@@ -11,10 +11,10 @@ import pytest
 from msgspec.structs import replace
 from support import block
 
-from scriberrd import jobs, listing, retention
 from scriberrd.config import Retention
-from scriberrd.jobs import Hold
 from scriberrd.model import Identity, JobState, Settings, Source
+from scriberrd.queue import jobs, queries, retention
+from scriberrd.queue.jobs import Hold
 from scriberrd.toml import Seconds
 
 if TYPE_CHECKING:
@@ -43,8 +43,8 @@ async def end(server: Server, state: str) -> None:
 
 
 async def look(server: Server) -> tuple[Job, int]:
-    blocks = await server.store.read(lambda db: list(listing.Blocks(db, 1)))
-    return await server.store.read(listing.get, 1), len(blocks)
+    blocks = await server.store.read(lambda db: list(queries.Blocks(db, 1)))
+    return await server.store.read(queries.get, 1), len(blocks)
 
 
 def mend(server: Server, **settings: str) -> None:

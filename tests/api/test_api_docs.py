@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import scriberrd.api.app
-from scriberrd import errors, jobs, sources
+from scriberrd import errors
 from scriberrd.api import events, pauses, submission, transcripts, views
 from scriberrd.api import jobs as api_jobs
 from scriberrd.api.status import StatusView
+from scriberrd.files import sources
+from scriberrd.queue import jobs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,8 +8,8 @@ import pytest
 from api_server import serve
 from support import eventually
 
-from scriberrd import jobs, listing
 from scriberrd.api import connections, events
+from scriberrd.queue import jobs, queries
 
 if TYPE_CHECKING:
     import aiohttp
@@ -42,7 +42,7 @@ async def numbers(response: aiohttp.ClientResponse, number: int) -> list[str]:
 
 
 async def generation(server: Server) -> str:
-    return (await server.store.read(listing.stream)).generation
+    return (await server.store.read(queries.stream)).generation
 
 
 async def test_events_from_now_on(server: Server) -> None:
@@ -197,7 +197,7 @@ async def test_a_slow_client_is_waited_for(server: Server) -> None:
         while len(read) != before or not read:  # until it reads no more, though it had its turns
             before = len(read)
             for _ in range(20):
-                await server.store.read(events.listing.believed)
+                await server.store.read(events.queries.believed)
     assert read[-1] < 40_000
     await server.submit("another.mp3")  # nobody else is held up
     writer.transport.abort()

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from test_api_events import told
 
-from scriberrd import jobs
 from scriberrd.model import Scope
+from scriberrd.queue import jobs
 
 if TYPE_CHECKING:
     from api_server import Server

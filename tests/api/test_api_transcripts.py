@@ -9,8 +9,8 @@ import msgspec
 import pytest
 from api_server import TRANSCRIPT
 
-from scriberrd import folders
-from scriberrd.formats import FORMATS
+from scriberrd.files import folders
+from scriberrd.output.formats import FORMATS
 
 if TYPE_CHECKING:
     from pathlib import Path

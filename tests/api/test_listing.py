@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 import pytest
 from support import block
 
-from scriberrd import jobs, listing, store
 from scriberrd.config import Retry
 from scriberrd.errors import JobNotFound
-from scriberrd.jobs import Hold
 from scriberrd.model import Identity, Job, JobState, Settings, Source, Stage
+from scriberrd.queue import jobs, queries, store
+from scriberrd.queue.jobs import Hold
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -73,21 +73,21 @@ def test_a_job_is_what_was_submitted(db: apsw.Connection) -> None:
         outputs=(),
         edited=(),
     )
-    assert job == listing.get(db, 1)
+    assert job == queries.get(db, 1)
 
 
 def test_there_is_no_such_job(db: apsw.Connection) -> None:
     with pytest.raises(JobNotFound, match="there is no job 7"):
-        listing.get(db, 7)
+        queries.get(db, 7)
     with pytest.raises(JobNotFound):
-        listing.executions(db, 7)
+        queries.executions(db, 7)
 
 
 def test_newest_first_page_by_page(db: apsw.Connection) -> None:
     for number in range(5):
         submit(db, f"{number}.mp3")
-    assert ids(listing.find(db, limit=3)) == [5, 4, 3]
-    assert ids(listing.find(db, limit=3, before=3)) == [2, 1]
+    assert ids(queries.find(db, limit=3)) == [5, 4, 3]
+    assert ids(queries.find(db, limit=3, before=3)) == [2, 1]
 
 
 def test_found_by_state_and_inbox(db: apsw.Connection) -> None:
@@ -96,11 +96,11 @@ def test_found_by_state_and_inbox(db: apsw.Connection) -> None:
     jobs.cancel(db, 1, 2.0)
     jobs.cancel(db, 2, 2.0)
     claim(db)
-    assert ids(listing.find(db, states=[JobState.CANCELED], limit=9)) == [2, 1]
+    assert ids(queries.find(db, states=[JobState.CANCELED], limit=9)) == [2, 1]
     either = [JobState.PROCESSING, JobState.QUEUED]
-    assert ids(listing.find(db, states=either, limit=9)) == [4, 3]
-    assert ids(listing.find(db, inbox="b", limit=9)) == [4, 2]
-    assert ids(listing.find(db, inbox="b", states=[JobState.CANCELED], limit=9)) == [2]
+    assert ids(queries.find(db, states=either, limit=9)) == [4, 3]
+    assert ids(queries.find(db, inbox="b", limit=9)) == [4, 2]
+    assert ids(queries.find(db, inbox="b", states=[JobState.CANCELED], limit=9)) == [2]
 
 
 @pytest.mark.parametrize(
@@ -118,13 +118,13 @@ def test_found_by_state_and_inbox(db: apsw.Connection) -> None:
 def test_found_by_a_part_of_the_path(
     db: apsw.Connection, text: str, found: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(listing, "WINDOW", 2)
+    monkeypatch.setattr(queries, "WINDOW", 2)
     for path in ("Talks/Hauptstraße.mp3", "Glück.mp3", "Glu\u0308ck.mp3", "100%.mp3", "x"):
         submit(db, path)
     db.execute("UPDATE job SET path = ? WHERE id = 5", (b"caf\xff.mp3",))
     steps, before = [], None
     while True:
-        some, before = listing.matching(db, text, before=before, limit=9)
+        some, before = queries.matching(db, text, before=before, limit=9)
         steps.append(ids(some))
         if before is None:
             break
@@ -137,7 +137,7 @@ def test_counts_name_every_state(db: apsw.Connection) -> None:
     submit(db, "b.mp3")
     jobs.cancel(db, 1, 2.0)
     counted = dict.fromkeys(JobState, 0) | {JobState.QUEUED: 1, JobState.CANCELED: 1}
-    assert listing.counts(db) == counted
+    assert queries.counts(db) == counted
 
 
 def test_runs_know_where_they_began(db: apsw.Connection) -> None:
@@ -147,12 +147,12 @@ def test_runs_know_where_they_began(db: apsw.Connection) -> None:
     hold = Hold(first.id, first.lease)
     jobs.checkpoint(db, hold, block(0), expires=9.0, now=3.0)
     jobs.checkpoint(db, hold, block(1), expires=9.0, now=3.0)
-    assert list(listing.Blocks(db, 1)) == [block(0), block(1)]
+    assert list(queries.Blocks(db, 1)) == [block(0), block(1)]
     jobs.fail(db, hold, "worker_crashed", "signal 9", retry=Retry(), now=4.0)
-    assert claim(db, "gpu", now=10_000.0) == listing.get(db, 1)
-    assert ids(listing.processing(db)) == [1]
-    assert listing.starts(db, listing.processing(db)) == {1: 20.0}
-    runs = listing.executions(db, 1)
+    assert claim(db, "gpu", now=10_000.0) == queries.get(db, 1)
+    assert ids(queries.processing(db)) == [1]
+    assert queries.starts(db, queries.processing(db)) == {1: 20.0}
+    runs = queries.executions(db, 1)
     assert [(run.worker, run.outcome, run.audio_seconds) for run in runs] == [
         ("cpu", "failed", 20.0),
         ("gpu", None, 0.0),
@@ -160,15 +160,15 @@ def test_runs_know_where_they_began(db: apsw.Connection) -> None:
 
 
 def test_events_go_on_from_any_of_them(db: apsw.Connection) -> None:
-    assert listing.believed(db) is None
+    assert queries.believed(db) is None
     submit(db, "a.mp3")
     submit(db, "b.mp3")
     jobs.cancel(db, 1, 2.0)
-    assert listing.believed(db) == 2.0
-    told = [(event.id, event.job, event.type) for event in listing.events(db, 0, 10)]
+    assert queries.believed(db) == 2.0
+    told = [(event.id, event.job, event.type) for event in queries.events(db, 0, 10)]
     assert told == [(1, 1, "submitted"), (2, 2, "submitted"), (3, 1, "canceled")]
-    assert [event.id for event in listing.events(db, 1, 1)] == [2]
-    assert [event.id for event in listing.events(db, 0, 10, job=1)] == [1, 3]
+    assert [event.id for event in queries.events(db, 1, 1)] == [2]
+    assert [event.id for event in queries.events(db, 0, 10, job=1)] == [1, 3]
 
 
 def test_outputs_count_when_they_are_in_place(db: apsw.Connection) -> None:
@@ -177,7 +177,7 @@ def test_outputs_count_when_they_are_in_place(db: apsw.Connection) -> None:
     hold = Hold(job.id, job.lease)
     names = [b"a.txt", b"\xff.json"]
     jobs.reserve(db, hold, names)
-    assert listing.get(db, 1).outputs == ()
+    assert queries.get(db, 1).outputs == ()
     done = jobs.finish(db, hold, language=None, now=3.0)
     assert done.outputs == (b"a.txt", b"\xff.json")
-    assert [output.name for output in listing.outputs(db, 1)] == names
+    assert [output.name for output in queries.outputs(db, 1)] == names

@@ -14,9 +14,9 @@ import msgspec
 from daemons import Daemon
 from memory import kilobytes, megabytes
 
-from scriberrd import store
 from scriberrd.model import Settings
-from scriberrd.transactions import transaction
+from scriberrd.queue import store
+from scriberrd.queue.transactions import transaction
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

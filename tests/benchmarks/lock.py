@@ -18,7 +18,7 @@ from client import STATUS, took
 from daemons import Daemon
 
 from scriberrd.errors import DatabaseBusy
-from scriberrd.store import Store, probe
+from scriberrd.queue.store import Store, probe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -16,13 +16,14 @@ from pathlib import Path
 
 import bench
 
-from scriberrd import daemon, gathering, jobs  # noqa: F401 - all that a daemon has in memory
 from scriberrd.config import Inbox
-from scriberrd.folders import Folders
+from scriberrd.files.folders import Folders
+from scriberrd.library import gathering
 from scriberrd.model import Identity, Settings, Source
+from scriberrd.output.publication import Publisher
 from scriberrd.protocol import Finished, Probed
-from scriberrd.saving import Publisher
-from scriberrd.store import Store
+from scriberrd.queue import jobs
+from scriberrd.queue.store import Store
 from scriberrd.transcript import Block, EngineInfo, Segment, Word
 
 HOURS = (1 / 6, 1, 20)

@@ -30,10 +30,10 @@ from other_queues import Candidate, durability, others
 sys.path.insert(0, str(Path(__file__).parent.parent))
 from program import Program, wait_for
 
-from scriberrd import jobs, store
-from scriberrd.jobs.rows import encode
 from scriberrd.model import Identity, Settings, Source
-from scriberrd.transactions import transaction
+from scriberrd.queue import jobs, store
+from scriberrd.queue.jobs.rows import encode
+from scriberrd.queue.transactions import transaction
 from scriberrd.transcript import Block, Segment, Word
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 from support import eventually
 
-from scriberrd import jobs
+from scriberrd.queue import jobs
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,7 +10,7 @@ import msgspec
 from api_server import LIVE, NOON
 from test_client_cli import Ended, ctl, end, foreign, start
 
-from scriberrd.breaker import Outage
+from scriberrd.work.breaker import Outage
 
 if TYPE_CHECKING:
     import asyncio

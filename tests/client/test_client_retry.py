@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from api_server import NOON
 from test_client_cli import Ended, ctl
 
-from scriberrd import jobs
 from scriberrd.config import Retry
-from scriberrd.jobs import Hold
 from scriberrd.model import Identity, Settings, Source
+from scriberrd.queue import jobs
+from scriberrd.queue.jobs import Hold
 
 if TYPE_CHECKING:
     import apsw

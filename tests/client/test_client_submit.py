@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from test_client_cli import COMMAND, Ended, ctl, end, environment, foreign, start
 
-from scriberrd import jobs
+from scriberrd.queue import jobs
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 
 from program import TALK, TESTS
 
-from scriberrd import jobs, listing
 from scriberrd.config import Config, Daemon, Inbox, Retry, Worker
-from scriberrd.dispatch import Dispatcher
-from scriberrd.folders import Folders
+from scriberrd.files.folders import Folders
 from scriberrd.hours import Hours
-from scriberrd.intake import Intake
+from scriberrd.inbox.intake import Intake
 from scriberrd.model import Job, JobState, Settings
-from scriberrd.saving import Publisher
-from scriberrd.store import Store
+from scriberrd.output.publication import Publisher
+from scriberrd.queue import jobs, queries
+from scriberrd.queue.store import Store
+from scriberrd.work.dispatch import Dispatcher
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -62,7 +62,7 @@ async def reached(store: Store, condition: Callable[[Job], object]) -> Job:
     async with asyncio.timeout(60):
         while True:
             seen = store.bell.rings
-            job = await store.read(listing.get, 1)
+            job = await store.read(queries.get, 1)
             if condition(job):
                 return job
             await store.bell.wait(seen)
@@ -103,7 +103,7 @@ async def test_a_run_ends_when_the_window_closes_and_goes_on_when_it_opens(
         clock.ahead += 22 * HOUR
         store.bell.ring()  # rather than to wait for the next minute
         await reached(store, lambda job: job.state is JobState.COMPLETED)
-        runs = await store.read(listing.executions, 1)
+        runs = await store.read(queries.executions, 1)
         assert [run.outcome for run in runs] == ["released", "completed"]
         assert runs[1].audio_seconds < (job.duration or 0) - 10  # what was done is not done again
 
@@ -123,8 +123,8 @@ async def test_a_retry_that_is_due_waits_for_the_window_in_peace(tmp_path: Path)
     )
     async with dispatching(config, store, clock):
         for _ in range(20):
-            await store.read(listing.stream)  # what goes in circles comes round here
+            await store.read(queries.stream)  # what goes in circles comes round here
         before = clock.looks
         for _ in range(100):
-            await store.read(listing.stream)
+            await store.read(queries.stream)
         assert clock.looks == before

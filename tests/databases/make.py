@@ -12,10 +12,11 @@ import random
 import tempfile
 from pathlib import Path
 
-from scriberrd import config, jobs, store
+from scriberrd import config
 from scriberrd.model import Identity, Settings, Source
 from scriberrd.protocol import Finished, Probed
-from scriberrd.transactions import transaction
+from scriberrd.queue import jobs, store
+from scriberrd.queue.transactions import transaction
 from scriberrd.transcript import Block, EngineInfo, Segment, Word
 
 NOON = 1_700_000_000.0

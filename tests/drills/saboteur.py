@@ -2,10 +2,10 @@
 
 SABOTAGE_CRASH=MOMENT:NAME:COUNT
     kill -9 itself `before` or `after` the COUNTth time that NAME happens: a commit of a function of
-    `scriberrd.jobs` that changed something; with a name such as publish.place, a call of it; or
-    with COMMIT a commit of any kind, of which those that changed nothing have no `after`.
+    `scriberrd.queue.jobs` that changed something; with a name such as output.staging.place, a call
+    of it; or with COMMIT a commit of any kind, of which those that changed nothing have no `after`.
 SABOTAGE_HOLD=NAME:FILE
-    the first call of NAME, such as publish.place, does not begin while FILE is there.
+    the first call of NAME, such as output.staging.place, does not begin while FILE is there.
 SABOTAGE_SCHEMA=FOLDER
     be a later scriberrd, whose schema and migrations are in FOLDER; die() in its SQL is a kill -9.
 SABOTAGE_CLOCK=FILE
@@ -36,9 +36,12 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import apsw
 
-from scriberrd import cli, daemon, folders, oom, pool, store
-from scriberrd.migrations import Schema
-from scriberrd.store import Store
+from scriberrd import cli, daemon
+from scriberrd.files import folders
+from scriberrd.queue import store
+from scriberrd.queue.migrations import Schema
+from scriberrd.queue.store import Store
+from scriberrd.work import oom, process
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -206,7 +209,7 @@ if __name__ == "__main__":
     if "SABOTAGE_HANG" in os.environ:
         hang(*os.environ["SABOTAGE_HANG"].split(":"))
     if "SABOTAGE_IMMORTAL" in os.environ:
-        pool.DYING = 1.0
+        process.DYING = 1.0
         signal.pidfd_send_signal = lambda *_: None  # type: ignore[assignment]
         subprocess.Popen.kill = lambda _: None  # type: ignore[method-assign]
     if "SABOTAGE_SCHEMA" in os.environ:

@@ -25,11 +25,19 @@ COMMITS = [
     *("transcribed:1", "reserve:1", "begin:1", "finish:1"),
 ]
 FILES = [  # four are staged; then they get their names, the JSON last
-    *("after:publish.stage:1", "after:publish.survey:1", "after:publish._link:1"),
-    *("before:publish._link:4", "after:publish._link:4", "after:publish.place:1"),
+    *(
+        "after:output.staging.stage:1",
+        "after:output.staging.survey:1",
+        "after:output.staging._link:1",
+    ),
+    *(
+        "before:output.staging._link:4",
+        "after:output.staging._link:4",
+        "after:output.staging.place:1",
+    ),
 ]
 # In each run of the tests; all the others with `make drill`.
-QUICK = {"before:claim:1", "after:checkpoint:2", "after:publish.place:1"}
+QUICK = {"before:claim:1", "after:checkpoint:2", "after:output.staging.place:1"}
 
 
 def moments(names: list[str]) -> list[object]:

@@ -13,7 +13,7 @@ import pytest
 from program import AUDIO, BIN, TALK, TESTS, Program, wait_for
 from promises import checkpointed, refusal
 
-from scriberrd import store
+from scriberrd.queue import store
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -14,8 +14,8 @@ from later import STEPS, later, structure
 from program import AUDIO, TALK, Program
 from promises import checkpointed
 
-from scriberrd import listing, store
-from scriberrd.migrations import CURRENT
+from scriberrd.queue import queries, store
+from scriberrd.queue.migrations import CURRENT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,7 +34,7 @@ def look(path: Path) -> tuple[int, Any, Any]:
     """The version of a database, its structure and its jobs; it is sound."""
     with contextlib.closing(apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)) as db:
         assert db.pragma("quick_check") == "ok"
-        return db.pragma("user_version"), structure(db), listing.find(db, limit=100)
+        return db.pragma("user_version"), structure(db), queries.find(db, limit=100)
 
 
 @pytest.mark.fault(21)

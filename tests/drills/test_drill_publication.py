@@ -28,7 +28,7 @@ def test_a_run_is_held_up_in_publication(program: Make) -> None:
     daemon = program(start=False, count=2)
     gate = daemon.root / "gate"
     gate.touch()
-    daemon.start(*SABOTEUR, SABOTAGE_HOLD=f"publish.place:{gate}")
+    daemon.start(*SABOTEUR, SABOTAGE_HOLD=f"output.staging.place:{gate}")
     daemon.drop(AUDIO / "speech.m4a", "talk.wav")
     first = wait_for(lambda: daemon.job("talk.wav"), "the job")
     wait_for(lambda: (daemon.job("talk.wav") or {})["stage"] == "saving", "its publication")

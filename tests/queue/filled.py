@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 import apsw
 
-from scriberrd import jobs as queue
-from scriberrd import listing, rescue
 from scriberrd.model import Identity, Settings, Source
+from scriberrd.queue import jobs as queue
+from scriberrd.queue import queries, restore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from scriberrd.store import Store
+    from scriberrd.queue.store import Store
 
 NOON = 1_700_000_000.0  # 2023-11-14T22:13:20Z
 
@@ -28,7 +28,7 @@ def submit(db: apsw.Connection, number: int) -> None:
 @contextlib.contextmanager
 def opened(state: Path, now: float = NOON) -> Iterator[Store]:
     """A database with a thousand jobs: many pages."""
-    with rescue.opened(state, now=now) as opened:
+    with restore.opened(state, now=now) as opened:
         yield opened
 
 
@@ -41,7 +41,7 @@ async def fill(opened: Store, count: int = 1000) -> None:
 
 
 async def count(opened: Store) -> int:
-    return sum((await opened.read(listing.counts)).values())
+    return sum((await opened.read(queries.counts)).values())
 
 
 def jobs_in(file: Path) -> int:
@@ -60,4 +60,4 @@ def damage(path: Path) -> None:
 def kill(state: Path, path: Path) -> None:
     """Leave the files of a closed database as after a kill -9."""
     assert path.exists()
-    (state / rescue.MARK).touch()
+    (state / restore.MARK).touch()

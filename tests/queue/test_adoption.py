@@ -10,11 +10,13 @@ import msgspec
 import pytest
 from api_server import TRANSCRIPT
 
-from scriberrd import gathering, jobs, transcript
+from scriberrd import transcript
 from scriberrd.config import Inbox
-from scriberrd.folders import Folders
+from scriberrd.files.folders import Folders
+from scriberrd.library import gathering
 from scriberrd.model import Identity, Job, Settings, Source
-from scriberrd.store import Store
+from scriberrd.queue import jobs
+from scriberrd.queue.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,7 +13,8 @@ import pytest
 from filled import NOON, count, fill, jobs_in, opened, submit
 from support import eventually
 
-from scriberrd import backup, errors, rescue, store
+from scriberrd import errors
+from scriberrd.queue import backup, restore, store
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,7 +38,7 @@ class Clock:
 async def test_a_backup_is_one_sound_file_of_all_that_is_committed(tmp_path: Path) -> None:
     with opened(tmp_path) as live:
         await fill(live)
-        made = backup.make(tmp_path / rescue.DATABASE, tmp_path / "backups", keep=2, now=NOON)
+        made = backup.make(tmp_path / restore.DATABASE, tmp_path / "backups", keep=2, now=NOON)
         assert made.name == "scriberrd-20231114T221320.db"
         backup.require_sound(made)
         assert jobs_in(made) == 1000
@@ -52,7 +53,7 @@ async def test_writers_go_on_meanwhile_and_the_backup_does_not_start_over(
         await fill(live)
         running = asyncio.create_task(
             asyncio.to_thread(
-                backup.make, tmp_path / rescue.DATABASE, tmp_path / "backups", keep=2, now=NOON
+                backup.make, tmp_path / restore.DATABASE, tmp_path / "backups", keep=2, now=NOON
             )
         )
         number = 1000
@@ -71,7 +72,7 @@ def test_the_oldest_are_removed_and_other_files_are_left_alone(tmp_path: Path) -
     with opened(tmp_path):
         for day in range(4):
             when = NOON + day * DAY
-            backup.make(tmp_path / rescue.DATABASE, folder, keep=2, now=when)
+            backup.make(tmp_path / restore.DATABASE, folder, keep=2, now=when)
             (folder / "scriberrd-mine.db").touch()
         kept = backup.found(folder, NOON + 3 * DAY)
         assert [file.name[10:18] for file in kept] == ["20231116", "20231117"]
@@ -82,7 +83,7 @@ def test_the_next_is_due_by_the_age_of_the_newest(tmp_path: Path) -> None:
     folder = tmp_path / "backups"
     assert backup.due_in(folder, DAY, NOON) == 0
     with opened(tmp_path):
-        backup.make(tmp_path / rescue.DATABASE, folder, keep=7, now=NOON)
+        backup.make(tmp_path / restore.DATABASE, folder, keep=7, now=NOON)
     assert backup.due_in(folder, DAY, NOON + 60) == DAY - 60
     assert backup.due_in(folder, DAY, NOON + 2 * DAY) == 0
     assert backup.due_in(folder, DAY, NOON - 60) == DAY  # the clock was put right
@@ -90,7 +91,7 @@ def test_the_next_is_due_by_the_age_of_the_newest(tmp_path: Path) -> None:
 
 
 def test_what_a_clock_that_was_ahead_has_dated_goes_first(tmp_path: Path) -> None:
-    path, folder = tmp_path / rescue.DATABASE, tmp_path / rescue.BACKUPS
+    path, folder = tmp_path / restore.DATABASE, tmp_path / restore.BACKUPS
     with opened(tmp_path):
         ahead = [backup.make(path, folder, keep=2, now=NOON + days * DAY) for days in (4000, 4001)]
         first = backup.make(path, folder, keep=2, now=NOON)
@@ -109,7 +110,7 @@ async def test_a_backup_that_fails_is_a_warning_and_leaves_nothing(
         keeping = asyncio.create_task(
             backup.keep(
                 live,
-                tmp_path / rescue.DATABASE,
+                tmp_path / restore.DATABASE,
                 tmp_path / "backups",
                 every=DAY,
                 count=7,
@@ -127,7 +128,7 @@ def test_a_backup_ends_with_the_daemon(tmp_path: Path) -> None:
     stop = threading.Event()
     stop.set()
     with opened(tmp_path), pytest.raises(backup.Stopped):
-        backup.make(tmp_path / rescue.DATABASE, tmp_path / "backups", keep=7, now=NOON, stop=stop)
+        backup.make(tmp_path / restore.DATABASE, tmp_path / "backups", keep=7, now=NOON, stop=stop)
     assert list((tmp_path / "backups").iterdir()) == []
 
 
@@ -135,14 +136,14 @@ def test_a_backup_is_given_up_to_the_last(tmp_path: Path, monkeypatch: pytest.Mo
     stop = threading.Event()
     monkeypatch.setattr(store, "check", lambda *_: stop.set())
     with opened(tmp_path), pytest.raises(backup.Stopped):
-        backup.make(tmp_path / rescue.DATABASE, tmp_path / "backups", keep=7, now=NOON, stop=stop)
+        backup.make(tmp_path / restore.DATABASE, tmp_path / "backups", keep=7, now=NOON, stop=stop)
     assert list((tmp_path / "backups").iterdir()) == []
 
 
 async def test_one_that_was_told_to_stop_does_nothing_to_the_next(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path, folder = tmp_path / rescue.DATABASE, tmp_path / rescue.BACKUPS
+    path, folder = tmp_path / restore.DATABASE, tmp_path / restore.BACKUPS
     real, reached = store.check, SimpleQueue[threading.Event]()
 
     def held(db: apsw.Connection, name: str) -> None:  # as the check of a large copy takes long
@@ -171,12 +172,12 @@ async def test_one_that_was_told_to_stop_does_nothing_to_the_next(
 
 
 async def test_what_a_crash_left_of_a_backup_goes_with_the_next(tmp_path: Path) -> None:
-    folder = tmp_path / rescue.BACKUPS
+    folder = tmp_path / restore.BACKUPS
     left = folder / "unfinished-1"
     left.mkdir(parents=True)
     (left / "copy.db").write_bytes(b"half of it")
     with opened(tmp_path):
-        made = backup.make(tmp_path / rescue.DATABASE, folder, keep=7, now=NOON)
+        made = backup.make(tmp_path / restore.DATABASE, folder, keep=7, now=NOON)
     assert list(folder.iterdir()) == [made]
 
 
@@ -186,7 +187,7 @@ async def test_without_a_free_descriptor_there_is_no_backup_for_now(
     (tmp_path / "backups").mkdir()
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
     with opened(tmp_path) as live:
-        folders = (tmp_path / rescue.DATABASE, tmp_path / "backups")
+        folders = (tmp_path / restore.DATABASE, tmp_path / "backups")
         keep = backup.keep(live, *folders, every=DAY, count=7, clock=Clock(NOON))
         resource.setrlimit(resource.RLIMIT_NOFILE, (3, limits[1]))
         try:

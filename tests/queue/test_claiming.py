@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from support import steps
 
-from scriberrd import jobs, store
 from scriberrd.config import Retry
 from scriberrd.model import Identity, Job, Settings, Source
-from scriberrd.transactions import transaction
+from scriberrd.queue import jobs, store
+from scriberrd.queue.transactions import transaction
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,13 +12,14 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, rule
 from support import block
 
-from scriberrd import config, jobs, listing, store, toml
+from scriberrd import config, toml
 from scriberrd.errors import IllegalMove, LeaseLost, WorkerDied
 from scriberrd.failures import FAILURES
 from scriberrd.fallback import Fallback
 from scriberrd.model import TERMINAL, Identity, JobState, Scope, Settings, Source
 from scriberrd.protocol import Finished
-from scriberrd.transactions import transaction
+from scriberrd.queue import jobs, queries, store
+from scriberrd.queue.transactions import transaction
 
 RECORDINGS = [("one", b"a.wav"), ("one", b"b.wav"), ("two", b"a.wav"), ("two", b"sub/c\xff.wav")]
 SCOPES = [Scope("everything"), Scope("inbox", "one"), Scope("inbox", "two"), Scope("worker", "gpu")]
@@ -114,7 +115,7 @@ class Queue(RuleBasedStateMachine):
     def _due(self) -> list[Any]:
         return [
             job
-            for job in listing.find(self.db, states=[JobState.QUEUED], limit=100)
+            for job in queries.find(self.db, states=[JobState.QUEUED], limit=100)
             if job.not_before <= self.now or job.not_before > self.now + RETRY.backoff_max
             if not {Scope("everything"), Scope("inbox", job.inbox)} & self.paused
         ]
@@ -146,7 +147,7 @@ class Queue(RuleBasedStateMachine):
         )
         able = [job for job in due if job.inbox != out]
         for one in due:
-            if one.inbox == out and listing.get(self.db, one.id).not_before == self.now + 50.0:
+            if one.inbox == out and queries.get(self.db, one.id).not_before == self.now + 50.0:
                 self.put_off.add(one.id)
         if job is None:
             assert able == [] or Scope("worker", pool) in self.paused
@@ -163,14 +164,14 @@ class Queue(RuleBasedStateMachine):
 
     @rule()
     def readmit(self) -> None:
-        waiting = [job for job in listing.find(self.db, limit=100) if job.not_before > self.now]
+        waiting = [job for job in queries.find(self.db, limit=100) if job.not_before > self.now]
         self._do(jobs.readmit)
         for job in waiting:
             if job.state is JobState.QUEUED:
-                put_back = listing.get(self.db, job.id).not_before == 0
+                put_back = queries.get(self.db, job.id).not_before == 0
                 assert put_back == (job.id in self.put_off)
         self.put_off -= {
-            job.id for job in listing.find(self.db, states=[JobState.QUEUED], limit=100)
+            job.id for job in queries.find(self.db, states=[JobState.QUEUED], limit=100)
         }
 
     def _fenced(self, hold: jobs.Hold, function: Any, *args: Any, **kwargs: Any) -> bool:
@@ -186,7 +187,7 @@ class Queue(RuleBasedStateMachine):
 
     def _held(self, hold: jobs.Hold) -> Any:
         """The job, if this holder's hold is valid: that of another may have been pruned."""
-        return listing.get(self.db, hold.job) if self.valid.get(hold.job) == hold else None
+        return queries.get(self.db, hold.job) if self.valid.get(hold.job) == hold else None
 
     def _snapshot(self) -> list[Any]:
         tables = ("job", "checkpoint", "execution", "output", "event", "turn", "pause")
@@ -202,7 +203,7 @@ class Queue(RuleBasedStateMachine):
         if self._fenced(hold, jobs.checkpoint, block(number), expires=2.0, now=self.now):
             self.blocks[hold.job] = number + 1
             self.moved.add(hold.job)
-            assert listing.get(self.db, hold.job).interruptions == 0
+            assert queries.get(self.db, hold.job).interruptions == 0
 
     @rule(hold=holds)
     def transcribed(self, hold: jobs.Hold) -> None:
@@ -226,14 +227,14 @@ class Queue(RuleBasedStateMachine):
         step = STEP if stepping and code == "out_of_memory" else None
         died = WorkerDied(-9, "words") if FAILURES[code].deadly else None
         if self._fenced(hold, jobs.fail, code, "", retry=RETRY, now=self.now, died=died, step=step):
-            job = listing.get(self.db, hold.job)
+            job = queries.get(self.db, hold.job)
             fault = FAILURES[code].fault
             failures = before.failures + (fault == "worker")
             if step is not None:  # never the last one
                 failures = min(failures, RETRY.attempts - 1)
             assert job.fallbacks == before.fallbacks + ((step,) if step else ())
             assert job.deaths == before.deaths + FAILURES[code].deadly
-            assert listing.executions(self.db, job.id)[-1].returncode == (died and -9)
+            assert queries.executions(self.db, job.id)[-1].returncode == (died and -9)
             if before.cancel_requested:
                 expected = JobState.CANCELED
             elif fault == "file" or (fault == "worker" and failures >= RETRY.attempts):
@@ -253,23 +254,23 @@ class Queue(RuleBasedStateMachine):
         before = self._held(hold)
         if self._fenced(hold, jobs.release, now=self.now):
             self._ended(hold, JobState.CANCELED if before.cancel_requested else JobState.QUEUED)
-            after = listing.get(self.db, hold.job)
+            after = queries.get(self.db, hold.job)
             assert (after.failures, after.interruptions) == (before.failures, before.interruptions)
 
     def _ended(self, hold: jobs.Hold, state: JobState) -> None:
         del self.valid[hold.job]
-        assert listing.get(self.db, hold.job).state is state
+        assert queries.get(self.db, hold.job).state is state
 
     @rule(data=st.data(), verb=st.sampled_from([jobs.cancel, jobs.retry]))
     def order(self, data: Any, verb: Any) -> None:
-        known = listing.find(self.db, limit=100)
+        known = queries.find(self.db, limit=100)
         if not known:
             return
         job = data.draw(st.sampled_from(known))
         try:
             after = self._do(verb, job.id, self.now)
         except IllegalMove:
-            assert listing.get(self.db, job.id) == job
+            assert queries.get(self.db, job.id) == job
         else:
             if verb is jobs.retry:
                 assert (after.state, after.failures) == (JobState.QUEUED, 0)
@@ -280,7 +281,7 @@ class Queue(RuleBasedStateMachine):
 
     @rule(data=st.data())
     def redo(self, data: Any) -> None:
-        known = listing.find(self.db, limit=100)
+        known = queries.find(self.db, limit=100)
         if not known:
             return
         job = data.draw(st.sampled_from(known))
@@ -288,7 +289,7 @@ class Queue(RuleBasedStateMachine):
         try:
             after = self._do(jobs.redo, job.id, profile="other", settings=settings, now=self.now)
         except IllegalMove:
-            assert listing.get(self.db, job.id) == job
+            assert queries.get(self.db, job.id) == job
             return
         assert job.state in TERMINAL
         assert (after.state, after.redo, after.settings) == (JobState.QUEUED, True, settings)
@@ -298,7 +299,7 @@ class Queue(RuleBasedStateMachine):
 
     @rule(data=st.data())
     def remove(self, data: Any) -> None:
-        known = {job.id: job for job in listing.find(self.db, limit=100)}
+        known = {job.id: job for job in queries.find(self.db, limit=100)}
         if not known:
             return
         job = known[data.draw(st.sampled_from(list(known)))]
@@ -316,7 +317,7 @@ class Queue(RuleBasedStateMachine):
 
     @rule(age=st.sampled_from([0.0, 100.0]))
     def prune(self, age: float) -> None:
-        known = {job.id: job for job in listing.find(self.db, limit=100)}
+        known = {job.id: job for job in queries.find(self.db, limit=100)}
         self._do(jobs.prune, sorted(known), self.now - age, now=self.now)
         for job in self._forgotten(known, "pruned"):
             assert job.finished_at is not None
@@ -325,9 +326,9 @@ class Queue(RuleBasedStateMachine):
 
     def _forgotten(self, known: dict[int, Any], event: str) -> list[Any]:
         """Those of the known jobs that have gone, each told of; their recordings are no news."""
-        left = {job.id for job in listing.find(self.db, limit=100)}
+        left = {job.id for job in queries.find(self.db, limit=100)}
         gone = [job for job in known.values() if job.id not in left]
-        events = [one for one in listing.events(self.db, 0, 1000) if one.at == self.now]
+        events = [one for one in queries.events(self.db, 0, 1000) if one.at == self.now]
         told = {one.data["id"] for one in events if one.type == event}
         assert {job.id for job in gone} <= told
         for job in gone:
@@ -355,7 +356,7 @@ class Queue(RuleBasedStateMachine):
     @rule()
     def crash(self) -> None:
         """The daemon dies; the next one opens the file and takes everything back."""
-        processing = {job.id: job for job in listing.processing(self.db)}
+        processing = {job.id: job for job in queries.processing(self.db)}
         self.db.close()
         self.db = store.connect(self._path)
         recovered = self._do(jobs.recover, self.now, limit=LIMIT)
@@ -389,28 +390,28 @@ class Queue(RuleBasedStateMachine):
 
     @invariant()
     def at_most_one_valid_holder(self) -> None:
-        held = {job.id: job.lease for job in listing.processing(self.db)}
+        held = {job.id: job.lease for job in queries.processing(self.db)}
         assert held == {hold.job: hold.lease for hold in self.valid.values()}
 
     @invariant()
     def budgets_are_kept(self) -> None:
-        for job in listing.find(self.db, limit=100):
+        for job in queries.find(self.db, limit=100):
             if job.state not in TERMINAL:
                 assert job.failures < RETRY.attempts
                 assert job.interruptions < LIMIT
 
     @invariant()
     def leases_only_grow(self) -> None:
-        for job in listing.find(self.db, limit=100):
+        for job in queries.find(self.db, limit=100):
             assert job.lease >= self.leases.get(job.id, 0)
             self.leases[job.id] = job.lease
 
     @invariant()
     def nothing_disappears_and_each_change_has_its_event(self) -> None:
-        found = {job.id: job.state for job in listing.find(self.db, limit=100)}
+        found = {job.id: job.state for job in queries.find(self.db, limit=100)}
         assert self.states.keys() <= found.keys()
         for id_, state in found.items():
-            events = listing.events(self.db, 0, 1000, id_)
+            events = queries.events(self.db, 0, 1000, id_)
             expected = {
                 JobState.QUEUED: {"submitted", "superseded", "released", "retried", "redone"},
                 JobState.PROCESSING: {"claimed", "checkpointed", "cancel_requested"},
@@ -424,21 +425,21 @@ class Queue(RuleBasedStateMachine):
 
     @invariant()
     def one_live_job_for_each_recording(self) -> None:
-        found = listing.find(self.db, limit=100)
+        found = queries.find(self.db, limit=100)
         live = [(job.inbox, job.path) for job in found if job.state not in TERMINAL]
         assert len(live) == len(set(live))
 
     @invariant()
     def the_tally_is_right(self) -> None:
         counted = dict.fromkeys(JobState, 0)
-        for job in listing.find(self.db, limit=100):
+        for job in queries.find(self.db, limit=100):
             counted[job.state] += 1
-        assert listing.counts(self.db) == counted
+        assert queries.counts(self.db) == counted
 
     @invariant()
     def checkpoints_last_until_the_end(self) -> None:
-        for job in listing.find(self.db, limit=100):
-            numbers = [one.number for one in list(listing.Blocks(self.db, job.id))]
+        for job in queries.find(self.db, limit=100):
+            numbers = [one.number for one in list(queries.Blocks(self.db, job.id))]
             assert numbers == list(range(self.blocks.get(job.id, 0)))
             # Or the next run would publish what is not there.
             assert numbers or jobs.work(self.db, job.id).finished is None

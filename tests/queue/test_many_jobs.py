@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from support import steps
 
-from scriberrd import jobs, listing, store
 from scriberrd.model import Job, JobState
-from scriberrd.transactions import transaction
+from scriberrd.queue import jobs, queries, store
+from scriberrd.queue.transactions import transaction
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,26 +22,26 @@ HOUR = 3600.0
 OLDEST = 5  # jobs that are unlike the others
 FEW = ("inbox = 'rare'", "state = 'canceled'", "state = 'failed'", "put_off = 1, not_before = 9e9")
 LOOKS: dict[str, Callable[[apsw.Connection], Any]] = {
-    "a page": partial(listing.find, before=50, limit=5),
+    "a page": partial(queries.find, before=50, limit=5),
     **{
-        f"of {state}": partial(listing.find, states=[state], before=50, limit=5)
+        f"of {state}": partial(queries.find, states=[state], before=50, limit=5)
         for state in JobState
     },
-    "of any state": partial(listing.find, states=list(JobState), limit=5),
-    "of an inbox": partial(listing.find, inbox="rare", limit=5),
-    "of no inbox": partial(listing.find, inbox="none", limit=5),
+    "of any state": partial(queries.find, states=list(JobState), limit=5),
+    "of an inbox": partial(queries.find, inbox="rare", limit=5),
+    "of no inbox": partial(queries.find, inbox="none", limit=5),
     "of an inbox and a state": partial(
-        listing.find, inbox="rare", states=[JobState.FAILED], limit=5
+        queries.find, inbox="rare", states=[JobState.FAILED], limit=5
     ),
-    "a step of a search": partial(listing.matching, text="nowhere", limit=5),
+    "a step of a search": partial(queries.matching, text="nowhere", limit=5),
     "what was put off": jobs.readmit,
     "no old jobs": partial(jobs.ended_before, before=0.5, after=(0.0, 0), limit=5),
     "old jobs": partial(jobs.ended_before, before=2.0, after=(0.0, 0), limit=5),
     "old events": partial(jobs.event_times, after=0, limit=5),
-    "events of a job": partial(listing.events, after=0, limit=5, job=3),
-    "the latest event": listing.believed,
-    "the stream of events": listing.stream,
-    "counts": listing.counts,
+    "events of a job": partial(queries.events, after=0, limit=5, job=3),
+    "the latest event": queries.believed,
+    "the stream of events": queries.stream,
+    "counts": queries.counts,
 }
 
 
@@ -82,7 +82,7 @@ def test_claims_and_looks_take_as_many_steps_whatever_the_number_of_jobs(tmp_pat
                 steps(db, lambda: jobs.next_due(db, 2e4)),  # noqa: B023
                 steps(db, lambda: jobs.urgent_due(db, limit=4, **times)),  # noqa: B023
                 steps(db, lambda: jobs.cancel_requested(db)),  # noqa: B023
-                steps(db, lambda: listing.processing(db)),  # noqa: B023
+                steps(db, lambda: queries.processing(db)),  # noqa: B023
                 steps(db, lambda: jobs.newest(db, "a", b"completed00")),  # noqa: B023
                 steps(db, lambda: jobs.ended_before(db, 2.0, (0.0, 0), 4)),  # noqa: B023
             )
@@ -95,7 +95,7 @@ def test_claims_and_looks_take_as_many_steps_whatever_the_number_of_jobs(tmp_pat
 def test_lists_take_as_many_steps_whatever_the_number_of_jobs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(listing, "WINDOW", 20)
+    monkeypatch.setattr(queries, "WINDOW", 20)
     taken = []
     for rows in (60, 6000):
         db = store.connect(tmp_path / f"{rows}.db")

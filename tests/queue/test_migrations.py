@@ -12,10 +12,10 @@ import apsw
 import pytest
 from later import STEPS, later, structure
 
-from scriberrd import jobs, listing, store
-from scriberrd.migrations import CURRENT, Schema
 from scriberrd.model import JobState
-from scriberrd.transactions import transaction
+from scriberrd.queue import jobs, queries, store
+from scriberrd.queue.migrations import CURRENT, Schema
+from scriberrd.queue.transactions import transaction
 
 DATABASES = Path(__file__).parent.parent / "databases"
 
@@ -23,8 +23,8 @@ DIE = """
 import os, signal, sys
 from pathlib import Path
 import apsw
-from scriberrd import store
-from scriberrd.migrations import Schema
+from scriberrd.queue import store
+from scriberrd.queue.migrations import Schema
 
 def die():
     os.kill(os.getpid(), signal.SIGKILL)
@@ -43,20 +43,20 @@ def test_an_old_database_opens_and_works(tmp_path: Path, file: Path) -> None:
     fresh.close()
     assert db.pragma("user_version") == store.VERSION
     assert db.pragma("quick_check") == "ok"
-    known = listing.find(db, limit=100)
+    known = queries.find(db, limit=100)
     assert {job.state for job in known} == set(JobState)
-    assert listing.counts(db) == {
+    assert queries.counts(db) == {
         state: sum(job.state is state for job in known) for state in JobState
     }
     (done,) = [job for job in known if job.state is JobState.COMPLETED]
     assert done.outputs == (b"a.json", b"a.txt")
     for job in known:
-        assert listing.events(db, 0, 100, job.id)
-        listing.executions(db, job.id)
-        list(listing.Blocks(db, job.id))
+        assert queries.events(db, 0, 100, job.id)
+        queries.executions(db, job.id)
+        list(queries.Blocks(db, job.id))
     with transaction(db):
         (lost,) = jobs.recover(db, 2e9, limit=5)
-        assert list(listing.Blocks(db, lost.id))
+        assert list(queries.Blocks(db, lost.id))
         claimed = jobs.claim(db, "worker", now=2e9, expires=1.0, longest=3600.0)
         assert claimed is not None
         work = jobs.work(db, lost.id)
@@ -107,10 +107,10 @@ def test_kill_9_during_a_migration_leaves_old_or_new(tmp_path: Path, dying: int)
     db = store.connect(path, schema=later(tmp_path / "as-left", *STEPS[:dying]))
     assert db.pragma("user_version") == CURRENT.version + dying
     assert db.pragma("quick_check") == "ok"
-    before = listing.find(db, limit=100)
+    before = queries.find(db, limit=100)
     db.close()
     db = store.connect(path, schema=later(tmp_path / "later", *STEPS))
-    assert listing.find(db, limit=100) == before
+    assert queries.find(db, limit=100) == before
     assert {job.state for job in before} == set(JobState)
     db.close()
 

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from scriberrd import jobs
 from scriberrd.config import Worker
 from scriberrd.hours import Hours
 from scriberrd.model import Identity, Scope, Settings, Source
-from scriberrd.preemption import to_preempt
-from scriberrd.slot import Slot
-from scriberrd.store import Store
+from scriberrd.queue import jobs
+from scriberrd.queue.store import Store
+from scriberrd.work.preemption import to_preempt
+from scriberrd.work.slot import Slot
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from scriberrd import config, jobs, listing, store
+from scriberrd import config
 from scriberrd.errors import IllegalMove
 from scriberrd.model import Identity, Job, JobState, Settings, Source
-from scriberrd.transactions import transaction
+from scriberrd.queue import jobs, queries, store
+from scriberrd.queue.transactions import transaction
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,7 +57,7 @@ def test_a_completed_job_starts_anew_with_the_settings_of_today(db: apsw.Connect
     assert (job.state, job.redo, job.profile) == (JobState.QUEUED, True, "large")
     assert job.settings.model == "large-v3"
     assert (job.progress, job.duration, job.finished_at) == (0, None, None)
-    assert listing.events(db, 0, 100, 1)[-1].type == "redone"
+    assert queries.events(db, 0, 100, 1)[-1].type == "redone"
 
 
 @pytest.mark.parametrize("end", ["cancel", "fail", "finish"])

@@ -10,7 +10,8 @@ import apsw
 import pytest
 from filled import NOON, count, damage, fill, kill, opened, submit
 
-from scriberrd import backup, errors, listing, rescue, store
+from scriberrd import errors
+from scriberrd.queue import backup, queries, restore, store
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,14 +21,14 @@ DAY = 86400.0
 
 def test_a_clean_stop_leaves_no_mark(tmp_path: Path) -> None:
     with opened(tmp_path):
-        assert (tmp_path / rescue.MARK).exists()
-    assert [file.name for file in tmp_path.iterdir()] == [rescue.DATABASE]
+        assert (tmp_path / restore.MARK).exists()
+    assert [file.name for file in tmp_path.iterdir()] == [restore.DATABASE]
 
 
 async def test_damage_is_found_after_an_unclean_stop_and_the_newest_backup_restored(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    path, backups = tmp_path / rescue.DATABASE, tmp_path / rescue.BACKUPS
+    path, backups = tmp_path / restore.DATABASE, tmp_path / restore.BACKUPS
     with opened(tmp_path) as live:
         await fill(live, 500)
         backup.make(path, backups, keep=7, now=NOON)
@@ -56,28 +57,28 @@ async def test_damage_is_found_after_an_unclean_stop_and_the_newest_backup_resto
 async def test_what_is_restored_is_another_database_for_those_who_follow_events(
     tmp_path: Path,
 ) -> None:
-    path, backups = tmp_path / rescue.DATABASE, tmp_path / rescue.BACKUPS
+    path, backups = tmp_path / restore.DATABASE, tmp_path / restore.BACKUPS
     with opened(tmp_path) as live:
         await fill(live, 10)
         made = backup.make(path, backups, keep=7, now=NOON)
-        before = await live.read(listing.stream)
+        before = await live.read(queries.stream)
     with opened(tmp_path) as live:
-        assert await live.read(listing.stream) == before
+        assert await live.read(queries.stream) == before
     content = made.read_bytes()
     path.unlink()
     with opened(tmp_path) as live:
-        after = await live.read(listing.stream)
+        after = await live.read(queries.stream)
         assert after.generation != before.generation
         assert after.newest == before.newest == 10
     assert made.read_bytes() == content
-    assert {file.name for file in tmp_path.iterdir()} == {rescue.DATABASE, rescue.BACKUPS}
+    assert {file.name for file in tmp_path.iterdir()} == {restore.DATABASE, restore.BACKUPS}
 
 
 async def test_where_there_are_backups_a_file_that_is_no_database_was_ours(tmp_path: Path) -> None:
-    path = tmp_path / rescue.DATABASE
+    path = tmp_path / restore.DATABASE
     with opened(tmp_path) as live:
         await fill(live, 10)
-        backup.make(path, tmp_path / rescue.BACKUPS, keep=7, now=NOON)
+        backup.make(path, tmp_path / restore.BACKUPS, keep=7, now=NOON)
     with path.open("r+b") as file:
         file.write(bytes(4096))
     broken = path.read_bytes()
@@ -90,7 +91,7 @@ async def test_where_there_are_backups_a_file_that_is_no_database_was_ours(tmp_p
 async def test_where_there_are_backups_an_empty_or_missing_file_is_a_lost_one(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, *, there: bool
 ) -> None:
-    path, backups = tmp_path / rescue.DATABASE, tmp_path / rescue.BACKUPS
+    path, backups = tmp_path / restore.DATABASE, tmp_path / restore.BACKUPS
     with opened(tmp_path) as live:
         await fill(live, 10)
         made = backup.make(path, backups, keep=7, now=NOON)
@@ -119,7 +120,7 @@ async def test_where_there_are_backups_an_empty_or_missing_file_is_a_lost_one(
 async def test_a_backup_that_a_clock_that_was_ahead_has_dated_is_the_last_choice(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    path, backups = tmp_path / rescue.DATABASE, tmp_path / rescue.BACKUPS
+    path, backups = tmp_path / restore.DATABASE, tmp_path / restore.BACKUPS
     with opened(tmp_path) as live:
         await fill(live, 10)
         ahead = backup.make(path, backups, keep=7, now=NOON + 4000 * DAY)
@@ -140,19 +141,19 @@ def test_a_first_start_is_no_loss(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, *, there: bool
 ) -> None:
     if there:
-        (tmp_path / rescue.DATABASE).touch()  # killed, when it had begun no more than that
+        (tmp_path / restore.DATABASE).touch()  # killed, when it had begun no more than that
     with opened(tmp_path):
         pass
     assert caplog.messages == []
-    assert [file.name for file in tmp_path.iterdir()] == [rescue.DATABASE]
+    assert [file.name for file in tmp_path.iterdir()] == [restore.DATABASE]
 
 
 async def test_another_applications_database_is_left_alone_beside_our_backups(
     tmp_path: Path,
 ) -> None:
-    path = tmp_path / rescue.DATABASE
+    path = tmp_path / restore.DATABASE
     with opened(tmp_path):
-        backup.make(path, tmp_path / rescue.BACKUPS, keep=7, now=NOON)
+        backup.make(path, tmp_path / restore.BACKUPS, keep=7, now=NOON)
     path.unlink()
     with contextlib.closing(apsw.Connection(str(path))) as other:
         other.execute("CREATE TABLE bookmarks (url)")
@@ -168,18 +169,18 @@ async def test_without_a_backup_the_queue_begins_anew(
 ) -> None:
     with opened(tmp_path) as live:
         await fill(live)
-    damage(tmp_path / rescue.DATABASE)
-    kill(tmp_path, tmp_path / rescue.DATABASE)
+    damage(tmp_path / restore.DATABASE)
+    kill(tmp_path, tmp_path / restore.DATABASE)
     with opened(tmp_path) as live:
         assert await count(live) == 0
     assert "there is no backup" in caplog.text
 
 
 async def test_killed_between_setting_aside_and_restoring(tmp_path: Path) -> None:
-    path = tmp_path / rescue.DATABASE
+    path = tmp_path / restore.DATABASE
     with opened(tmp_path) as live:
         await fill(live, 10)
-        backup.make(path, tmp_path / rescue.BACKUPS, keep=7, now=NOON)
+        backup.make(path, tmp_path / restore.BACKUPS, keep=7, now=NOON)
         await live.run(submit, 10)
     kill(tmp_path, path)
     os.rename(path, tmp_path / "scriberrd.db.corrupt-20200101T000000")
@@ -191,14 +192,14 @@ async def test_killed_between_setting_aside_and_restoring(tmp_path: Path) -> Non
 def test_a_sound_database_is_used_after_an_unclean_stop(tmp_path: Path) -> None:
     with opened(tmp_path):
         pass
-    kill(tmp_path, tmp_path / rescue.DATABASE)
+    kill(tmp_path, tmp_path / restore.DATABASE)
     with opened(tmp_path):
         pass
-    assert [file.name for file in tmp_path.iterdir()] == [rescue.DATABASE]
+    assert [file.name for file in tmp_path.iterdir()] == [restore.DATABASE]
 
 
 def test_what_is_not_ours_is_neither_moved_nor_replaced(tmp_path: Path) -> None:
-    path = tmp_path / rescue.DATABASE
+    path = tmp_path / restore.DATABASE
     path.write_bytes(b"no database " * 1000)
     kill(tmp_path, path)
     with pytest.raises(errors.DatabaseForeign, match="left untouched"), opened(tmp_path):
@@ -221,4 +222,4 @@ async def test_a_database_that_failed_keeps_its_mark(tmp_path: Path) -> None:
         with pytest.raises(errors.DatabaseCorrupt):
             await live.run(fail)
         assert live.failed.is_set()
-    assert (tmp_path / rescue.MARK).exists()  # the next start looks at all of it
+    assert (tmp_path / restore.MARK).exists()  # the next start looks at all of it

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 import pytest
 from support import mounted
 
-from scriberrd import config, jobs, listing, retention
-from scriberrd.folders import Folders
+from scriberrd import config
+from scriberrd.files.folders import Folders
 from scriberrd.model import Identity, Job, JobState, Print, Scope, Settings, Source
-from scriberrd.saving import Publisher
-from scriberrd.store import Store
+from scriberrd.output.publication import Publisher
+from scriberrd.queue import jobs, queries, retention
+from scriberrd.queue.store import Store
 from scriberrd.toml import Seconds
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ class Queue:
         await retention.prune(self.store, self.publisher, every, now)
 
     async def ids(self) -> list[int]:
-        return [job.id for job in await self.store.read(listing.find, limit=1000)][::-1]
+        return [job.id for job in await self.store.read(queries.find, limit=1000)][::-1]
 
     async def new(self, identity: Identity) -> bool:
         found = [(b"talk.mp3", identity)]
@@ -112,13 +113,13 @@ async def test_by_default_only_old_events_go(queue: Queue) -> None:
     await queue.complete(1, "talk.json")
     await queue.store.run(jobs.pause, [Scope("everything")], reason="", now=1)
     await queue.prune_all(config.Retention(), 89 * DAY)
-    assert len(await queue.store.read(listing.events, 0, 100)) == 4
+    assert len(await queue.store.read(queries.events, 0, 100)) == 4
     await queue.prune_all(config.Retention(), 1000 * DAY)
-    (event,) = await queue.store.read(listing.events, 0, 100)
+    (event,) = await queue.store.read(queries.events, 0, 100)
     assert event.id == 4  # the latest tells how late it is at least
     assert await queue.ids() == [1]
     assert queue.files() == ["talk.json"]
-    assert (await queue.store.read(listing.stream)).pruned == 3
+    assert (await queue.store.read(queries.stream)).pruned == 3
 
 
 async def test_old_events_go_behind_those_that_a_clock_that_was_ahead_has_dated(
@@ -129,7 +130,7 @@ async def test_old_events_go_behind_those_that_a_clock_that_was_ahead_has_dated(
         scope = Scope("worker", f"{number}")
         await queue.store.run(jobs.pause, [scope], reason="", now=day * DAY)
     await queue.prune(200 * DAY, events=90 * DAY)
-    left = await queue.store.read(listing.events, 0, 100)
+    left = await queue.store.read(queries.events, 0, 100)
     assert [event.at // DAY for event in left] == [4000, 4000, 4000, 200]
 
 
@@ -142,7 +143,7 @@ async def test_one_pass_takes_a_part_of_what_there_is(
         await queue.complete(number, f"{number}.json")
     await queue.prune(10 * DAY, jobs=DAY, transcripts=DAY, events=DAY)
     assert (len(await queue.ids()), len(queue.files())) == (27, 27)
-    left = await queue.store.read(listing.events, 0, 100)
+    left = await queue.store.read(queries.events, 0, 100)
     # 90 of the runs and 3 of those that went, which took 9 along.
     assert len(left) == 90 + 3 - 9 - 9
     assert caplog.text.count("no more at once") == 3
@@ -193,9 +194,9 @@ async def test_ended_jobs_go_when_they_are_old_and_not_failed(queue: Queue) -> N
     await queue.submit(9, path=b"queued.mp3")
     await queue.prune(10 * DAY, jobs=5 * DAY)
     assert await queue.ids() == [3, 4, 5, 6]
-    counts = await queue.store.read(listing.counts)
+    counts = await queue.store.read(queries.counts)
     assert (counts[JobState.COMPLETED], counts[JobState.FAILED]) == (1, 1)
-    told = (await queue.store.read(listing.events, 0, 100))[-2:]
+    told = (await queue.store.read(queries.events, 0, 100))[-2:]
     assert {(event.job, event.type, event.at) for event in told} == {(None, "pruned", 10 * DAY)}
     assert [event.data["path"] for event in told] == ["old.mp3", "canceled.mp3"]
     for table in ("execution", "event", "checkpoint"):
@@ -241,7 +242,7 @@ async def test_a_removed_job_takes_the_earlier_ones_about_its_recording_along(qu
     removed = await queue.store.run(jobs.remove, 2, 6.0)
     assert (removed.id, await queue.ids()) == (2, [3])
     assert not await queue.new(V2)
-    *_, first, second = await queue.store.read(listing.events, 0, 100)
+    *_, first, second = await queue.store.read(queries.events, 0, 100)
     assert {(event.job, event.type, event.at) for event in (first, second)} == {
         (None, "removed", 6.0)
     }
@@ -372,7 +373,7 @@ async def test_what_is_published_anew_meanwhile_stays(queue: Queue) -> None:
         await queue.complete(DAY, "talk.json", "talk.txt")
     await pruning
     assert queue.files() == ["talk.json", "talk.txt"]
-    assert (await queue.store.read(listing.get, 1)).outputs == (b"talk.json", b"talk.txt")
+    assert (await queue.store.read(queries.get, 1)).outputs == (b"talk.json", b"talk.txt")
 
 
 async def test_the_time_that_is_believed_outlasts_a_restart(queue: Queue) -> None:
@@ -393,7 +394,7 @@ async def test_files_of_an_output_folder_that_is_not_there_are_kept_in_mind(queu
     assert queue.files() == ["talk.json"]
     await queue.prune(DAY, transcripts=1)
     assert queue.files() == []
-    assert (await queue.store.read(listing.get, 1)).outputs == ()
+    assert (await queue.store.read(queries.get, 1)).outputs == ()
 
 
 async def test_a_job_that_is_done_anew_keeps_its_transcript(queue: Queue) -> None:

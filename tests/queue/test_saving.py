@@ -15,14 +15,17 @@ from api_server import TRANSCRIPT
 from support import eventually, mounted
 from test_machine import block
 
-from scriberrd import folders, gathering, jobs, listing, publish
 from scriberrd.config import Inbox, Retry
 from scriberrd.errors import LeaseLost, TaskFailed
 from scriberrd.fallback import Fallback
-from scriberrd.folders import Folders
+from scriberrd.files import folders
+from scriberrd.files.folders import Folders
+from scriberrd.library import gathering
 from scriberrd.model import Identity, Job, JobState, Settings, Source
-from scriberrd.saving import Publisher
-from scriberrd.store import Store
+from scriberrd.output import staging
+from scriberrd.output.publication import Publisher
+from scriberrd.queue import jobs, queries
+from scriberrd.queue.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -76,7 +79,7 @@ async def be_fenced_off(
 ) -> None:
     """A run of version 1 has taken its names when version 2 comes."""
     await submit(store, 1)
-    job, real, insist = await claim(store), publish.place, store.insist
+    job, real, insist = await claim(store), staging.place, store.insist
 
     async def replaced(function: Any, *args: Any, **kwargs: Any) -> Any:
         result = await insist(function, *args, **kwargs)
@@ -86,7 +89,7 @@ async def be_fenced_off(
 
     with monkeypatch.context() as patch:
         patch.setattr(store, "insist", replaced)
-        patch.setattr(publish, "place", real if written else lambda *_: None)
+        patch.setattr(staging, "place", real if written else lambda *_: None)
         with pytest.raises(LeaseLost):
             await Publisher(store, Folders(), time).save(inbox, job, text(1))
 
@@ -135,7 +138,7 @@ async def test_what_was_edited_stays_and_the_newest_is_beside_it(
         assert f"version {version}" in there["talk.new.json"]
         assert job.outputs == (b"talk.new.json", b"talk.txt")
         assert job.edited == (b"talk.json",)
-        event = (await store.read(listing.events, 0, 100, job.id))[-1]
+        event = (await store.read(queries.events, 0, 100, job.id))[-1]
         assert (event.type, event.data) == ("finished", {"edited": "talk.json"})
 
 
@@ -187,7 +190,7 @@ async def test_a_slow_publication_is_waited_for_by_the_next_one(
 ) -> None:
     """A newer version is not overwritten by one that was held up on its way to the disk."""
     await submit(store, 1)
-    stale, publisher, real = await claim(store), Publisher(store, Folders(), time), publish.place
+    stale, publisher, real = await claim(store), Publisher(store, Folders(), time), staging.place
     entered, go_on = threading.Event(), threading.Event()
 
     def slow(*args: Any) -> None:
@@ -196,7 +199,7 @@ async def test_a_slow_publication_is_waited_for_by_the_next_one(
             go_on.wait()
         real(*args)
 
-    monkeypatch.setattr(publish, "place", slow)
+    monkeypatch.setattr(staging, "place", slow)
     first = asyncio.create_task(publisher.save(inbox, stale, text(1)))
     await eventually(entered.is_set)
     await submit(store, 2)
@@ -215,7 +218,7 @@ async def test_an_output_folder_that_does_not_answer_gets_nothing_newer(
     store: Store, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await submit(store, 1)
-    stale, publisher, real = await claim(store), Publisher(store, Folders(), time), publish.place
+    stale, publisher, real = await claim(store), Publisher(store, Folders(), time), staging.place
     go_on = threading.Event()
 
     def hung(*args: Any) -> None:
@@ -224,7 +227,7 @@ async def test_an_output_folder_that_does_not_answer_gets_nothing_newer(
 
     with monkeypatch.context() as patch:
         patch.setattr(folders, "LIMIT", 0.5)
-        patch.setattr(publish, "place", hung)
+        patch.setattr(staging, "place", hung)
         with pytest.raises(TaskFailed, match="does not answer"):
             await publisher.save(inbox, stale, text(1))
     await submit(store, 2)

@@ -14,8 +14,9 @@ import apsw
 import pytest
 from support import eventually
 
-from scriberrd import errors, store
-from scriberrd.store import Store
+from scriberrd import errors
+from scriberrd.queue import store
+from scriberrd.queue.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 import apsw
 import pytest
 
-from scriberrd import config, jobs, listing, store
+from scriberrd import config
 from scriberrd.errors import IllegalMove, JobNotFound
 from scriberrd.model import Identity, Job, JobState, Settings, Source
-from scriberrd.transactions import transaction
+from scriberrd.queue import jobs, queries, store
+from scriberrd.queue.transactions import transaction
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -112,7 +113,7 @@ def test_a_file_under_other_numbers_is_not_read_again(
     assert news(db, (b"talk.mp3", now)) == []
     assert jobs.unknown(db, "inbox", [(b"talk.mp3", now)]) == ([], [])  # the numbers are noted
     if end != "removed":
-        assert listing.get(db, 1).identity == now
+        assert queries.get(db, 1).identity == now
     for other in (now._replace(inode=11), now._replace(size=101), now._replace(mtime_ns=1001)):
         assert news(db, (b"talk.mp3", other)) == [b"talk.mp3"]
 
@@ -130,7 +131,7 @@ def test_a_file_replaced_after_its_job_has_completed_gets_another_job(db: apsw.C
         jobs.finish(db, hold, language=None, now=3.0)
     job, new = submit(db, V2, "two")
     assert (job.id, new) == (2, True)
-    assert listing.get(db, 1).state is JobState.COMPLETED
+    assert queries.get(db, 1).state is JobState.COMPLETED
 
 
 def test_an_unreadable_file_is_tried_again_once_its_permissions_change(
@@ -226,7 +227,7 @@ def test_a_removed_job_stays_away_when_its_recording_is_replaced(db: apsw.Connec
     names = [b"talk.json"]
     for id_, (identity, sha256) in enumerate([(V1, "one"), (V2, "two"), (V1, "one")], 1):
         assert submit(db, identity, sha256)[0].id == id_
-        assert [job.id for job in listing.find(db, limit=10)] == [id_]
+        assert [job.id for job in queries.find(db, limit=10)] == [id_]
         hold = claim(db)
         with transaction(db):
             assert bool(jobs.reserve(db, hold, names)) == (id_ > 1)  # what was published is its own
@@ -240,7 +241,7 @@ def test_retry_is_refused_where_a_newer_job_has_the_recording(db: apsw.Connectio
     submit(db, V2, "two")
     with transaction(db), pytest.raises(IllegalMove, match="job 2 has its recording"):
         jobs.retry(db, 1, 4.0)
-    assert listing.get(db, 1).state is JobState.FAILED
+    assert queries.get(db, 1).state is JobState.FAILED
 
 
 def test_retry_lets_a_waiting_job_go_at_once(db: apsw.Connection) -> None:
@@ -307,7 +308,7 @@ def test_a_recording_that_kills_its_workers_is_set_aside_after_the_budget(
             job = jobs.fail(db, hold, "worker_crashed", "signal 11", retry=retry, now=run * 1e5)
         seen.append((job.state, job.failures))
     assert seen == [(JobState.QUEUED, 1), (JobState.QUEUED, 2), (JobState.FAILED, 3)]
-    assert [one.outcome for one in listing.executions(db, 1)] == ["failed"] * 3
+    assert [one.outcome for one in queries.executions(db, 1)] == ["failed"] * 3
 
 
 def test_a_fault_of_the_machine_costs_the_recording_nothing(db: apsw.Connection) -> None:

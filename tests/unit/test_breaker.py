@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from scriberrd.breaker import Breaker, Key
 from scriberrd.config import Retry
 from scriberrd.toml import Seconds
+from scriberrd.work.breaker import Breaker, Key
 
 KEY, OTHER = Key("pool", "gpu"), Key("pool", "cpu")
 

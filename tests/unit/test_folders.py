@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from support import eventually
 
-from scriberrd import folders
-from scriberrd.folders import Folders, NoAnswer
+from scriberrd.files import folders
+from scriberrd.files.folders import Folders, NoAnswer
 
 DEAD, LIVE = Path("/dead"), Path("/live")
 
@@ -66,7 +66,7 @@ def test_the_exit_does_not_wait() -> None:
     script = """
 import asyncio, threading
 from pathlib import Path
-from scriberrd import folders
+from scriberrd.files import folders
 folders.LIMIT = 0.01
 async def main():
     try:

@@ -9,8 +9,8 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scriberrd.formats import FORMATS
 from scriberrd.model import Format
+from scriberrd.output.formats import FORMATS
 from scriberrd.transcript import (
     EngineInfo,
     Segment,

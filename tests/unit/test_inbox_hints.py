@@ -81,8 +81,8 @@ async def test_a_notification_after_the_end_of_the_loop_is_harmless(tmp_path: Pa
 OUT_OF_WATCHES = """
 import asyncio, logging, pathlib, sys, time
 from scriberrd.config import Inbox
-from scriberrd.folders import Folders
-from scriberrd.inbox import InboxStatus, watch
+from scriberrd.files.folders import Folders
+from scriberrd.inbox.watch import InboxStatus, watch
 
 logging.basicConfig(format="%(message)s")
 root = pathlib.Path(sys.argv[1])

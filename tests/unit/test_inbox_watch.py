@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, cast
 import pytest
 from support import eventually
 
-from scriberrd import inbox as inbox_module
 from scriberrd.config import Inbox
 from scriberrd.errors import DiskFull
-from scriberrd.folders import Folders
-from scriberrd.inbox import Found, InboxStatus, watch
-from scriberrd.sources import InboxUnavailable, SourceChanged
+from scriberrd.files.folders import Folders
+from scriberrd.files.sources import InboxUnavailable, SourceChanged
+from scriberrd.inbox import watch as inbox_module
+from scriberrd.inbox.watch import Found, InboxStatus, watch
 from scriberrd.toml import Seconds
 
 if TYPE_CHECKING:

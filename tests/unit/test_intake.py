@@ -12,14 +12,14 @@ import pytest
 from support import eventually
 
 from scriberrd.config import Config, Daemon, Inbox, Retry
-from scriberrd.folders import Folders
-from scriberrd.intake import Intake
+from scriberrd.files.folders import Folders
+from scriberrd.inbox.intake import Intake
 from scriberrd.model import Settings
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from scriberrd.store import Store
+    from scriberrd.queue.store import Store
 
 MEGABYTE, TERABYTE = 1 << 20, 1 << 40
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from scriberrd import ladder
 from scriberrd.config import Worker
 from scriberrd.fallback import Fallback
 from scriberrd.model import Identity, Job, JobState, Settings
 from scriberrd.transcript import EngineInfo
+from scriberrd.work import ladder
 
 
 def job(**settings: object) -> Job:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from scriberrd import oom
+from scriberrd.work import oom
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from scriberrd.printed import BURST, LINE_BYTES, RATE, TAIL_LINES, Printed
+from scriberrd.work.printed import BURST, LINE_BYTES, RATE, TAIL_LINES, Printed
 
 if TYPE_CHECKING:
     import pytest

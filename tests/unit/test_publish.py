@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from support import mounted
 
 from scriberrd.model import Print
-from scriberrd.publish import Changed, NameTaken, candidates, discard, place, stage, survey
+from scriberrd.output.staging import Changed, NameTaken, candidates, discard, place, stage, survey
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator

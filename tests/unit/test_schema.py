@@ -8,7 +8,7 @@ from subprocess import run
 import jsonschema
 import pytest
 
-from scriberrd.formats import schema
+from scriberrd.output.formats import schema
 from scriberrd.transcript import (
     Block,
     EngineInfo,
@@ -54,7 +54,7 @@ def transcript(*blocks: Block) -> bytes:
 
 
 def test_the_documented_schema_is_up_to_date() -> None:
-    command = [sys.executable, "-m", "scriberrd.formats.schema"]
+    command = [sys.executable, "-m", "scriberrd.output.formats.schema"]
     assert SCHEMA.read_bytes() == run(command, check=True, capture_output=True).stdout, (
         "run: python -m scriberrd.formats.schema > docs/transcript.schema.json"
     )

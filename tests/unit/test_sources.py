@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from scriberrd.failures import FAILURES
-from scriberrd.model import Identity
-from scriberrd.sources import (
+from scriberrd.files.sources import (
     Fingerprint,
     InboxUnavailable,
     NotRegular,
@@ -24,6 +23,7 @@ from scriberrd.sources import (
     open_source,
     open_version,
 )
+from scriberrd.model import Identity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scriberrd import transcript
-from scriberrd.formats import FORMATS
+from scriberrd.output.formats import FORMATS
 from scriberrd.transcript import (
     NO_SPEECH,
     Block,

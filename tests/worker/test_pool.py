@@ -14,7 +14,7 @@ from child import AUDIO, DEADLINE, FAKE, task
 from scriberrd import protocol
 from scriberrd.config import Worker
 from scriberrd.errors import WorkerDied
-from scriberrd.pool import Process
+from scriberrd.work.process import Process
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

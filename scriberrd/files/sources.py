@@ -1,0 +1,175 @@
+"""Recordings as files: opened safely, and known by their bytes.
+
+Inboxes are writable by others, so nothing below one is trusted: no link is followed on the way to
+a recording, and only a regular file is read.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import stat
+from typing import TYPE_CHECKING, NamedTuple
+
+from scriberrd.errors import ScriberrdError
+from scriberrd.files.folders import NoAnswer
+from scriberrd.files.names import FOLDER
+from scriberrd.model import Identity, display
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from io import FileIO
+    from pathlib import Path
+
+BELOW = FOLDER | os.O_NOFOLLOW
+PIECE = 1 << 20  # bytes that are read at once
+FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # a FIFO must not block
+
+
+class InboxUnavailable(OSError):
+    """The folder of the inbox is not there, or what was mounted on it is not."""
+
+
+class SourceUnavailable(OSError):
+    """The folder of a recording is there, but what was mounted on it is not."""
+
+
+class NotRegular(OSError):
+    """The path leads to a link, a directory, a device, a FIFO or a socket, or through a link."""
+
+
+class SourceChanged(ScriberrdError):
+    """The file changed while it was read, or since it had settled: let it settle again."""
+
+    code = "source_changed"
+    status = 409
+
+    def __init__(self, path: bytes) -> None:
+        super().__init__(f"{display(path)!r} is changing")
+        self.path = path
+
+
+class Fingerprint(NamedTuple):
+    """One version of a file, and its bytes in short."""
+
+    identity: Identity
+    sha256: str  # hexadecimal
+
+
+def open_source(root: Path, path: bytes, *, device: int | None = None) -> int:
+    """Open a recording for reading; the caller closes the descriptor.
+
+    Args:
+        root: the folder of the inbox, which may itself be a link.
+        path: relative to it.
+        device: `Identity.dev` of the recording when it was found, where that is known. It tells a
+            file that has gone from a file system that is not mounted.
+
+    Raises:
+        InboxUnavailable: the folder of the inbox, or its file system, is not there.
+        SourceUnavailable: the file system of a folder in it is not there.
+        NotRegular: there is something else than a regular file.
+        OSError: no such file, no permission, ... see `failure_code`.
+    """
+    *folders, name = path.split(b"/")
+    if not {b"", b".", b".."}.isdisjoint((*folders, name)):
+        raise ValueError(f"not a relative path: {path!r}")
+    try:
+        folder = os.open(root, FOLDER)
+    except OSError as error:
+        raise InboxUnavailable(error.errno, error.strerror) from error
+    try:
+        for inner in folders:
+            outer, folder = folder, os.open(inner, BELOW, dir_fd=folder)
+            os.close(outer)
+        source = os.open(name, FILE, dir_fd=folder)
+    except FileNotFoundError as error:
+        # Where nothing is mounted there is an empty folder, on another device.
+        if device not in (None, os.fstat(folder).st_dev) and not os.listdir(folder):
+            kind = InboxUnavailable if _same(folder, root) else SourceUnavailable
+            raise kind(error.errno, "its file system is not mounted") from error
+        raise
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENOTDIR, errno.ENXIO, errno.ENODEV):
+            raise NotRegular(error.errno, "not a regular file") from error
+        raise
+    finally:
+        os.close(folder)
+    if not stat.S_ISREG(os.fstat(source).st_mode):
+        os.close(source)
+        raise NotRegular(errno.EINVAL, "not a regular file")
+    return source
+
+
+def _same(folder: int, path: Path) -> bool:
+    return os.path.samestat(os.fstat(folder), os.stat(path))
+
+
+def open_version(root: Path, path: bytes, identity: Identity) -> int:
+    """Open a recording as `open_source` does, if it still is the version that is meant.
+
+    Raises:
+        SourceChanged: it is another one.
+        OSError: see `open_source`.
+    """
+    source = open_source(root, path, device=identity.dev)
+    if Identity.of(os.fstat(source)).version != identity.version:
+        os.close(source)
+        raise SourceChanged(path)
+    return source
+
+
+def fingerprint(
+    root: Path,
+    path: bytes,
+    *,
+    settled: Identity | None = None,
+    beat: Callable[[], None] = lambda: None,
+) -> Fingerprint:
+    """Read a recording from start to end.
+
+    Args:
+        root: the folder of the inbox.
+        path: relative to it.
+        settled: the version that is meant, where that is known.
+        beat: is called while it gets on, and may raise what ends it.
+
+    Raises:
+        SourceChanged: it changed meanwhile, or is not the version that is meant.
+        OSError: see `open_source`; and it could not be read to its end.
+    """
+    device = None if settled is None else settled.dev
+    with os.fdopen(open_source(root, path, device=device), "rb", buffering=0) as file:
+        identity = Identity.of(os.fstat(file.fileno()))
+        if settled is not None and settled.version != identity.version:
+            raise SourceChanged(path)
+        sha256 = _digest(file, beat)
+        if Identity.of(os.fstat(file.fileno())) != identity:
+            raise SourceChanged(path)
+    return Fingerprint(identity, sha256)
+
+
+def _digest(file: FileIO, beat: Callable[[], None]) -> str:
+    digest, buffer = hashlib.sha256(), memoryview(bytearray(PIECE))
+    while size := file.readinto(buffer):
+        beat()
+        digest.update(buffer[:size])
+    return digest.hexdigest()
+
+
+def failure_code(error: OSError) -> str:
+    """What an error of this room means for a job: a key of `failures.FAILURES`."""
+    match error:
+        case InboxUnavailable() | NoAnswer():
+            return "inbox_unavailable"
+        case SourceUnavailable():
+            return "source_unavailable"
+        case NotRegular():
+            return "not_regular"
+        case FileNotFoundError():
+            return "source_missing"
+        case PermissionError():
+            return "unreadable"
+        case _:
+            return "read_failed"

@@ -1,0 +1,265 @@
+"""A settled or uploaded file becomes a job, unless it is known."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+from collections import defaultdict
+from functools import partial
+from typing import TYPE_CHECKING, get_args
+
+import msgspec
+
+from scriberrd.errors import InvalidRequest, UploadFailed, UploadTooLarge
+from scriberrd.files import sources
+from scriberrd.files.folders import Pulse, start
+from scriberrd.inbox import rules, upload
+from scriberrd.inbox.upload import NAME_MAX, Upload
+from scriberrd.model import TERMINAL, JobState, Priority, PriorityName, Settings, Source, display
+from scriberrd.output import published
+from scriberrd.queue import jobs, queries
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from scriberrd.config import Config, Inbox
+    from scriberrd.files.folders import Folders
+    from scriberrd.inbox.watch import Found
+    from scriberrd.model import Clock, Identity, Job
+    from scriberrd.queue.store import Store
+
+log = logging.getLogger(__name__)
+
+HASHING = 2  # files of an inbox that are read at once: more would only share the disk
+FAREWELL = 1.0  # seconds that the end of an upload is waited for: it goes on by itself
+
+
+class Intake:
+    """Accepts recordings for the queue."""
+
+    def __init__(self, config: Config, store: Store, clock: Clock, folders: Folders) -> None:
+        self.config = config  # may be replaced while the daemon runs
+        self._store = store
+        self._clock = clock
+        self._folders = folders
+        self._reading = defaultdict[str, asyncio.Semaphore](lambda: asyncio.Semaphore(HASHING))
+
+    async def sweep(self) -> None:
+        """Remove what an earlier daemon has left of uploads."""
+        await asyncio.gather(*map(self._sweep, self.config.inboxes))
+
+    async def _sweep(self, inbox: Inbox) -> None:
+        with contextlib.suppress(OSError):  # the watch of the inbox tells of what is wrong with it
+            if swept := await self._folders.run(inbox.path, upload.sweep, inbox.path):
+                log.info("%d unfinished uploads were removed from inbox %s", swept, inbox.name)
+
+    async def unknown(self, inbox: Inbox, found: list[Found]) -> list[Found]:
+        """Those of the found files that no job knows in this version."""
+        news, renumbered = await self._store.search(jobs.unknown, inbox.name, found)
+        if renumbered:
+            await self._store.run(jobs.renumber, inbox.name, renumbered)
+        paths = set(news)
+        return [one for one in found if one.path in paths]
+
+    async def accept(
+        self,
+        inbox: Inbox,
+        path: bytes,
+        *,
+        identity: Identity | None = None,
+        profile: str | None = None,
+        priority: str | None = None,
+    ) -> tuple[Job, bool]:
+        """Queue the recording at this path; tells whether there is anything new to be done.
+
+        Args:
+            inbox: where it lies.
+            path: relative to the inbox.
+            identity: the version that has settled; without it a person asks, for whatever is there
+                now: what failed or was canceled is queued again, what waits takes what is said, and
+                what is in processing takes the priority.
+            profile: instead of the inbox's.
+            priority: instead of the profile's.
+
+        Raises:
+            InvalidRequest: no such profile, priority or file.
+            InboxUnavailable, NoAnswer: of the inbox where a version has settled.
+            SourceChanged: it is being written to.
+        """
+        name, settings = self._settings(profile or inbox.profile, priority)
+        try:
+            fingerprint = await self._fingerprint(inbox, path, identity)
+            source = Source(inbox.name, path, *fingerprint)
+        except OSError as error:
+            code = sources.failure_code(error)
+            if identity is not None and code == "inbox_unavailable":
+                raise
+            if identity is None or code != "unreadable":
+                raise InvalidRequest(f"{display(path)!r}: {error.strerror}") from error
+            # The job will say what is wrong, where people look for it.
+            source = Source(inbox.name, path, identity, sha256=None)
+        job, new = await self._store.run(
+            jobs.submit,
+            source,
+            profile=name,
+            settings=settings,
+            now=self._clock.time(),
+            wanted=partial(self._wanted, profile, priority) if identity is None else None,
+        )
+        if new:
+            log.info("job %d queued: %s/%s", job.id, inbox.name, display(path))
+        return job, new
+
+    async def _fingerprint(
+        self, inbox: Inbox, path: bytes, settled: Identity | None
+    ) -> sources.Fingerprint:
+        pulse = Pulse()
+        read = partial(sources.fingerprint, inbox.path, path, settled=settled, beat=pulse.beat)
+        async with self._reading[inbox.name]:
+            return await self._folders.follow(inbox.path, pulse, read)
+
+    async def receive(
+        self,
+        inbox: Inbox,
+        name: str,
+        chunks: AsyncIterator[bytes],
+        *,
+        profile: str | None = None,
+        priority: str | None = None,
+    ) -> tuple[Job, bool]:
+        """Keep uploaded bytes as a file of the inbox, and queue it.
+
+        The file gets its name only when all of it is on the disk; no file is overwritten.
+
+        Raises:
+            InvalidRequest: a name that can't be one, or is none of a recording.
+            UploadFailed: the inbox can't be written.
+            UploadTooLarge: more than `daemon.max_upload`.
+        """
+        self._settings(profile or inbox.profile, priority)
+        leaf = os.fsencode(os.path.basename(name.replace("\0", "")))
+        if not rules.wanted(leaf, inbox.extensions) or len(leaf) > NAME_MAX:
+            allowed = ", ".join(inbox.extensions)
+            raise InvalidRequest(f"name: {name!r} is no recording's; extensions: {allowed}")
+        received = Upload(inbox.path)
+        try:
+            await self._folders.run(inbox.path, received.begin)
+            async for chunk in _limited(chunks, self.config.daemon.max_upload):
+                await self._folders.run(inbox.path, received.write, chunk)
+            known = await self._store.run(
+                jobs.submit_again,
+                inbox.name,
+                received.sha256,
+                profile=profile or inbox.profile,
+                now=self._clock.time(),
+                wanted=partial(self._wanted, profile, priority),
+            )
+            # An upload that is repeated, because its answer got lost. From this look on what
+            # becomes of that recording is up to whoever removes it, as after any answer.
+            if known is not None and await self._kept(inbox, known):
+                return known, False
+            path = await self._folders.run(inbox.path, received.name, leaf)
+        except OSError as error:
+            raise UploadFailed(f"inbox {inbox.name}: {error.strerror}") from error
+        finally:
+            await asyncio.wait({start(received.close)}, timeout=FAREWELL)
+        job, new = await self.accept(inbox, path, profile=profile, priority=priority)
+        if job.state is JobState.COMPLETED and not await self._kept(inbox, job):
+            # There was one like it of that name, which has gone, and its transcript too.
+            name = profile or inbox.profile
+            return await self.redo(job.id, profile=name, priority=priority), True
+        return job, new
+
+    async def _kept(self, inbox: Inbox, job: Job) -> bool:
+        """Whether a live or completed job can do without another copy of its recording."""
+        outputs = await self._store.read(queries.outputs, job.id)
+        try:
+            if job.state is JobState.COMPLETED:
+                newest = next(one for one in outputs if one.suffix == "json" and not one.edited)
+                look = partial(published.require, inbox.output, newest.name)
+                await self._folders.run(inbox.output, look)
+            else:
+                version = partial(sources.open_version, inbox.path, job.path, job.identity)
+                start(os.close, await self._folders.open(inbox.path, version))
+        except (StopIteration, OSError, sources.SourceChanged):
+            return False
+        return True
+
+    async def retry(self, id_: int) -> Job:
+        """Queue a failed or canceled job again, or let a waiting one go at once.
+
+        Its profile may have been mended meanwhile: it goes on as that is configured now.
+
+        Raises:
+            JobNotFound: no such job.
+            IllegalMove: it is in processing or completed, or a newer job has its recording.
+        """
+        settings = self._today(await self._recognized(id_))
+        return await self._store.run(jobs.retry, id_, self._clock.time(), settings=settings)
+
+    async def redo(
+        self, id_: int, *, profile: str | None = None, priority: str | None = None
+    ) -> Job:
+        """Queue an ended job anew, with its profile as it is configured now, or with another.
+
+        Raises:
+            JobNotFound: no such job.
+            IllegalMove: it has not ended, or a newer job has its recording.
+            InvalidRequest: there is no such profile, any more.
+        """
+        job = await self._recognized(id_)
+        priority = priority or Priority(job.priority).name.lower()
+        profile, settings = self._settings(profile or job.profile, priority)
+        job = await self._store.run(
+            jobs.redo, id_, profile=profile, settings=settings, now=self._clock.time()
+        )
+        log.info("job %d is to be done anew: %s/%s", id_, job.inbox, display(job.path))
+        return job
+
+    async def _recognized(self, id_: int) -> Job:
+        """The job, whose recording is read if it could not be when it came."""
+        job = await self._store.read(queries.get, id_)
+        inbox = self.config.inbox(job.inbox)
+        if job.sha256 is None and inbox is not None:
+            with contextlib.suppress(OSError, sources.SourceChanged):  # its run will say so
+                fingerprint = await self._fingerprint(inbox, job.path, None)
+                source = Source(job.inbox, job.path, *fingerprint)
+                await self._store.run(jobs.recognize, id_, source)
+        return job
+
+    def _wanted(self, profile: str | None, priority: str | None, job: Job) -> tuple[str, Settings]:
+        """How a known job goes on when it is submitted by a person."""
+        if profile is not None and job.state is not JobState.PROCESSING:
+            return self._settings(profile, priority)
+        settings = self._today(job) if job.state in TERMINAL else job.settings
+        if priority is not None:
+            settings = msgspec.structs.replace(settings, priority=priority)
+        return job.profile, settings
+
+    def _today(self, job: Job) -> Settings:
+        """The settings of a job's profile now, or its own if that has gone; its own priority."""
+        settings = self.config.profiles.get(job.profile, job.settings)
+        return msgspec.structs.replace(settings, priority=Priority(job.priority).name.lower())
+
+    def _settings(self, name: str, priority: str | None) -> tuple[str, Settings]:
+        settings = self.config.profiles.get(name)
+        if settings is None:
+            allowed = ", ".join(self.config.profiles)
+            raise InvalidRequest(f"profile: there is no {name!r}; allowed: {allowed}")
+        if priority is not None:
+            if priority not in get_args(PriorityName):
+                allowed = ", ".join(get_args(PriorityName))
+                raise InvalidRequest(f"priority: there is no {priority!r}; allowed: {allowed}")
+            settings = msgspec.structs.replace(settings, priority=priority)
+        return name, settings
+
+
+async def _limited(chunks: AsyncIterator[bytes], limit: int) -> AsyncIterator[bytes]:
+    left = limit
+    async for chunk in chunks:
+        left -= len(chunk)
+        if left < 0:
+            raise UploadTooLarge(f"more than daemon.max_upload ({limit} bytes)")
+        yield chunk

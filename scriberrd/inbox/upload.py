@@ -1,0 +1,111 @@
+"""A recording that arrives in an inbox: it gets its name only when all of it is on the disk."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import logging
+import os
+from itertools import count
+from threading import Lock
+from typing import TYPE_CHECKING
+
+from scriberrd.files.names import FOLDER, NEW, name_new
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+log = logging.getLogger(__name__)
+
+NAME_MAX = 255  # bytes, on every Linux file system
+PREFIX = b".scriberrd-upload-"  # hidden, and in no list of extensions
+OURS = PREFIX + os.urandom(8).hex().encode()  # what this process has begun
+PIECE = 4 << 20  # bytes that are made durable at once: nobody waits long for a slow disk
+
+
+class Upload:
+    """An upload in progress.
+
+    All methods touch the inbox and may block, so they are called in threads. One call works, the
+    others wait for it: `close` can be called while another call hangs.
+    """
+
+    def __init__(self, inbox: Path) -> None:
+        self._inbox = inbox
+        self._busy = Lock()
+        self._temporary = b"%s-%s.part" % (OURS, os.urandom(8).hex().encode())
+        self._folder = self._file = -1  # descriptors; -1: not open
+        self._closed = self._named = False
+        self._loose = 0  # bytes that may not be on the disk yet
+        self._digest = hashlib.sha256()
+
+    @property
+    def sha256(self) -> str:
+        """Of all that was written, hexadecimal."""
+        return self._digest.hexdigest()
+
+    def begin(self) -> None:
+        """Make an empty file."""
+        with self._busy:
+            if self._closed:
+                return
+            self._folder = os.open(self._inbox, FOLDER)
+            self._file = os.open(self._temporary, NEW, 0o666, dir_fd=self._folder)
+
+    def write(self, chunk: bytes) -> None:
+        """Append to the file."""
+        with self._busy:
+            rest = memoryview(chunk)
+            while rest:
+                rest = rest[os.write(self._file, rest) :]
+            self._digest.update(chunk)
+            self._loose += len(chunk)
+            if self._loose >= PIECE:
+                os.fdatasync(self._file)
+                self._loose = 0
+
+    def name(self, name: bytes) -> bytes:
+        """Give the file its name, or the first free one like it; durable on return."""
+        stem, dot, extension = name.rpartition(b".")
+        with self._busy:
+            os.fsync(self._file)
+            for number in count(1):
+                mark = b"" if number == 1 else b"-%d" % number
+                path = stem[: NAME_MAX - len(mark + dot + extension)] + mark + dot + extension
+                with contextlib.suppress(FileExistsError):
+                    name_new(self._folder, self._temporary, path)
+                    self._named = True
+                    break
+            os.fsync(self._folder)
+            return path
+
+    def close(self) -> None:
+        """Keep nothing of a file that has no name yet."""
+        with self._busy:
+            self._closed = True
+            if self._file >= 0 and not self._named:
+                with contextlib.suppress(OSError):  # the next daemon sweeps it
+                    os.unlink(self._temporary, dir_fd=self._folder)
+            for descriptor in (self._file, self._folder):
+                if descriptor >= 0:
+                    with contextlib.suppress(OSError):  # a share may tell of lost bytes only now
+                        os.close(descriptor)
+            self._file = self._folder = -1
+
+
+def sweep(inbox: Path) -> int:
+    """Remove uploads that an earlier daemon did not live to finish; how many.
+
+    Nobody was told of them.
+    """
+    swept = 0
+    with os.scandir(os.fsencode(inbox)) as entries:
+        for entry in entries:
+            if (
+                entry.name.startswith(PREFIX)
+                and not entry.name.startswith(OURS)
+                and entry.is_file(follow_symlinks=False)
+            ):
+                os.unlink(entry.path)
+                swept += 1
+    return swept

@@ -1,0 +1,20 @@
+"""SubRip subtitles."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from scriberrd.output.formats.cues import clock, cues
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from scriberrd.transcript import Result, Transcript
+
+
+def render(transcript: Transcript | Result) -> Iterator[bytes]:
+    """Write numbered cues; a speaker is named in the first cue of each turn."""
+    for number, cue in enumerate(cues(transcript, labels=True), 1):
+        text = "\n".join(cue.lines).replace("-->", "→")  # SubRip has no escapes
+        times = f"{clock(cue.start, ',')} --> {clock(cue.end, ',')}"
+        yield f"{chr(10) * (number > 1)}{number}\n{times}\n{text}\n".encode()

@@ -1,0 +1,28 @@
+"""WebVTT subtitles."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from scriberrd.output.formats.cues import clock, cues
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from scriberrd.transcript import Result, Transcript
+
+
+def render(transcript: Transcript | Result) -> Iterator[bytes]:
+    """Write cues, each with a voice tag where the speaker is known."""
+    yield b"WEBVTT\n"
+    for cue in cues(transcript, labels=False):
+        text = _escape("\n".join(cue.lines))
+        voice = f"<v {_escape(cue.speaker)}>" if cue.speaker else ""
+        times = f"{clock(cue.start, '.')} --> {clock(cue.end, '.')}"
+        yield f"\n{times}\n{voice}{text}\n".encode()
+
+
+def _escape(text: str) -> str:
+    """Escape what is markup in a cue; without ">" there is no "-->" left either."""
+    escaped = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return escaped.replace("\0", "\ufffd")

@@ -1,0 +1,282 @@
+"""The stage `saving`: a transcript becomes its files, and the job is completed.
+
+It can be interrupted anywhere and run again: the same checkpoints give the same bytes, so a second
+run finds its files in place, and knows them as its own.
+
+Nobody publishes the transcript of a recording while another run still may: each recording has a
+lock for that. Where a file system does not answer, the run gives up, and its call may still come
+to something later; but until then nothing else is asked of that folder (see files/folders.py), so a
+newer transcript is published after it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import logging
+from itertools import chain
+from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
+
+from scriberrd.errors import LeaseLost, TaskFailed
+from scriberrd.files.folders import Pulse
+from scriberrd.model import Print, display
+from scriberrd.output import published, staging
+from scriberrd.output.formats import FORMATS
+from scriberrd.queue import jobs, queries
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from scriberrd.config import Inbox
+    from scriberrd.files.folders import Folders
+    from scriberrd.model import Clock, Format, Job
+    from scriberrd.output.staging import Target
+    from scriberrd.queue.queries import Output
+    from scriberrd.queue.store import Store
+    from scriberrd.transcript import Result, Transcript
+
+log = logging.getLogger(__name__)
+
+EMPTY = Print(hashlib.sha256().hexdigest(), 0)
+EDITS = 3  # times that a file may be edited between two looks at it before the job waits
+
+
+class Publisher:
+    """Publishes transcripts, one of a recording at a time."""
+
+    def __init__(self, store: Store, folders: Folders, clock: Clock) -> None:
+        self._store, self._folders, self._clock = store, folders, clock
+        self._turns: WeakValueDictionary[tuple[str, bytes], asyncio.Lock] = WeakValueDictionary()
+
+    async def save(
+        self, inbox: Inbox, job: Job, text: Transcript | Result, *, sharing: Sequence[str] = ()
+    ) -> Job:
+        """Publish the transcript of a job, and complete the job.
+
+        Whoever does not wait for it any more leaves it to its end: until then nobody else
+        publishes this recording.
+
+        Args:
+            inbox: of the recording.
+            job: as it was claimed.
+            text: its transcript.
+            sharing: the other inboxes that have the same output folder.
+
+        Raises:
+            LeaseLost: the job was taken back; what is published belongs to its next run.
+            TaskFailed: the output folder can't be written.
+        """
+        publication = _Publication(self._store, self._folders, inbox, job, sharing)
+        saving = asyncio.create_task(self._save(publication, inbox, job, text))
+        saving.add_done_callback(lambda done: done.cancelled() or done.exception())
+        return await asyncio.shield(saving)
+
+    async def _save(
+        self, publication: _Publication, inbox: Inbox, job: Job, text: Transcript | Result
+    ) -> Job:
+        async with self.turn(job.inbox, job.path):
+            try:
+                await publication.publish(text)
+            except OSError as error:
+                code = await self._failure_code(inbox, error)
+                raise TaskFailed(code, error.strerror or type(error).__name__) from error
+            try:
+                return await self._store.insist(
+                    jobs.finish,
+                    jobs.Hold(job.id, job.lease),
+                    language=text.language,
+                    now=self._clock.time(),
+                    duration=text.duration,
+                )
+            except LeaseLost:
+                await publication.take_back()
+                raise
+
+    def turn(self, inbox: str, path: bytes) -> asyncio.Lock:
+        """To be held by whoever changes what is published of a recording."""
+        return self._turns.setdefault((inbox, path), asyncio.Lock())
+
+    async def _failure_code(self, inbox: Inbox, error: OSError) -> str:
+        """As `staging.failure_code`, unless only the names of this recording are the trouble."""
+        code = staging.failure_code(error)
+        if code == "disk_full":
+            return code
+        try:
+            await self.try_folder(inbox)
+        except OSError:
+            return code
+        return "output_blocked"
+
+    async def delete(self, inbox: Inbox, aged: jobs.Aged, before: float) -> bool:
+        """Delete a published file for its age; whether there is none of ours any more.
+
+        Args:
+            inbox: whose output folder it lies in.
+            aged: the file, as it was found; one that was published again meanwhile stays.
+            before: the time before which it was written; a younger one stays.
+
+        Raises:
+            OSError: it can't be deleted, or something is wrong with the output folder.
+        """
+        root, output = inbox.output, aged.output
+        mounts = await self._store.read(jobs.mounts)
+
+        def remove() -> bool:
+            staging.require_mounted(root, [output.name], mounts)
+            return published.remove(root, output.name, output.prints, before)
+
+        async with self.turn(output.inbox, aged.path):
+            if not await self._store.read(jobs.is_aged, aged):
+                return False
+            gone = await self._folders.run(root, remove)
+            if gone:  # after a crash before this it is looked for again
+                await self._store.run(jobs.forget_output, output)
+            return gone
+
+    async def try_folder(self, inbox: Inbox) -> None:
+        """See that files can be written to an output folder: raises OSError, and leaves nothing."""
+        mounts = await self._store.read(jobs.mounts)
+        await self._folders.run(inbox.output, staging.try_folder, inbox.output, mounts)
+
+
+class _Publication:
+    """The files of one transcript on their way into place."""
+
+    def __init__(
+        self, store: Store, folders: Folders, inbox: Inbox, job: Job, sharing: Sequence[str]
+    ) -> None:
+        self._store, self._folders, self._sharing = store, folders, sharing
+        self._root, self._job, self._hold = inbox.output, job, jobs.Hold(job.id, job.lease)
+        self._earlier: set[bytes] = set()  # the names that this job has published before
+        self._new: dict[bytes, Print] = {}  # what it has published where nothing was
+
+    async def publish(self, text: Transcript | Result) -> None:
+        """Find names that are free or ours, and bring the files there."""
+        # What was published of an earlier run is replaced, whatever today's profile says of it.
+        earlier = await self._store.read(queries.outputs, self._job.id)
+        self._earlier = {output.name for output in earlier}
+        suffixes = {output.suffix for output in earlier}
+        formats = dict.fromkeys((*self._job.settings.formats, *FORMATS.keys() & suffixes, "json"))
+        # A new version of what was edited has a longer name.
+        base = min((output.name for output in earlier if output.suffix == "json"), default=None)
+        bases = [] if base is None else [base.removesuffix(b".json")]
+        for base in chain(bases, staging.candidates(self._job.path, self._job.sha256 or "")):
+            names = {base + b"." + suffix.encode(): suffix for suffix in formats}
+            known = await self._reserve(list(names))
+            if known is None:
+                continue
+            try:
+                await self._bring_again(text, names)
+            except staging.NameTaken:
+                foreign = [n for n in names if n not in known or not _began(known[n])]
+                await self._store.insist(jobs.unreserve, self._hold, foreign)
+            else:
+                return
+
+    async def take_back(self) -> None:
+        """Remove what nobody is to see: the recording was replaced meanwhile."""
+        for name, print_ in self._new.items():
+            with contextlib.suppress(OSError):
+                await self._folders.run(self._root, published.remove, self._root, name, [print_])
+
+    async def _bring_again(self, text: Transcript | Result, names: Mapping[bytes, Format]) -> None:
+        """Bring the files into place, anew where somebody edits one of them meanwhile."""
+        for _ in range(EDITS):
+            try:
+                await self._bring(text, names)
+            except staging.Changed as error:
+                log.info("job %d: %s", self._job.id, error)
+            else:
+                return
+        raise TaskFailed("output_blocked", "a published file is being edited")
+
+    async def _reserve(self, names: Sequence[bytes]) -> dict[bytes, Output] | None:
+        return await self._store.insist(jobs.reserve, self._hold, names, sharing=self._sharing)
+
+    async def _bring(self, text: Transcript | Result, names: Mapping[bytes, Format]) -> None:
+        mounts = await self._store.read(jobs.mounts)
+        files = {name: FORMATS[format_](text) for name, format_ in names.items()}
+        pulse = Pulse()  # a day of speech takes a slow machine longer than a call may
+
+        def stage() -> tuple[dict[bytes, bool], dict[bytes, Print]]:
+            places = staging.require_mounted(self._root, names, mounts)
+            return places, staging.stage(self._root, self._job.id, files, pulse.beat)
+
+        places, prints = await self._folders.follow(self._root, pulse, stage)
+        try:
+            await self._note_mounts(places, mounts)
+            known = await self._store.read(
+                queries.outputs_of_recording, self._job.inbox, self._job.path
+            )
+            targets, edited = await self._survey(names, prints, known)
+            begun = {target.name: prints[target.staged] for target in targets}
+            await self._store.insist(jobs.begin, self._hold, begun, edited)
+            await self._folders.run(self._root, staging.place, self._root, self._job.id, targets)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                await self._folders.run(
+                    self._root, staging.discard, self._root, self._job.id, list(names)
+                )
+            raise
+        self._new = {one.name: begun[one.name] for one in targets if one.there is None}
+        self._tell_edited(targets, edited)
+        await self._clear([o for o in known if o.name not in {*begun, *edited}], names)
+
+    async def _survey(
+        self, names: Collection[bytes], prints: Mapping[bytes, Print], known: Sequence[Output]
+    ) -> tuple[list[Target], list[bytes]]:
+        """Find where each file is to go, and take the names beside edited files."""
+        mine = {print_ for output in known for print_ in output.prints}
+        ever = {output.name for output in known if _began(output)}
+        if any(output.prints and not output.published for output in known):
+            mine.add(EMPTY)  # where files can't have two names, a crash leaves one of these
+        taken: set[bytes] = set()
+        while True:
+            targets, edited = await self._folders.run(
+                self._root, staging.survey, self._root, prints, mine, ever, taken
+            )
+            beside = {*(target.name for target in targets), *edited}.difference(names)
+            refused = [name for name in beside if await self._reserve([name]) is None]
+            if not refused:
+                return targets, edited
+            taken.update(refused)
+
+    async def _note_mounts(self, places: Mapping[bytes, bool], known: Sequence[bytes]) -> None:
+        """Remember where something is mounted: nothing is to be written there without it."""
+        changed = {place for place, mounted in places.items() if mounted != (place in known)}
+        for place in changed.intersection(known):
+            log.warning("%s was a mount point: files are written there without it", display(place))
+        if changed:
+            await self._store.insist(jobs.note_mounts, {p: places[p] for p in changed})
+
+    def _tell_edited(self, targets: Sequence[Target], edited: Sequence[bytes]) -> None:
+        for target in targets:
+            if target.staged in edited:
+                log.warning(
+                    "job %d: %r was edited after it was published: it stays, and %r is the new one",
+                    self._job.id,
+                    display(target.staged),
+                    display(target.name),
+                )
+
+    async def _clear(self, others: Sequence[Output], names: Collection[bytes]) -> None:
+        """Remove what is not the newest any more.
+
+        That is what stood beside an edited file, what this job has published under other names,
+        and what it has only begun.
+        """
+        for output in others:
+            beside = any(staging.is_newer(output.name, name) for name in names)
+            if beside or output.name in self._earlier or not output.published:
+                await self._folders.run(
+                    self._root, published.remove, self._root, output.name, output.prints
+                )
+                await self._reserve([output.name])
+                await self._store.insist(jobs.unreserve, self._hold, [output.name])
+
+
+def _began(output: Output) -> bool:
+    """Whether there is, or may be, a file of ours of this name."""
+    return output.published or bool(output.prints)

@@ -1,0 +1,12 @@
+"""Jobs, durably in SQLite.
+
+store         the open database
+transactions  all of a change, or nothing
+schema.sql    the tables
+migrations    from older tables to these
+jobs          every change of a job
+queries       every look at jobs
+retention     what is forgotten for its age
+backup        copies of the database
+restore       what is done with a damaged one
+"""

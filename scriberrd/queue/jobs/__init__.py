@@ -1,0 +1,105 @@
+"""The moves of a job: every function here changes the queue, in the transaction of its caller.
+
+Each change commits together with the event that tells of it. A holder's writes are fenced: they
+name the lease that the claim gave out, and raise LeaseLost when the job has been taken back.
+"""
+
+from scriberrd.queue.jobs.claiming import NotNow, claim, next_due, readmit, urgent_due, urgent_next
+from scriberrd.queue.jobs.holder import (
+    Work,
+    checkpoint,
+    fail,
+    finish,
+    loaded,
+    probed,
+    release,
+    renew,
+    slow,
+    transcribed,
+    twin,
+    work,
+)
+from scriberrd.queue.jobs.orders import cancel, cancel_requested, redo, retry
+from scriberrd.queue.jobs.outputs import (
+    begin,
+    mounts,
+    note_mounts,
+    reserve,
+    unlisted,
+    unreserve,
+)
+from scriberrd.queue.jobs.pauses import pause, paused, resume
+from scriberrd.queue.jobs.pruning import (
+    Aged,
+    believe,
+    ended_before,
+    event_times,
+    forget_output,
+    is_aged,
+    prune,
+    prune_events,
+    published_before,
+    remove,
+)
+from scriberrd.queue.jobs.recovery import recover
+from scriberrd.queue.jobs.rows import Hold
+from scriberrd.queue.jobs.submission import (
+    newest,
+    recognize,
+    renumber,
+    submit,
+    submit_again,
+    unknown,
+)
+
+__all__ = [
+    "Aged",
+    "Hold",
+    "NotNow",
+    "Work",
+    "begin",
+    "believe",
+    "cancel",
+    "cancel_requested",
+    "checkpoint",
+    "claim",
+    "ended_before",
+    "event_times",
+    "fail",
+    "finish",
+    "forget_output",
+    "is_aged",
+    "loaded",
+    "mounts",
+    "newest",
+    "next_due",
+    "note_mounts",
+    "pause",
+    "paused",
+    "probed",
+    "prune",
+    "prune_events",
+    "published_before",
+    "readmit",
+    "recognize",
+    "recover",
+    "redo",
+    "release",
+    "remove",
+    "renew",
+    "renumber",
+    "reserve",
+    "resume",
+    "retry",
+    "slow",
+    "submit",
+    "submit_again",
+    "transcribed",
+    "twin",
+    "unknown",
+    "unlisted",
+    "unreserve",
+    "urgent_due",
+    "urgent_next",
+    "work",
+]

@@ -1,0 +1,109 @@
+"""What people order: cancel, retry and redo."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from scriberrd.errors import IllegalMove
+from scriberrd.model import TERMINAL, JobState, Priority
+from scriberrd.queue import queries
+from scriberrd.queue.jobs.rows import (
+    FRESH,
+    NO_ERROR,
+    Hold,
+    encode,
+    forget_work,
+    move,
+    requeue,
+    tell,
+    update,
+)
+from scriberrd.queue.jobs.submission import adjust, newest
+
+if TYPE_CHECKING:
+    import apsw
+
+    from scriberrd.model import Job, Settings
+
+
+def cancel(db: apsw.Connection, id_: int, now: float) -> Job:
+    """End a queued job; ask for the end of one in processing.
+
+    Raises:
+        JobNotFound: no such job.
+        IllegalMove: it has ended already.
+    """
+    job = queries.get(db, id_)
+    if job.state is JobState.PROCESSING:
+        tell(db, id_, "cancel_requested", now)
+        return update(db, id_, {"cancel_requested": 1})
+    if job.state is JobState.QUEUED:
+        tell(db, id_, "canceled", now)
+        return move(db, job, JobState.CANCELED, NO_ERROR | {"finished_at": now})
+    raise IllegalMove(id_, job.state, "be canceled")
+
+
+def cancel_requested(db: apsw.Connection) -> list[Hold]:
+    """The holds that are to be given up because somebody canceled their job."""
+    return [
+        Hold(*row)
+        for row in db.execute(
+            "SELECT id, lease FROM job"
+            " WHERE finished_at IS NULL AND state = 'processing' AND cancel_requested = 1"
+        )
+    ]
+
+
+def retry(db: apsw.Connection, id_: int, now: float, *, settings: Settings | None = None) -> Job:
+    """Queue a failed or canceled job again, or let a waiting one go at once; a fresh budget.
+
+    It goes on from its checkpoints, unless the settings of its profile that are given are others
+    than those that they were made with.
+
+    Raises:
+        JobNotFound: no such job.
+        IllegalMove: it is in processing or completed, or a newer job has its recording.
+    """
+    job = queries.get(db, id_)
+    if job.state in {JobState.PROCESSING, JobState.COMPLETED}:
+        raise IllegalMove(id_, job.state, "be retried")
+    if job.state is not JobState.QUEUED:
+        _require_newest(db, job, "be retried")
+    if settings is not None:
+        adjust(db, job, job.profile, settings)
+    if job.state is JobState.QUEUED:
+        tell(db, id_, "retried", now)
+        return update(db, id_, FRESH)
+    return requeue(db, job, now, "retried")
+
+
+def redo(db: apsw.Connection, id_: int, *, profile: str, settings: Settings, now: float) -> Job:
+    """Queue an ended job anew, from the start of its recording and with these settings.
+
+    Its published transcript stays, and is served, until the new one is published over it.
+
+    Raises:
+        JobNotFound: no such job.
+        IllegalMove: it has not ended, or a newer job has its recording.
+    """
+    job = queries.get(db, id_)
+    if job.state not in TERMINAL:
+        raise IllegalMove(id_, job.state, "be redone")
+    _require_newest(db, job, "be redone")
+    forget_work(db, id_)
+    anew = {
+        "redo": 1,
+        "profile": profile,
+        "settings": encode(settings),
+        "priority": Priority[settings.priority.upper()],
+        "error_code": None,
+        "error_detail": None,
+    }
+    update(db, id_, anew)
+    return requeue(db, job, now, "redone")
+
+
+def _require_newest(db: apsw.Connection, job: Job, verb: str) -> None:
+    latest = newest(db, job.inbox, job.path)
+    if latest is not None and latest.id != job.id:
+        raise IllegalMove(job.id, job.state, f"{verb}: job {latest.id} has its recording now")

@@ -1,0 +1,206 @@
+"""What is forgotten, by age or by order, and what is kept of it.
+
+Of a forgotten job stays what tells that its recording is no news, and which files are its own.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from scriberrd.errors import IllegalMove
+from scriberrd.model import TERMINAL, display
+from scriberrd.queue import queries
+from scriberrd.queue.jobs.rows import tell
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
+    import apsw
+
+    from scriberrd.model import Job
+    from scriberrd.queue.queries import Output
+
+
+def prune(db: apsw.Connection, ids: Iterable[int], before: float, *, now: float) -> int:
+    """Forget those of these jobs that ended before a time, with their runs and events.
+
+    Of several jobs about a recording the oldest goes first: the newest knows its latest version.
+    One that failed stays until somebody retries or removes it, and with it the later ones.
+
+    Returns:
+        How many.
+    """
+    gone = 0
+    for id_ in ids:
+        due = db.execute(
+            """
+            SELECT inbox, path FROM job
+            WHERE id = ? AND finished_at < ? AND state <> 'failed' AND NOT EXISTS (
+                SELECT 1 FROM job AS older
+                WHERE older.inbox = job.inbox AND older.path = job.path AND older.id < job.id)
+            """,
+            (id_, before),
+        ).get
+        if due is not None:
+            inbox, path = due
+            forget(db, [(id_,)])
+            tell(db, None, "pruned", now, id=id_, inbox=inbox, path=display(path))
+            gone += 1
+    return gone
+
+
+def ended_before(
+    db: apsw.Connection, before: float, after: tuple[float, int], limit: int
+) -> list[tuple[float, int]]:
+    """When jobs ended that did so before a time, and their ids, in that order.
+
+    Args:
+        db: the database.
+        before: the time.
+        after: the last one that is known.
+        limit: how many at most.
+    """
+    rows: list[Any] = db.execute(
+        "SELECT finished_at, id FROM job WHERE finished_at < ? AND (finished_at, id) > (?, ?)"
+        " ORDER BY finished_at, id LIMIT ?",
+        (before, *after, limit),
+    ).fetchall()
+    return rows
+
+
+def remove(db: apsw.Connection, id_: int, now: float) -> Job:
+    """Forget an ended job now, with all earlier ones about its recording.
+
+    Raises:
+        JobNotFound: no such job.
+        IllegalMove: it has not ended.
+    """
+    job = queries.get(db, id_)
+    if job.state not in TERMINAL:
+        raise IllegalMove(id_, job.state, "be removed")
+    due = db.execute(
+        "SELECT id FROM job WHERE inbox = ? AND path = ? AND id <= ? ORDER BY id",
+        (job.inbox, job.path, id_),
+    ).fetchall()
+    forget(db, due)
+    for (gone,) in due:
+        tell(db, None, "removed", now, id=gone, inbox=job.inbox, path=display(job.path))
+    return job
+
+
+def forget(db: apsw.Connection, rows: Iterable[tuple[Any, ...]]) -> None:
+    """Forget jobs, each the oldest about its recording by then; the newest gets its files."""
+    for id_, *_ in rows:
+        newest = db.execute(
+            "SELECT max(newer.id) FROM job JOIN job AS newer USING (inbox, path) WHERE job.id = ?",
+            (id_,),
+        ).get
+        if newest == id_:
+            db.execute(
+                "INSERT INTO seen"
+                " SELECT id, inbox, path, identity, sha256, state, lease, finished_at"
+                " FROM job WHERE id = ?",
+                (id_,),
+            )
+        else:
+            db.execute("UPDATE output SET job = ? WHERE job = ?", (newest, id_))
+        db.execute("DELETE FROM job WHERE id = ?", (id_,))
+
+
+def event_times(db: apsw.Connection, after: int, limit: int) -> list[tuple[int, float]]:
+    """The ids and times of events with ids greater than `after`, oldest first.
+
+    Without the latest of all: that stays, to tell how late it is at least.
+    """
+    rows: list[Any] = db.execute(
+        "SELECT id, at FROM event WHERE id > ? AND id < (SELECT max(id) FROM event)"
+        " ORDER BY id LIMIT ?",
+        (after, limit),
+    ).fetchall()
+    return rows
+
+
+def prune_events(db: apsw.Connection, ids: Collection[int]) -> None:
+    """Forget these events, and that there were some."""
+    db.executemany("DELETE FROM event WHERE id = ?", [(id_,) for id_ in ids])
+    db.execute("UPDATE stream SET pruned = max(pruned, ?)", (max(ids),))
+
+
+def revive(db: apsw.Connection, inbox: str, path: bytes, forgotten: dict[str, Any]) -> Job | None:
+    """Bring a pruned job back, because its recording comes up again; None if there was none.
+
+    Args:
+        db: the database.
+        inbox: where the recording lies.
+        path: relative to it.
+        forgotten: `profile`, `settings` and `priority`, which the job has lost.
+    """
+    id_ = db.execute(
+        """
+        INSERT INTO job (id, state, lease, inbox, path, identity, sha256, profile, settings,
+                         priority, created_at, queued_at, finished_at)
+        SELECT job, state, lease, inbox, path, identity, sha256, :profile, :settings,
+               :priority, finished_at, finished_at, finished_at
+        FROM seen WHERE inbox = :inbox AND path = :path RETURNING id
+        """,
+        forgotten | {"inbox": inbox, "path": path},
+    ).get
+    if id_ is None:
+        return None
+    db.execute("DELETE FROM seen WHERE job = ?", (id_,))
+    return queries.get(db, id_)
+
+
+def believe(db: apsw.Connection, now: float) -> None:
+    """Note a time that it is not before, whatever a clock says that may be ahead."""
+    db.execute("UPDATE stream SET believed = ?", (now,))
+
+
+class Aged(NamedTuple):
+    """A published file, and when its job ended."""
+
+    at: float
+    output: Output
+    path: bytes  # of the recording
+
+
+# Those of a job that is done anew are still wanted.
+_AGED = f"""
+    SELECT published_at, {queries.OUTPUT_COLUMNS}, coalesce(job.path, seen.path)
+    FROM output LEFT JOIN job ON job.id = output.job LEFT JOIN seen ON seen.job = output.job
+    WHERE published_at < ? AND (published_at, output.inbox, output.name) > (?, ?, ?)
+          AND (job.id IS NULL OR job.finished_at IS NOT NULL)
+    ORDER BY published_at, output.inbox, output.name LIMIT ?
+"""
+
+
+def published_before(
+    db: apsw.Connection, before: float, after: Aged | None, limit: int
+) -> list[Aged]:
+    """Published files of jobs that ended before a time, pruned or not, the oldest first.
+
+    Args:
+        db: the database.
+        before: the time.
+        after: the one that the list begins after.
+        limit: how many at most.
+    """
+    start = (-1.0, "", b"") if after is None else (after.at, after.output.inbox, after.output.name)
+    rows = db.execute(_AGED, (before, *start, limit))
+    return [Aged(at, queries.output(tuple(row)), path) for at, *row, path in rows]
+
+
+def is_aged(db: apsw.Connection, aged: Aged) -> bool:
+    """Whether a published file is as it was listed: nobody publishes it anew, or has done so."""
+    row = db.execute(
+        "SELECT 1 FROM output LEFT JOIN job ON job.id = output.job"
+        " WHERE (output.inbox, name, published_at) = (?, ?, ?)"
+        " AND (job.id IS NULL OR finished_at IS NOT NULL)",
+        (aged.output.inbox, aged.output.name, aged.at),
+    ).get
+    return row is not None
+
+
+def forget_output(db: apsw.Connection, output: Output) -> None:
+    """This file was deleted: whatever gets its name is not ours."""
+    db.execute("DELETE FROM output WHERE inbox = ? AND name = ?", (output.inbox, output.name))

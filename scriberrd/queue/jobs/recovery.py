@@ -1,0 +1,40 @@
+"""What an earlier daemon held when it ended: taken back, and counted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from scriberrd.model import JobState
+from scriberrd.queue import queries
+from scriberrd.queue.jobs.holder import release
+from scriberrd.queue.jobs.rows import Hold, end_execution, move, tell, update
+
+if TYPE_CHECKING:
+    import apsw
+
+    from scriberrd.model import Job
+
+TOO_OFTEN = "interrupted_too_often"
+
+
+def recover(db: apsw.Connection, now: float, *, limit: int) -> list[Job]:
+    """Take back what an earlier daemon held. Call it once, when no other daemon can be alive.
+
+    A recording that takes the whole machine down with it must not do so for ever: what was
+    interrupted `limit` times in a row, without a block done in between, is set aside.
+    """
+    return [_take_back(db, job, now, limit) for job in queries.processing(db)]
+
+
+def _take_back(db: apsw.Connection, job: Job, now: float, limit: int) -> Job:
+    hold = Hold(job.id, job.lease)
+    blocks = db.execute("SELECT blocks FROM execution WHERE job = ? AND lease = ?", hold).get
+    interruptions = job.interruptions + (not blocks)
+    update(db, job.id, {"interruptions": interruptions})
+    if interruptions < limit or job.cancel_requested:
+        return release(db, hold, now=now, outcome="lost")
+    detail = f"{interruptions} times in a row"
+    end_execution(db, hold, now, "lost", TOO_OFTEN, detail)
+    error = {"error_code": TOO_OFTEN, "error_detail": detail, "finished_at": now}
+    tell(db, job.id, "failed", now, code=TOO_OFTEN, failures=job.failures)
+    return move(db, job, JobState.FAILED, error)

@@ -1,0 +1,130 @@
+"""What all moves are made of: fenced writes, legal moves, and the event of each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
+
+from scriberrd.errors import IllegalMove, JobNotFound, LeaseLost
+from scriberrd.model import TRANSITIONS, JobState
+from scriberrd.queue import queries
+
+if TYPE_CHECKING:
+    import apsw
+
+    from scriberrd.errors import WorkerDied
+    from scriberrd.model import Job
+
+
+# The error of an earlier run says nothing about a job that starts anew or is given up.
+NO_ERROR: dict[str, Any] = {"error_code": None, "error_detail": None}
+# What an order to start again sets back; `deaths` stay, since the bytes are still the same.
+FRESH = NO_ERROR | {
+    "failures": 0,
+    "interruptions": 0,
+    "fallbacks": "[]",
+    "not_before": 0,
+    "put_off": 0,
+}
+
+
+class Hold(NamedTuple):
+    """What entitles a holder to write: the job, and the lease of its claim."""
+
+    job: int
+    lease: int
+
+
+def encode(value: object) -> str:
+    """A value as JSON text."""
+    return msgspec.json.encode(value).decode()
+
+
+def held(db: apsw.Connection, hold: Hold) -> Job:
+    """The job, if this is still its holder; otherwise LeaseLost."""
+    try:
+        job = queries.get(db, hold.job)
+    except JobNotFound:  # pruned, long after it was taken back
+        raise LeaseLost(*hold) from None
+    if job.state is not JobState.PROCESSING or job.lease != hold.lease:
+        raise LeaseLost(*hold)
+    return job
+
+
+def write(db: apsw.Connection, hold: Hold, columns: dict[str, Any]) -> None:
+    """A fenced write: exactly one row, or the hold is lost."""
+    assignments = ", ".join(f"{name} = :{name}" for name in columns)
+    db.execute(
+        f"UPDATE job SET {assignments} WHERE id = :hold_job AND lease = :hold_lease"
+        " AND state = 'processing'",
+        columns | {"hold_job": hold.job, "hold_lease": hold.lease},
+    )
+    if db.changes() != 1:
+        raise LeaseLost(*hold)
+
+
+def update(db: apsw.Connection, id_: int, columns: dict[str, Any]) -> Job:
+    """An unfenced write, for those who hold no lease; gives the job as it is after it."""
+    assignments = ", ".join(f"{name} = :{name}" for name in columns)
+    db.execute(f"UPDATE job SET {assignments} WHERE id = :id", columns | {"id": id_})
+    return queries.get(db, id_)
+
+
+def move(db: apsw.Connection, job: Job, to: JobState, columns: dict[str, Any]) -> Job:
+    """The only way out of a state, but for the claim: TRANSITIONS has the last word."""
+    if to not in TRANSITIONS[job.state]:
+        raise IllegalMove(job.id, job.state, f"become {to}")
+    idle = {"stage": None, "lease_expires": None, "cancel_requested": 0}
+    return update(db, job.id, {"state": to} | idle | columns)
+
+
+def end_execution(
+    db: apsw.Connection,
+    hold: Hold,
+    now: float,
+    outcome: str,
+    code: str | None = None,
+    detail: str | None = None,
+) -> None:
+    """Close the record of a run."""
+    db.execute(
+        "UPDATE execution SET finished_at = ?, outcome = ?, error_code = ?, error_detail = ?,"
+        " audio_seconds = max(0, (SELECT progress FROM job WHERE id = job) - start_position)"
+        " WHERE job = ? AND lease = ?",
+        (now, outcome, code, detail, *hold),
+    )
+
+
+def record_death(db: apsw.Connection, hold: Hold, died: WorkerDied) -> None:
+    """Keep what the worker of a run died of, and its last words."""
+    db.execute(
+        "UPDATE execution SET returncode = ?, stderr = ? WHERE job = ? AND lease = ?",
+        (died.returncode, died.stderr, *hold),
+    )
+
+
+def tell(
+    db: apsw.Connection, id_: int | None, type_: str, now: float, **data: str | float | None
+) -> None:
+    """Record an event of the change that this transaction makes.
+
+    Without a job it is of a pause, or of a job that is forgotten.
+    """
+    db.execute(
+        "INSERT INTO event (at, job, type, data) VALUES (?, ?, ?, ?)",
+        (now, id_, type_, encode(data)),
+    )
+
+
+def requeue(db: apsw.Connection, job: Job, now: float, event: str) -> Job:
+    """An ended job starts again, with a fresh budget and its checkpoints."""
+    tell(db, job.id, event, now)
+    return move(db, job, JobState.QUEUED, FRESH | {"queued_at": now, "finished_at": None})
+
+
+def forget_work(db: apsw.Connection, id_: int) -> None:
+    """The next run begins at the start of the recording."""
+    db.execute("DELETE FROM checkpoint WHERE job = ?", (id_,))
+    nothing = dict.fromkeys(("duration", "probe", "engine", "result", "transcribed_at"))
+    update(db, id_, {"progress": 0} | nothing)

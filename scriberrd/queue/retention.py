@@ -1,0 +1,184 @@
+"""What is older than `[retention]` says goes, hourly and in small steps.
+
+A clock can be wrong, and what is deleted does not come back. So no age is told by a clock that has
+jumped ahead, a published file has to be old by its own time too, and no pass takes more than a part
+of what there is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING
+
+from scriberrd.errors import StoreError
+from scriberrd.files.folders import NoAnswer
+from scriberrd.model import display
+from scriberrd.output.staging import Unmounted
+from scriberrd.queue import jobs, queries
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from scriberrd.config import Config, Inbox
+    from scriberrd.model import Clock
+    from scriberrd.output.publication import Publisher
+    from scriberrd.queue.store import Store
+
+log = logging.getLogger(__name__)
+
+INTERVAL = 3600.0  # seconds
+BATCH = 100  # rows that go in one transaction
+LEAST = 100  # what any pass may take, of each kind
+PART = 10  # of more, it takes one in so many
+SLACK = 86_400.0  # seconds that a clock may be ahead of what is known, and still be believed
+DOUBT = 6 * 3600.0  # seconds after which one that goes on like that is believed
+
+
+async def keep(
+    store: Store, publisher: Publisher, config: Config, clock: Clock, known: Known
+) -> None:
+    """Prune for as long as the daemon runs: hourly, however often it is configured anew."""
+    while True:
+        await asyncio.sleep(max(0.0, known.due - clock.monotonic()))
+        known.due = clock.monotonic() + INTERVAL
+        try:
+            now = known.now(clock.time(), clock.monotonic())
+            await prune(store, publisher, config, now)
+            await store.run(jobs.believe, now)
+        except StoreError as error:
+            log.warning("nothing is pruned for now: %s", error)
+
+
+class Known:
+    """What is known of the time, whatever the clock says."""
+
+    def __init__(self, at: float, monotonic: float) -> None:
+        """It was `at` at least, at this moment of the monotonic clock."""
+        self._at, self._since = at, monotonic
+        self.due = monotonic  # the next pass
+        self._doubted: tuple[float, float] | None = None
+
+    def now(self, time: float, monotonic: float) -> float:
+        """The time by which something may be called old.
+
+        Args:
+            time: what the clock says.
+            monotonic: what the monotonic clock says.
+        """
+        expected = self._at + monotonic - self._since
+        if time < expected:
+            return time
+        if time > expected + SLACK and not self._goes_on(time, monotonic, expected):
+            return expected
+        self._at, self._since, self._doubted = time, monotonic, None
+        return time
+
+    def _goes_on(self, time: float, monotonic: float, expected: float) -> bool:
+        """Whether a clock that is ahead has been like that for long; most are mended soon."""
+        was, since = self._doubted or (time, monotonic)
+        jumped = abs(time - was - (monotonic - since)) > SLACK
+        if jumped or self._doubted is None:
+            self._doubted = was, since = time, monotonic
+            log.warning(
+                "the clock is %.0f days ahead of the latest that is known: for %.0f hours nothing"
+                " is deleted for an age that it tells",
+                (time - expected) / 86_400,
+                DOUBT / 3600,
+            )
+        return monotonic - since >= DOUBT
+
+
+async def known(store: Store, clock: Clock) -> Known:
+    """What is known at the start, before anything is written at a time that may be wrong.
+
+    It is not earlier than what was believed by an earlier daemon, or else than the latest event.
+    """
+    believed = await store.read(queries.believed)
+    return Known(clock.time() if believed is None else believed, clock.monotonic())
+
+
+async def prune(store: Store, publisher: Publisher, config: Config, now: float) -> None:
+    """Delete and forget what is too old at `now`; an age of 0 is none.
+
+    Raises:
+        StoreError: the database can't be used; what is left goes the next time.
+    """
+    retention = config.retention
+    if retention.transcripts:
+        await _delete_transcripts(store, publisher, config.inboxes, now - retention.transcripts)
+    if retention.jobs:
+        await _prune_jobs(store, now - retention.jobs, now)
+    if retention.events:
+        await _prune_events(store, now - retention.events, now)
+
+
+async def _prune_jobs(store: Store, before: float, now: float) -> None:
+    most, total = _most(sum((await store.read(queries.counts)).values())), 0
+    after = (float("-inf"), 0)
+    while total < most:
+        ended = await store.search(jobs.ended_before, before, after, min(BATCH, most - total))
+        if not ended:
+            break
+        total += await store.run(jobs.prune, [id_ for _, id_ in ended], before, now=now)
+        after = ended[-1]
+    _tell(total, most, "jobs are pruned")
+
+
+async def _prune_events(store: Store, before: float, now: float) -> None:
+    """Forget old events up to the first that is young.
+
+    One that is dated later than now proves nothing: the clock was ahead when it happened.
+    """
+    stream = await store.read(queries.stream)
+    most, total, after = _most(stream.newest - stream.pruned), 0, 0
+    young = False
+    while total < most and not young:
+        window = await store.search(jobs.event_times, after, min(BATCH, most - total))
+        if not window:
+            break
+        ages = [(id_, at) for id_, at in window if at <= now]
+        first = next((id_ for id_, at in ages if at >= before), None)
+        young = first is not None
+        old = [id_ for id_, _ in ages if first is None or id_ < first]
+        if old:
+            await store.run(jobs.prune_events, old)
+        total, after = total + len(old), window[-1][0]
+    _tell(total, most, "events are pruned")
+
+
+async def _delete_transcripts(
+    store: Store, publisher: Publisher, inboxes: Collection[Inbox], before: float
+) -> None:
+    known = {inbox.name: inbox for inbox in inboxes}
+    most, total, last = _most(await store.read(queries.jobs_ever)), 0, None
+    while total < most:
+        limit = min(BATCH, most - total)
+        batch = await store.search(jobs.published_before, before, last, limit)
+        if not batch:
+            break
+        for aged in batch:
+            inbox = known.get(aged.output.inbox)
+            try:
+                total += inbox is not None and await publisher.delete(inbox, aged, before)
+            except (NoAnswer, FileNotFoundError, Unmounted) as error:  # so it is for all there
+                name = aged.output.inbox
+                log.warning("no files of inbox %s are deleted: %s", name, error.strerror)
+                del known[name]
+            except OSError as error:
+                name = display(aged.output.name)
+                log.warning("%r can't be deleted: %s", name, error.strerror)
+        last = batch[-1]
+    _tell(total, most, "published files are deleted, or left to those who changed them")
+
+
+def _most(there: int) -> int:
+    """How many of so many may go in one pass."""
+    return max(LEAST, there // PART)
+
+
+def _tell(total: int, most: int, what: str) -> None:
+    if total >= most:
+        log.warning("%d %s: no more at once, others that are old go in an hour", total, what)
+    elif total:
+        log.info("%d %s", total, what)

@@ -1,0 +1,333 @@
+"""The database file: open, check, migrate, run. No business logic here.
+
+One connection writes, on a thread of its own; each function that it runs is one transaction.
+Two read-only ones, each on another thread, never wait for a writer nor make one wait: one for looks
+that are short, and one for what may take longer, so that the former never wait for that either.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import logging
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Concatenate, NamedTuple, ParamSpec, TypeVar
+
+import apsw
+import apsw.bestpractice
+
+from scriberrd import errors
+from scriberrd.queue import migrations
+from scriberrd.queue.transactions import transaction
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+log = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+APPLICATION_ID = 0x5C21BE44
+VERSION = migrations.CURRENT.version
+BUSY_TIMEOUT = 5.0  # seconds
+PATIENCE = 75.0  # seconds that `insist` waits for another process; systemd kills after 90
+
+# Older ones have a race that resets the WAL under a second connection and corrupts the file.
+OLDEST_SQLITE = (3, 51, 3)
+
+
+def connect(
+    path: Path,
+    *,
+    check_first: bool = False,
+    schema: migrations.Schema = migrations.CURRENT,
+    busy_timeout: float = BUSY_TIMEOUT,
+) -> apsw.Connection:
+    """Open the database for writing, creating or migrating it as needed.
+
+    Args:
+        path: of the file.
+        check_first: look for damage, in all of it.
+        schema: what it should have.
+        busy_timeout: seconds to wait for the write lock of another process.
+
+    Raises:
+        DatabaseCorrupt: it is damaged.
+        DatabaseForeign: it is another application's.
+        DatabaseNewer: a newer scriberrd wrote it.
+        NotADatabase: it is damaged from the start on, or the file never was a database.
+        StoreError: it can't be used for another reason.
+    """
+    if tuple(int(part) for part in apsw.sqlite_lib_version().split(".")) < OLDEST_SQLITE:
+        raise errors.StoreError(f"SQLite {apsw.sqlite_lib_version()} is too old: upgrade apsw")
+    with translated(path.name):
+        db = apsw.Connection(str(path))
+        try:
+            db.set_busy_timeout(int(busy_timeout * 1000))
+            # A damaged database keeps its WAL: both are set aside as they were found.
+            db.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+            # Before anything is written, the WAL mode included.
+            refuse_foreign(db, path.name, schema.version)
+            if check_first:
+                check(db, path.name)
+            # Of a new file: a move changes few rows of many tables, and whole pages are synced.
+            db.pragma("page_size", 2048)
+            apsw.bestpractice.connection_wal(db)
+            apsw.bestpractice.connection_dqs(db)
+            migrations.migrate(db, schema, application=APPLICATION_ID)
+            apsw.bestpractice.connection_enable_foreign_keys(db)
+            _keep_plans(db)
+            db.wal_autocheckpoint(2000)  # pages: a log of 4 MiB, as with pages of the usual size
+            db.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0)
+        except BaseException:
+            db.close()
+            raise
+    return db
+
+
+def _keep_plans(db: apsw.Connection) -> None:
+    # A plan that depends on the values bound is made anew for each run: several times slower.
+    db.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
+
+
+def refuse_foreign(db: apsw.Connection, name: str, newest: int = VERSION) -> None:
+    """Raise DatabaseForeign or DatabaseNewer unless it is empty, or ours up to that version."""
+    application, version = db.pragma("application_id"), db.pragma("user_version")
+    empty = db.execute("SELECT 1 FROM sqlite_master LIMIT 1").get is None
+    if application != APPLICATION_ID and not (empty and application == 0):
+        raise errors.DatabaseForeign(
+            f"{name} belongs to another application: move it away, or set daemon.state_dir"
+        )
+    if not isinstance(version, int) or version > newest:
+        raise errors.DatabaseNewer(
+            f"{name} has schema {version}, this scriberrd knows up to {newest}: upgrade it"
+        )
+
+
+def check(db: apsw.Connection, name: str) -> None:
+    """Raise DatabaseCorrupt when pages are damaged; reads the whole file."""
+    findings = [finding for (finding,) in db.execute("PRAGMA quick_check(3)")]
+    if findings != ["ok"]:
+        raise errors.DatabaseCorrupt(f"{name} is damaged: {'; '.join(findings)}")
+
+
+def renew(file: Path) -> None:
+    """Make a copy of a database, which nobody uses, one of another generation.
+
+    What happens next gets ids that clients know from what the copy has no trace of.
+    """
+    with translated(file.name), contextlib.closing(apsw.Connection(str(file))) as db:
+        db.pragma("journal_mode", "off")  # nothing is left beside it
+        if db.execute("SELECT 1 FROM sqlite_master WHERE name = 'stream'").get is not None:
+            db.execute("UPDATE stream SET generation = lower(hex(randomblob(4)))")
+
+
+@contextlib.contextmanager
+def translated(name: str = "the database", db: apsw.Connection | None = None) -> Iterator[None]:
+    """Turn what apsw raises about files, locks and disks into errors of our own."""
+    try:
+        yield
+    except apsw.Error as error:
+        passing = _passing(error, db) if isinstance(error, apsw.IOError) else None
+        for kind, ours, advice in _CAUSES:
+            if ours is passing or (passing is None and isinstance(error, kind)):
+                raise ours(f"{name}: {error}; {advice}") from error
+        raise  # a mistake in this program, not a fault of the machine
+
+
+_CAUSES: tuple[tuple[type[apsw.Error], type[errors.StoreError], str], ...] = (
+    (apsw.FullError, errors.DiskFull, "make room"),
+    (apsw.ReadOnlyError, errors.DatabaseReadOnly, "the file or its file system is read-only"),
+    (apsw.BusyError, errors.DatabaseBusy, "another process holds the write lock"),
+    (apsw.LockedError, errors.DatabaseBusy, "another connection holds the lock"),
+    (apsw.NotADBError, errors.NotADatabase, "its header is damaged, or never was one"),
+    (apsw.CantOpenError, errors.StoreError, "see daemon.state_dir, and who may write there"),
+    (apsw.IOError, errors.DiskFailed, "the disk fails"),
+    (apsw.CorruptError, errors.DatabaseCorrupt, "the file is damaged"),
+    (apsw.NoMemError, errors.StoreError, "no memory is left"),
+)
+
+
+def probe(db: apsw.Connection) -> None:
+    """Write a page, and change nothing: whether the database can be written."""
+    db.pragma("user_version", db.pragma("user_version"))
+
+
+def _passing(error: apsw.IOError, db: apsw.Connection | None) -> type[errors.StoreError] | None:
+    """What SQLite calls an error of the disk, but what passes by itself."""
+    if getattr(error, "extendedresult", 0) == apsw.SQLITE_IOERR_SHMSIZE:
+        return errors.DiskFull
+    if db is not None and db.system_errno == errno.EROFS:  # remounted while the file was open
+        return errors.DatabaseReadOnly
+    return None
+
+
+class Bell:
+    """Rings after every commit: whoever waits looks at the database again.
+
+    Read `rings` before looking, and wait for the next one after it: none is missed in between.
+    """
+
+    def __init__(self) -> None:
+        self.rings = 0
+        self._event = asyncio.Event()
+
+    def ring(self) -> None:
+        """Wake everybody who waits."""
+        self.rings += 1
+        self._event.set()
+        self._event = asyncio.Event()
+
+    async def wait(self, seen: int, seconds: float | None = None) -> None:
+        """Return when it has rung since `rings` was `seen`, or after so many seconds."""
+        if self.rings == seen:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self._event.wait()
+
+
+class _Reader(NamedTuple):
+    """A read-only connection, and the thread that uses it."""
+
+    db: apsw.Connection
+    thread: ThreadPoolExecutor
+
+    @classmethod
+    def open(cls, path: Path, busy_timeout: float, name: str) -> _Reader:
+        with translated(path.name):
+            db = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+            db.set_busy_timeout(int(busy_timeout * 1000))
+            _keep_plans(db)
+        return cls(db, ThreadPoolExecutor(1, thread_name_prefix=name))
+
+
+class Store:
+    """The open database of a daemon.
+
+    After a failure of the disk, or on a damaged page, nothing that it says can be trusted:
+    `failed` is set, and the daemon should end and start again.
+    """
+
+    def __init__(
+        self, path: Path, *, check: bool = False, busy_timeout: float = BUSY_TIMEOUT
+    ) -> None:
+        self.bell = Bell()
+        self.failure: errors.StoreError | None = None
+        self.failed = asyncio.Event()
+        self._path, self._busy_timeout = path, busy_timeout
+        self._db = connect(path, check_first=check, busy_timeout=busy_timeout)
+        self._write_thread = ThreadPoolExecutor(1, thread_name_prefix="store-write")
+        self._reader = _Reader.open(path, busy_timeout, "store-read")
+        self._searcher = _Reader.open(path, busy_timeout, "store-search")
+
+    async def run(
+        self,
+        function: Callable[Concatenate[apsw.Connection, P], T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """Run `function(db, ...)` as one transaction; ring the bell when it changed something.
+
+        When this await is cancelled the transaction still happens: treat the outcome as unknown.
+        """
+        asked, loop = time.monotonic(), asyncio.get_running_loop()
+
+        def transact() -> T:
+            # Those ahead of it may have waited for the same lock: it has waited with them.
+            left = max(0.0, asked + self._busy_timeout - time.monotonic())
+            self._db.set_busy_timeout(int(left * 1000))
+            before = self._db.total_changes()
+            with translated(db=self._db), transaction(self._db):
+                result = function(self._db, *args, **kwargs)
+            if self._db.total_changes() != before:
+                # From here: whoever awaits it may be gone. Of a loop that has ended, everybody is.
+                with contextlib.suppress(RuntimeError):
+                    loop.call_soon_threadsafe(self.bell.ring)
+            return result
+
+        return await self._in(self._write_thread, transact)
+
+    async def insist(
+        self,
+        function: Callable[Concatenate[apsw.Connection, P], T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """`run` for what must not be dropped because another process holds the lock meanwhile.
+
+        Raises:
+            DatabaseBusy: it has held the lock for longer than `PATIENCE`.
+        """
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            try:
+                return await self.run(function, *args, **kwargs)
+            except errors.DatabaseBusy as error:
+                if time.monotonic() > deadline:
+                    raise
+                log.warning("%s; waiting for it", error)
+
+    async def read(
+        self,
+        function: Callable[Concatenate[apsw.Connection, P], T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """Run `function(db, ...)`, which is short, on a consistent view of what is committed."""
+        return await self._look(self._reader, lambda db: function(db, *args, **kwargs))
+
+    async def search(
+        self,
+        function: Callable[Concatenate[apsw.Connection, P], T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """`read` for what may take a while: others that search wait for it, and nobody else."""
+        return await self._look(self._searcher, lambda db: function(db, *args, **kwargs))
+
+    async def _look(self, reader: _Reader, function: Callable[[apsw.Connection], T]) -> T:
+        def look() -> T:
+            with translated(db=reader.db), transaction(reader.db, write=False):
+                return function(reader.db)
+
+        return await self._in(reader.thread, look)
+
+    @contextlib.contextmanager
+    def reader(self) -> Iterator[apsw.Connection]:
+        """A connection that reads, for somebody who takes his time between two looks."""
+        with translated():
+            db = apsw.Connection(str(self._path), flags=apsw.SQLITE_OPEN_READONLY)
+        db.set_busy_timeout(int(self._busy_timeout * 1000))
+        try:
+            yield db
+        except (errors.DatabaseCorrupt, errors.DiskFailed) as error:
+            self.fail(error)
+            raise
+        finally:
+            # A thread that nobody waits for any more may be reading: then it goes with the thread.
+            with contextlib.suppress(apsw.ThreadingViolationError):
+                db.close()
+
+    async def _in(self, thread: ThreadPoolExecutor, function: Callable[[], T]) -> T:
+        try:
+            return await asyncio.get_running_loop().run_in_executor(thread, function)
+        except (errors.DatabaseCorrupt, errors.DiskFailed) as error:
+            self.fail(error)
+            raise
+
+    def fail(self, error: errors.StoreError) -> None:
+        """Take note of what shows that nothing here can be trusted."""
+        self.failure = self.failure or error
+        self.failed.set()
+
+    def close(self) -> None:
+        """Finish what runs, then close the file."""
+        for reader in (self._searcher, self._reader):
+            reader.thread.shutdown()
+            reader.db.close()
+        self._write_thread.shutdown()
+        self._db.close()

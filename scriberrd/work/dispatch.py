@@ -1,0 +1,297 @@
+"""From the claim to the end of a run: each slot of a worker pool takes one job after the other."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+from typing import TYPE_CHECKING, Literal
+
+from scriberrd.errors import LeaseLost, StoreError, TaskFailed, WorkerDied
+from scriberrd.failures import FAILURES
+from scriberrd.model import JobState, display
+from scriberrd.queue import jobs, queries
+from scriberrd.queue.store import probe
+from scriberrd.work import ladder, stages
+from scriberrd.work.gate import Gate, alone
+from scriberrd.work.preemption import to_preempt
+from scriberrd.work.slot import Interrupted, Slot
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from scriberrd.config import Config, Worker
+    from scriberrd.files.folders import Folders
+    from scriberrd.model import Clock, Job
+    from scriberrd.output.publication import Publisher
+    from scriberrd.queue.store import Store
+
+log = logging.getLogger(__name__)
+
+STORE_PAUSE = 5.0  # seconds before a job is put back again when the database failed
+STOOD_STILL = {"worker_stalled", "time_limit"}  # or so it looked
+
+
+class Dispatcher:
+    """All slots of all pools."""
+
+    def __init__(
+        self,
+        config: Config,
+        store: Store,
+        clock: Clock,
+        folders: Folders,
+        publisher: Publisher,
+    ) -> None:
+        self._config = config
+        self._store = store
+        self._clock = clock
+        self._folders = folders
+        self._publisher = publisher
+        self.stopping = False
+        self._serving = asyncio.TaskGroup()
+        self.slots = [slot for pool in config.workers for slot in self._slots(pool)]
+        self.gate = Gate(config, self.slots, clock, store.bell, self._publisher.try_folder)
+
+    def _slots(self, pool: Worker) -> list[Slot]:
+        return [
+            Slot(
+                f"{pool.name}-{number}" if pool.count > 1 else pool.name,
+                pool,
+                self._store,
+                self._clock,
+            )
+            for number in range(1, pool.count + 1)
+        ]
+
+    def configure(self, config: Config) -> None:
+        """Work by this configuration from now on.
+
+        What runs goes on, except in a pool that is changed or gone: there it ends at its next
+        block, and goes on where it is claimed next.
+        """
+        self._config = config
+        self.gate.configure(config)
+        serving = [slot for slot in self.slots if not slot.retired]
+        kept = {slot.pool for slot in serving}.intersection(config.workers)
+        for slot in serving:
+            if slot.pool not in kept:
+                slot.retired = True
+                _make_way(slot, "close", "its pool is configured anew")
+        for pool in config.workers:
+            for slot in self._slots(pool) if pool not in kept else []:
+                self.slots.append(slot)
+                self._serving.create_task(self._serve(slot))
+        self._store.bell.ring()
+
+    def stop(self) -> None:
+        """Claim nothing more; let the running tasks end at their next block."""
+        self.stopping = True
+        for slot in self.slots:
+            slot.interruption = "cancel" if slot.interruption == "cancel" else "release"
+        self._store.bell.ring()
+
+    async def run(self) -> None:
+        """Work until `stop` was called and all runs have ended."""
+        async with asyncio.TaskGroup() as group:
+            watcher = group.create_task(self._watch())
+            async with self._serving:
+                for slot in self.slots:
+                    self._serving.create_task(self._serve(slot))
+            watcher.cancel()
+
+    async def _watch(self) -> None:
+        """Interrupt what is canceled, out of its hours, or in the way of an urgent job."""
+        while True:
+            seen, now = self._store.bell.rings, self._clock.time()
+            try:
+                holds = await self._store.read(jobs.cancel_requested)
+                preempted = await self._to_preempt(now)
+            except StoreError as error:
+                log.error("what is to be interrupted can't be read: %s", error)  # noqa: TRY400 - expected
+                holds, preempted = [], []
+            for slot in self.slots:
+                if slot.job is not None and (slot.job.id, slot.job.lease) in holds:
+                    slot.interruption = "cancel"
+                elif slot.job is not None and not slot.in_hours():
+                    _make_way(slot, "close", "the hours of its pool are over")
+            if seen == self._store.bell.rings:  # otherwise somebody may have claimed meanwhile
+                for slot in preempted:
+                    _make_way(slot, "preempt", "an urgent job waits")
+            look = _soonest(*(slot.pool.hours.look_again(now) for slot in self.slots))
+            await self._store.bell.wait(seen, look)
+
+    async def _to_preempt(self, now: float) -> list[Slot]:
+        longest, limit = self._config.retry.backoff_max, len(self.slots)
+        urgent = await self._store.read(jobs.urgent_due, now=now, longest=longest, limit=limit)
+        if not urgent:
+            return []
+        latest = {(job.id, job.lease): job for job in await self._store.read(queries.processing)}
+        for slot in self.slots:
+            if slot.job is not None:  # somebody may have given it another priority
+                slot.job = latest.get((slot.job.id, slot.job.lease), slot.job)
+        pauses = await self._store.read(jobs.paused)
+        able = [slot for slot in self.slots if self.gate.closed(slot) == 0]
+        first = await self._store.read(jobs.urgent_next, now=now)
+        paused = [pause.scope for pause in pauses]
+        return to_preempt(able, urgent, paused, alone=alone(first))
+
+    async def _serve(self, slot: Slot) -> None:
+        try:
+            while not (self.stopping or slot.retired):
+                seen = self._store.bell.rings
+                pause: float | None
+                try:
+                    pause = self.gate.closed(slot)
+                    if pause == 0:
+                        if await self._process_next(slot):
+                            continue
+                        due = await self._store.read(jobs.next_due, self._clock.time())
+                        pause = _soonest(due, self.gate.next_output())
+                except jobs.NotNow:
+                    pause = None
+                except StoreError as error:
+                    self.gate.store_failed(str(error))
+                    pause = self.gate.closed(slot)
+                left = slot.unload_in()
+                if left is not None and left <= 0:
+                    await slot.unload()
+                    left = None
+                look = slot.pool.hours.look_again(self._clock.time())
+                await self._store.bell.wait(seen, _soonest(pause, left, look))
+        finally:
+            await slot.unload()
+            self.slots.remove(slot)
+            self._store.bell.ring()
+
+    async def _process_next(self, slot: Slot) -> bool:
+        """Claim a job and process it; False when none is due."""
+        async with self.gate.turn(slot):
+            job = await self._claim(slot) if self.gate.closed(slot) == 0 else None
+            if job is None:
+                return False
+            slot.job, slot.interruption = job, None
+            if self.stopping or slot.retired:  # meanwhile
+                slot.interruption = "release"
+            self.gate.enter(slot, job)
+        log.info("job %d claimed by %s: %s/%s", job.id, slot.name, job.inbox, display(job.path))
+        try:
+            if alone(job):
+                log.info("job %d runs alone, since it has cost %d workers", job.id, job.deaths)
+                await slot.unload()
+            ended = await self._process(slot, job)
+            if ended.state is JobState.COMPLETED:
+                self.gate.done(slot, job)
+            self._tell(ended)
+        except LeaseLost as error:
+            log.info("%s; its result is dropped", error)
+            await slot.abandon()
+        finally:
+            if alone(job):
+                await slot.unload()
+            slot.job, slot.idle_since = None, self._clock.monotonic()
+            self.gate.leave(job)
+        return True
+
+    async def _claim(self, slot: Slot) -> Job | None:
+        self.gate.try_outputs()
+        if self.gate.reopened():
+            await self._store.run(jobs.readmit)
+        job = await self._store.run(
+            jobs.claim,
+            slot.name,
+            admit=functools.partial(self.gate.admit, slot),
+            now=self._clock.time(),
+            expires=self._clock.monotonic() + slot.pool.stall_timeout,
+            longest=self._config.retry.backoff_max,
+            pool=slot.pool.name,
+            ageing=self._config.daemon.ageing,
+        )
+        if job is None and self.gate.outages():
+            if self.gate.store_out:
+                await self._store.run(probe)
+                self.gate.store_works()
+            if not (await self._store.read(queries.counts))[JobState.QUEUED]:
+                self.gate.rest()
+        return job
+
+    async def _process(self, slot: Slot, job: Job) -> Job:
+        """Run a claimed job, and bring it to the state that the outcome asks for."""
+        hold, died = jobs.Hold(job.id, job.lease), None
+        try:
+            return await stages.run(
+                slot,
+                job,
+                live=lambda: self._config,
+                store=self._store,
+                folders=self._folders,
+                publisher=self._publisher,
+                loaded=functools.partial(self.gate.loaded, slot, job),
+            )
+        except Interrupted:
+            outcome = "preempted" if slot.interruption == "preempt" else "released"
+            return await self._end(functools.partial(jobs.release, outcome=outcome), hold)
+        except WorkerDied as error:
+            await slot.unload()
+            failure, detail, died = error.failure, str(error), error
+        except TaskFailed as error:
+            failure, detail = error.failure, error.detail
+            if FAILURES[failure].fault == "worker":
+                await slot.unload()  # who knows what state a driver or a library is in now
+        except LeaseLost:
+            raise
+        except StoreError as error:
+            log.error("job %d: %s", job.id, error)  # noqa: TRY400 - expected, no traceback
+            failure, detail = "store_failed", error.code
+        except Exception:
+            log.exception("job %d: an error inside scriberrd", job.id)
+            failure, detail = "internal_error", ""
+        await slot.abandon()
+        return await self._fail(slot, job, failure, detail, died)
+
+    async def _fail(
+        self, slot: Slot, job: Job, failure: str, detail: str, died: WorkerDied | None
+    ) -> Job:
+        if failure in STOOD_STILL:
+            away = await stages.unavailable(self._folders, self._config, job)
+            if away is not None:
+                failure, detail = away.failure, away.detail
+        self.gate.failed(slot, job, failure, detail)
+        step = None
+        if failure == "out_of_memory" and (step := ladder.next_step(job, slot.pool, slot.engine)):
+            log.warning("job %d goes on with less, as memory ran out: %s", job.id, step)
+        fail = functools.partial(jobs.fail, code=failure, detail=detail, died=died, step=step)
+        fail = functools.partial(fail, retry=self._config.retry)
+        return await self._end(fail, jobs.Hold(job.id, job.lease))
+
+    async def _end(self, move: Callable[..., Job], hold: jobs.Hold) -> Job:
+        """Write the outcome of a run: as often as it takes, or the job would stay held."""
+        while True:
+            try:
+                return await self._store.run(move, hold, now=self._clock.time())
+            except StoreError as error:
+                log.error("job %d can't be put back: %s", hold.job, error)  # noqa: TRY400
+                if self.stopping:
+                    raise  # the next daemon finds the job held, and releases it
+            await asyncio.sleep(STORE_PAUSE)
+
+    def _tell(self, job: Job) -> None:
+        why = ""
+        if job.state is JobState.COMPLETED:
+            seconds = (job.finished_at or 0) - (job.started_at or 0)
+            why = f" in {seconds:.1f} s ({job.duration or 0:.0f} s of audio)"
+        elif job.error_code is not None:
+            outage = FAILURES[job.error_code].part is not None  # which has told of the detail
+            why = f" after {job.error_code}: {'' if outage else job.error_detail}".rstrip(": ")
+        level = logging.WARNING if job.state is JobState.FAILED else logging.INFO
+        log.log(level, "job %d %s%s: %s/%s", job.id, job.state, why, job.inbox, display(job.path))
+
+
+def _make_way(slot: Slot, how: Literal["close", "preempt"], why: str) -> None:
+    if slot.interruption is None and slot.job is not None:
+        log.info("job %d lets go of %s at its next block: %s", slot.job.id, slot.name, why)
+        slot.interruption = how
+
+
+def _soonest(*seconds: float | None) -> float | None:
+    return min((one for one in seconds if one is not None), default=None)

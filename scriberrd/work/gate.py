@@ -1,0 +1,197 @@
+"""Who may begin which job now.
+
+Nobody begins what a fault of the machine keeps from being done (see breaker.py), and a job that has
+cost two workers their lives has its pool to itself: it begins when nobody else is at work there,
+and nobody begins beside it. While it is the next one it keeps its turn, so that neither side
+starves: those behind it wait until the others have ended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+from scriberrd.errors import StoreError
+from scriberrd.failures import FAILURES, Part
+from scriberrd.fallback import short
+from scriberrd.output import staging
+from scriberrd.work import ladder
+from scriberrd.work.breaker import Breaker, Key
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from scriberrd.config import Config, Inbox
+    from scriberrd.model import Clock, Job
+    from scriberrd.queue.store import Bell
+    from scriberrd.work.breaker import Outage
+    from scriberrd.work.slot import Slot
+
+DEATHS = 2  # from then on a job runs alone
+
+# Which parts of the machine are known to work when the model is loaded, and when all is done.
+LOADED: tuple[Part, ...] = ("pool", "model", "inbox", "store")
+DONE: tuple[Part, ...] = ("output", "inbox", "store")
+
+STORE = Key("store", "database")
+TRIAL = 0  # no job: an output folder is tried without one
+
+
+class Gate:
+    """The gate that all slots pass."""
+
+    def __init__(
+        self,
+        config: Config,
+        slots: Sequence[Slot],
+        clock: Clock,
+        bell: Bell,
+        try_output: Callable[[Inbox], Awaitable[None]],
+    ) -> None:
+        self._slots, self._bell, self._try_output = slots, bell, try_output
+        self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._config = config
+        self._breaker = Breaker(config.retry, clock, bell.ring)
+        self._trying: dict[Key, asyncio.Task[None]] = {}  # output folders
+
+    def configure(self, config: Config) -> None:
+        """Go by this configuration; what is out may be mended by it, and is tried anew."""
+        self._config = config
+        self._breaker.configure(config.retry)
+
+    def turn(self, slot: Slot) -> asyncio.Lock:
+        """To be held while a slot claims: one at a time in each pool."""
+        return self._turns[slot.pool.name]
+
+    def closed(self, slot: Slot) -> float | None:
+        """Seconds for which this slot may claim nothing; 0: it may; None: until the bell rings."""
+        if not slot.in_hours():
+            return None  # the hours are looked at beside this
+        if any(alone(other.job) for other in self._others(slot)):
+            return None
+        if slot.retired or (not slot.started and any(other.retired for other in self._slots)):
+            return None  # both processes might not fit into memory
+        wait = max(self._breaker.wait(key) for key in (STORE, _pool(slot)))
+        return None if wait == math.inf else wait
+
+    def admit(self, slot: Slot, job: Job) -> float:
+        """What `jobs.claim` asks; from another thread, so it only looks."""
+        wait = max(self._breaker.wait(key) for key in self._keys(slot, job).values())
+        if wait > 0:  # while another one tries: until that has ended
+            return min(wait, self._config.retry.backoff_max)
+        busy = any(other.job is not None for other in self._others(slot))
+        return math.inf if alone(job) and busy else 0.0
+
+    def reopened(self) -> bool:
+        """Whether what was put off is due, as it was not when this was last asked."""
+        return self._breaker.reopened()
+
+    def try_now(self) -> None:
+        """Try what is out at once: somebody wants a job to be tried."""
+        self._breaker.try_now()
+
+    def enter(self, slot: Slot, job: Job) -> None:
+        """A slot has claimed a job."""
+        keys = self._keys(slot, job)
+        del keys["output"]  # that is tried without a job: it would take as long as a recording
+        self._breaker.enter(keys.values(), job.id)
+
+    def loaded(self, slot: Slot, job: Job) -> None:
+        """The model of a job is loaded: much of the machine works."""
+        self._close(slot, job, LOADED)
+
+    def done(self, slot: Slot, job: Job) -> None:
+        """A job is completed."""
+        self._close(slot, job, DONE)
+
+    def next_output(self) -> float | None:
+        """Seconds until an output folder is to be tried; None: none is out, or not being tried."""
+        waits = [wait for wait in self._breaker.waits("output").values() if wait < math.inf]
+        return min(waits, default=None)
+
+    def try_outputs(self) -> None:
+        """Try the output folders that are out, if it is time: a job would take hours to do so.
+
+        Nobody waits for that: one that does not answer holds up no claim.
+        """
+        for key, wait in self._breaker.waits("output").items():
+            if wait == 0:
+                self._breaker.enter([key], TRIAL)
+                self._trying[key] = asyncio.create_task(self._try(key))
+
+    async def _try(self, key: Key) -> None:
+        inbox = self._config.inbox(key.name)
+        try:
+            if inbox is not None:
+                await self._try_output(inbox)
+        except OSError as error:
+            detail = error.strerror or type(error).__name__
+            self._breaker.trip(key, staging.failure_code(error), detail)
+        except StoreError as error:
+            self._breaker.trip(key, "output_unwritable", str(error))
+        else:
+            self._breaker.close([key])
+        finally:
+            self._trying.pop(key, None)
+
+    def failed(self, slot: Slot, job: Job, code: str, detail: str) -> None:
+        """A run failed; before the job is put back, or the next slot would claim it."""
+        if (part := FAILURES[code].part) is not None:
+            self._breaker.trip(self._keys(slot, job)[part], code, detail)
+
+    def store_failed(self, detail: str) -> None:
+        """The database could not be used for a claim, or for a new recording."""
+        self._breaker.trip(STORE, "store_failed", detail)
+
+    @property
+    def store_out(self) -> bool:
+        """Whether the database could not be used."""
+        return self._breaker.out(STORE)
+
+    def store_works(self) -> None:
+        """The database could be written."""
+        self._breaker.close([STORE])
+
+    def rest(self) -> None:
+        """Nothing is queued, so nothing waits for what is out."""
+        self._breaker.rest()
+
+    def leave(self, job: Job) -> None:
+        """A slot is done with a job, however it ended."""
+        self._breaker.leave(job.id)
+        self._bell.ring()  # somebody may have waited for the slot rather than for the job
+
+    def outages(self) -> tuple[Outage, ...]:
+        """What is out now."""
+        return self._breaker.outages()
+
+    def _close(self, slot: Slot, job: Job, parts: Sequence[Part]) -> None:
+        keys = self._keys(slot, job)
+        self._breaker.close([keys[part] for part in parts])
+
+    def _others(self, slot: Slot) -> list[Slot]:
+        return [one for one in self._slots if one.pool is slot.pool and one is not slot]
+
+    def _keys(self, slot: Slot, job: Job) -> dict[Part, Key]:
+        """What of the machine this job needs in this slot."""
+        pool, inbox = slot.pool, self._config.inbox(job.inbox)
+        settings, _ = ladder.adapted(job, pool)
+        model = f"{settings.engine} {short(settings.model)}"
+        return {
+            "pool": _pool(slot),
+            "model": Key("model", model, settings.model),
+            "output": Key("output", job.inbox, str(inbox and inbox.output)),
+            "inbox": Key("inbox", job.inbox),
+            "store": STORE,
+        }
+
+
+def alone(job: Job | None) -> bool:
+    """Whether a job may only run where nobody else does."""
+    return job is not None and job.deaths >= DEATHS
+
+
+def _pool(slot: Slot) -> Key:
+    return Key("pool", slot.pool.name)
