@@ -118,6 +118,13 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         return [other.name for other in others if other.output == inbox.output]
 
 
+class Live:
+    """The configuration as it is now: every room asks this one, and keeps no copy of its own."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+
+
 def missing(config: Config) -> list[str]:
     """What the configuration names and can't be used as it is.
 

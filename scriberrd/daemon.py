@@ -22,7 +22,7 @@ from scriberrd.api.app import application
 from scriberrd.api.connections import serving
 from scriberrd.api.rooms import LiveStatus, Rooms
 from scriberrd.api.socket import listening
-from scriberrd.config import missing
+from scriberrd.config import Live, missing
 from scriberrd.errors import AlreadyRunning, ConfigError, StoreError
 from scriberrd.files.folders import Folders, start
 from scriberrd.inbox import watch
@@ -81,7 +81,7 @@ async def run(config: Config, reload: Callable[[], Config]) -> None:
             if job.state is JobState.FAILED:
                 log.warning("job %d failed: %s: %s", job.id, job.error_code, job.error_detail)
         try:
-            await _serve(config, store, orders, reload, known)
+            await _serve(Live(config), store, orders, reload, known)
         except BaseExceptionGroup:
             if store.failure is None:
                 raise
@@ -136,7 +136,7 @@ def _listen_to_signals() -> Orders:
 
 
 async def _serve(
-    config: Config,
+    live: Live,
     store: Store,
     orders: Orders,
     reload: Callable[[], Config],
@@ -144,24 +144,24 @@ async def _serve(
 ) -> None:
     folders = Folders()
     publisher = Publisher(store, folders, time)
-    dispatcher = Dispatcher(config, store, time, folders, publisher)
-    intake = Intake(config, store, time, folders)
-    with listening(Path(config.daemon.socket)) as listener:
+    dispatcher = Dispatcher(live, store, time, folders, publisher)
+    intake = Intake(live, store, time, folders)
+    with listening(Path(live.config.daemon.socket)) as listener:
         statuses = defaultdict[str, watch.InboxStatus](watch.InboxStatus)
-        rooms = _rooms(config, store, folders, publisher, intake, dispatcher, statuses)
+        rooms = _rooms(live, store, folders, publisher, intake, dispatcher, statuses)
         tasks: dict[Hashable, asyncio.Task[None]] = {}
         async with serving(application(rooms), listener), asyncio.TaskGroup() as group:
             drained = group.create_task(dispatcher.run())
             sweeping = group.create_task(intake.sweep())
             _keep(group, tasks, _wanted(rooms, dispatcher.gate, statuses, known))
-            names = ", ".join(one.name for one in config.inboxes) or "none"
+            names = ", ".join(one.name for one in live.config.inboxes) or "none"
             log.info("scriberrd %s is ready, inboxes: %s", __version__, names)
             systemd.notify("READY=1")
             while await orders.get() == "reload":
                 systemd.notify(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
                 status = "The new configuration can't be used: see the journal"
                 try:
-                    intake.config = rooms.config = await _read_again(rooms.config, reload, orders)
+                    live.config = await _read_again(live.config, reload, orders)
                 except ConfigError as error:
                     for problem in error.problems:
                         log.error("the configuration of before stays: %s", problem)  # noqa: TRY400
@@ -169,9 +169,9 @@ async def _serve(
                     log.exception("the configuration of before stays")
                 else:
                     status = ""
-                    dispatcher.configure(rooms.config)
+                    dispatcher.reconfigure()
                     _keep(group, tasks, _wanted(rooms, dispatcher.gate, statuses, known))
-                    log.info("the configuration is read again: %s", config.file)
+                    log.info("the configuration is read again: %s", live.config.file)
                 systemd.notify(f"READY=1\nSTATUS={status}")
             # Take in nothing more, let the runs end; the API answers to the last.
             _keep(group, tasks, {})
@@ -181,7 +181,7 @@ async def _serve(
 
 
 def _rooms(
-    config: Config,
+    live: Live,
     store: Store,
     folders: Folders,
     publisher: Publisher,
@@ -189,16 +189,16 @@ def _rooms(
     dispatcher: Dispatcher,
     statuses: Statuses,
 ) -> Rooms:
-    rooms = Rooms(
+    return Rooms(
         store=store,
         folders=folders,
         publisher=publisher,
         clock=time,
-        config=config,
+        live=live,
         intake=intake,
         stopping=lambda: dispatcher.stopping,
         try_now=dispatcher.gate.try_now,
-        live=lambda: LiveStatus(
+        status=lambda: LiveStatus(
             workers=tuple(slot.status() for slot in dispatcher.slots),
             outages=dispatcher.gate.outages(),
             inboxes=tuple(
@@ -207,11 +207,10 @@ def _rooms(
                     state=statuses[one.name].state,
                     reason=statuses[one.name].reason or None,
                 )
-                for one in rooms.config.inboxes
+                for one in live.config.inboxes
             ),
         ),
     )
-    return rooms
 
 
 async def _read_again(config: Config, reload: Callable[[], Config], orders: Orders) -> Config:
@@ -255,7 +254,7 @@ def _wanted(
     rooms: Rooms, gate: Gate, statuses: dict[str, watch.InboxStatus], known: retention.Known
 ) -> Mapping[Hashable, Callable[[], Coroutine[None, None, None]]]:
     """What goes on beside the work, by what of the configuration it depends on."""
-    config, store = rooms.config, rooms.store
+    config, store = rooms.live.config, rooms.store
     daemon, state = config.daemon, Path(config.daemon.state_dir)
     copies = functools.partial(
         backup.keep,
@@ -269,8 +268,8 @@ def _wanted(
     return {
         "end": functools.partial(_end_with, store),
         "alive": functools.partial(systemd.keep_alive, lambda: _alive(store)),
-        (config.retention, config.inboxes): functools.partial(
-            retention.keep, store, rooms.publisher, config, time, known
+        "retention": functools.partial(
+            retention.keep, store, rooms.publisher.delete, rooms.live, time, known
         ),
         ("backup", daemon.backup, daemon.backups): copies,
     } | {
@@ -289,7 +288,7 @@ async def _end_with(store: Store) -> None:
 async def _watch(
     rooms: Rooms, one: Inbox, statuses: dict[str, watch.InboxStatus], gate: Gate
 ) -> None:
-    intake, rescan = rooms.intake, rooms.config.daemon.rescan
+    intake, rescan = rooms.intake, rooms.live.config.daemon.rescan
 
     async def accept(found: watch.Found) -> None:
         try:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import msgspec
 
 from scriberrd.model import Settings
-from scriberrd.transcript import Block, EngineInfo
+from scriberrd.transcript import BlockResult, EngineInfo
 
 MAX_LINE = 16 * 1024 * 1024  # bytes; a longer reply is babble, and its worker is killed
 
@@ -57,7 +57,7 @@ class Stop(msgspec.Struct, frozen=True, kw_only=True, tag="stop"):
 Command = Task | Stop
 
 
-class Beat(msgspec.Struct, frozen=True, kw_only=True, tag="beat"):
+class Heartbeat(msgspec.Struct, frozen=True, kw_only=True, tag="heartbeat"):
     """Sent every second. `ticks` grows when the work moves, not merely because time passes."""
 
     job: int
@@ -100,7 +100,7 @@ class BlockDone(msgspec.Struct, frozen=True, kw_only=True, tag="block"):
 
     job: int
     lease: int
-    block: Block
+    block: BlockResult
 
 
 class Finished(msgspec.Struct, frozen=True, kw_only=True, tag="finished"):
@@ -128,7 +128,7 @@ class Stopped(msgspec.Struct, frozen=True, kw_only=True, tag="stopped"):
     lease: int
 
 
-Reply = Beat | Ready | Probed | Loaded | BlockDone | Finished | Failed | Stopped
+Reply = Heartbeat | Ready | Probed | Loaded | BlockDone | Finished | Failed | Stopped
 
 encode = msgspec.json.encode
 decode_command = msgspec.json.Decoder(Command).decode

@@ -42,7 +42,7 @@ class Segment(msgspec.Struct, frozen=True, kw_only=True):
     suspect: tuple[Suspicion, ...] | UnsetType = UNSET
 
 
-class Block(msgspec.Struct, frozen=True, kw_only=True):
+class BlockResult(msgspec.Struct, frozen=True, kw_only=True):
     """A stretch of a recording, cut at silences, and what was said in it: a checkpoint."""
 
     number: int  # from 0
@@ -136,7 +136,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 class _Segments:
     """The segments of some blocks, numbered."""
 
-    def __init__(self, blocks: Iterable[Block]) -> None:
+    def __init__(self, blocks: Iterable[BlockResult]) -> None:
         self._blocks = blocks
 
     def __iter__(self) -> Iterator[Segment]:
@@ -148,7 +148,7 @@ class _Segments:
 class _Words:
     """The words of some blocks."""
 
-    def __init__(self, blocks: Iterable[Block]) -> None:
+    def __init__(self, blocks: Iterable[BlockResult]) -> None:
         self._blocks = blocks
 
     def __iter__(self) -> Iterator[Word]:
@@ -156,7 +156,7 @@ class _Words:
 
 
 def assemble(
-    blocks: Iterable[Block],
+    blocks: Iterable[BlockResult],
     *,
     duration: float,
     engine: EngineInfo,

@@ -16,14 +16,14 @@ from scriberrd.api.connections import Connections, serving
 from scriberrd.api.events import ENDED
 from scriberrd.api.rooms import LiveStatus, Rooms
 from scriberrd.api.socket import Listener, listening
-from scriberrd.config import Config, Daemon, Inbox, Retry, Worker
+from scriberrd.config import Config, Daemon, Inbox, Live, Retry, Worker
 from scriberrd.files.folders import Folders
 from scriberrd.inbox.intake import Intake
 from scriberrd.model import InboxStatus, Job, Print, Settings, WorkerStatus
 from scriberrd.output.publication import Publisher
 from scriberrd.protocol import Finished, Probed
 from scriberrd.queue import jobs
-from scriberrd.queue.jobs import Hold
+from scriberrd.queue.jobs import Lease
 from scriberrd.queue.store import Store
 from scriberrd.transcript import EngineInfo, Segment, SourceInfo, Stats, Transcript, encode
 
@@ -101,22 +101,22 @@ class Server:
 
     async def progress(self, job: Job, seconds: float, duration: float | None = 100.0) -> None:
         """The worker tells how far it is."""
-        hold = Hold(job.id, job.lease)
+        lease = Lease(job.id, job.lease)
         probe = Probed(
             job=job.id, lease=job.lease, container="mp3", codec="mp3", channels=1, duration=duration
         )
-        await self.store.run(jobs.probed, hold, probe)
-        await self.store.run(jobs.loaded, hold, ENGINE)
-        await self.store.run(jobs.renew, hold, expires=1e9, progress=seconds)
+        await self.store.run(jobs.probed, lease, probe)
+        await self.store.run(jobs.loaded, lease, ENGINE)
+        await self.store.run(jobs.renew, lease, expires=1e9, progress=seconds)
 
     async def fail(self, job: Job, code: str = "no_audio_stream", detail: str = "") -> Job:
-        hold = Hold(job.id, job.lease)
+        lease = Lease(job.id, job.lease)
         retry = Retry()
-        return await self.store.run(jobs.fail, hold, code, detail, retry=retry, now=self.clock.now)
+        return await self.store.run(jobs.fail, lease, code, detail, retry=retry, now=self.clock.now)
 
     async def complete(self, job: Job, formats: tuple[str, ...] = ("json",)) -> Job:
         """The transcript is published; what is not JSON says only which format it is."""
-        hold = Hold(job.id, job.lease)
+        lease = Lease(job.id, job.lease)
         names = {f: job.path + b"." + f.encode() for f in formats}
         prints = {}
         for format_, name in names.items():
@@ -127,10 +127,10 @@ class Server:
             os.utime(self.inbox.output / name.decode(), (self.clock.now, self.clock.now))
             prints[name] = Print(hashlib.sha256(content).hexdigest(), len(content))
         finished = Finished(job=job.id, lease=job.lease, duration=100.0, warnings=())
-        await self.store.run(jobs.transcribed, hold, finished, now=self.clock.now)
-        await self.store.run(jobs.reserve, hold, list(prints))
-        await self.store.run(jobs.begin, hold, prints, ())
-        return await self.store.run(jobs.finish, hold, language="de", now=self.clock.now)
+        await self.store.run(jobs.transcribed, lease, finished, now=self.clock.now)
+        await self.store.run(jobs.reserve, lease, list(prints))
+        await self.store.run(jobs.begin, lease, prints, ())
+        return await self.store.run(jobs.finish, lease, language="de", now=self.clock.now)
 
     async def get(self, path: str, **options: Any) -> Any:
         """The JSON at a path."""
@@ -170,7 +170,8 @@ async def serve(
         retry=Retry(),
     )
     store, clock, folders = Store(base / "queue.db"), TestClock(), Folders()
-    intake = Intake(config, store, clock, folders)
+    live = Live(config)
+    intake = Intake(live, store, clock, folders)
     with contextlib.closing(store):
         connector = aiohttp.UnixConnector(str(config.daemon.socket))
         async with aiohttp.ClientSession(connector=connector) as http:
@@ -181,10 +182,10 @@ async def serve(
                 folders=folders,
                 publisher=Publisher(store, folders, clock),
                 clock=clock,
-                config=config,
+                live=live,
                 intake=intake,
                 stopping=lambda: server.stopping,
-                live=lambda: LIVE,
+                status=lambda: LIVE,
                 try_now=lambda: None,
             )
             server.rooms = rooms

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from scriberrd.transcript import Block
+from scriberrd.transcript import BlockResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,9 +27,9 @@ async def eventually(condition: Callable[[], object], *, within: float = 60.0) -
         await asyncio.sleep(0.01)
 
 
-def block(number: int) -> Block:
+def block(number: int) -> BlockResult:
     """Ten seconds in which nothing was said."""
-    return Block(
+    return BlockResult(
         number=number,
         start=number * 10.0,
         end=number * 10.0 + 10,

@@ -60,8 +60,10 @@ async def resume(request: web.Request) -> web.Response:
 
 
 def _known(rooms: Rooms) -> dict[Scope, None]:
-    inboxes = [Scope("inbox", inbox.name) for inbox in rooms.config.inboxes]
-    return dict.fromkeys(inboxes + [Scope("worker", pool.name) for pool in rooms.config.workers])
+    inboxes = [Scope("inbox", inbox.name) for inbox in rooms.live.config.inboxes]
+    return dict.fromkeys(
+        inboxes + [Scope("worker", pool.name) for pool in rooms.live.config.workers]
+    )
 
 
 def _scopes(given: Resumed, known: Collection[Scope]) -> list[Scope]:

@@ -14,7 +14,7 @@ from scriberrd.work.breaker import Outage
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from scriberrd.config import Config
+    from scriberrd.config import Live
     from scriberrd.files.folders import Folders
     from scriberrd.inbox.intake import Intake
     from scriberrd.model import Clock
@@ -32,16 +32,16 @@ class LiveStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass
 class Rooms:
-    """The rooms below the API; `config` may be replaced while the daemon runs."""
+    """The rooms below the API."""
 
     store: Store
     folders: Folders
     publisher: Publisher
     clock: Clock
-    config: Config
+    live: Live
     intake: Intake
     stopping: Callable[[], bool]
-    live: Callable[[], LiveStatus]
+    status: Callable[[], LiveStatus]
     try_now: Callable[[], None]  # what the machine could not do
 
 

@@ -43,7 +43,7 @@ async def health(request: web.Request) -> web.Response:
 async def status(request: web.Request) -> web.Response:
     """The daemon at a glance."""
     rooms = request.app[ROOMS]
-    live = rooms.live()
+    live = rooms.status()
     processing = await rooms.store.read(queries.processing)
     starts = await rooms.store.read(queries.starts, processing)
     return answer(

@@ -58,7 +58,7 @@ async def submit(rooms: Rooms, request: web.Request) -> tuple[Job, bool]:
         with _malformed():
             form = await request.multipart()
         return await _by_form(rooms, form)
-    given, largest = parse(request.query, ByName), rooms.config.daemon.max_upload
+    given, largest = parse(request.query, ByName), rooms.live.config.daemon.max_upload
     if (request.content_length or 0) > largest:  # before any of it is read
         raise UploadTooLarge(f"more than daemon.max_upload ({largest} bytes)")
     return await _receive(rooms, given, given.name, request.content.iter_chunked(CHUNK))
@@ -66,7 +66,7 @@ async def submit(rooms: Rooms, request: web.Request) -> tuple[Job, bool]:
 
 async def _by_path(rooms: Rooms, body: bytes) -> tuple[Job, bool]:
     given = parse_body(body, ByPath)
-    inbox, path = locate(rooms.config, given.path, _inbox(rooms.config, given))
+    inbox, path = locate(rooms.live.config, given.path, _inbox(rooms.live.config, given))
     return await rooms.intake.accept(inbox, path, profile=given.profile, priority=given.priority)
 
 
@@ -120,7 +120,7 @@ def _malformed() -> Iterator[None]:
 async def _receive(
     rooms: Rooms, given: Options, name: str, chunks: AsyncIterator[bytes]
 ) -> tuple[Job, bool]:
-    inbox = _inbox(rooms.config, given) or next(iter(rooms.config.inboxes), None)
+    inbox = _inbox(rooms.live.config, given) or next(iter(rooms.live.config.inboxes), None)
     if inbox is None:
         raise InvalidRequest("inbox: none is configured that could take an upload")
     chunks = _until_stopping(rooms, chunks)

@@ -53,7 +53,7 @@ async def get(request: web.Request) -> web.StreamResponse:
     job = await rooms.store.read(queries.get, id_)
     if job.state is not JobState.COMPLETED and not job.outputs:
         raise TranscriptNotReady(f"job {id_} is {job.state}: it has no transcript")
-    inbox = rooms.config.inbox(job.inbox)
+    inbox = rooms.live.config.inbox(job.inbox)
     if inbox is None:
         raise TranscriptNotReady(f"no inbox {job.inbox!r} is configured any more")
     outputs = await rooms.store.read(queries.outputs, id_)

@@ -43,7 +43,7 @@ class Abandoned(Exception):
     """Nobody waits for the call any more."""
 
 
-class Pulse:
+class Heartbeat:
     """How a call that takes long tells that it gets on, and learns that nobody waits for it."""
 
     def __init__(self) -> None:
@@ -81,22 +81,22 @@ class Folders:
         Raises:
             NoAnswer: it took longer than `LIMIT`, or an earlier call still does.
         """
-        return await self.follow(folder, Pulse(), function, *args, **kwargs)
+        return await self.follow(folder, Heartbeat(), function, *args, **kwargs)
 
     async def follow(
         self,
         folder: Path,
-        pulse: Pulse,
+        heartbeat: Heartbeat,
         function: Callable[P, T],
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> T:
-        """Do as `run` does, with a limit on the time between two beats of `pulse` only.
+        """Do as `run` does, with a limit on the time between two beats of `heartbeat` only.
 
         Raises:
             NoAnswer: neither did it beat for longer than `LIMIT`, nor end.
         """
-        return await self._result(folder, pulse, self._begin(folder, function, *args, **kwargs))
+        return await self._result(folder, heartbeat, self._begin(folder, function, *args, **kwargs))
 
     async def open(
         self, folder: Path, function: Callable[P, int], *args: P.args, **kwargs: P.kwargs
@@ -104,7 +104,7 @@ class Folders:
         """Do as `run` does with a call that opens a descriptor: no late one stays open."""
         call = self._begin(folder, function, *args, **kwargs)
         try:
-            return await self._result(folder, Pulse(), call)
+            return await self._result(folder, Heartbeat(), call)
         except (NoAnswer, asyncio.CancelledError):
             call.add_done_callback(_close)
             raise
@@ -116,11 +116,11 @@ class Folders:
             raise NoAnswer
         return start(function, *args, **kwargs)
 
-    async def _result(self, folder: Path, pulse: Pulse, call: asyncio.Future[T]) -> T:
+    async def _result(self, folder: Path, heartbeat: Heartbeat, call: asyncio.Future[T]) -> T:
         beats = -1
         try:
-            while beats != pulse.beats:
-                beats = pulse.beats
+            while beats != heartbeat.beats:
+                beats = heartbeat.beats
                 await asyncio.wait({call}, timeout=LIMIT)
                 if call.done():
                     return call.result()
@@ -128,7 +128,7 @@ class Folders:
             asyncio.get_running_loop().call_later(LIMIT, self._owe, folder, call)
             raise
         finally:
-            pulse.abandoned = not call.done()
+            heartbeat.abandoned = not call.done()
         self._owe(folder, call)
         raise NoAnswer
 

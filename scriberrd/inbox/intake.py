@@ -14,7 +14,7 @@ import msgspec
 
 from scriberrd.errors import InvalidRequest, UploadFailed, UploadTooLarge
 from scriberrd.files import sources
-from scriberrd.files.folders import Pulse, start
+from scriberrd.files.folders import Heartbeat, start
 from scriberrd.inbox import rules, upload
 from scriberrd.inbox.upload import NAME_MAX, Upload
 from scriberrd.model import TERMINAL, JobState, Priority, PriorityName, Settings, Source, display
@@ -24,7 +24,7 @@ from scriberrd.queue import jobs, queries
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from scriberrd.config import Config, Inbox
+    from scriberrd.config import Inbox, Live
     from scriberrd.files.folders import Folders
     from scriberrd.inbox.watch import Found
     from scriberrd.model import Clock, Identity, Job
@@ -39,8 +39,8 @@ FAREWELL = 1.0  # seconds that the end of an upload is waited for: it goes on by
 class Intake:
     """Accepts recordings for the queue."""
 
-    def __init__(self, config: Config, store: Store, clock: Clock, folders: Folders) -> None:
-        self.config = config  # may be replaced while the daemon runs
+    def __init__(self, live: Live, store: Store, clock: Clock, folders: Folders) -> None:
+        self._live = live
         self._store = store
         self._clock = clock
         self._folders = folders
@@ -48,7 +48,7 @@ class Intake:
 
     async def sweep(self) -> None:
         """Remove what an earlier daemon has left of uploads."""
-        await asyncio.gather(*map(self._sweep, self.config.inboxes))
+        await asyncio.gather(*map(self._sweep, self._live.config.inboxes))
 
     async def _sweep(self, inbox: Inbox) -> None:
         with contextlib.suppress(OSError):  # the watch of the inbox tells of what is wrong with it
@@ -115,10 +115,10 @@ class Intake:
     async def _fingerprint(
         self, inbox: Inbox, path: bytes, settled: Identity | None
     ) -> sources.Fingerprint:
-        pulse = Pulse()
-        read = partial(sources.fingerprint, inbox.path, path, settled=settled, beat=pulse.beat)
+        heartbeat = Heartbeat()
+        read = partial(sources.fingerprint, inbox.path, path, settled=settled, beat=heartbeat.beat)
         async with self._reading[inbox.name]:
-            return await self._folders.follow(inbox.path, pulse, read)
+            return await self._folders.follow(inbox.path, heartbeat, read)
 
     async def receive(
         self,
@@ -146,7 +146,7 @@ class Intake:
         received = Upload(inbox.path)
         try:
             await self._folders.run(inbox.path, received.begin)
-            async for chunk in _limited(chunks, self.config.daemon.max_upload):
+            async for chunk in _limited(chunks, self._live.config.daemon.max_upload):
                 await self._folders.run(inbox.path, received.write, chunk)
             known = await self._store.run(
                 jobs.submit_again,
@@ -221,7 +221,7 @@ class Intake:
     async def _recognized(self, id_: int) -> Job:
         """The job, whose recording is read if it could not be when it came."""
         job = await self._store.read(queries.get, id_)
-        inbox = self.config.inbox(job.inbox)
+        inbox = self._live.config.inbox(job.inbox)
         if job.sha256 is None and inbox is not None:
             with contextlib.suppress(OSError, sources.SourceChanged):  # its run will say so
                 fingerprint = await self._fingerprint(inbox, job.path, None)
@@ -240,13 +240,13 @@ class Intake:
 
     def _today(self, job: Job) -> Settings:
         """The settings of a job's profile now, or its own if that has gone; its own priority."""
-        settings = self.config.profiles.get(job.profile, job.settings)
+        settings = self._live.config.profiles.get(job.profile, job.settings)
         return msgspec.structs.replace(settings, priority=Priority(job.priority).name.lower())
 
     def _settings(self, name: str, priority: str | None) -> tuple[str, Settings]:
-        settings = self.config.profiles.get(name)
+        settings = self._live.config.profiles.get(name)
         if settings is None:
-            allowed = ", ".join(self.config.profiles)
+            allowed = ", ".join(self._live.config.profiles)
             raise InvalidRequest(f"profile: there is no {name!r}; allowed: {allowed}")
         if priority is not None:
             if priority not in get_args(PriorityName):

@@ -14,7 +14,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Literal
 
 from scriberrd.errors import ScriberrdError, StoreError
-from scriberrd.files.folders import NoAnswer, Pulse, start
+from scriberrd.files.folders import Heartbeat, NoAnswer, start
 from scriberrd.files.sources import InboxUnavailable, SourceChanged
 from scriberrd.inbox.hints import Hints
 from scriberrd.inbox.rules import wanted
@@ -135,16 +135,16 @@ class _Watch:
         """Scan the folder; the files that have settled, the oldest first."""
         await self._refresh_hints()
         unreadable: dict[bytes, str] = {}
-        pulse = Pulse()
+        heartbeat = Heartbeat()
         files = scan(
             self._inbox.path,
             recursive=self._inbox.recursive,
             wanted=partial(wanted, extensions=frozenset(self._inbox.extensions)),
             unreadable=lambda path, error: unreadable.update({path: _reason(error)}),
-            beat=pulse.beat,
+            beat=heartbeat.beat,
         )
         new = []
-        while batch := await self._batch(files, pulse):
+        while batch := await self._batch(files, heartbeat):
             new += await self._unknown(batch)
         self._tell("polling" if self._hints_error else "watching", self._hints_error)
         for path, reason in unreadable.items() - self._unreadable.items():
@@ -153,11 +153,11 @@ class _Watch:
         settled = self._settling.update(new, self._clock.monotonic())
         return sorted(settled, key=lambda file: (file.identity.mtime_ns, file.path))
 
-    async def _batch(self, files: Iterator[Found], pulse: Pulse) -> list[Found]:
+    async def _batch(self, files: Iterator[Found], heartbeat: Heartbeat) -> list[Found]:
         """Read on; [] at the end."""
         some = islice(files, BATCH)
         try:
-            return await self._folders.follow(self._inbox.path, pulse, list, some)
+            return await self._folders.follow(self._inbox.path, heartbeat, list, some)
         except OSError as error:
             raise _FolderError(_reason(error)) from error
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
 from scriberrd.errors import LeaseLost, TaskFailed
-from scriberrd.files.folders import Pulse
+from scriberrd.files.folders import Heartbeat
 from scriberrd.model import Print, display
 from scriberrd.output import published, staging
 from scriberrd.output.formats import FORMATS
@@ -85,7 +85,7 @@ class Publisher:
             try:
                 return await self._store.insist(
                     jobs.finish,
-                    jobs.Hold(job.id, job.lease),
+                    jobs.Lease(job.id, job.lease),
                     language=text.language,
                     now=self._clock.time(),
                     duration=text.duration,
@@ -148,7 +148,7 @@ class _Publication:
         self, store: Store, folders: Folders, inbox: Inbox, job: Job, sharing: Sequence[str]
     ) -> None:
         self._store, self._folders, self._sharing = store, folders, sharing
-        self._root, self._job, self._hold = inbox.output, job, jobs.Hold(job.id, job.lease)
+        self._root, self._job, self._lease = inbox.output, job, jobs.Lease(job.id, job.lease)
         self._earlier: set[bytes] = set()  # the names that this job has published before
         self._new: dict[bytes, Print] = {}  # what it has published where nothing was
 
@@ -171,7 +171,7 @@ class _Publication:
                 await self._bring_again(text, names)
             except staging.NameTaken:
                 foreign = [n for n in names if n not in known or not _began(known[n])]
-                await self._store.insist(jobs.unreserve, self._hold, foreign)
+                await self._store.insist(jobs.unreserve, self._lease, foreign)
             else:
                 return
 
@@ -193,18 +193,18 @@ class _Publication:
         raise TaskFailed("output_blocked", "a published file is being edited")
 
     async def _reserve(self, names: Sequence[bytes]) -> dict[bytes, Output] | None:
-        return await self._store.insist(jobs.reserve, self._hold, names, sharing=self._sharing)
+        return await self._store.insist(jobs.reserve, self._lease, names, sharing=self._sharing)
 
     async def _bring(self, text: Transcript | Result, names: Mapping[bytes, Format]) -> None:
         mounts = await self._store.read(jobs.mounts)
         files = {name: FORMATS[format_](text) for name, format_ in names.items()}
-        pulse = Pulse()  # a day of speech takes a slow machine longer than a call may
+        heartbeat = Heartbeat()  # a day of speech takes a slow machine longer than a call may
 
         def stage() -> tuple[dict[bytes, bool], dict[bytes, Print]]:
             places = staging.require_mounted(self._root, names, mounts)
-            return places, staging.stage(self._root, self._job.id, files, pulse.beat)
+            return places, staging.stage(self._root, self._job.id, files, heartbeat.beat)
 
-        places, prints = await self._folders.follow(self._root, pulse, stage)
+        places, prints = await self._folders.follow(self._root, heartbeat, stage)
         try:
             await self._note_mounts(places, mounts)
             known = await self._store.read(
@@ -212,7 +212,7 @@ class _Publication:
             )
             targets, edited = await self._survey(names, prints, known)
             begun = {target.name: prints[target.staged] for target in targets}
-            await self._store.insist(jobs.begin, self._hold, begun, edited)
+            await self._store.insist(jobs.begin, self._lease, begun, edited)
             await self._folders.run(self._root, staging.place, self._root, self._job.id, targets)
         except BaseException:
             with contextlib.suppress(OSError):
@@ -274,7 +274,7 @@ class _Publication:
                     self._root, published.remove, self._root, output.name, output.prints
                 )
                 await self._reserve([output.name])
-                await self._store.insist(jobs.unreserve, self._hold, [output.name])
+                await self._store.insist(jobs.unreserve, self._lease, [output.name])
 
 
 def _began(output: Output) -> bool:

@@ -53,7 +53,7 @@ class Changed(ScriberrdError):
     status = 409
 
 
-class Unmounted(OSError):
+class Unmounted(FileNotFoundError):
     """What was mounted when files were published is not mounted now."""
 
     def __init__(self) -> None:

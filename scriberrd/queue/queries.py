@@ -23,7 +23,7 @@ from scriberrd.model import (
     display,
 )
 from scriberrd.queue.store import translated
-from scriberrd.transcript import Block
+from scriberrd.transcript import BlockResult
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -52,7 +52,7 @@ identity = msgspec.json.Decoder(Identity).decode
 _settings = msgspec.json.Decoder(Settings).decode
 _fallbacks = msgspec.json.Decoder(tuple[Fallback, ...]).decode
 _names = msgspec.json.Decoder(list[tuple[str, int]]).decode
-_block = msgspec.json.Decoder(Block).decode
+_block = msgspec.json.Decoder(BlockResult).decode
 _data = msgspec.json.Decoder(dict[str, str | int | float | None]).decode
 
 
@@ -310,7 +310,7 @@ class Blocks:
     def __init__(self, db: apsw.Connection, job: int) -> None:
         self._db, self._job = db, job
 
-    def __iter__(self) -> Iterator[Block]:
+    def __iter__(self) -> Iterator[BlockResult]:
         # Each row by a query of its own: one that stayed open would keep the log from being reset.
         query = "SELECT block FROM checkpoint WHERE job = ? AND number >= ? ORDER BY number LIMIT 1"
         number = 0
@@ -339,7 +339,7 @@ def outputs_of_recording(db: apsw.Connection, inbox: str, path: bytes) -> list[O
         f"""
         SELECT {OUTPUT_COLUMNS} FROM output WHERE job IN (
             SELECT id FROM job WHERE inbox = :inbox AND path = :path
-            UNION ALL SELECT job FROM seen WHERE inbox = :inbox AND path = :path)
+            UNION ALL SELECT job FROM tombstone WHERE inbox = :inbox AND path = :path)
         ORDER BY name
         """,
         {"inbox": inbox, "path": path},

@@ -14,16 +14,17 @@ from typing import TYPE_CHECKING
 from scriberrd.errors import StoreError
 from scriberrd.files.folders import NoAnswer
 from scriberrd.model import display
-from scriberrd.output.staging import Unmounted
 from scriberrd.queue import jobs, queries
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Awaitable, Callable, Collection
 
-    from scriberrd.config import Config, Inbox
+    from scriberrd.config import Config, Inbox, Live
     from scriberrd.model import Clock
-    from scriberrd.output.publication import Publisher
     from scriberrd.queue.store import Store
+
+    # Deletes a published file that was written before that time; whether none of ours is there now.
+    Delete = Callable[[Inbox, jobs.Aged, float], Awaitable[bool]]
 
 log = logging.getLogger(__name__)
 
@@ -35,16 +36,14 @@ SLACK = 86_400.0  # seconds that a clock may be ahead of what is known, and stil
 DOUBT = 6 * 3600.0  # seconds after which one that goes on like that is believed
 
 
-async def keep(
-    store: Store, publisher: Publisher, config: Config, clock: Clock, known: Known
-) -> None:
-    """Prune for as long as the daemon runs: hourly, however often it is configured anew."""
+async def keep(store: Store, delete: Delete, live: Live, clock: Clock, known: Known) -> None:
+    """Prune for as long as the daemon runs, hourly."""
     while True:
         await asyncio.sleep(max(0.0, known.due - clock.monotonic()))
         known.due = clock.monotonic() + INTERVAL
         try:
             now = known.now(clock.time(), clock.monotonic())
-            await prune(store, publisher, config, now)
+            await prune(store, delete, live.config, now)
             await store.run(jobs.believe, now)
         except StoreError as error:
             log.warning("nothing is pruned for now: %s", error)
@@ -98,7 +97,7 @@ async def known(store: Store, clock: Clock) -> Known:
     return Known(clock.time() if believed is None else believed, clock.monotonic())
 
 
-async def prune(store: Store, publisher: Publisher, config: Config, now: float) -> None:
+async def prune(store: Store, delete: Delete, config: Config, now: float) -> None:
     """Delete and forget what is too old at `now`; an age of 0 is none.
 
     Raises:
@@ -106,7 +105,7 @@ async def prune(store: Store, publisher: Publisher, config: Config, now: float) 
     """
     retention = config.retention
     if retention.transcripts:
-        await _delete_transcripts(store, publisher, config.inboxes, now - retention.transcripts)
+        await _delete_transcripts(store, delete, config.inboxes, now - retention.transcripts)
     if retention.jobs:
         await _prune_jobs(store, now - retention.jobs, now)
     if retention.events:
@@ -148,7 +147,7 @@ async def _prune_events(store: Store, before: float, now: float) -> None:
 
 
 async def _delete_transcripts(
-    store: Store, publisher: Publisher, inboxes: Collection[Inbox], before: float
+    store: Store, delete: Delete, inboxes: Collection[Inbox], before: float
 ) -> None:
     known = {inbox.name: inbox for inbox in inboxes}
     most, total, last = _most(await store.read(queries.jobs_ever)), 0, None
@@ -160,8 +159,8 @@ async def _delete_transcripts(
         for aged in batch:
             inbox = known.get(aged.output.inbox)
             try:
-                total += inbox is not None and await publisher.delete(inbox, aged, before)
-            except (NoAnswer, FileNotFoundError, Unmounted) as error:  # so it is for all there
+                total += inbox is not None and await delete(inbox, aged, before)
+            except (NoAnswer, FileNotFoundError) as error:  # so it is for all there
                 name = aged.output.inbox
                 log.warning("no files of inbox %s are deleted: %s", name, error.strerror)
                 del known[name]

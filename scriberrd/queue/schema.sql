@@ -57,7 +57,7 @@ CREATE INDEX job_listed ON job (inbox, state) WHERE state <> 'processing';
 CREATE INDEX job_put_off ON job (put_off) WHERE put_off = 1;
 
 -- Recordings whose jobs were pruned, if no other job is about them: they are no news.
-CREATE TABLE seen (
+CREATE TABLE tombstone (
     job INTEGER PRIMARY KEY,        -- its id, which it gets back when it is asked for
     inbox TEXT NOT NULL,
     path BLOB NOT NULL,
@@ -118,7 +118,7 @@ CREATE TABLE checkpoint (
 CREATE TABLE output (
     inbox TEXT NOT NULL,
     name BLOB NOT NULL,             -- relative to the output folder of the inbox
-    job INTEGER NOT NULL,           -- in the table job, or pruned and in the table seen
+    job INTEGER NOT NULL,           -- in the table job, or pruned and in the table tombstone
     prints TEXT NOT NULL DEFAULT '',    -- model.Print of its bytes as they were published; until
                                     -- then of all that runs were about to write, the latest first
     published INTEGER NOT NULL DEFAULT 0,   -- the job whose transcript it has;

@@ -183,7 +183,7 @@ class Bell:
         self._event = asyncio.Event()
 
     async def wait(self, seen: int, seconds: float | None = None) -> None:
-        """Return when it has rung since `rings` was `seen`, or after so many seconds."""
+        """Return when it has rung since `rings` was `tombstone`, or after so many seconds."""
         if self.rings == seen:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(seconds):

@@ -70,11 +70,13 @@ class _Open:
 class Breaker:
     """All outages of a daemon."""
 
-    def __init__(self, retry: Retry, clock: Clock, changed: Callable[[], None]) -> None:
+    def __init__(
+        self, retry: Callable[[], Retry], clock: Clock, changed: Callable[[], None]
+    ) -> None:
         """Make it.
 
         Args:
-            retry: its section of the configuration, with the backoff.
+            retry: gives its section of the configuration, with the backoff.
             clock: where time comes from.
             changed: is called when something that waited may go on.
         """
@@ -100,10 +102,9 @@ class Breaker:
         reopened, self._reopened = self._reopened, False
         return reopened
 
-    def configure(self, retry: Retry) -> None:
-        """Go by this section of a configuration that may have mended anything."""
-        self._retry = retry
-        self._drop(list(self._open), "the configuration is another one")
+    def reset(self, why: str) -> None:
+        """Call nothing out any more."""
+        self._drop(list(self._open), why)
 
     def try_now(self) -> None:
         """Try whatever is out without waiting any longer: somebody may have mended it."""
@@ -122,12 +123,12 @@ class Breaker:
         now = self._clock.monotonic()
         outage = self._open.get(key)
         if outage is None:
-            outage = self._open[key] = _Open(self._clock.time(), self._retry.backoff)
+            outage = self._open[key] = _Open(self._clock.time(), self._retry().backoff)
             log.warning("outage: %s: %s: %s", key, code, detail or "-")
         elif outage.job is None and now < outage.probe_at:
             return  # a job that had begun before
         else:
-            outage.backoff = min(outage.backoff * 2.0, self._retry.backoff_max)
+            outage.backoff = min(outage.backoff * 2.0, self._retry().backoff_max)
             self._reopened = True  # those that waited for the end of the try wait for the next
         # Half of it fixed, half of it random: what failed together is tried apart.
         backoff = max(outage.backoff, SHORTEST)

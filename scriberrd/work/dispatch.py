@@ -20,7 +20,7 @@ from scriberrd.work.slot import Interrupted, Slot
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from scriberrd.config import Config, Worker
+    from scriberrd.config import Live, Worker
     from scriberrd.files.folders import Folders
     from scriberrd.model import Clock, Job
     from scriberrd.output.publication import Publisher
@@ -37,21 +37,21 @@ class Dispatcher:
 
     def __init__(
         self,
-        config: Config,
+        live: Live,
         store: Store,
         clock: Clock,
         folders: Folders,
         publisher: Publisher,
     ) -> None:
-        self._config = config
+        self._live = live
         self._store = store
         self._clock = clock
         self._folders = folders
         self._publisher = publisher
         self.stopping = False
         self._serving = asyncio.TaskGroup()
-        self.slots = [slot for pool in config.workers for slot in self._slots(pool)]
-        self.gate = Gate(config, self.slots, clock, store.bell, self._publisher.try_folder)
+        self.slots = [slot for pool in live.config.workers for slot in self._slots(pool)]
+        self.gate = Gate(live, self.slots, clock, store.bell, self._publisher.try_folder)
 
     def _slots(self, pool: Worker) -> list[Slot]:
         return [
@@ -64,14 +64,14 @@ class Dispatcher:
             for number in range(1, pool.count + 1)
         ]
 
-    def configure(self, config: Config) -> None:
-        """Work by this configuration from now on.
+    def reconfigure(self) -> None:
+        """Work by the configuration that is another one now.
 
         What runs goes on, except in a pool that is changed or gone: there it ends at its next
         block, and goes on where it is claimed next.
         """
-        self._config = config
-        self.gate.configure(config)
+        config = self._live.config
+        self.gate.reconfigure()
         serving = [slot for slot in self.slots if not slot.retired]
         kept = {slot.pool for slot in serving}.intersection(config.workers)
         for slot in serving:
@@ -105,13 +105,13 @@ class Dispatcher:
         while True:
             seen, now = self._store.bell.rings, self._clock.time()
             try:
-                holds = await self._store.read(jobs.cancel_requested)
+                leases = await self._store.read(jobs.cancel_requested)
                 preempted = await self._to_preempt(now)
             except StoreError as error:
                 log.error("what is to be interrupted can't be read: %s", error)  # noqa: TRY400 - expected
-                holds, preempted = [], []
+                leases, preempted = [], []
             for slot in self.slots:
-                if slot.job is not None and (slot.job.id, slot.job.lease) in holds:
+                if slot.job is not None and (slot.job.id, slot.job.lease) in leases:
                     slot.interruption = "cancel"
                 elif slot.job is not None and not slot.in_hours():
                     _make_way(slot, "close", "the hours of its pool are over")
@@ -122,7 +122,7 @@ class Dispatcher:
             await self._store.bell.wait(seen, look)
 
     async def _to_preempt(self, now: float) -> list[Slot]:
-        longest, limit = self._config.retry.backoff_max, len(self.slots)
+        longest, limit = self._live.config.retry.backoff_max, len(self.slots)
         urgent = await self._store.read(jobs.urgent_due, now=now, longest=longest, limit=limit)
         if not urgent:
             return []
@@ -203,9 +203,9 @@ class Dispatcher:
             admit=functools.partial(self.gate.admit, slot),
             now=self._clock.time(),
             expires=self._clock.monotonic() + slot.pool.stall_timeout,
-            longest=self._config.retry.backoff_max,
+            longest=self._live.config.retry.backoff_max,
             pool=slot.pool.name,
-            ageing=self._config.daemon.ageing,
+            ageing=self._live.config.daemon.ageing,
         )
         if job is None and self.gate.outages():
             if self.gate.store_out:
@@ -217,12 +217,12 @@ class Dispatcher:
 
     async def _process(self, slot: Slot, job: Job) -> Job:
         """Run a claimed job, and bring it to the state that the outcome asks for."""
-        hold, died = jobs.Hold(job.id, job.lease), None
+        lease, died = jobs.Lease(job.id, job.lease), None
         try:
             return await stages.run(
                 slot,
                 job,
-                live=lambda: self._config,
+                live=self._live,
                 store=self._store,
                 folders=self._folders,
                 publisher=self._publisher,
@@ -230,7 +230,7 @@ class Dispatcher:
             )
         except Interrupted:
             outcome = "preempted" if slot.interruption == "preempt" else "released"
-            return await self._end(functools.partial(jobs.release, outcome=outcome), hold)
+            return await self._end(functools.partial(jobs.release, outcome=outcome), lease)
         except WorkerDied as error:
             await slot.unload()
             failure, detail, died = error.failure, str(error), error
@@ -253,7 +253,7 @@ class Dispatcher:
         self, slot: Slot, job: Job, failure: str, detail: str, died: WorkerDied | None
     ) -> Job:
         if failure in STOOD_STILL:
-            away = await stages.unavailable(self._folders, self._config, job)
+            away = await stages.unavailable(self._folders, self._live.config, job)
             if away is not None:
                 failure, detail = away.failure, away.detail
         self.gate.failed(slot, job, failure, detail)
@@ -261,16 +261,16 @@ class Dispatcher:
         if failure == "out_of_memory" and (step := ladder.next_step(job, slot.pool, slot.engine)):
             log.warning("job %d goes on with less, as memory ran out: %s", job.id, step)
         fail = functools.partial(jobs.fail, code=failure, detail=detail, died=died, step=step)
-        fail = functools.partial(fail, retry=self._config.retry)
-        return await self._end(fail, jobs.Hold(job.id, job.lease))
+        fail = functools.partial(fail, retry=self._live.config.retry)
+        return await self._end(fail, jobs.Lease(job.id, job.lease))
 
-    async def _end(self, move: Callable[..., Job], hold: jobs.Hold) -> Job:
+    async def _end(self, move: Callable[..., Job], lease: jobs.Lease) -> Job:
         """Write the outcome of a run: as often as it takes, or the job would stay held."""
         while True:
             try:
-                return await self._store.run(move, hold, now=self._clock.time())
+                return await self._store.run(move, lease, now=self._clock.time())
             except StoreError as error:
-                log.error("job %d can't be put back: %s", hold.job, error)  # noqa: TRY400
+                log.error("job %d can't be put back: %s", lease.job, error)  # noqa: TRY400
                 if self.stopping:
                     raise  # the next daemon finds the job held, and releases it
             await asyncio.sleep(STORE_PAUSE)

@@ -23,7 +23,7 @@ from scriberrd.work.breaker import Breaker, Key
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from scriberrd.config import Config, Inbox
+    from scriberrd.config import Inbox, Live
     from scriberrd.model import Clock, Job
     from scriberrd.queue.store import Bell
     from scriberrd.work.breaker import Outage
@@ -44,7 +44,7 @@ class Gate:
 
     def __init__(
         self,
-        config: Config,
+        live: Live,
         slots: Sequence[Slot],
         clock: Clock,
         bell: Bell,
@@ -52,14 +52,13 @@ class Gate:
     ) -> None:
         self._slots, self._bell, self._try_output = slots, bell, try_output
         self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._config = config
-        self._breaker = Breaker(config.retry, clock, bell.ring)
+        self._live = live
+        self._breaker = Breaker(lambda: live.config.retry, clock, bell.ring)
         self._trying: dict[Key, asyncio.Task[None]] = {}  # output folders
 
-    def configure(self, config: Config) -> None:
-        """Go by this configuration; what is out may be mended by it, and is tried anew."""
-        self._config = config
-        self._breaker.configure(config.retry)
+    def reconfigure(self) -> None:
+        """Try anew what is out: another configuration may have mended it."""
+        self._breaker.reset("the configuration is another one")
 
     def turn(self, slot: Slot) -> asyncio.Lock:
         """To be held while a slot claims: one at a time in each pool."""
@@ -80,7 +79,7 @@ class Gate:
         """What `jobs.claim` asks; from another thread, so it only looks."""
         wait = max(self._breaker.wait(key) for key in self._keys(slot, job).values())
         if wait > 0:  # while another one tries: until that has ended
-            return min(wait, self._config.retry.backoff_max)
+            return min(wait, self._live.config.retry.backoff_max)
         busy = any(other.job is not None for other in self._others(slot))
         return math.inf if alone(job) and busy else 0.0
 
@@ -122,7 +121,7 @@ class Gate:
                 self._trying[key] = asyncio.create_task(self._try(key))
 
     async def _try(self, key: Key) -> None:
-        inbox = self._config.inbox(key.name)
+        inbox = self._live.config.inbox(key.name)
         try:
             if inbox is not None:
                 await self._try_output(inbox)
@@ -176,7 +175,7 @@ class Gate:
 
     def _keys(self, slot: Slot, job: Job) -> dict[Part, Key]:
         """What of the machine this job needs in this slot."""
-        pool, inbox = slot.pool, self._config.inbox(job.inbox)
+        pool, inbox = slot.pool, self._live.config.inbox(job.inbox)
         settings, _ = ladder.adapted(job, pool)
         model = f"{settings.engine} {short(settings.model)}"
         return {

@@ -164,7 +164,7 @@ class Process:
             await self.kill()
             raise self._death() from error
         self._ready = self._ready or isinstance(reply, protocol.Ready)
-        if isinstance(reply, protocol.Beat):  # what the kernel killed long ago was another
+        if isinstance(reply, protocol.Heartbeat):  # what the kernel killed long ago was another
             self._oom_kills, self._latest_oom_kills = self._latest_oom_kills, oom.kills()
         return reply
 

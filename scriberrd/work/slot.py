@@ -51,7 +51,7 @@ class Slot:
         self._store = store
         self._clock = clock
         self._process: Process | None = None
-        self._task: jobs.Hold | None = None  # what the process is at
+        self._task: jobs.Lease | None = None  # what the process is at
 
     def status(self) -> WorkerStatus:
         """What it is at, for people."""
@@ -115,7 +115,7 @@ class Slot:
         if self._process is not None and not self._process.alive:
             await self.unload()  # it died while it was idle: that is nobody's fault
         process = self._process = self._process or await self._spawn()
-        hold = self._task = jobs.Hold(task.job, task.lease)
+        lease = self._task = jobs.Lease(task.job, task.lease)
         self.engine = None
         process.send(task, source)
         watch = Watch(self.pool, self._clock.monotonic())
@@ -125,7 +125,7 @@ class Slot:
                 await self.abandon()
                 raise Interrupted
             if self.interruption is not None:
-                stop_at = self._stop_after_block(process, hold, stop_at, stop_timeout)
+                stop_at = self._stop_after_block(process, lease, stop_at, stop_timeout)
             reply = await process.receive(POLL)
             now = self._clock.monotonic()
             limits.skip(watch.look(now))
@@ -135,13 +135,13 @@ class Slot:
             if reply is not None and self._hears(reply):
                 watch.hear(reply, now)
                 limits.hear(reply, now)
-                if await self._keep(hold, reply, watch):
+                if await self._keep(lease, reply, watch):
                     return
                 if isinstance(reply, protocol.Loaded):
                     loaded()
             if (silent := watch.hung(now)) is not None:
                 raise await process.stalled(silent)
-            await self._mind(limits, hold, now)
+            await self._mind(limits, lease, now)
 
     async def _spawn(self) -> Process:
         try:
@@ -149,19 +149,19 @@ class Slot:
         except OSError as error:
             raise TaskFailed("no_worker", error.strerror or str(error)) from error
 
-    async def _mind(self, limits: Limits, hold: jobs.Hold, now: float) -> None:
+    async def _mind(self, limits: Limits, lease: jobs.Lease, now: float) -> None:
         if (seconds := limits.warning(now)) is not None:
-            log.warning("job %d is slow: it has run for %.0f s", hold.job, seconds)
-            await self._store.run(jobs.slow, hold, seconds, now=self._clock.time())
+            log.warning("job %d is slow: it has run for %.0f s", lease.job, seconds)
+            await self._store.run(jobs.slow, lease, seconds, now=self._clock.time())
         if (why := limits.exceeded(now)) is not None:
             raise TaskFailed("time_limit", why)
 
     def _stop_after_block(
-        self, process: Process, hold: jobs.Hold, stop_at: float | None, stop_timeout: float
+        self, process: Process, lease: jobs.Lease, stop_at: float | None, stop_timeout: float
     ) -> float:
         """Have the process stop after the block that it is at; when patience with that ends."""
         if stop_at is None:
-            process.send(protocol.Stop(job=hold.job, lease=hold.lease, after_block=True))
+            process.send(protocol.Stop(job=lease.job, lease=lease.token, after_block=True))
             stop_at = math.inf
         if self.interruption != "release":
             return stop_at  # there is no hurry, and a block is worth its time
@@ -175,22 +175,22 @@ class Slot:
             self._task = None
         return True
 
-    async def _keep(self, hold: jobs.Hold, reply: protocol.Reply, watch: Watch) -> bool:
+    async def _keep(self, lease: jobs.Lease, reply: protocol.Reply, watch: Watch) -> bool:
         """Write down what the worker says; True when it was the last word."""
         store, expires = self._store, watch.expires
         match reply:
-            case protocol.Beat() if watch.renewal_due():
-                await store.insist(jobs.renew, hold, expires=expires, progress=reply.position)
+            case protocol.Heartbeat() if watch.renewal_due():
+                await store.insist(jobs.renew, lease, expires=expires, progress=reply.position)
             case protocol.Probed():
-                await store.insist(jobs.probed, hold, reply)
+                await store.insist(jobs.probed, lease, reply)
             case protocol.Loaded():
                 self.engine = reply.engine
-                await store.insist(jobs.loaded, hold, reply.engine)
+                await store.insist(jobs.loaded, lease, reply.engine)
             case protocol.BlockDone():
                 now = self._clock.time()
-                await store.insist(jobs.checkpoint, hold, reply.block, expires=expires, now=now)
+                await store.insist(jobs.checkpoint, lease, reply.block, expires=expires, now=now)
             case protocol.Finished():
-                await store.insist(jobs.transcribed, hold, reply, now=self._clock.time())
+                await store.insist(jobs.transcribed, lease, reply, now=self._clock.time())
                 return True
             case protocol.Failed() if reply.code not in FAILURES:  # an engine may make up its own
                 detail = f"unknown failure {reply.code}: {reply.detail}"
@@ -247,7 +247,7 @@ class Watch:
     def hear(self, reply: protocol.Reply, now: float) -> None:
         """Take note of a reply: every one is a sign of life, not every one of progress."""
         self._heard = now
-        if not isinstance(reply, protocol.Beat):
+        if not isinstance(reply, protocol.Heartbeat):
             self._moved = self._renewed = now
         elif reply.ticks > self._ticks:
             self._ticks, self._moved = reply.ticks, now

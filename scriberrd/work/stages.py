@@ -21,7 +21,7 @@ from scriberrd.work.slot import POLL, Interrupted
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-    from scriberrd.config import Config, Inbox
+    from scriberrd.config import Config, Inbox, Live
     from scriberrd.files.folders import Folders
     from scriberrd.model import Job
     from scriberrd.output.publication import Publisher
@@ -38,7 +38,7 @@ async def run(
     slot: Slot,
     job: Job,
     *,
-    live: Callable[[], Config],
+    live: Live,
     store: Store,
     folders: Folders,
     publisher: Publisher,
@@ -49,7 +49,7 @@ async def run(
     Args:
         slot: where the worker runs.
         job: as it was claimed.
-        live: gives the configuration as it is now.
+        live: the configuration.
         store: where what is done is kept.
         folders: asks what lies in the inbox and the output folder.
         publisher: brings the transcript there.
@@ -59,7 +59,7 @@ async def run(
         Interrupted, TaskFailed, WorkerDied, LeaseLost: see Slot.run.
         StoreError: the database can't be used.
     """
-    config = live()
+    config = live.config
     inbox = _inbox(config, job)
     inboxes = {one.name: one for one in config.inboxes}
     found = await _patiently(slot, gathering.known(store, folders, inboxes, job))
@@ -78,7 +78,7 @@ async def run(
                 await _check_unchanged(slot, folders, inbox, job)
             finally:
                 start(os.close, source)
-    config = live()  # its output folder may have been moved meanwhile
+    config = live.config  # its output folder may have been moved meanwhile
     inbox = _inbox(config, job)
     with store.reader() as db:
         text = found or await gathering.gather(store, db, job)

@@ -1,7 +1,7 @@
-"""Cuts a stream of samples into stretches of bounded length, at silences.
+"""Cuts a stream of samples into blocks of bounded length, at silences.
 
-Where a stretch ends depends on nothing but the samples from its start on: whoever starts again at
-the start of any stretch gets the same stretches from there. That is what makes a run that was
+Where a block ends depends on nothing but the samples from its start on: whoever starts again at
+the start of any block gets the same blocks from there. That is what makes a run that was
 interrupted equal to one that was not.
 """
 
@@ -26,14 +26,14 @@ MOMENT = RATE // 10  # samples
 
 
 class Span(NamedTuple):
-    """From one sample to before another, counted from the start of a stretch."""
+    """From one sample to before another, counted from the start of a block."""
 
     start: int
     end: int
 
 
-class Stretch(NamedTuple):
-    """A stretch of a recording, and where somebody speaks in it."""
+class Block(NamedTuple):
+    """A block of a recording, and where somebody speaks in it."""
 
     start: int  # samples from the start of the recording
     samples: Samples  # one-dimensional, 16 kHz
@@ -84,13 +84,13 @@ class _Sliced:
         return np.concatenate(found), h, c
 
 
-def stretches(
+def blocks(
     source: Source, limit: int, *, vad: bool = True, find: Finder = find_speech
-) -> Iterator[Stretch]:
-    """Cut what is left of `source` into stretches of at most `limit` samples, without gaps.
+) -> Iterator[Block]:
+    """Cut what is left of `source` into blocks of at most `limit` samples, without gaps.
 
     Args:
-        source: its position is the start of the first stretch.
+        source: its position is the start of the first block.
         limit: in samples; at least 4 seconds.
         vad: listen to speech only; otherwise to everything.
         find: the voice activity detector.
@@ -98,7 +98,7 @@ def stretches(
     buffer = source.read(0)
     while True:
         start = source.position - len(buffer)
-        # One sample more than a stretch can hold tells whether it is the last one.
+        # One sample more than a block can hold tells whether it is the last one.
         buffer = np.concatenate([buffer, source.read(limit + 1 - len(buffer))])
         if not len(buffer):
             return
@@ -107,14 +107,14 @@ def stretches(
         voiced = find(window)
         end = len(window) if last else cut(window, voiced)
         inside = tuple(Span(a, min(b, end)) for a, b in voiced if a < end)
-        yield Stretch(start, window[:end], inside, _heard(inside, end) if vad else (Span(0, end),))
+        yield Block(start, window[:end], inside, _heard(inside, end) if vad else (Span(0, end),))
         if last:
             return
         buffer = buffer[end:]
 
 
 def cut(samples: Samples, voiced: Sequence[Span]) -> int:
-    """Where to end a stretch that fills its buffer: a sample in the second half of it.
+    """Where to end a block that fills its buffer: a sample in the second half of it.
 
     In the middle of the longest silence there, or else in the quietest 100 ms near the end; of
     equals the later.
@@ -131,15 +131,15 @@ def cut(samples: Samples, voiced: Sequence[Span]) -> int:
     return first + quietest * MOMENT + MOMENT // 2
 
 
-def clips(stretch: Stretch, longest: int) -> list[Span]:
+def clips(block: Block, longest: int) -> list[Span]:
     """What is to be listened to, in clips of at most `longest` samples each.
 
     As few as a greedy pass makes: clips hold several spans and the silence between them. A span
     that is too long is split in the middle of a pause, or where it must be.
     """
-    middles = [(a.end + b.start) // 2 for a, b in pairwise(stretch.voiced)]
+    middles = [(a.end + b.start) // 2 for a, b in pairwise(block.voiced)]
     packed: list[Span] = []
-    for span in stretch.spans:
+    for span in block.spans:
         for piece in _split(span, middles, longest):
             if packed and piece.end - packed[-1].start <= longest:
                 packed[-1] = Span(packed[-1].start, piece.end)

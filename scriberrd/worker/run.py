@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scriberrd.protocol import Beat, Stop, Task
+from scriberrd.protocol import Heartbeat, Stop, Task
 
 
 class GivenUp(BaseException):
@@ -44,9 +44,9 @@ class Run:
         if (command.job, command.lease) == (self.task.job, self.task.lease):
             self._stop = command
 
-    def beat(self) -> Beat:
+    def beat(self) -> Heartbeat:
         """What is to be said every second."""
-        return Beat(
+        return Heartbeat(
             job=self.task.job,
             lease=self.task.lease,
             ticks=self._ticks,

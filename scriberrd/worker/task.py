@@ -24,10 +24,10 @@ from scriberrd.protocol import (
     Resume,
     Stopped,
 )
-from scriberrd.transcript import Block, Segment, Word
+from scriberrd.transcript import BlockResult, Segment, Word
 from scriberrd.worker import engines
 from scriberrd.worker.audio import RATE, Recording, Source
-from scriberrd.worker.blocks import Stretch, prefetch, stretches
+from scriberrd.worker.blocks import Block, blocks, prefetch
 from scriberrd.worker.describe import describe, is_out_of_memory
 from scriberrd.worker.engines import Context, Engine, Phrase, Tick, Wanted
 from scriberrd.worker.run import GivenUp, Run
@@ -96,10 +96,10 @@ def _transcribe(run: Run, kept: Kept, send: Callable[[Reply], None]) -> Finished
         source = Source(recording.samples(), run.tick)
         if task.resume:
             source.skip(round(task.resume.position * RATE))
-        cuts = stretches(source, round(settings.block_seconds * RATE), vad=settings.vad)
+        cuts = blocks(source, round(settings.block_seconds * RATE), vad=settings.vad)
         with closing(prefetch(cuts)) as ahead:
-            for block in _blocks(ahead, engine, run):
-                send(BlockDone(job=job, lease=lease, block=block))
+            for result in _blocks(ahead, engine, run):
+                send(BlockDone(job=job, lease=lease, block=result))
         if not source.position:
             raise TaskFailed("empty_audio")
         return Finished(
@@ -118,7 +118,7 @@ def _file(run: Run) -> FileIO:
         raise TaskFailed("read_failed", os.strerror(error.errno or 0)) from error
 
 
-def _blocks(ahead: Iterable[Stretch], engine: Engine, run: Run) -> Iterator[Block]:
+def _blocks(ahead: Iterable[Block], engine: Engine, run: Run) -> Iterator[BlockResult]:
     """Each block needs of those before it what a checkpoint holds, and nothing else."""
     before = run.task.resume or Resume(
         block=0,
@@ -127,39 +127,39 @@ def _blocks(ahead: Iterable[Stretch], engine: Engine, run: Run) -> Iterator[Bloc
         language_probability=None,
         prompt=run.task.settings.initial_prompt,
     )
-    for stretch in ahead:
+    for block in ahead:
         run.pass_boundary()
-        block = _block(stretch, before, engine, run)
-        yield block
+        result = _block(block, before, engine, run)
+        yield result
         before = Resume(
-            block=block.number + 1,
-            position=block.end,
-            language=block.language,
-            language_probability=block.language_probability,
-            prompt=block.prompt,
+            block=result.number + 1,
+            position=result.end,
+            language=result.language,
+            language_probability=result.language_probability,
+            prompt=result.prompt,
         )
 
 
-def _block(stretch: Stretch, before: Resume, engine: Engine, run: Run) -> Block:
+def _block(block: Block, before: Resume, engine: Engine, run: Run) -> BlockResult:
     settings = run.task.settings
     language, probability, prompt = before.language, before.language_probability, before.prompt
     phrases: list[Phrase] = []
-    if stretch.spans:
-        code, sure = _language(stretch, before, engine, run)
+    if block.spans:
+        code, sure = _language(block, before, engine, run)
         context = Context(settings, code, prompt)
-        for phrase in engine.transcribe(stretch, context, run.tick):
-            phrases.append(_placed(phrase, stretch))
+        for phrase in engine.transcribe(block, context, run.tick):
+            phrases.append(_placed(phrase, block))
             run.reach(phrases[-1].segment.end)
         if phrases:  # when nothing was said, nothing changes for the next block
             language, probability = code, sure
             said = [phrase.segment for phrase in phrases]
             prompt = _prompt(prompt, said) if settings.condition_on_previous_text else ""
-    run.reach(stretch.end / RATE)
-    return Block(
+    run.reach(block.end / RATE)
+    return BlockResult(
         number=before.block,
-        start=stretch.start / RATE,
-        end=stretch.end / RATE,
-        speech=sum(b - a for a, b in stretch.voiced) / RATE,
+        start=block.start / RATE,
+        end=block.end / RATE,
+        speech=sum(b - a for a, b in block.voiced) / RATE,
         language=language,
         language_probability=probability,
         prompt=prompt,
@@ -168,15 +168,13 @@ def _block(stretch: Stretch, before: Resume, engine: Engine, run: Run) -> Block:
     )
 
 
-def _language(
-    stretch: Stretch, before: Resume, engine: Engine, run: Run
-) -> tuple[str, float | None]:
+def _language(block: Block, before: Resume, engine: Engine, run: Run) -> tuple[str, float | None]:
     """Code and probability: the one that was set, or decided before, or else decided here."""
     if run.task.settings.language != "auto":
         return run.task.settings.language, None
     if before.language is not None:
         return before.language, before.language_probability
-    return engine.identify(stretch, run.tick)
+    return engine.identify(block, run.tick)
 
 
 def _prompt(before: str, segments: Iterable[Segment]) -> str:
@@ -187,10 +185,10 @@ def _prompt(before: str, segments: Iterable[Segment]) -> str:
     return before if len(before) <= PROMPT_TAIL else before[-PROMPT_TAIL:].partition(" ")[2]
 
 
-def _placed(phrase: Phrase, stretch: Stretch) -> Phrase:
-    """The phrase with times from the start of the recording, none beyond the stretch."""
-    first = stretch.start / RATE
-    last = math.floor(stretch.end / RATE * 1000) / 1000
+def _placed(phrase: Phrase, block: Block) -> Phrase:
+    """The phrase with times from the start of the recording, none beyond the block."""
+    first = block.start / RATE
+    last = math.floor(block.end / RATE * 1000) / 1000
 
     def moved(part: Moved) -> Moved:
         start = min(round(first + max(part.start, 0.0), 3), last)

@@ -14,7 +14,7 @@ from support import block
 from scriberrd.config import Retention
 from scriberrd.model import Identity, JobState, Settings, Source
 from scriberrd.queue import jobs, queries, retention
-from scriberrd.queue.jobs import Hold
+from scriberrd.queue.jobs import Lease
 from scriberrd.toml import Seconds
 
 if TYPE_CHECKING:
@@ -30,15 +30,15 @@ async def end(server: Server, state: str) -> None:
     """Let a recording with a checkpoint end, or wait."""
     await server.submit()
     job = await server.claim()
-    hold = Hold(job.id, job.lease)
-    await server.store.run(jobs.checkpoint, hold, BLOCK, expires=1e9, now=1.0)
+    lease = Lease(job.id, job.lease)
+    await server.store.run(jobs.checkpoint, lease, BLOCK, expires=1e9, now=1.0)
     if state == "failed":
         await server.fail(job, "unsupported_setting")
     elif state == "queued":
         await server.fail(job, "model_missing")
     else:
         await server.store.run(jobs.cancel, job.id, 1.0)
-        await server.store.run(jobs.release, hold, now=1.0)
+        await server.store.run(jobs.release, lease, now=1.0)
     assert (await look(server))[0].state == state
 
 
@@ -215,7 +215,7 @@ async def test_an_upload_like_a_completed_one_is_known_while_there_is_a_transcri
     assert (view["id"], os.listdir(server.inbox.path)) == (1, [])
     file.write_bytes(b"recording 1")
     kept = msgspec.structs.replace(server.config, retention=Retention(transcripts=Seconds(1)))
-    await retention.prune(server.store, server.rooms.publisher, kept, server.clock.now + 2)
+    await retention.prune(server.store, server.rooms.publisher.delete, kept, server.clock.now + 2)
     view = await server.post(upload, data=b"recording 1", status=202)
     assert (view["id"], view["path"]) == (2, "other.mp3")
 

@@ -97,7 +97,7 @@ def test_every_format_has_its_content_type() -> None:
 def test_every_event_is_described() -> None:
     folder = Path(jobs.__file__).parent
     source = "".join(file.read_text("utf-8") for file in folder.glob("*.py"))
-    types = set(re.findall(r'\b(?:tell|requeue)\([^"\n]*, "(\w+)"', source))
+    types = set(re.findall(r'\b(?:record_event|requeue)\([^"\n]*, "(\w+)"', source))
     # A gap is no event of the queue.
     assert types | {"gap"} == rows(section("### GET /v1/events"), "Event")
 

@@ -226,7 +226,7 @@ async def test_a_form_without_a_boundary(server: Server) -> None:
 
 async def test_an_upload_without_any_inbox(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     none = replace(server.config, inboxes=())
-    monkeypatch.setattr(server.rooms, "config", none)
+    monkeypatch.setattr(server.rooms.live, "config", none)
     problem = await server.post("/v1/jobs?name=a.mp3", data=b"sound", status=422)
     assert problem["detail"].startswith("inbox: none is configured")
 

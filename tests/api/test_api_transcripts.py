@@ -70,7 +70,7 @@ async def test_it_is_found_where_the_output_folder_is_now(server: Server, tmp_pa
     await server.complete(await server.claim())
     moved = server.inbox.output.rename(tmp_path / "moved")
     inbox = msgspec.structs.replace(server.inbox, output=moved)
-    server.rooms.config = msgspec.structs.replace(server.config, inboxes=(inbox,))
+    server.rooms.live.config = msgspec.structs.replace(server.config, inboxes=(inbox,))
     assert (await server.get("/v1/jobs/1/transcript"))["text"] == "Grüß Gott."
 
 

@@ -10,7 +10,7 @@ from scriberrd.config import Retry
 from scriberrd.errors import JobNotFound
 from scriberrd.model import Identity, Job, JobState, Settings, Source, Stage
 from scriberrd.queue import jobs, queries, store
-from scriberrd.queue.jobs import Hold
+from scriberrd.queue.jobs import Lease
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -144,11 +144,11 @@ def test_runs_know_where_they_began(db: apsw.Connection) -> None:
     submit(db, "a.mp3")
     first = claim(db)
     assert first.stage is Stage.PREPARING
-    hold = Hold(first.id, first.lease)
-    jobs.checkpoint(db, hold, block(0), expires=9.0, now=3.0)
-    jobs.checkpoint(db, hold, block(1), expires=9.0, now=3.0)
+    lease = Lease(first.id, first.lease)
+    jobs.checkpoint(db, lease, block(0), expires=9.0, now=3.0)
+    jobs.checkpoint(db, lease, block(1), expires=9.0, now=3.0)
     assert list(queries.Blocks(db, 1)) == [block(0), block(1)]
-    jobs.fail(db, hold, "worker_crashed", "signal 9", retry=Retry(), now=4.0)
+    jobs.fail(db, lease, "worker_crashed", "signal 9", retry=Retry(), now=4.0)
     assert claim(db, "gpu", now=10_000.0) == queries.get(db, 1)
     assert ids(queries.processing(db)) == [1]
     assert queries.starts(db, queries.processing(db)) == {1: 20.0}
@@ -174,10 +174,10 @@ def test_events_go_on_from_any_of_them(db: apsw.Connection) -> None:
 def test_outputs_count_when_they_are_in_place(db: apsw.Connection) -> None:
     submit(db, "a.mp3")
     job = claim(db)
-    hold = Hold(job.id, job.lease)
+    lease = Lease(job.id, job.lease)
     names = [b"a.txt", b"\xff.json"]
-    jobs.reserve(db, hold, names)
+    jobs.reserve(db, lease, names)
     assert queries.get(db, 1).outputs == ()
-    done = jobs.finish(db, hold, language=None, now=3.0)
+    done = jobs.finish(db, lease, language=None, now=3.0)
     assert done.outputs == (b"a.txt", b"\xff.json")
     assert [output.name for output in queries.outputs(db, 1)] == names

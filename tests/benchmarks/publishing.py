@@ -24,7 +24,7 @@ from scriberrd.output.publication import Publisher
 from scriberrd.protocol import Finished, Probed
 from scriberrd.queue import jobs
 from scriberrd.queue.store import Store
-from scriberrd.transcript import Block, EngineInfo, Segment, Word
+from scriberrd.transcript import BlockResult, EngineInfo, Segment, Word
 
 HOURS = (1 / 6, 1, 20)
 AIM = 1.2
@@ -38,7 +38,7 @@ def kilobytes(key: str) -> int:
     return int(next(line for line in status if line.startswith(key)).split()[1])
 
 
-def block(number: int) -> Block:
+def block(number: int) -> BlockResult:
     """Five minutes of dense speech."""
     start = number * 300.0
     words = tuple(
@@ -61,7 +61,7 @@ def block(number: int) -> Block:
         )
         for n in range(0, 720, 12)
     )
-    return Block(
+    return BlockResult(
         number=number,
         start=start,
         end=start + 300.0,
@@ -82,14 +82,14 @@ async def publish(hours: float, folder: Path) -> Figures:
     await store.run(jobs.submit, source, profile="default", settings=Settings(), now=now)
     job = await store.run(jobs.claim, "worker", now=now, expires=1e9, longest=3600.0)
     assert job is not None
-    hold, duration = jobs.Hold(job.id, job.lease), hours * 3600
+    lease, duration = jobs.Lease(job.id, job.lease), hours * 3600
     about = {"job": job.id, "lease": job.lease, "duration": duration}
     probe = Probed(**about, container="wav", codec="pcm", channels=1)
-    await store.run(jobs.probed, hold, probe)
-    await store.run(jobs.loaded, hold, ENGINE)
+    await store.run(jobs.probed, lease, probe)
+    await store.run(jobs.loaded, lease, ENGINE)
     for number in range(round(hours * 12)):
-        await store.run(jobs.checkpoint, hold, block(number), expires=1e9, now=now)
-    await store.run(jobs.transcribed, hold, Finished(**about, warnings=()), now=now)
+        await store.run(jobs.checkpoint, lease, block(number), expires=1e9, now=now)
+    await store.run(jobs.transcribed, lease, Finished(**about, warnings=()), now=now)
 
     Path("/proc/self/clear_refs").write_text("5")  # the high-water mark begins anew
     before, gap = kilobytes("VmRSS"), 0.0

@@ -34,7 +34,7 @@ from scriberrd.model import Identity, Settings, Source
 from scriberrd.queue import jobs, store
 from scriberrd.queue.jobs.rows import encode
 from scriberrd.queue.transactions import transaction
-from scriberrd.transcript import Block, Segment, Word
+from scriberrd.transcript import BlockResult, Segment, Word
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -93,26 +93,26 @@ class Ours:
         with transaction(self.db):
             jobs.submit(self.db, source, profile="default", settings=Settings(), now=time.time())
 
-    def claim(self) -> jobs.Hold:
+    def claim(self) -> jobs.Lease:
         with transaction(self.db):
             job = jobs.claim(self.db, "cpu", now=time.time(), expires=1.0, longest=3600)
         assert job is not None
-        return jobs.Hold(job.id, job.lease)
+        return jobs.Lease(job.id, job.lease)
 
-    def checkpoint(self, hold: jobs.Hold) -> None:
+    def checkpoint(self, lease: jobs.Lease) -> None:
         with transaction(self.db):
-            jobs.checkpoint(self.db, hold, BLOCK, expires=2.0, now=time.time())
+            jobs.checkpoint(self.db, lease, BLOCK, expires=2.0, now=time.time())
 
-    def finish(self, hold: jobs.Hold) -> None:
+    def finish(self, lease: jobs.Lease) -> None:
         with transaction(self.db):
-            jobs.finish(self.db, hold, language="en", now=time.time())
+            jobs.finish(self.db, lease, language="en", now=time.time())
 
     def cycle(self) -> None:
         self.submit()
         self.finish(self.claim())
 
 
-def block() -> Block:
+def block() -> BlockResult:
     """Five minutes of speech: 600 words in 60 segments."""
     words = tuple(
         Word(start=n / 2, end=n / 2 + 0.4, word=f" word{n}", probability=0.9) for n in range(600)
@@ -120,7 +120,7 @@ def block() -> Block:
     segments = tuple(
         Segment(start=n * 5.0, end=n * 5.0 + 4.9, text="ten words of text " * 3) for n in range(60)
     )
-    return Block(
+    return BlockResult(
         number=0,
         start=0.0,
         end=300.0,
@@ -155,9 +155,9 @@ def costs(folder: Path, sizes: list[int]) -> Iterator[list[str]]:
         syncs.append([milliseconds(lambda: sync(folder))[0]] * 4)
         for rows, queue in queues.items():
             submit, _ = milliseconds(queue.submit)
-            claim, hold = milliseconds(queue.claim)
-            checkpoint, _ = milliseconds(functools.partial(queue.checkpoint, hold))
-            finish, _ = milliseconds(functools.partial(queue.finish, hold))
+            claim, lease = milliseconds(queue.claim)
+            checkpoint, _ = milliseconds(functools.partial(queue.checkpoint, lease))
+            finish, _ = milliseconds(functools.partial(queue.finish, lease))
             taken[rows].append([submit, claim, checkpoint, finish])
     for queue in queues.values():
         queue.db.close()

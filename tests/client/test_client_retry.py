@@ -11,7 +11,7 @@ from test_client_cli import Ended, ctl
 from scriberrd.config import Retry
 from scriberrd.model import Identity, Settings, Source
 from scriberrd.queue import jobs
-from scriberrd.queue.jobs import Hold
+from scriberrd.queue.jobs import Lease
 
 if TYPE_CHECKING:
     import apsw
@@ -45,7 +45,7 @@ async def test_retry_all_of_many_pages(server: Server) -> None:
             source = Source("default", b"%d.mp3" % number, Identity(1, 2, 3, 4, number), "0")
             jobs.submit(db, source, profile="default", settings=Settings(), now=NOON)
         while job := jobs.claim(db, "cpu", now=NOON, expires=1e9, longest=3600.0):
-            jobs.fail(db, Hold(job.id, job.lease), "empty_file", "", retry=Retry(), now=NOON)
+            jobs.fail(db, Lease(job.id, job.lease), "empty_file", "", retry=Retry(), now=NOON)
 
     await server.store.run(fail_many)
     retried = await ctl(server, "retry", "--all")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from program import TALK, TESTS
 
-from scriberrd.config import Config, Daemon, Inbox, Retry, Worker
+from scriberrd.config import Config, Daemon, Inbox, Live, Retry, Worker
 from scriberrd.files.folders import Folders
 from scriberrd.hours import Hours
 from scriberrd.inbox.intake import Intake
@@ -48,7 +48,7 @@ class Clock:
 async def dispatching(config: Config, store: Store, clock: Clock) -> AsyncIterator[Dispatcher]:
     folders = Folders()
     publisher = Publisher(store, folders, clock)
-    dispatcher = Dispatcher(config, store, clock, folders, publisher)
+    dispatcher = Dispatcher(Live(config), store, clock, folders, publisher)
     running = asyncio.create_task(dispatcher.run())
     try:
         yield dispatcher
@@ -93,7 +93,7 @@ async def test_a_run_ends_when_the_window_closes_and_goes_on_when_it_opens(
     (tmp_path / "in/long.opus").write_bytes(TALK.read_bytes())
     store = Store(tmp_path / "queue.db")
     async with dispatching(config, store, clock) as dispatcher:
-        await Intake(config, store, clock, Folders()).accept(config.inboxes[0], b"long.opus")
+        await Intake(Live(config), store, clock, Folders()).accept(config.inboxes[0], b"long.opus")
         await reached(store, lambda job: job.progress >= 10)
         clock.ahead += 2 * HOUR
         job = await reached(store, lambda job: job.state is JobState.QUEUED)
@@ -114,12 +114,12 @@ async def test_a_retry_that_is_due_waits_for_the_window_in_peace(tmp_path: Path)
     config = configured(tmp_path, Hours.read(f"{opens:02}:00-{(opens + 1) % 24:02}:00"))
     (tmp_path / "in/one.opus").write_bytes(TALK.read_bytes())
     store = Store(tmp_path / "queue.db")
-    await Intake(config, store, clock, Folders()).accept(config.inboxes[0], b"one.opus")
+    await Intake(Live(config), store, clock, Folders()).accept(config.inboxes[0], b"one.opus")
     job = await store.run(jobs.claim, "cpu", now=clock.time(), expires=1e9, longest=HOUR)
     assert job is not None
-    hold = jobs.Hold(job.id, job.lease)
+    lease = jobs.Lease(job.id, job.lease)
     await store.run(
-        jobs.fail, hold, "engine_failed", "", retry=config.retry, now=clock.time() - HOUR
+        jobs.fail, lease, "engine_failed", "", retry=config.retry, now=clock.time() - HOUR
     )
     async with dispatching(config, store, clock):
         for _ in range(20):

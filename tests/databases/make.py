@@ -17,17 +17,17 @@ from scriberrd.model import Identity, Settings, Source
 from scriberrd.protocol import Finished, Probed
 from scriberrd.queue import jobs, store
 from scriberrd.queue.transactions import transaction
-from scriberrd.transcript import Block, EngineInfo, Segment, Word
+from scriberrd.transcript import BlockResult, EngineInfo, Segment, Word
 
 NOON = 1_700_000_000.0
 ENGINE = EngineInfo(provider="faster-whisper", model="base", device="cpu", compute_type="int8")
 
 
-def block(number: int) -> Block:
+def block(number: int) -> BlockResult:
     start = number * 10.0
     segment = Segment(start=start, end=start + 1, text="Grüß Gott.", avg_logprob=-0.1)
     word = Word(start=start, end=start + 1, word=" Grüß", probability=0.9)
-    return Block(
+    return BlockResult(
         number=number,
         start=start,
         end=start + 10,
@@ -54,35 +54,35 @@ class Maker:
         with transaction(self.db):
             jobs.submit(self.db, source, profile="default", settings=Settings(), now=self.now)
 
-    def work(self, blocks: int) -> jobs.Hold:
+    def work(self, blocks: int) -> jobs.Lease:
         """Claim the next job, and do some of it."""
         self.now += 1
         with transaction(self.db):
             job = jobs.claim(self.db, "default", now=self.now, expires=100.0, longest=3600.0)
             assert job is not None
-            hold = jobs.Hold(job.id, job.lease)
+            lease = jobs.Lease(job.id, job.lease)
             probe = Probed(
                 job=job.id, lease=job.lease, container="mp3", codec="mp3", channels=2, duration=30.0
             )
-            jobs.probed(self.db, hold, probe)
-            jobs.loaded(self.db, hold, ENGINE)
+            jobs.probed(self.db, lease, probe)
+            jobs.loaded(self.db, lease, ENGINE)
             for number in range(blocks):
-                jobs.checkpoint(self.db, hold, block(number), expires=100.0, now=self.now)
-        return hold
+                jobs.checkpoint(self.db, lease, block(number), expires=100.0, now=self.now)
+        return lease
 
     def complete(self) -> None:
-        hold = self.work(3)
-        finished = Finished(job=hold.job, lease=hold.lease, duration=30.0, warnings=())
+        lease = self.work(3)
+        finished = Finished(job=lease.job, lease=lease.token, duration=30.0, warnings=())
         names = [b"a.%s" % kind for kind in (b"json", b"txt")]
         with transaction(self.db):
-            jobs.transcribed(self.db, hold, finished, now=self.now)
-            jobs.reserve(self.db, hold, names)
-            jobs.finish(self.db, hold, language="de", now=self.now)
+            jobs.transcribed(self.db, lease, finished, now=self.now)
+            jobs.reserve(self.db, lease, names)
+            jobs.finish(self.db, lease, language="de", now=self.now)
 
     def fail(self, code: str) -> None:
-        hold = self.work(1)
+        lease = self.work(1)
         with transaction(self.db):
-            jobs.fail(self.db, hold, code, "why", retry=config.Retry(), now=self.now)
+            jobs.fail(self.db, lease, code, "why", retry=config.Retry(), now=self.now)
 
     def everything(self) -> None:
         self.submit(b"completed/a.mp3")

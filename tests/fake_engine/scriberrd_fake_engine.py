@@ -1,7 +1,7 @@
 """An engine without a model, for tests of everything around engines.
 
 Put this folder on PYTHONPATH and ask for engine "fake". It says one deterministic segment, of one
-word, for each second of each stretch that it is given; with vad on, the worker gives it only those
+word, for each second of each block that it is given; with vad on, the worker gives it only those
 with speech. What else it does is its script, `settings.model`: words joined by "+".
 
     ok          nothing else
@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from scriberrd.model import Settings
-    from scriberrd.worker.blocks import Stretch
+    from scriberrd.worker.blocks import Block
 
 MEGABYTE = 1 << 20
 WINDOW, LOUD = 512, 0.02  # samples that are loud or not together; of 1
@@ -117,12 +117,12 @@ class Fake:
         if settings.language == "xx":
             raise TaskFailed("unsupported_setting", "the fake engine knows no language 'xx'")
 
-    def identify(self, stretch: Stretch, tick: Tick) -> Language:  # noqa: ARG002
+    def identify(self, block: Block, tick: Tick) -> Language:  # noqa: ARG002
         return Language("en", 0.5)
 
-    def transcribe(self, stretch: Stretch, context: Context, tick: Tick) -> Iterator[Phrase]:
-        self._misbehave(context.settings.batch_size, later=stretch.start > 0)
-        seconds = len(stretch.samples) // RATE
+    def transcribe(self, block: Block, context: Context, tick: Tick) -> Iterator[Phrase]:
+        self._misbehave(context.settings.batch_size, later=block.start > 0)
+        seconds = len(block.samples) // RATE
         for second in range(seconds):
             if "slow" in self._script:
                 time.sleep(0.1)

@@ -75,8 +75,8 @@ async def test_one_that_a_job_has_published_is_that_jobs(store: Store, inbox: In
     await submit(store, b"talk.wav")
     job = await store.run(jobs.claim, "worker", now=2.0, expires=9.0, longest=3600.0)
     assert job is not None
-    hold = jobs.Hold(job.id, job.lease)
-    await store.run(jobs.reserve, hold, [b"talk.json"])
+    lease = jobs.Lease(job.id, job.lease)
+    await store.run(jobs.reserve, lease, [b"talk.json"])
     other = await submit(store, b"talk.mp3")
     assert await known(store, inbox, other) is None
 

@@ -120,7 +120,7 @@ def test_a_released_job_keeps_its_place(db: apsw.Connection) -> None:
     with transaction(db):
         job = jobs.claim(db, "cpu", now=2.0, expires=1e9, longest=HOUR)
         assert job is not None
-        jobs.release(db, jobs.Hold(job.id, job.lease), now=3.0, outcome="preempted")
+        jobs.release(db, jobs.Lease(job.id, job.lease), now=3.0, outcome="preempted")
     assert [claim(db), claim(db)] == ["first", "second"]
 
 
@@ -172,9 +172,9 @@ def test_what_was_put_off_is_due_at_once_but_no_retry(db: apsw.Connection) -> No
 
     def crash(job: Job | None) -> None:
         assert job is not None
-        hold = jobs.Hold(job.id, job.lease)
+        lease = jobs.Lease(job.id, job.lease)
         with transaction(db):
-            jobs.fail(db, hold, "worker_crashed", "", retry=Retry(), now=10.0)
+            jobs.fail(db, lease, "worker_crashed", "", retry=Retry(), now=10.0)
 
     crash(put_off(db, 10.0))
     assert put_off(db, 10.0) is None

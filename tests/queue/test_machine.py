@@ -33,7 +33,7 @@ LIMIT = 3  # interruptions
 
 
 class Queue(RuleBasedStateMachine):
-    holds = Bundle("holds")
+    leases = Bundle("leases")
 
     def __init__(self) -> None:
         super().__init__()
@@ -46,7 +46,7 @@ class Queue(RuleBasedStateMachine):
         self.paused: set[Scope] = set()
         self.leases: dict[int, int] = {}
         self.states: dict[int, JobState] = {}
-        self.valid: dict[int, jobs.Hold] = {}
+        self.valid: dict[int, jobs.Lease] = {}
         self.blocks: dict[int, int] = {}
         self.moved: set[int] = set()  # jobs whose present run has made a checkpoint
         self.pruned: dict[bytes, Any] = {}
@@ -128,7 +128,7 @@ class Queue(RuleBasedStateMachine):
         return priority, self.turns[job.inbox], queued_at, job.created_at, job.id
 
     @rule(
-        target=holds,
+        target=leases,
         pool=st.sampled_from(["cpu", "gpu"]),
         out=st.sampled_from([None, None, "one", "two"]),
     )
@@ -159,7 +159,7 @@ class Queue(RuleBasedStateMachine):
         assert job.lease > self.leases.get(job.id, 0)
         assert job.id not in self.valid
         self.moved.discard(job.id)
-        self.valid[job.id] = jobs.Hold(job.id, job.lease)
+        self.valid[job.id] = jobs.Lease(job.id, job.lease)
         return self.valid[job.id]
 
     @rule()
@@ -174,60 +174,62 @@ class Queue(RuleBasedStateMachine):
             job.id for job in queries.find(self.db, states=[JobState.QUEUED], limit=100)
         }
 
-    def _fenced(self, hold: jobs.Hold, function: Any, *args: Any, **kwargs: Any) -> bool:
+    def _fenced(self, lease: jobs.Lease, function: Any, *args: Any, **kwargs: Any) -> bool:
         """Whether the move happened; a stale holder's must not, nor leave a trace."""
-        if self.valid.get(hold.job) == hold:
-            self._do(function, hold, *args, **kwargs)
+        if self.valid.get(lease.job) == lease:
+            self._do(function, lease, *args, **kwargs)
             return True
         before = self._snapshot()
         with pytest.raises(LeaseLost):
-            self._do(function, hold, *args, **kwargs)
+            self._do(function, lease, *args, **kwargs)
         assert self._snapshot() == before
         return False
 
-    def _held(self, hold: jobs.Hold) -> Any:
-        """The job, if this holder's hold is valid: that of another may have been pruned."""
-        return queries.get(self.db, hold.job) if self.valid.get(hold.job) == hold else None
+    def _held(self, lease: jobs.Lease) -> Any:
+        """The job, if this holder's lease is valid: that of another may have been pruned."""
+        return queries.get(self.db, lease.job) if self.valid.get(lease.job) == lease else None
 
     def _snapshot(self) -> list[Any]:
         tables = ("job", "checkpoint", "execution", "output", "event", "turn", "pause")
         return [self.db.execute(f"SELECT * FROM {table}").fetchall() for table in tables]
 
-    @rule(hold=holds, progress=st.floats(0, 100))
-    def renew(self, hold: jobs.Hold, progress: float) -> None:
-        self._fenced(hold, jobs.renew, expires=2.0, progress=progress)
+    @rule(lease=leases, progress=st.floats(0, 100))
+    def renew(self, lease: jobs.Lease, progress: float) -> None:
+        self._fenced(lease, jobs.renew, expires=2.0, progress=progress)
 
-    @rule(hold=holds)
-    def checkpoint(self, hold: jobs.Hold) -> None:
-        number = self.blocks.get(hold.job, 0)
-        if self._fenced(hold, jobs.checkpoint, block(number), expires=2.0, now=self.now):
-            self.blocks[hold.job] = number + 1
-            self.moved.add(hold.job)
-            assert queries.get(self.db, hold.job).interruptions == 0
+    @rule(lease=leases)
+    def checkpoint(self, lease: jobs.Lease) -> None:
+        number = self.blocks.get(lease.job, 0)
+        if self._fenced(lease, jobs.checkpoint, block(number), expires=2.0, now=self.now):
+            self.blocks[lease.job] = number + 1
+            self.moved.add(lease.job)
+            assert queries.get(self.db, lease.job).interruptions == 0
 
-    @rule(hold=holds)
-    def transcribed(self, hold: jobs.Hold) -> None:
-        if self.blocks.get(hold.job, 0):
-            finished = Finished(job=hold.job, lease=hold.lease, duration=10.0, warnings=())
-            self._fenced(hold, jobs.transcribed, finished, now=self.now)
+    @rule(lease=leases)
+    def transcribed(self, lease: jobs.Lease) -> None:
+        if self.blocks.get(lease.job, 0):
+            finished = Finished(job=lease.job, lease=lease.token, duration=10.0, warnings=())
+            self._fenced(lease, jobs.transcribed, finished, now=self.now)
 
-    @rule(hold=holds)
-    def reserve(self, hold: jobs.Hold) -> None:
-        self._fenced(hold, jobs.reserve, [b"%d.json" % hold.job])
+    @rule(lease=leases)
+    def reserve(self, lease: jobs.Lease) -> None:
+        self._fenced(lease, jobs.reserve, [b"%d.json" % lease.job])
 
-    @rule(hold=holds)
-    def finish(self, hold: jobs.Hold) -> None:
-        if self._fenced(hold, jobs.finish, language="en", now=self.now):
-            self._ended(hold, JobState.COMPLETED)
-            self.blocks[hold.job] = 0
+    @rule(lease=leases)
+    def finish(self, lease: jobs.Lease) -> None:
+        if self._fenced(lease, jobs.finish, language="en", now=self.now):
+            self._ended(lease, JobState.COMPLETED)
+            self.blocks[lease.job] = 0
 
-    @rule(hold=holds, code=st.sampled_from(CODES), stepping=st.booleans())
-    def fail(self, hold: jobs.Hold, code: str, stepping: bool) -> None:
-        before = self._held(hold)
+    @rule(lease=leases, code=st.sampled_from(CODES), stepping=st.booleans())
+    def fail(self, lease: jobs.Lease, code: str, stepping: bool) -> None:
+        before = self._held(lease)
         step = STEP if stepping and code == "out_of_memory" else None
         died = WorkerDied(-9, "words") if FAILURES[code].deadly else None
-        if self._fenced(hold, jobs.fail, code, "", retry=RETRY, now=self.now, died=died, step=step):
-            job = queries.get(self.db, hold.job)
+        if self._fenced(
+            lease, jobs.fail, code, "", retry=RETRY, now=self.now, died=died, step=step
+        ):
+            job = queries.get(self.db, lease.job)
             fault = FAILURES[code].fault
             failures = before.failures + (fault == "worker")
             if step is not None:  # never the last one
@@ -245,21 +247,21 @@ class Queue(RuleBasedStateMachine):
                     assert job.not_before == self.now
                 else:
                     assert 0 < job.not_before - self.now <= RETRY.backoff_max
-            self._ended(hold, expected)
+            self._ended(lease, expected)
             if not before.cancel_requested:
                 assert job.failures == failures
 
-    @rule(hold=holds)
-    def release(self, hold: jobs.Hold) -> None:
-        before = self._held(hold)
-        if self._fenced(hold, jobs.release, now=self.now):
-            self._ended(hold, JobState.CANCELED if before.cancel_requested else JobState.QUEUED)
-            after = queries.get(self.db, hold.job)
+    @rule(lease=leases)
+    def release(self, lease: jobs.Lease) -> None:
+        before = self._held(lease)
+        if self._fenced(lease, jobs.release, now=self.now):
+            self._ended(lease, JobState.CANCELED if before.cancel_requested else JobState.QUEUED)
+            after = queries.get(self.db, lease.job)
             assert (after.failures, after.interruptions) == (before.failures, before.interruptions)
 
-    def _ended(self, hold: jobs.Hold, state: JobState) -> None:
-        del self.valid[hold.job]
-        assert queries.get(self.db, hold.job).state is state
+    def _ended(self, lease: jobs.Lease, state: JobState) -> None:
+        del self.valid[lease.job]
+        assert queries.get(self.db, lease.job).state is state
 
     @rule(data=st.data(), verb=st.sampled_from([jobs.cancel, jobs.retry]))
     def order(self, data: Any, verb: Any) -> None:
@@ -391,7 +393,7 @@ class Queue(RuleBasedStateMachine):
     @invariant()
     def at_most_one_valid_holder(self) -> None:
         held = {job.id: job.lease for job in queries.processing(self.db)}
-        assert held == {hold.job: hold.lease for hold in self.valid.values()}
+        assert held == {lease.job: lease.token for lease in self.valid.values()}
 
     @invariant()
     def budgets_are_kept(self) -> None:

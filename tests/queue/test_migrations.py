@@ -61,7 +61,7 @@ def test_an_old_database_opens_and_works(tmp_path: Path, file: Path) -> None:
         assert claimed is not None
         work = jobs.work(db, lost.id)
         assert work.last is not None
-        jobs.finish(db, jobs.Hold(claimed.id, claimed.lease), language=None, now=2e9)
+        jobs.finish(db, jobs.Lease(claimed.id, claimed.lease), language=None, now=2e9)
     db.close()
 
 

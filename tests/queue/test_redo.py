@@ -26,10 +26,10 @@ NAMES = [b"talk.json", b"talk.txt"]
 def db(tmp_path: Path) -> Iterator[apsw.Connection]:
     connection = store.connect(tmp_path / "queue.db")
     submit(connection, V1)
-    hold = claim(connection)
+    lease = claim(connection)
     with transaction(connection):
-        jobs.reserve(connection, hold, NAMES)
-        jobs.finish(connection, hold, language="en", now=3.0)
+        jobs.reserve(connection, lease, NAMES)
+        jobs.finish(connection, lease, language="en", now=3.0)
     yield connection
     connection.close()
 
@@ -40,11 +40,11 @@ def submit(db: apsw.Connection, identity: Identity) -> tuple[Job, bool]:
         return jobs.submit(db, source, profile="default", settings=Settings(), now=1.0)
 
 
-def claim(db: apsw.Connection) -> jobs.Hold:
+def claim(db: apsw.Connection) -> jobs.Lease:
     with transaction(db):
         job = jobs.claim(db, "worker", now=2.0, expires=100.0, longest=3600)
     assert job is not None
-    return jobs.Hold(job.id, job.lease)
+    return jobs.Lease(job.id, job.lease)
 
 
 def redo(db: apsw.Connection) -> Job:
@@ -64,16 +64,16 @@ def test_a_completed_job_starts_anew_with_the_settings_of_today(db: apsw.Connect
 def test_the_outputs_are_served_until_and_after_the_end(db: apsw.Connection, end: str) -> None:
     expected = (b"talk.json", b"talk.txt")
     assert redo(db).outputs == expected
-    hold = claim(db)
+    lease = claim(db)
     with transaction(db):
-        assert tuple(jobs.reserve(db, hold, NAMES) or ()) == expected
+        assert tuple(jobs.reserve(db, lease, NAMES) or ()) == expected
         if end == "cancel":
             jobs.cancel(db, 1, 5.0)
-            job = jobs.release(db, hold, now=5.0)
+            job = jobs.release(db, lease, now=5.0)
         elif end == "fail":
-            job = jobs.fail(db, hold, "source_missing", "", retry=config.Retry(), now=5.0)
+            job = jobs.fail(db, lease, "source_missing", "", retry=config.Retry(), now=5.0)
         else:
-            job = jobs.finish(db, hold, language="en", now=5.0)
+            job = jobs.finish(db, lease, language="en", now=5.0)
     assert job.outputs == expected
     assert (job.redo, job.state is JobState.COMPLETED) == (end != "finish", end == "finish")
 
@@ -82,11 +82,11 @@ def test_what_has_not_ended_or_has_a_newer_version_is_refused(db: apsw.Connectio
     redo(db)
     with pytest.raises(IllegalMove, match="job 1 is queued: it can't be redone"):
         redo(db)
-    hold = claim(db)
+    lease = claim(db)
     with pytest.raises(IllegalMove, match="is processing"):
         redo(db)
     with transaction(db):
-        jobs.finish(db, hold, language="en", now=5.0)
+        jobs.finish(db, lease, language="en", now=5.0)
     submit(db, V2)
     with pytest.raises(IllegalMove, match="job 2 has its recording now"):
         redo(db)
@@ -106,7 +106,7 @@ def test_it_is_no_twin_of_others_while_it_runs(db: apsw.Connection) -> None:
             db, copy, profile="default", settings=Settings(model="large-v3"), now=5.0
         )
     assert jobs.twin(db, other) is None
-    hold = claim(db)
+    lease = claim(db)
     with transaction(db):
-        jobs.finish(db, hold, language="en", now=6.0)
+        jobs.finish(db, lease, language="en", now=6.0)
     assert jobs.twin(db, other) is not None

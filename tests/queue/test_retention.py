@@ -47,28 +47,28 @@ class Queue:
             jobs.submit, source, profile="default", settings=Settings(), now=now
         )
 
-    async def claim(self, now: float) -> jobs.Hold:
+    async def claim(self, now: float) -> jobs.Lease:
         job = await self.store.run(jobs.claim, "worker", now=now, expires=1.0, longest=3600.0)
         assert job is not None
-        return jobs.Hold(job.id, job.lease)
+        return jobs.Lease(job.id, job.lease)
 
     async def complete(self, now: float, *names: str) -> Job:
-        hold = await self.claim(now)
-        text = f"of job {hold.job}"
+        lease = await self.claim(now)
+        text = f"of job {lease.job}"
         print_ = Print(hashlib.sha256(text.encode()).hexdigest(), len(text))
         prints = {name.encode(): print_ for name in names}
-        await self.store.run(jobs.reserve, hold, prints)
-        await self.store.run(jobs.begin, hold, prints, ())
+        await self.store.run(jobs.reserve, lease, prints)
+        await self.store.run(jobs.begin, lease, prints, ())
         for name in names:
             (self.out / name).parent.mkdir(exist_ok=True)
             (self.out / name).write_text(text)
             os.utime(self.out / name, (now, now))
-        return await self.store.run(jobs.finish, hold, language=None, now=now)
+        return await self.store.run(jobs.finish, lease, language=None, now=now)
 
     async def fail(self, now: float) -> Job:
-        hold = await self.claim(now)
+        lease = await self.claim(now)
         return await self.store.run(
-            jobs.fail, hold, "invalid_media", "", retry=config.Retry(), now=now
+            jobs.fail, lease, "invalid_media", "", retry=config.Retry(), now=now
         )
 
     async def prune(self, now: float, **ages: float) -> None:
@@ -87,7 +87,7 @@ class Queue:
             retry=config.Retry(),
             retention=kept,
         )
-        await retention.prune(self.store, self.publisher, every, now)
+        await retention.prune(self.store, self.publisher.delete, every, now)
 
     async def ids(self) -> list[int]:
         return [job.id for job in await self.store.read(queries.find, limit=1000)][::-1]
@@ -258,8 +258,8 @@ async def test_a_new_version_of_it_is_and_may_replace_its_files(queue: Queue) ->
     assert (job.id, job.state, new) == (2, JobState.QUEUED, True)
     await queue.prune(2 * DAY, jobs=1)
     assert await queue.ids() == [2]
-    hold = await queue.claim(2 * DAY)
-    (known,) = (await queue.store.run(jobs.reserve, hold, [b"talk.json"]) or {}).values()
+    lease = await queue.claim(2 * DAY)
+    (known,) = (await queue.store.run(jobs.reserve, lease, [b"talk.json"]) or {}).values()
     assert known.published
 
 
@@ -268,8 +268,8 @@ async def test_the_files_of_a_pruned_job_are_not_given_to_another_recording(queu
     await queue.complete(1, "talk.json")
     await queue.prune(DAY, jobs=1)
     await queue.submit(DAY, V2, path=b"talk.wav")
-    hold = await queue.claim(DAY)
-    assert await queue.store.run(jobs.reserve, hold, [b"talk.json"]) is None
+    lease = await queue.claim(DAY)
+    assert await queue.store.run(jobs.reserve, lease, [b"talk.json"]) is None
 
 
 async def test_a_removed_one_that_failed_is_tried_again_when_it_is_touched(queue: Queue) -> None:

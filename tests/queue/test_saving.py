@@ -287,12 +287,12 @@ async def test_a_borrowed_transcript_is_as_it_was_published(store: Store, inbox:
 async def run(store: Store, *, step: Fallback | None = None, blocks: range = range(0)) -> Job:
     """A run that makes these blocks, then is out of memory, or, without a step, has failed."""
     job = await claim(store)
-    hold = jobs.Hold(job.id, job.lease)
-    await store.run(jobs.loaded, hold, TRANSCRIPT.engine)
+    lease = jobs.Lease(job.id, job.lease)
+    await store.run(jobs.loaded, lease, TRANSCRIPT.engine)
     for number in blocks:
-        await store.run(jobs.checkpoint, hold, block(number), expires=9.0, now=2.0)
+        await store.run(jobs.checkpoint, lease, block(number), expires=9.0, now=2.0)
     code = "out_of_memory" if step else "invalid_media"
-    return await store.run(jobs.fail, hold, code, "", retry=Retry(backoff=0), now=1.0, step=step)
+    return await store.run(jobs.fail, lease, code, "", retry=Retry(backoff=0), now=1.0, step=step)
 
 
 async def test_a_transcript_tells_what_its_parts_were_made_with(store: Store) -> None:

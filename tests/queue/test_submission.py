@@ -47,17 +47,17 @@ def news(db: apsw.Connection, *found: tuple[bytes, Identity]) -> list[bytes]:
     return unknown
 
 
-def claim(db: apsw.Connection) -> jobs.Hold:
+def claim(db: apsw.Connection) -> jobs.Lease:
     with transaction(db):
         job = jobs.claim(db, "worker", now=2.0, expires=100.0, longest=3600)
     assert job is not None
-    return jobs.Hold(job.id, job.lease)
+    return jobs.Lease(job.id, job.lease)
 
 
 def fail(db: apsw.Connection, code: str) -> Job:
-    hold = claim(db)
+    lease = claim(db)
     with transaction(db):
-        return jobs.fail(db, hold, code, "", retry=config.Retry(), now=3.0)
+        return jobs.fail(db, lease, code, "", retry=config.Retry(), now=3.0)
 
 
 def test_the_same_version_is_known(db: apsw.Connection) -> None:
@@ -104,9 +104,9 @@ def test_a_file_under_other_numbers_is_not_read_again(
     if end == "invalid_media":
         fail(db, end)
     elif end is not None:
-        hold = claim(db)
+        lease = claim(db)
         with db:
-            jobs.finish(db, hold, language=None, now=3.0)
+            jobs.finish(db, lease, language=None, now=3.0)
     if end == "removed":
         with db:
             jobs.remove(db, 1, 4.0)
@@ -126,9 +126,9 @@ def test_a_replaced_file_takes_over_its_queued_job(db: apsw.Connection) -> None:
 
 def test_a_file_replaced_after_its_job_has_completed_gets_another_job(db: apsw.Connection) -> None:
     submit(db, V1, "one")
-    hold = claim(db)
+    lease = claim(db)
     with transaction(db):
-        jobs.finish(db, hold, language=None, now=3.0)
+        jobs.finish(db, lease, language=None, now=3.0)
     job, new = submit(db, V2, "two")
     assert (job.id, new) == (2, True)
     assert queries.get(db, 1).state is JobState.COMPLETED
@@ -151,20 +151,20 @@ def test_what_became_readable_is_recognized_and_its_work_is_kept(db: apsw.Connec
     fail(db, "unreadable")
     with transaction(db):
         jobs.retry(db, 1, 4.0)
-    hold = claim(db)
+    lease = claim(db)
     job, new = submit(db, CHMODDED, "one")  # while it is processed
     assert (job.state, job.sha256, new) == (JobState.PROCESSING, "one", False)
     with transaction(db):
-        jobs.finish(db, hold, language=None, now=5.0)
+        jobs.finish(db, lease, language=None, now=5.0)
     job, new = submit(db, V1, "one")
     assert (job.id, job.state, new) == (1, JobState.COMPLETED, False)
 
 
 def test_a_finished_recording_of_unknown_bytes_is_not_done_again(db: apsw.Connection) -> None:
     submit(db, V1, None)
-    hold = claim(db)
+    lease = claim(db)
     with transaction(db):
-        jobs.finish(db, hold, language=None, now=3.0)
+        jobs.finish(db, lease, language=None, now=3.0)
     job, new = submit(db, CHMODDED, "one")
     assert (job.id, job.state, job.sha256, new) == (1, JobState.COMPLETED, "one", False)
     assert submit(db, V2, "two")[0].id == 2
@@ -175,10 +175,10 @@ def test_a_recording_that_can_no_longer_be_read_is_no_news(
     db: apsw.Connection, state: JobState
 ) -> None:
     submit(db, V1, "one")
-    hold = claim(db)
+    lease = claim(db)
     if state is JobState.COMPLETED:
         with transaction(db):
-            jobs.finish(db, hold, language=None, now=3.0)
+            jobs.finish(db, lease, language=None, now=3.0)
     job, new = submit(db, CHMODDED, None)
     assert (job.id, job.state, job.sha256, new) == (1, state, "one", False)
 
@@ -228,10 +228,12 @@ def test_a_removed_job_stays_away_when_its_recording_is_replaced(db: apsw.Connec
     for id_, (identity, sha256) in enumerate([(V1, "one"), (V2, "two"), (V1, "one")], 1):
         assert submit(db, identity, sha256)[0].id == id_
         assert [job.id for job in queries.find(db, limit=10)] == [id_]
-        hold = claim(db)
+        lease = claim(db)
         with transaction(db):
-            assert bool(jobs.reserve(db, hold, names)) == (id_ > 1)  # what was published is its own
-            jobs.finish(db, hold, language=None, now=3.0)
+            assert bool(jobs.reserve(db, lease, names)) == (
+                id_ > 1
+            )  # what was published is its own
+            jobs.finish(db, lease, language=None, now=3.0)
             jobs.remove(db, id_, 4.0)
 
 
@@ -287,9 +289,9 @@ def test_names_of_another_recording_are_not_reserved(db: apsw.Connection) -> Non
 
 def test_a_retry_put_off_before_the_clock_was_set_back_is_due(db: apsw.Connection) -> None:
     submit(db, V1, "one")
-    hold = claim(db)
+    lease = claim(db)
     with transaction(db):
-        jobs.fail(db, hold, "worker_crashed", "", retry=config.Retry(), now=1e9)
+        jobs.fail(db, lease, "worker_crashed", "", retry=config.Retry(), now=1e9)
         assert jobs.claim(db, "worker", now=1e9, expires=1.0, longest=3600) is None
         assert jobs.claim(db, "worker", now=1e6, expires=1.0, longest=3600) is not None
 
@@ -304,8 +306,8 @@ def test_a_recording_that_kills_its_workers_is_set_aside_after_the_budget(
         with transaction(db):
             job = jobs.claim(db, "worker", now=run * 1e5, expires=1.0, longest=3600)
             assert job is not None
-            hold = jobs.Hold(job.id, job.lease)
-            job = jobs.fail(db, hold, "worker_crashed", "signal 11", retry=retry, now=run * 1e5)
+            lease = jobs.Lease(job.id, job.lease)
+            job = jobs.fail(db, lease, "worker_crashed", "signal 11", retry=retry, now=run * 1e5)
         seen.append((job.state, job.failures))
     assert seen == [(JobState.QUEUED, 1), (JobState.QUEUED, 2), (JobState.FAILED, 3)]
     assert [one.outcome for one in queries.executions(db, 1)] == ["failed"] * 3

@@ -39,7 +39,7 @@ def rung() -> list[int]:
 @pytest.fixture
 def breaker(clock: TestClock, rung: list[int]) -> Breaker:
     retry = Retry(backoff=Seconds(10), backoff_max=Seconds(35))
-    return Breaker(retry, clock, lambda: rung.append(1))
+    return Breaker(lambda: retry, clock, lambda: rung.append(1))
 
 
 def test_one_tries_when_it_is_time_and_what_works_is_free(
@@ -100,7 +100,7 @@ def test_what_was_put_off_is_due_when_a_pause_ends(breaker: Breaker) -> None:
 
 def test_no_backoff_is_no_reason_to_try_all_the_time(clock: TestClock) -> None:
     retry = Retry(backoff=Seconds(0), backoff_max=Seconds(0))
-    breaker = Breaker(retry, clock, lambda: None)
+    breaker = Breaker(lambda: retry, clock, lambda: None)
     for _ in range(2):
         breaker.trip(KEY, "device_unavailable", "gone")
         assert breaker.wait(KEY) > 0

@@ -274,7 +274,7 @@ async def test_a_root_that_goes_and_comes_again(
             assert queue.status.reason == "No such file or directory"
             (root / "sub").mkdir(parents=True)
         await eventually(lambda: queue.status.state == "watching")
-    lines = [record.message for record in caplog.records if record.name == "scriberrd.inbox"]
+    lines = [record.message for record in caplog.records if record.name == "scriberrd.inbox.watch"]
     assert lines[1::2] == ["inbox inbox: unavailable: No such file or directory"] * 3
     assert lines[::2] == [f"inbox inbox: watching {root}"] * 4
 

@@ -11,7 +11,7 @@ import psutil
 import pytest
 from support import eventually
 
-from scriberrd.config import Config, Daemon, Inbox, Retry
+from scriberrd.config import Config, Daemon, Inbox, Live, Retry
 from scriberrd.files.folders import Folders
 from scriberrd.inbox.intake import Intake
 from scriberrd.model import Settings
@@ -41,7 +41,7 @@ def intake(inbox: Inbox, tmp_path: Path) -> Intake:
         workers=(),
         retry=Retry(),
     )
-    return Intake(config, cast("Store", None), time, Folders())
+    return Intake(Live(config), cast("Store", None), time, Folders())
 
 
 def reading() -> bool:

@@ -10,7 +10,7 @@ import pytest
 
 from scriberrd.output.formats import schema
 from scriberrd.transcript import (
-    Block,
+    BlockResult,
     EngineInfo,
     Segment,
     SourceInfo,
@@ -20,7 +20,7 @@ from scriberrd.transcript import (
 )
 
 SCHEMA = Path(__file__).parents[2] / "docs/transcript.schema.json"
-SPOKEN = Block(
+SPOKEN = BlockResult(
     number=0,
     start=0.0,
     end=2.0,
@@ -39,7 +39,7 @@ SPOKEN = Block(
 )
 
 
-def transcript(*blocks: Block) -> bytes:
+def transcript(*blocks: BlockResult) -> bytes:
     made = assemble(
         blocks,
         duration=2.0,

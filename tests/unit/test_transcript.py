@@ -15,7 +15,7 @@ from scriberrd import transcript
 from scriberrd.output.formats import FORMATS
 from scriberrd.transcript import (
     NO_SPEECH,
-    Block,
+    BlockResult,
     EngineInfo,
     Result,
     Segment,
@@ -42,7 +42,9 @@ def segment(start: float, end: float, text: str) -> Segment:
     return Segment(start=start, end=end, text=text)
 
 
-def block(number: int, *segments: Segment, language: str | None = "en", **more: object) -> Block:
+def block(
+    number: int, *segments: Segment, language: str | None = "en", **more: object
+) -> BlockResult:
     fields: dict = {
         "number": number,
         "start": 300.0 * number,
@@ -54,10 +56,10 @@ def block(number: int, *segments: Segment, language: str | None = "en", **more: 
         "segments": segments,
         "words": (),
     }
-    return Block(**fields | more)
+    return BlockResult(**fields | more)
 
 
-def result(*blocks: Block, duration: float = 600.0, warnings: tuple[str, ...] = ()) -> Result:
+def result(*blocks: BlockResult, duration: float = 600.0, warnings: tuple[str, ...] = ()) -> Result:
     return assemble(
         blocks,
         duration=duration,
@@ -72,7 +74,7 @@ def encode(made: Transcript | Result) -> bytes:
     return b"".join(transcript.encode(made))
 
 
-def join(*blocks: Block, **more: Any) -> Transcript:
+def join(*blocks: BlockResult, **more: Any) -> Transcript:
     """The transcript as it is read back."""
     return decode(encode(result(*blocks, **more)))
 
@@ -175,7 +177,7 @@ class Speech:
     def __init__(self, minutes: int) -> None:
         self.count = minutes // 5
 
-    def __iter__(self) -> Iterator[Block]:
+    def __iter__(self) -> Iterator[BlockResult]:
         for n in range(self.count):
             yield block(
                 n,

@@ -16,11 +16,11 @@ from faster_whisper.audio import decode_audio
 
 from scriberrd.model import Settings
 from scriberrd.protocol import (
-    Beat,
     BlockDone,
     Failed,
     Finished,
     Hardware,
+    Heartbeat,
     Reply,
     Resume,
     Stop,
@@ -34,7 +34,7 @@ from scriberrd.worker.audio import RATE
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from scriberrd.transcript import Block
+    from scriberrd.transcript import BlockResult
 
 TESTS = Path(__file__).parent.parent
 AUDIO = TESTS.parent / "test-audio"
@@ -105,11 +105,11 @@ class Child:
     def run(self, name: str | Path, resume: Resume | None = None, **settings: Any) -> list[Reply]:
         """All replies about a task, but for beats."""
         self.send(AUDIO / name, task(resume=resume, **settings))
-        return [reply for reply in self.rest() if not isinstance(reply, Beat)]
+        return [reply for reply in self.rest() if not isinstance(reply, Heartbeat)]
 
     def blocks(
         self, name: str | Path, resume: Resume | None = None, **settings: Any
-    ) -> tuple[list[Block], Finished]:
+    ) -> tuple[list[BlockResult], Finished]:
         """The blocks of a task that must end well."""
         replies = self.run(name, resume, **settings)
         last = replies[-1]
@@ -137,7 +137,7 @@ def task(resume: Resume | None = None, job: int = 1, lease: int = 1, **settings:
     )
 
 
-def after(block: Block) -> Resume:
+def after(block: BlockResult) -> Resume:
     """The checkpoint behind `block`, through JSON as the daemon keeps it."""
     return Resume(
         block=block.number + 1,
@@ -160,6 +160,6 @@ def beginning(name: str, seconds: float, folder: Path) -> Path:
     return path
 
 
-def text_of(blocks: Iterable[Block]) -> str:
+def text_of(blocks: Iterable[BlockResult]) -> str:
     """What is said in these blocks."""
     return " ".join(segment.text for block in blocks for segment in block.segments)

@@ -15,13 +15,13 @@ from scriberrd.worker.audio import RATE, Samples, Source
 from scriberrd.worker.blocks import (
     MARGIN,
     VAD_SLICE,
+    Block,
     Span,
-    Stretch,
+    blocks,
     clips,
     cut,
     find_speech,
     prefetch,
-    stretches,
 )
 
 STEP = 800  # samples: the made-up recordings change between sound and silence at its multiples
@@ -48,11 +48,11 @@ def find_noise(samples: Samples) -> list[Span]:
     return [Span(a, b) for a, b in zip(starts, ends, strict=True)]
 
 
-def all_of(samples: Samples, limit: int, skip: int = 0, *, vad: bool = True) -> list[Stretch]:
+def all_of(samples: Samples, limit: int, skip: int = 0, *, vad: bool = True) -> list[Block]:
     pieces = (samples[i : i + 3000] for i in range(0, len(samples), 3000))
     source = Source(pieces)
     source.skip(skip)
-    return list(stretches(source, limit, vad=vad, find=find_noise))
+    return list(blocks(source, limit, vad=vad, find=find_noise))
 
 
 patterns = st.lists(st.tuples(st.integers(0, 30), st.integers(1, 120)), max_size=12).map(recording)
@@ -78,12 +78,12 @@ def test_stretches_tile_the_recording(samples: Samples, limit: int, vad: bool) -
 @settings(deadline=None, max_examples=60)
 @given(patterns, limits)
 def test_cut_falls_into_the_longest_silence(samples: Samples, limit: int) -> None:
-    for stretch in all_of(samples, limit)[:-1]:
-        window = samples[stretch.start : stretch.start + limit]
+    for block in all_of(samples, limit)[:-1]:
+        window = samples[block.start : block.start + limit]
         region = window[limit // 2 : limit - MARGIN]
         quiet = [len(run) for run in "".join("x" if v else "." for v in region[::STEP]).split("x")]
         if max(quiet) >= 4:  # 200 ms: at least 100 of them surely within
-            at = len(stretch.samples)
+            at = len(block.samples)
             assert not window[at - 1]
             assert not window[at]
 
@@ -92,8 +92,8 @@ def test_cut_falls_into_the_longest_silence(samples: Samples, limit: int) -> Non
 @given(patterns, limits)
 def test_any_boundary_is_a_place_to_start_again(samples: Samples, limit: int) -> None:
     whole = all_of(samples, limit)
-    for number, stretch in enumerate(whole):
-        again = all_of(samples, limit, skip=stretch.start)
+    for number, block in enumerate(whole):
+        again = all_of(samples, limit, skip=block.start)
         assert [(s.start, s.end, s.voiced, s.spans) for s in again] == [
             (s.start, s.end, s.voiced, s.spans) for s in whole[number:]
         ]
@@ -102,14 +102,14 @@ def test_any_boundary_is_a_place_to_start_again(samples: Samples, limit: int) ->
 @settings(deadline=None, max_examples=60)
 @given(patterns, st.integers(RATE, 30 * RATE), st.booleans())
 def test_clips_cover_what_is_to_be_heard(samples: Samples, longest: int, vad: bool) -> None:
-    for stretch in all_of(samples, 12 * RATE, vad=vad):
-        found = clips(stretch, longest)
+    for block in all_of(samples, 12 * RATE, vad=vad):
+        found = clips(block, longest)
         assert all(0 < b - a <= longest for a, b in found)
         assert all(x.end <= y.start for x, y in pairwise(found))
-        heard = np.zeros(len(stretch.samples), bool)
+        heard = np.zeros(len(block.samples), bool)
         for a, b in found:
             heard[a:b] = True
-        assert all(heard[a:b].all() for a, b in stretch.spans)
+        assert all(heard[a:b].all() for a, b in block.spans)
 
 
 def test_cut_without_silence_takes_the_quietest_moment() -> None:
@@ -126,8 +126,8 @@ def test_of_equal_silences_the_later_one_is_cut() -> None:
 @pytest.mark.parametrize("name", ["dialogue.opus", "speech.mp3", "sentence.wav", "stereo.flac"])
 def test_spans_are_those_of_faster_whispers_filter(name: str) -> None:
     samples = decode_audio(str(AUDIO / name))
-    (stretch,) = stretches(Source(iter([samples])), len(samples))
-    assert [{"start": a, "end": b} for a, b in stretch.spans] == get_speech_timestamps(samples)
+    (block,) = blocks(Source(iter([samples])), len(samples))
+    assert [{"start": a, "end": b} for a, b in block.spans] == get_speech_timestamps(samples)
 
 
 def test_the_detector_says_the_same_of_slices_as_of_the_whole() -> None:

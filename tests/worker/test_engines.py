@@ -17,7 +17,7 @@ from scriberrd.errors import TaskFailed
 from scriberrd.model import Settings
 from scriberrd.worker import engines
 from scriberrd.worker.audio import RATE, Samples, Source
-from scriberrd.worker.blocks import Span, Stretch, stretches
+from scriberrd.worker.blocks import Block, Span, blocks
 from scriberrd.worker.engines import Context, Engine, Phrase, Wanted, whisper
 from scriberrd.worker.engines.whisper_steady import SlicedFeatures
 
@@ -30,14 +30,14 @@ def nothing() -> None:
     """A tick."""
 
 
-def stretch_of(samples: Samples) -> Stretch:
-    (stretch,) = stretches(Source(iter([samples])), max(len(samples), 4 * RATE))
-    return stretch
+def block_of(samples: Samples) -> Block:
+    (block,) = blocks(Source(iter([samples])), max(len(samples), 4 * RATE))
+    return block
 
 
-def say(engine: Engine, stretch: Stretch, prompt: str = "", **settings: Any) -> list[Phrase]:
+def say(engine: Engine, block: Block, prompt: str = "", **settings: Any) -> list[Phrase]:
     context = Context(Settings(**settings), "en", prompt)
-    return list(engine.transcribe(stretch, context, nothing))
+    return list(engine.transcribe(block, context, nothing))
 
 
 def wanted(**settings: Any) -> Wanted:
@@ -68,7 +68,7 @@ def bare() -> WhisperModel:
 @pytest.fixture(scope="module")
 def heard(offline: Engine) -> list[Phrase]:
     """What the slower of the engines makes of a sentence."""
-    return say(offline, stretch_of(decode_audio(str(AUDIO / "sentence.wav"))))
+    return say(offline, block_of(decode_audio(str(AUDIO / "sentence.wav"))))
 
 
 @pytest.mark.parametrize("name", ["sentence.wav", "speech.mp3", "stereo.flac", "dialogue.opus"])
@@ -78,7 +78,7 @@ def test_one_block_is_what_bare_faster_whisper_makes(
     samples = decode_audio(str(AUDIO / name))[: 75 * RATE]  # three windows at the most
     segments, _ = bare.transcribe(samples, language="en", vad_filter=True, word_timestamps=True)
     truth = list(segments)
-    got = say(engine, stretch_of(samples))
+    got = say(engine, block_of(samples))
     assert [p.segment.text for p in got] == [s.text.strip() for s in truth]
     assert [(p.segment.start, p.segment.end) for p in got] == [(s.start, s.end) for s in truth]
     assert [[(w.start, w.end, w.word) for w in p.words] for p in got] == [
@@ -107,18 +107,18 @@ def hard() -> Samples:
     return faster.astype(np.float32)
 
 
-def whole(samples: Samples) -> Stretch:
-    return Stretch(0, samples, (Span(0, len(samples)),), (Span(0, len(samples)),))
+def whole(samples: Samples) -> Block:
+    return Block(0, samples, (Span(0, len(samples)),), (Span(0, len(samples)),))
 
 
 def test_bad_windows_end_the_same_every_time(engine: Engine, bare: WhisperModel) -> None:
-    stretch = whole(hard())
-    segments, _ = bare.transcribe(stretch.samples, language="en")
+    block = whole(hard())
+    segments, _ = bare.transcribe(block.samples, language="en")
     assert any(segment.temperature > 0 for segment in segments)  # it is as bad as it should be
-    first = say(engine, stretch)
-    say(engine, stretch_of(decode_audio(str(AUDIO / "speech.mp3"))))
-    assert say(engine, stretch) == first
-    assert say(engines.load(wanted(), nothing), stretch) == first
+    first = say(engine, block)
+    say(engine, block_of(decode_audio(str(AUDIO / "speech.mp3"))))
+    assert say(engine, block) == first
+    assert say(engines.load(wanted(), nothing), block) == first
 
 
 @pytest.mark.parametrize(("which", "seconds", "how_long"), [("engine", 15, 36), ("offline", 4, 7)])
@@ -127,7 +127,7 @@ def test_a_block_does_not_depend_on_those_before(
 ) -> None:
     used: Engine = request.getfixturevalue(which)
     samples = decode_audio(str(AUDIO / "dialogue.opus"))[: int(how_long * RATE)]
-    cuts = list(stretches(Source(iter([samples])), seconds * RATE))
+    cuts = list(blocks(Source(iter([samples])), seconds * RATE))
     assert len(cuts) >= 3
     forward = [say(used, cut) for cut in cuts]
     order = list(range(len(cuts)))
@@ -137,17 +137,17 @@ def test_a_block_does_not_depend_on_those_before(
 
 
 def test_the_prompt_matters(engine: Engine) -> None:
-    stretch = stretch_of(decode_audio(str(AUDIO / "sentence.wav")))
-    plain, prompted = say(engine, stretch), say(engine, stretch, "The train to Rome leaves.")
+    block = block_of(decode_audio(str(AUDIO / "sentence.wav")))
+    plain, prompted = say(engine, block), say(engine, block, "The train to Rome leaves.")
     assert plain[0].segment.text == prompted[0].segment.text
     assert plain[0].segment.avg_logprob != prompted[0].segment.avg_logprob
 
 
 def test_words_are_optional(engine: Engine, offline: Engine, heard: list[Phrase]) -> None:
-    stretch = stretch_of(decode_audio(str(AUDIO / "sentence.wav")))
-    for used, with_words in ((engine, say(engine, stretch)), (offline, heard)):
+    block = block_of(decode_audio(str(AUDIO / "sentence.wav")))
+    for used, with_words in ((engine, say(engine, block)), (offline, heard)):
         assert with_words[0].words
-        assert say(used, stretch, word_timestamps=False)[0].words == ()
+        assert say(used, block, word_timestamps=False)[0].words == ()
 
 
 def test_batches_keep_what_follows_the_last_time_token(engine: Engine) -> None:

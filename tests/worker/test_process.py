@@ -15,10 +15,10 @@ import pytest
 from child import AUDIO, TALK, Child, after, task, text_of
 
 from scriberrd.protocol import (
-    Beat,
     BlockDone,
     Failed,
     Finished,
+    Heartbeat,
     Loaded,
     Probed,
     Ready,
@@ -62,7 +62,7 @@ def test_a_folder_can_not_be_read(worker: Child, tmp_path: Path) -> None:
     fd = os.open(tmp_path, os.O_RDONLY)
     socket.send_fds(worker.commands, [encode(task()) + b"\n"], [fd])
     os.close(fd)
-    ready, last = worker.rest()
+    ready, last = (reply for reply in worker.rest() if not isinstance(reply, Heartbeat))
     assert isinstance(ready, Ready)
     assert isinstance(last, Failed)
     assert last.code == "read_failed"
@@ -80,7 +80,7 @@ def test_stop_after_the_block(worker: Child) -> None:
     worker.send(AUDIO / "dialogue.opus", task(engine="fake", model="slow", block_seconds=10.0))
     worker.wait_for(BlockDone)
     worker.stop(after_block=True)
-    rest = [reply for reply in worker.rest() if not isinstance(reply, Beat)]
+    rest = [reply for reply in worker.rest() if not isinstance(reply, Heartbeat)]
     assert isinstance(rest[-1], Stopped)
     assert 0 <= len(rest) - 1 <= 2
     assert all(isinstance(reply, BlockDone) for reply in rest[:-1])
@@ -105,10 +105,10 @@ def test_stop_while_the_whisper_works(worker: Child) -> None:
 
 def test_beats_show_progress(worker: Child) -> None:
     worker.send(TALK, task(engine="fake", model="slow", block_seconds=20.0))
-    beats = [reply for reply in worker.rest() if isinstance(reply, Beat)]
-    assert len(beats) >= 3
+    beats = [reply for reply in worker.rest() if isinstance(reply, Heartbeat)]
     ticks = [beat.ticks for beat in beats]
-    assert ticks == sorted(set(ticks))
+    assert ticks == sorted(ticks)
+    assert len(set(ticks)) >= 3  # a machine that is busy may get no further between two of them
     positions = [beat.position for beat in beats]
     assert positions == sorted(positions)
     assert positions[-1] > 30
@@ -120,13 +120,13 @@ def test_a_hanging_worker_beats_without_ticks_and_ends_with_its_socket(spawn: Sp
     child.wait_for(Loaded)
     ticks: list[int] = []
     while len(ticks) < 3 or len(set(ticks[-2:])) > 1:
-        beat = child.wait_for(Beat)
-        assert isinstance(beat, Beat)
+        beat = child.wait_for(Heartbeat)
+        assert isinstance(beat, Heartbeat)
         ticks.append(beat.ticks)
     child.stop(after_block=False)
     child.process.send_signal(signal.SIGTERM)
     child.process.send_signal(signal.SIGINT)
-    assert isinstance(child.wait_for(Beat), Beat)
+    assert isinstance(child.wait_for(Heartbeat), Heartbeat)
     child.commands.close()
     assert child.process.wait(30) == 0
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from scriberrd.transcript import Block
+    from scriberrd.transcript import BlockResult
 
 EVERY = sorted(p.name for p in AUDIO.iterdir() if p.suffix not in (".json", ".md"))
 LONG, HALF, THIRD = 120.4, 64.2, 39.8  # seconds of dialogue.opus: nobody speaks there
@@ -35,7 +35,7 @@ def likeness(got: str, truth: str) -> float:
     return SequenceMatcher(None, *words, autojunk=False).ratio()
 
 
-def check_shape(blocks: list[Block], finished: Finished) -> None:
+def check_shape(blocks: list[BlockResult], finished: Finished) -> None:
     """What holds for every result: numbered blocks without gaps, times in order within them."""
     assert [block.number for block in blocks] == list(range(len(blocks)))
     assert [block.start for block in blocks] == [0.0, *(block.end for block in blocks)][:-1]

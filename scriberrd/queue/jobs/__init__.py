@@ -42,7 +42,7 @@ from scriberrd.queue.jobs.pruning import (
     remove,
 )
 from scriberrd.queue.jobs.recovery import recover
-from scriberrd.queue.jobs.rows import Hold
+from scriberrd.queue.jobs.rows import Lease
 from scriberrd.queue.jobs.submission import (
     newest,
     recognize,
@@ -54,7 +54,7 @@ from scriberrd.queue.jobs.submission import (
 
 __all__ = [
     "Aged",
-    "Hold",
+    "Lease",
     "NotNow",
     "Work",
     "begin",

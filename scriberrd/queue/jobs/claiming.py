@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from scriberrd.model import Priority
 from scriberrd.queue import queries
-from scriberrd.queue.jobs.rows import tell, update
+from scriberrd.queue.jobs.rows import record_event, update
 from scriberrd.queue.transactions import savepoint
 
 if TYPE_CHECKING:
@@ -161,7 +161,7 @@ def _take(
         " VALUES (?, ?, ?, ?, ?)",
         (job.id, job.lease, worker, now, job.progress),
     )
-    tell(db, job.id, "claimed", now, worker=worker, lease=job.lease)
+    record_event(db, job.id, "claimed", now, worker=worker, lease=job.lease)
     return job
 
 

@@ -14,16 +14,16 @@ from scriberrd.protocol import Finished, Probed
 from scriberrd.queue import queries
 from scriberrd.queue.jobs.rows import (
     NO_ERROR,
-    Hold,
+    Lease,
     encode,
     end_execution,
     held,
     move,
     record_death,
-    tell,
+    record_event,
     write,
 )
-from scriberrd.transcript import Block, EngineInfo
+from scriberrd.transcript import BlockResult, EngineInfo
 
 if TYPE_CHECKING:
     import apsw
@@ -34,48 +34,48 @@ if TYPE_CHECKING:
     from scriberrd.model import Job, Settings
 
 
-def renew(db: apsw.Connection, hold: Hold, *, expires: float, progress: float) -> None:
+def renew(db: apsw.Connection, lease: Lease, *, expires: float, progress: float) -> None:
     """Extend the lease, because the work has moved."""
-    write(db, hold, {"lease_expires": expires, "progress": progress})
+    write(db, lease, {"lease_expires": expires, "progress": progress})
 
 
-def probed(db: apsw.Connection, hold: Hold, probe: Probed) -> None:
+def probed(db: apsw.Connection, lease: Lease, probe: Probed) -> None:
     """Note what the container says of the recording."""
-    write(db, hold, {"probe": encode(probe), "duration": probe.duration})
+    write(db, lease, {"probe": encode(probe), "duration": probe.duration})
 
 
-def loaded(db: apsw.Connection, hold: Hold, engine: EngineInfo) -> None:
+def loaded(db: apsw.Connection, lease: Lease, engine: EngineInfo) -> None:
     """Note what the recording is transcribed with."""
-    if (earlier := _engine(db, hold.job)) is not None:
+    if (earlier := _engine(db, lease.job)) is not None:
         engine = replace(engine, fallbacks=earlier.fallbacks)
-    write(db, hold, {"engine": encode(engine), "stage": Stage.TRANSCRIBING})
+    write(db, lease, {"engine": encode(engine), "stage": Stage.TRANSCRIBING})
     db.execute(
         "UPDATE execution SET device = ?, compute_type = ? WHERE job = ? AND lease = ?",
-        (engine.device, engine.compute_type, *hold),
+        (engine.device, engine.compute_type, *lease),
     )
 
 
 def checkpoint(
-    db: apsw.Connection, hold: Hold, block: Block, *, expires: float, now: float
+    db: apsw.Connection, lease: Lease, block: BlockResult, *, expires: float, now: float
 ) -> None:
     """Keep a block that is done: no later run repeats it."""
-    write(db, hold, {"lease_expires": expires, "progress": block.end, "interruptions": 0})
-    db.execute("INSERT INTO checkpoint VALUES (?, ?, ?)", (hold.job, block.number, encode(block)))
+    write(db, lease, {"lease_expires": expires, "progress": block.end, "interruptions": 0})
+    db.execute("INSERT INTO checkpoint VALUES (?, ?, ?)", (lease.job, block.number, encode(block)))
     blocks = db.execute(
         "UPDATE execution SET blocks = blocks + 1 WHERE job = ? AND lease = ? RETURNING blocks",
-        hold,
+        lease,
     ).get
     if blocks == 1:
-        _note_fallbacks(db, hold)
-    tell(db, hold.job, "checkpointed", now, block=block.number, seconds=block.end)
+        _note_fallbacks(db, lease)
+    record_event(db, lease.job, "checkpointed", now, block=block.number, seconds=block.end)
 
 
-def _note_fallbacks(db: apsw.Connection, hold: Hold) -> None:
+def _note_fallbacks(db: apsw.Connection, lease: Lease) -> None:
     """Keep with which steps down this run makes its blocks: a retry takes them back."""
-    steps, engine = held(db, hold).fallbacks, _engine(db, hold.job)
+    steps, engine = held(db, lease).fallbacks, _engine(db, lease.job)
     if steps and engine is not None:
         used = dict.fromkeys((*engine.fallbacks, *map(str, steps)))
-        write(db, hold, {"engine": encode(replace(engine, fallbacks=tuple(used)))})
+        write(db, lease, {"engine": encode(replace(engine, fallbacks=tuple(used)))})
 
 
 def _engine(db: apsw.Connection, id_: int) -> EngineInfo | None:
@@ -84,17 +84,17 @@ def _engine(db: apsw.Connection, id_: int) -> EngineInfo | None:
     return text and msgspec.json.decode(text, type=EngineInfo)
 
 
-def slow(db: apsw.Connection, hold: Hold, seconds: float, *, now: float) -> None:
+def slow(db: apsw.Connection, lease: Lease, seconds: float, *, now: float) -> None:
     """Tell that a run has taken so many seconds, which is long for its recording."""
-    held(db, hold)
-    tell(db, hold.job, "slow", now, seconds=seconds)
+    held(db, lease)
+    record_event(db, lease.job, "slow", now, seconds=seconds)
 
 
-def transcribed(db: apsw.Connection, hold: Hold, finished: Finished, *, now: float) -> None:
+def transcribed(db: apsw.Connection, lease: Lease, finished: Finished, *, now: float) -> None:
     """Note that all blocks are done: what is left is to save the transcript."""
     write(
         db,
-        hold,
+        lease,
         {
             "result": encode(finished),
             "transcribed_at": now,
@@ -111,7 +111,7 @@ class Work(NamedTuple):
     probe: Probed | None
     engine: EngineInfo | None
     finished: Finished | None  # all blocks are done
-    last: Block | None  # the latest checkpoint
+    last: BlockResult | None  # the latest checkpoint
     seconds: float  # that the runs took until all blocks were done
 
 
@@ -132,7 +132,7 @@ def work(db: apsw.Connection, id_: int) -> Work:
         probe and msgspec.json.decode(probe, type=Probed),
         engine and msgspec.json.decode(engine, type=EngineInfo),
         finished and msgspec.json.decode(finished, type=Finished),
-        last and msgspec.json.decode(last, type=Block),
+        last and msgspec.json.decode(last, type=BlockResult),
         seconds,
     )
 
@@ -159,35 +159,35 @@ def comparable(settings: Settings) -> Settings:
 
 def finish(
     db: apsw.Connection,
-    hold: Hold,
+    lease: Lease,
     *,
     language: str | None,
     now: float,
     duration: float | None = None,
 ) -> Job:
     """The outputs are in place: the job is done, and so is all of the recording."""
-    job = held(db, hold)
+    job = held(db, lease)
     done = NO_ERROR | {"finished_at": now, "language": language, "redo": 0, "result": None}
     if duration is not None:  # nobody has told it of a transcript that was there already
         done |= {"duration": duration, "progress": duration}
-    end_execution(db, hold, now, "completed")
+    end_execution(db, lease, now, "completed")
     db.execute(
         "UPDATE output SET published = job, published_at = ?,"
         " prints = substr(prints, 1, instr(prints || ' ', ' ') - 1) WHERE job = ?",
-        (now, hold.job),
+        (now, lease.job),
     )
-    db.execute("DELETE FROM checkpoint WHERE job = ?", (hold.job,))
+    db.execute("DELETE FROM checkpoint WHERE job = ?", (lease.job,))
     edited = db.execute(
-        "SELECT name FROM output WHERE job = ? AND edited ORDER BY name", (hold.job,)
+        "SELECT name FROM output WHERE job = ? AND edited ORDER BY name", (lease.job,)
     )
     names = ", ".join(display(name) for (name,) in edited)
-    tell(db, hold.job, "finished", now, **({"edited": names} if names else {}))
+    record_event(db, lease.job, "finished", now, **({"edited": names} if names else {}))
     return move(db, job, JobState.COMPLETED, done)
 
 
 def fail(
     db: apsw.Connection,
-    hold: Hold,
+    lease: Lease,
     code: str,
     detail: str,
     *,
@@ -200,7 +200,7 @@ def fail(
 
     Args:
         db: the database.
-        hold: of the run.
+        lease: of the run.
         code: a key of FAILURES.
         detail: for people, without absolute paths.
         retry: its section of the configuration.
@@ -208,10 +208,10 @@ def fail(
         died: how the worker ended, if it did.
         step: what the next run does with less; as long as there is one, there is a next run.
     """
-    job = held(db, hold)
-    end_execution(db, hold, now, "failed", code, detail)
+    job = held(db, lease)
+    end_execution(db, lease, now, "failed", code, detail)
     if died is not None:
-        record_death(db, hold, died)
+        record_death(db, lease, died)
     kind = FAILURES[code]
     fault = kind.fault
     failures = job.failures + (fault == "worker")
@@ -220,10 +220,10 @@ def fail(
         failures = min(failures, retry.attempts - 1)
         error["fallbacks"] = encode((*job.fallbacks, step))
     if job.cancel_requested:
-        tell(db, job.id, "canceled", now)
+        record_event(db, job.id, "canceled", now)
         return move(db, job, JobState.CANCELED, error | NO_ERROR | {"finished_at": now})
     if fault == "file" or (fault == "worker" and failures >= retry.attempts):
-        tell(db, job.id, "failed", now, code=code, failures=failures)
+        record_event(db, job.id, "failed", now, code=code, failures=failures)
         return move(db, job, JobState.FAILED, error | {"finished_at": now, "failures": failures})
     due = now
     if kind.part is None:  # otherwise it is the machine's part that waits, and not the job
@@ -232,7 +232,7 @@ def fail(
         # Half of it fixed, half of it random: jobs that failed together come back apart.
         due += backoff * random.uniform(0.5, 1)  # noqa: S311 - no secret
     what = {} if step is None else {"fallback": str(step)}
-    tell(db, job.id, "retried", now, code=code, failures=failures, not_before=due, **what)
+    record_event(db, job.id, "retried", now, code=code, failures=failures, not_before=due, **what)
     return move(db, job, JobState.QUEUED, error | {"failures": failures, "not_before": due})
 
 
@@ -243,12 +243,12 @@ def _runs(db: apsw.Connection, id_: int, code: str) -> int:
     return number
 
 
-def release(db: apsw.Connection, hold: Hold, *, now: float, outcome: str = "released") -> Job:
+def release(db: apsw.Connection, lease: Lease, *, now: float, outcome: str = "released") -> Job:
     """Back to the queue with its checkpoints; nothing is counted against the recording."""
-    job = held(db, hold)
-    end_execution(db, hold, now, "canceled" if job.cancel_requested else outcome)
+    job = held(db, lease)
+    end_execution(db, lease, now, "canceled" if job.cancel_requested else outcome)
     if job.cancel_requested:
-        tell(db, job.id, "canceled", now)
+        record_event(db, job.id, "canceled", now)
         return move(db, job, JobState.CANCELED, {"finished_at": now})
-    tell(db, job.id, "released", now, outcome=outcome)
+    record_event(db, job.id, "released", now, outcome=outcome)
     return move(db, job, JobState.QUEUED, {})

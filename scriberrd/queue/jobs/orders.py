@@ -10,12 +10,12 @@ from scriberrd.queue import queries
 from scriberrd.queue.jobs.rows import (
     FRESH,
     NO_ERROR,
-    Hold,
+    Lease,
     encode,
     forget_work,
     move,
+    record_event,
     requeue,
-    tell,
     update,
 )
 from scriberrd.queue.jobs.submission import adjust, newest
@@ -35,18 +35,18 @@ def cancel(db: apsw.Connection, id_: int, now: float) -> Job:
     """
     job = queries.get(db, id_)
     if job.state is JobState.PROCESSING:
-        tell(db, id_, "cancel_requested", now)
+        record_event(db, id_, "cancel_requested", now)
         return update(db, id_, {"cancel_requested": 1})
     if job.state is JobState.QUEUED:
-        tell(db, id_, "canceled", now)
+        record_event(db, id_, "canceled", now)
         return move(db, job, JobState.CANCELED, NO_ERROR | {"finished_at": now})
     raise IllegalMove(id_, job.state, "be canceled")
 
 
-def cancel_requested(db: apsw.Connection) -> list[Hold]:
+def cancel_requested(db: apsw.Connection) -> list[Lease]:
     """The holds that are to be given up because somebody canceled their job."""
     return [
-        Hold(*row)
+        Lease(*row)
         for row in db.execute(
             "SELECT id, lease FROM job"
             " WHERE finished_at IS NULL AND state = 'processing' AND cancel_requested = 1"
@@ -72,7 +72,7 @@ def retry(db: apsw.Connection, id_: int, now: float, *, settings: Settings | Non
     if settings is not None:
         adjust(db, job, job.profile, settings)
     if job.state is JobState.QUEUED:
-        tell(db, id_, "retried", now)
+        record_event(db, id_, "retried", now)
         return update(db, id_, FRESH)
     return requeue(db, job, now, "retried")
 

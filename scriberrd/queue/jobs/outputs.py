@@ -8,7 +8,7 @@ import msgspec
 
 from scriberrd.model import Stage
 from scriberrd.queue import queries
-from scriberrd.queue.jobs.rows import Hold, write
+from scriberrd.queue.jobs.rows import Lease, write
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 
 def reserve(
-    db: apsw.Connection, hold: Hold, names: Iterable[bytes], *, sharing: Collection[str] = ()
+    db: apsw.Connection, lease: Lease, names: Iterable[bytes], *, sharing: Collection[str] = ()
 ) -> dict[bytes, Output] | None:
     """Take these output names for the recording of this job.
 
     Args:
         db: the database.
-        hold: of the run.
+        lease: of the run.
         names: relative to the output folder of its inbox.
         sharing: the other inboxes that have the same output folder.
 
@@ -34,21 +34,21 @@ def reserve(
         What is known of those names that this recording has taken before. None, with nothing
         taken, when a name is another recording's.
     """
-    write(db, hold, {"stage": Stage.SAVING})
-    inbox: str = db.execute("SELECT inbox FROM job WHERE id = ?", (hold.job,)).get
+    write(db, lease, {"stage": Stage.SAVING})
+    inbox: str = db.execute("SELECT inbox FROM job WHERE id = ?", (lease.job,)).get
     inboxes = msgspec.json.encode([inbox, *sharing]).decode()
     known = {}
     for name in names:
         for *row, mine in db.execute(
             f"""
             SELECT {queries.OUTPUT_COLUMNS},
-                   (coalesce(job.inbox, seen.inbox), coalesce(job.path, seen.path))
+                   (coalesce(job.inbox, tombstone.inbox), coalesce(job.path, tombstone.path))
                    = (SELECT inbox, path FROM job WHERE id = ?)
             FROM json_each(?) AS folder CROSS JOIN output ON output.inbox = folder.value
-            LEFT JOIN job ON job.id = output.job LEFT JOIN seen ON seen.job = output.job
+            LEFT JOIN job ON job.id = output.job LEFT JOIN tombstone ON tombstone.job = output.job
             WHERE output.name = ?
             """,
-            (hold.job, inboxes, name),
+            (lease.job, inboxes, name),
         ).fetchall():
             if not mine:
                 return None
@@ -56,39 +56,39 @@ def reserve(
     db.executemany(
         "INSERT INTO output (inbox, name, job) VALUES (?, ?, ?)"
         " ON CONFLICT DO UPDATE SET job = excluded.job",
-        [(inbox, name, hold.job) for name in names],
+        [(inbox, name, lease.job) for name in names],
     )
     return known
 
 
 def begin(
-    db: apsw.Connection, hold: Hold, prints: Mapping[bytes, Print], edited: Iterable[bytes]
+    db: apsw.Connection, lease: Lease, prints: Mapping[bytes, Print], edited: Iterable[bytes]
 ) -> None:
     """Note what is about to be written under names that are taken, and what must not be.
 
     Args:
         db: the database.
-        hold: of the run.
+        lease: of the run.
         prints: name -> what it gets.
         edited: the names of files that were published and that somebody has changed.
     """
-    write(db, hold, {"stage": Stage.SAVING})
+    write(db, lease, {"stage": Stage.SAVING})
     for name, print_ in prints.items():
         db.execute(
             "UPDATE output SET edited = 0,"
             " prints = trim(:print || ' ' || replace(prints, :print, '')) WHERE job = :job"
             " AND name = :name",
-            {"print": str(print_), "job": hold.job, "name": name},
+            {"print": str(print_), "job": lease.job, "name": name},
         )
     for name in edited:
-        db.execute("UPDATE output SET edited = 1 WHERE job = ? AND name = ?", (hold.job, name))
+        db.execute("UPDATE output SET edited = 1 WHERE job = ? AND name = ?", (lease.job, name))
 
 
-def unreserve(db: apsw.Connection, hold: Hold, names: Collection[bytes]) -> None:
+def unreserve(db: apsw.Connection, lease: Lease, names: Collection[bytes]) -> None:
     """Give back names that turned out to be somebody else's file, or are of no use any more."""
-    write(db, hold, {"stage": Stage.SAVING})
+    write(db, lease, {"stage": Stage.SAVING})
     db.executemany(
-        "DELETE FROM output WHERE job = ? AND name = ?", [(hold.job, name) for name in names]
+        "DELETE FROM output WHERE job = ? AND name = ?", [(lease.job, name) for name in names]
     )
 
 

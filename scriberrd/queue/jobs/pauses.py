@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from scriberrd.model import Pause, Scope
-from scriberrd.queue.jobs.rows import tell
+from scriberrd.queue.jobs.rows import record_event
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,7 +26,7 @@ def pause(db: apsw.Connection, scopes: Iterable[Scope], *, reason: str, now: flo
             (*scope, reason, now),
         ).get
         if changed:
-            tell(db, None, "paused", now, **scope.names(), reason=reason)
+            record_event(db, None, "paused", now, **scope.names(), reason=reason)
     return paused(db)
 
 
@@ -36,7 +36,7 @@ def resume(db: apsw.Connection, scopes: Iterable[Scope], *, now: float) -> list[
     for one in paused(db):
         if one.scope in wanted or Scope("everything") in wanted:
             db.execute("DELETE FROM pause WHERE (kind, name) = (?, ?)", one.scope)
-            tell(db, None, "resumed", now, **one.scope.names())
+            record_event(db, None, "resumed", now, **one.scope.names())
     return paused(db)
 
 

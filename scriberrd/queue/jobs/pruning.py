@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from scriberrd.errors import IllegalMove
 from scriberrd.model import TERMINAL, display
 from scriberrd.queue import queries
-from scriberrd.queue.jobs.rows import tell
+from scriberrd.queue.jobs.rows import record_event
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -44,7 +44,7 @@ def prune(db: apsw.Connection, ids: Iterable[int], before: float, *, now: float)
         if due is not None:
             inbox, path = due
             forget(db, [(id_,)])
-            tell(db, None, "pruned", now, id=id_, inbox=inbox, path=display(path))
+            record_event(db, None, "pruned", now, id=id_, inbox=inbox, path=display(path))
             gone += 1
     return gone
 
@@ -84,7 +84,7 @@ def remove(db: apsw.Connection, id_: int, now: float) -> Job:
     ).fetchall()
     forget(db, due)
     for (gone,) in due:
-        tell(db, None, "removed", now, id=gone, inbox=job.inbox, path=display(job.path))
+        record_event(db, None, "removed", now, id=gone, inbox=job.inbox, path=display(job.path))
     return job
 
 
@@ -97,7 +97,7 @@ def forget(db: apsw.Connection, rows: Iterable[tuple[Any, ...]]) -> None:
         ).get
         if newest == id_:
             db.execute(
-                "INSERT INTO seen"
+                "INSERT INTO tombstone"
                 " SELECT id, inbox, path, identity, sha256, state, lease, finished_at"
                 " FROM job WHERE id = ?",
                 (id_,),
@@ -141,13 +141,13 @@ def revive(db: apsw.Connection, inbox: str, path: bytes, forgotten: dict[str, An
                          priority, created_at, queued_at, finished_at)
         SELECT job, state, lease, inbox, path, identity, sha256, :profile, :settings,
                :priority, finished_at, finished_at, finished_at
-        FROM seen WHERE inbox = :inbox AND path = :path RETURNING id
+        FROM tombstone WHERE inbox = :inbox AND path = :path RETURNING id
         """,
         forgotten | {"inbox": inbox, "path": path},
     ).get
     if id_ is None:
         return None
-    db.execute("DELETE FROM seen WHERE job = ?", (id_,))
+    db.execute("DELETE FROM tombstone WHERE job = ?", (id_,))
     return queries.get(db, id_)
 
 
@@ -166,8 +166,9 @@ class Aged(NamedTuple):
 
 # Those of a job that is done anew are still wanted.
 _AGED = f"""
-    SELECT published_at, {queries.OUTPUT_COLUMNS}, coalesce(job.path, seen.path)
-    FROM output LEFT JOIN job ON job.id = output.job LEFT JOIN seen ON seen.job = output.job
+    SELECT published_at, {queries.OUTPUT_COLUMNS}, coalesce(job.path, tombstone.path)
+    FROM output LEFT JOIN job ON job.id = output.job
+    LEFT JOIN tombstone ON tombstone.job = output.job
     WHERE published_at < ? AND (published_at, output.inbox, output.name) > (?, ?, ?)
           AND (job.id IS NULL OR job.finished_at IS NOT NULL)
     ORDER BY published_at, output.inbox, output.name LIMIT ?

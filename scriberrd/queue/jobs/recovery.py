@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from scriberrd.model import JobState
 from scriberrd.queue import queries
 from scriberrd.queue.jobs.holder import release
-from scriberrd.queue.jobs.rows import Hold, end_execution, move, tell, update
+from scriberrd.queue.jobs.rows import Lease, end_execution, move, record_event, update
 
 if TYPE_CHECKING:
     import apsw
@@ -27,14 +27,14 @@ def recover(db: apsw.Connection, now: float, *, limit: int) -> list[Job]:
 
 
 def _take_back(db: apsw.Connection, job: Job, now: float, limit: int) -> Job:
-    hold = Hold(job.id, job.lease)
-    blocks = db.execute("SELECT blocks FROM execution WHERE job = ? AND lease = ?", hold).get
+    lease = Lease(job.id, job.lease)
+    blocks = db.execute("SELECT blocks FROM execution WHERE job = ? AND lease = ?", lease).get
     interruptions = job.interruptions + (not blocks)
     update(db, job.id, {"interruptions": interruptions})
     if interruptions < limit or job.cancel_requested:
-        return release(db, hold, now=now, outcome="lost")
+        return release(db, lease, now=now, outcome="lost")
     detail = f"{interruptions} times in a row"
-    end_execution(db, hold, now, "lost", TOO_OFTEN, detail)
+    end_execution(db, lease, now, "lost", TOO_OFTEN, detail)
     error = {"error_code": TOO_OFTEN, "error_detail": detail, "finished_at": now}
-    tell(db, job.id, "failed", now, code=TOO_OFTEN, failures=job.failures)
+    record_event(db, job.id, "failed", now, code=TOO_OFTEN, failures=job.failures)
     return move(db, job, JobState.FAILED, error)

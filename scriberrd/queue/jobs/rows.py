@@ -29,11 +29,11 @@ FRESH = NO_ERROR | {
 }
 
 
-class Hold(NamedTuple):
-    """What entitles a holder to write: the job, and the lease of its claim."""
+class Lease(NamedTuple):
+    """What entitles a holder to write: the job, and the fencing token of its claim."""
 
     job: int
-    lease: int
+    token: int
 
 
 def encode(value: object) -> str:
@@ -41,27 +41,27 @@ def encode(value: object) -> str:
     return msgspec.json.encode(value).decode()
 
 
-def held(db: apsw.Connection, hold: Hold) -> Job:
+def held(db: apsw.Connection, lease: Lease) -> Job:
     """The job, if this is still its holder; otherwise LeaseLost."""
     try:
-        job = queries.get(db, hold.job)
+        job = queries.get(db, lease.job)
     except JobNotFound:  # pruned, long after it was taken back
-        raise LeaseLost(*hold) from None
-    if job.state is not JobState.PROCESSING or job.lease != hold.lease:
-        raise LeaseLost(*hold)
+        raise LeaseLost(*lease) from None
+    if job.state is not JobState.PROCESSING or job.lease != lease.token:
+        raise LeaseLost(*lease)
     return job
 
 
-def write(db: apsw.Connection, hold: Hold, columns: dict[str, Any]) -> None:
-    """A fenced write: exactly one row, or the hold is lost."""
+def write(db: apsw.Connection, lease: Lease, columns: dict[str, Any]) -> None:
+    """A fenced write: exactly one row, or the lease is lost."""
     assignments = ", ".join(f"{name} = :{name}" for name in columns)
     db.execute(
-        f"UPDATE job SET {assignments} WHERE id = :hold_job AND lease = :hold_lease"
+        f"UPDATE job SET {assignments} WHERE id = :lease_job AND lease = :lease_token"
         " AND state = 'processing'",
-        columns | {"hold_job": hold.job, "hold_lease": hold.lease},
+        columns | {"lease_job": lease.job, "lease_token": lease.token},
     )
     if db.changes() != 1:
-        raise LeaseLost(*hold)
+        raise LeaseLost(*lease)
 
 
 def update(db: apsw.Connection, id_: int, columns: dict[str, Any]) -> Job:
@@ -81,7 +81,7 @@ def move(db: apsw.Connection, job: Job, to: JobState, columns: dict[str, Any]) -
 
 def end_execution(
     db: apsw.Connection,
-    hold: Hold,
+    lease: Lease,
     now: float,
     outcome: str,
     code: str | None = None,
@@ -92,19 +92,19 @@ def end_execution(
         "UPDATE execution SET finished_at = ?, outcome = ?, error_code = ?, error_detail = ?,"
         " audio_seconds = max(0, (SELECT progress FROM job WHERE id = job) - start_position)"
         " WHERE job = ? AND lease = ?",
-        (now, outcome, code, detail, *hold),
+        (now, outcome, code, detail, *lease),
     )
 
 
-def record_death(db: apsw.Connection, hold: Hold, died: WorkerDied) -> None:
+def record_death(db: apsw.Connection, lease: Lease, died: WorkerDied) -> None:
     """Keep what the worker of a run died of, and its last words."""
     db.execute(
         "UPDATE execution SET returncode = ?, stderr = ? WHERE job = ? AND lease = ?",
-        (died.returncode, died.stderr, *hold),
+        (died.returncode, died.stderr, *lease),
     )
 
 
-def tell(
+def record_event(
     db: apsw.Connection, id_: int | None, type_: str, now: float, **data: str | float | None
 ) -> None:
     """Record an event of the change that this transaction makes.
@@ -119,7 +119,7 @@ def tell(
 
 def requeue(db: apsw.Connection, job: Job, now: float, event: str) -> Job:
     """An ended job starts again, with a fresh budget and its checkpoints."""
-    tell(db, job.id, event, now)
+    record_event(db, job.id, event, now)
     return move(db, job, JobState.QUEUED, FRESH | {"queued_at": now, "finished_at": None})
 
 

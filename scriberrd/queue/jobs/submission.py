@@ -10,13 +10,13 @@ from scriberrd.queue.jobs.holder import comparable
 from scriberrd.queue.jobs.pruning import forget, revive
 from scriberrd.queue.jobs.rows import (
     FRESH,
-    Hold,
+    Lease,
     encode,
     end_execution,
     forget_work,
     move,
+    record_event,
     requeue,
-    tell,
     update,
 )
 
@@ -87,7 +87,7 @@ def submit(
     job = queries.get(db, db.last_insert_rowid())
     if forgotten and known is not None:  # it stays so, and its files are the new one's
         forget(db, [(known.id,)])
-    tell(db, job.id, "submitted", now)
+    record_event(db, job.id, "submitted", now)
     return job, True
 
 
@@ -142,7 +142,8 @@ def renumber(db: apsw.Connection, inbox: str, found: Iterable[tuple[bytes, Ident
             row = {"inbox": inbox, "path": path, "identity": encode(identity)}
             db.execute(f"UPDATE job SET identity = :identity WHERE id = ({NEWEST})", row)
             db.execute(
-                "UPDATE seen SET identity = :identity WHERE (inbox, path) = (:inbox, :path)", row
+                "UPDATE tombstone SET identity = :identity WHERE (inbox, path) = (:inbox, :path)",
+                row,
             )
 
 
@@ -156,7 +157,8 @@ def _known(db: apsw.Connection, inbox: str, path: bytes) -> tuple[str, bool, boo
     ).get
     if known is None:
         known = db.execute(
-            "SELECT identity, sha256 IS NULL, 0 FROM seen WHERE inbox = :inbox AND path = :path",
+            "SELECT identity, sha256 IS NULL, 0 FROM tombstone"
+            " WHERE inbox = :inbox AND path = :path",
             row,
         ).get
     return known
@@ -200,7 +202,7 @@ def _ask(
         adjust(db, job, profile, settings)
         return requeue(db, job, now, "submitted"), True
     if job.state not in TERMINAL and (profile, settings) != (job.profile, job.settings):
-        tell(db, job.id, "submitted", now)
+        record_event(db, job.id, "submitted", now)
         job = adjust(db, job, profile, settings)
     return job, False
 
@@ -209,7 +211,7 @@ def _supersede(db: apsw.Connection, job: Job, columns: dict[str, Any], now: floa
     forget_work(db, job.id)
     job = update(db, job.id, columns | FRESH | {"redo": 0, "deaths": 0})
     if job.state is JobState.PROCESSING:
-        end_execution(db, Hold(job.id, job.lease), now, "superseded")
+        end_execution(db, Lease(job.id, job.lease), now, "superseded")
         job = move(db, job, JobState.QUEUED, {})
-    tell(db, job.id, "superseded", now)
+    record_event(db, job.id, "superseded", now)
     return job

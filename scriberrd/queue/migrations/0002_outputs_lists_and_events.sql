@@ -1,3 +1,6 @@
+-- Standard words.
+ALTER TABLE seen RENAME TO tombstone;
+
 -- An output is found by its inbox and its name, wherever the folder is.
 CREATE TABLE moved (
     inbox TEXT NOT NULL,
@@ -11,11 +14,11 @@ CREATE TABLE moved (
 ) STRICT, WITHOUT ROWID;
 -- Two rows have the same name only where an inbox had two output folders: the later one counts.
 INSERT OR REPLACE INTO moved
-    SELECT coalesce(job.inbox, seen.inbox), output.name, output.job, output.sha256,
-           output.published, iif(output.published, coalesce(job.finished_at, seen.finished_at), NULL),
-           0
-    FROM output LEFT JOIN job ON job.id = output.job LEFT JOIN seen ON seen.job = output.job
-    WHERE coalesce(job.inbox, seen.inbox) IS NOT NULL
+    SELECT coalesce(job.inbox, tombstone.inbox), output.name, output.job, output.sha256,
+           output.published,
+           iif(output.published, coalesce(job.finished_at, tombstone.finished_at), NULL), 0
+    FROM output LEFT JOIN job ON job.id = output.job LEFT JOIN tombstone ON tombstone.job = output.job
+    WHERE coalesce(job.inbox, tombstone.inbox) IS NOT NULL
     ORDER BY output.published, output.job;
 DROP TABLE output;
 ALTER TABLE moved RENAME TO output;

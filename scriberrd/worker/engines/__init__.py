@@ -2,8 +2,8 @@
 
 An engine is a callable `load(wanted, tick) -> Engine`, registered as an entry point of the group
 `scriberrd.engines`; another package can bring one along. It gets sound and gives back what was
-said in it. It knows nothing of recordings, jobs or the daemon: a stretch of sound goes in, times
-that come out count from the start of that stretch.
+said in it. It knows nothing of recordings, jobs or the daemon: a block of sound goes in, times
+that come out count from the start of that block.
 
 What comes out must depend on the arguments alone, never on what was transcribed before: a job that
 is resumed continues on another process, and its transcript must not differ.
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from scriberrd.model import Settings
     from scriberrd.protocol import Hardware, Task
     from scriberrd.transcript import EngineInfo, Segment, Word
-    from scriberrd.worker.blocks import Stretch
+    from scriberrd.worker.blocks import Block
 
 GROUP = "scriberrd.engines"
 EXTRAS = {"offline": "offline"}  # engines that an extra of scriberrd installs
@@ -56,7 +56,7 @@ class Language(NamedTuple):
 
 
 class Context(NamedTuple):
-    """What is known when a stretch is transcribed."""
+    """What is known when a block is transcribed."""
 
     settings: Settings
     language: str  # a code
@@ -64,7 +64,7 @@ class Context(NamedTuple):
 
 
 class Phrase(NamedTuple):
-    """A segment with its words, times in seconds from the start of the stretch."""
+    """A segment with its words, times in seconds from the start of the block."""
 
     segment: Segment
     words: tuple[Word, ...]  # () unless word_timestamps
@@ -80,11 +80,11 @@ class Engine(Protocol):
     def check(self, settings: Settings) -> None:
         """Raise TaskFailed("unsupported_setting") for what this engine can't do."""
 
-    def identify(self, stretch: Stretch, tick: Tick) -> Language:
-        """Which language is spoken in `stretch`; asked once a recording, for "auto" only."""
+    def identify(self, block: Block, tick: Tick) -> Language:
+        """Which language is spoken in `block`; asked once a recording, for "auto" only."""
 
-    def transcribe(self, stretch: Stretch, context: Context, tick: Tick) -> Iterator[Phrase]:
-        """What is said in the `spans` of `stretch`, in order of time."""
+    def transcribe(self, block: Block, context: Context, tick: Tick) -> Iterator[Phrase]:
+        """What is said in the `spans` of `block`, in order of time."""
 
 
 Load = Callable[[Wanted, Tick], Engine]

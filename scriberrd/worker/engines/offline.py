@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from scriberrd.model import Settings
-    from scriberrd.worker.blocks import Stretch
+    from scriberrd.worker.blocks import Block
 
 LONGEST = 30 * RATE  # samples at a time: the decoder's memory grows with it
 PAUSE = 0.5  # seconds; a longer one ends a segment
@@ -57,15 +57,15 @@ class Offline:
                 f"the offline engine understands English only, not {settings.language!r}",
             )
 
-    def identify(self, stretch: Stretch, tick: Tick) -> Language:  # noqa: ARG002
+    def identify(self, block: Block, tick: Tick) -> Language:  # noqa: ARG002
         """English: it knows no other."""
         return Language("en", 1.0)
 
-    def transcribe(self, stretch: Stretch, context: Context, tick: Tick) -> Iterator[Phrase]:
+    def transcribe(self, block: Block, context: Context, tick: Tick) -> Iterator[Phrase]:
         """One phrase for each run of words without a longer pause."""
-        for clip in clips(stretch, LONGEST):
+        for clip in clips(block, LONGEST):
             tick()
-            words = self._words(stretch.samples[clip.start : clip.end], clip.start / RATE)
+            words = self._words(block.samples[clip.start : clip.end], clip.start / RATE)
             for phrase in _phrases(words):
                 segment = Segment(
                     start=phrase[0].start,

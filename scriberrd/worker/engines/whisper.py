@@ -14,7 +14,7 @@ from msgspec import UNSET
 from scriberrd.errors import TaskFailed
 from scriberrd.transcript import EngineInfo, Segment, Suspicion, Word
 from scriberrd.worker.audio import RATE, Samples
-from scriberrd.worker.blocks import Stretch, clips
+from scriberrd.worker.blocks import Block, clips
 from scriberrd.worker.engines import Context, Language, Phrase, Tick, Wanted
 from scriberrd.worker.engines.whisper_setup import (
     choose_compute_type,
@@ -86,28 +86,28 @@ class Whisper:
         ):
             raise _unsupported(f"{self.info.model} knows no language {code!r}; a code is like 'en'")
 
-    def identify(self, stretch: Stretch, tick: Tick) -> Language:
+    def identify(self, block: Block, tick: Tick) -> Language:
         """The most probable language, on average over windows spread over the speech."""
         if not self._model.model.is_multilingual:
             return Language("en", 1.0)
         self._model.tick = tick
-        speech, _ = _collect(stretch)
+        speech, _ = _collect(block)
         votes = [self._languages(window) for window in spread(speech)]
         return average(votes)
 
-    def transcribe(self, stretch: Stretch, context: Context, tick: Tick) -> Iterator[Phrase]:
+    def transcribe(self, block: Block, context: Context, tick: Tick) -> Iterator[Phrase]:
         """Windows one after the other, each prompted with the text before, or batches of them."""
         self._model.tick = tick
         self._model.at_once = context.settings.batch_size > 1
         way = self._batched if self._model.at_once else self._sequential
-        for found in way(stretch, context):
+        for found in way(block, context):
             text = found.text.strip()
             if text:
                 yield Phrase(_segment(found, text), _words(found))
 
-    def _sequential(self, stretch: Stretch, context: Context) -> Iterable[Any]:
+    def _sequential(self, block: Block, context: Context) -> Iterable[Any]:
         settings = context.settings
-        speech, chunks = _collect(stretch)
+        speech, chunks = _collect(block)
         found, _ = self._model.transcribe(
             speech,
             **_options(context),
@@ -117,19 +117,17 @@ class Whisper:
         restored: Iterable[Any] = restore_speech_timestamps(found, chunks, RATE)
         return restored
 
-    def _batched(self, stretch: Stretch, context: Context) -> Iterable[Any]:
+    def _batched(self, block: Block, context: Context) -> Iterable[Any]:
         settings = context.settings
         found: Iterable[Any]
         found, _ = BatchedInferencePipeline(self._model).transcribe(
-            stretch.samples,
+            block.samples,
             **_options(context),
             initial_prompt=settings.initial_prompt or None,
             batch_size=settings.batch_size,
             without_timestamps=False,
             vad_filter=False,
-            clip_timestamps=[
-                {"start": a / RATE, "end": b / RATE} for a, b in clips(stretch, WINDOW)
-            ],
+            clip_timestamps=[{"start": a / RATE, "end": b / RATE} for a, b in clips(block, WINDOW)],
         )
         return found
 
@@ -187,10 +185,10 @@ def _options(context: Context) -> dict[str, Any]:
     }
 
 
-def _collect(stretch: Stretch) -> tuple[Samples, list[dict[str, int]]]:
+def _collect(block: Block) -> tuple[Samples, list[dict[str, int]]]:
     """The sound of the spans without what lies between them, and where they lie."""
-    parts = [stretch.samples[a:b] for a, b in stretch.spans]
-    return np.concatenate(parts), [{"start": a, "end": b} for a, b in stretch.spans]
+    parts = [block.samples[a:b] for a, b in block.spans]
+    return np.concatenate(parts), [{"start": a, "end": b} for a, b in block.spans]
 
 
 def _segment(found: Any, text: str) -> Segment:
