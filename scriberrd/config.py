@@ -95,6 +95,8 @@ class Retention(msgspec.Struct, frozen=True, kw_only=True):
     jobs: Seconds = Seconds(0)
     events: Seconds = Seconds(90 * 86400)
     transcripts: Seconds = Seconds(0)
+    library: Seconds = Seconds(0)
+    library_size: Bytes = Bytes(1 << 30)
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True):

@@ -12,6 +12,7 @@ import resource
 import signal
 import time
 from collections import defaultdict
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -27,6 +28,7 @@ from scriberrd.errors import AlreadyRunning, ConfigError, StoreError
 from scriberrd.files.folders import Folders, start
 from scriberrd.inbox import watch
 from scriberrd.inbox.intake import Intake
+from scriberrd.library.library import Library
 from scriberrd.model import InboxStatus, JobState
 from scriberrd.output.publication import Publisher
 from scriberrd.queue import backup, jobs, restore, retention
@@ -144,11 +146,12 @@ async def _serve(
 ) -> None:
     folders = Folders()
     publisher = Publisher(store, folders, time)
-    dispatcher = Dispatcher(live, store, time, folders, publisher)
+    library = Library(Path(live.config.daemon.state_dir), live, time)
+    dispatcher = Dispatcher(live, store, time, folders, publisher, library)
     intake = Intake(live, store, time, folders)
-    with listening(Path(live.config.daemon.socket)) as listener:
+    with closing(library), listening(Path(live.config.daemon.socket)) as listener:
         statuses = defaultdict[str, watch.InboxStatus](watch.InboxStatus)
-        rooms = _rooms(live, store, folders, publisher, intake, dispatcher, statuses)
+        rooms = _rooms(live, store, folders, publisher, library, intake, dispatcher, statuses)
         tasks: dict[Hashable, asyncio.Task[None]] = {}
         async with serving(application(rooms), listener), asyncio.TaskGroup() as group:
             drained = group.create_task(dispatcher.run())
@@ -185,6 +188,7 @@ def _rooms(
     store: Store,
     folders: Folders,
     publisher: Publisher,
+    library: Library,
     intake: Intake,
     dispatcher: Dispatcher,
     statuses: Statuses,
@@ -193,6 +197,7 @@ def _rooms(
         store=store,
         folders=folders,
         publisher=publisher,
+        library=library,
         clock=time,
         live=live,
         intake=intake,
@@ -269,13 +274,27 @@ def _wanted(
         "end": functools.partial(_end_with, store),
         "alive": functools.partial(systemd.keep_alive, lambda: _alive(store)),
         "retention": functools.partial(
-            retention.keep, store, rooms.publisher.delete, rooms.live, time, known
+            retention.keep,
+            store,
+            functools.partial(_delete, rooms),
+            rooms.library.prune,
+            rooms.live,
+            time,
+            known,
         ),
         ("backup", daemon.backup, daemon.backups): copies,
     } | {
         (one, daemon.rescan): functools.partial(_watch, rooms, one, statuses, gate)
         for one in config.inboxes
     }
+
+
+async def _delete(rooms: Rooms, inbox: Inbox, aged: jobs.Aged, before: float) -> bool:
+    """Delete a published file for its age, and what the library has of it."""
+    gone = await rooms.publisher.delete(inbox, aged, before)
+    if gone and aged.sha256 is not None:
+        await rooms.library.forget(aged.sha256)
+    return gone
 
 
 async def _end_with(store: Store) -> None:

@@ -145,6 +145,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     formats: tuple[Format, ...] = ("json", "txt", "srt", "vtt")
     priority: PriorityName = "normal"
 
+    def comparable(self) -> Settings:
+        """Those that what is said in a recording depends on; the others as if they were alike."""
+        return msgspec.structs.replace(self, priority="normal", formats=())
+
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
     """One recording on its way to a transcript: a row of the table `job`."""

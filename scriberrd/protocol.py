@@ -13,6 +13,8 @@ import msgspec
 from scriberrd.model import Settings
 from scriberrd.transcript import BlockResult, EngineInfo
 
+# How the worker decodes: raised whenever the same settings come to give another text.
+POLICY = 1
 MAX_LINE = 16 * 1024 * 1024  # bytes; a longer reply is babble, and its worker is killed
 
 

@@ -19,6 +19,7 @@ from scriberrd.api.socket import Listener, listening
 from scriberrd.config import Config, Daemon, Inbox, Live, Retry, Worker
 from scriberrd.files.folders import Folders
 from scriberrd.inbox.intake import Intake
+from scriberrd.library.library import Library
 from scriberrd.model import InboxStatus, Job, Print, Settings, WorkerStatus
 from scriberrd.output.publication import Publisher
 from scriberrd.protocol import Finished, Probed
@@ -171,8 +172,8 @@ async def serve(
     )
     store, clock, folders = Store(base / "queue.db"), TestClock(), Folders()
     live = Live(config)
-    intake = Intake(live, store, clock, folders)
-    with contextlib.closing(store):
+    intake, library = Intake(live, store, clock, folders), Library(base, live, clock)
+    with contextlib.closing(store), contextlib.closing(library):
         connector = aiohttp.UnixConnector(str(config.daemon.socket))
         async with aiohttp.ClientSession(connector=connector) as http:
             ended = asyncio.Event()
@@ -181,6 +182,7 @@ async def serve(
                 store=store,
                 folders=folders,
                 publisher=Publisher(store, folders, clock),
+                library=library,
                 clock=clock,
                 live=live,
                 intake=intake,

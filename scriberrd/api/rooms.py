@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from scriberrd.config import Live
     from scriberrd.files.folders import Folders
     from scriberrd.inbox.intake import Intake
+    from scriberrd.library.library import Library
     from scriberrd.model import Clock
     from scriberrd.output.publication import Publisher
     from scriberrd.queue.store import Store
@@ -37,6 +38,7 @@ class Rooms:
     store: Store
     folders: Folders
     publisher: Publisher
+    library: Library
     clock: Clock
     live: Live
     intake: Intake

@@ -1,4 +1,7 @@
-"""Finished transcripts, and where they come from.
+"""Finished work, so that it is not done again.
 
-gathering  from the checkpoints of a job, or from what is published already
+library    what finished stages have made, kept by what it was made of
+shelf      the rows of that
+adoption   a transcript that is published already, and that a lost database knew
+gathering  from the checkpoints of a job to its transcript
 """

@@ -1,7 +1,7 @@
-"""The stage `saving`: a transcript becomes its files, and the job is completed.
+"""A transcript becomes its files: as often as there is a newer one, by whoever holds the job.
 
-It can be interrupted anywhere and run again: the same checkpoints give the same bytes, so a second
-run finds its files in place, and knows them as its own.
+It can be interrupted anywhere and done again: the same transcript gives the same bytes, so that the
+second time finds its files in place, and knows them as its own.
 
 Nobody publishes the transcript of a recording while another run still may: each recording has a
 lock for that. Where a file system does not answer, the run gives up, and its call may still come
@@ -50,10 +50,10 @@ class Publisher:
         self._store, self._folders, self._clock = store, folders, clock
         self._turns: WeakValueDictionary[tuple[str, bytes], asyncio.Lock] = WeakValueDictionary()
 
-    async def save(
+    async def publish(
         self, inbox: Inbox, job: Job, text: Transcript | Result, *, sharing: Sequence[str] = ()
-    ) -> Job:
-        """Publish the transcript of a job, and complete the job.
+    ) -> None:
+        """Publish the transcript of a job, instead of what it has published before.
 
         Whoever does not wait for it any more leaves it to its end: until then nobody else
         publishes this recording.
@@ -69,27 +69,22 @@ class Publisher:
             TaskFailed: the output folder can't be written.
         """
         publication = _Publication(self._store, self._folders, inbox, job, sharing)
-        saving = asyncio.create_task(self._save(publication, inbox, job, text))
-        saving.add_done_callback(lambda done: done.cancelled() or done.exception())
-        return await asyncio.shield(saving)
+        publishing = asyncio.create_task(self._publish(publication, inbox, job, text))
+        publishing.add_done_callback(lambda done: done.cancelled() or done.exception())
+        await asyncio.shield(publishing)
 
-    async def _save(
+    async def _publish(
         self, publication: _Publication, inbox: Inbox, job: Job, text: Transcript | Result
-    ) -> Job:
+    ) -> None:
         async with self.turn(job.inbox, job.path):
             try:
                 await publication.publish(text)
             except OSError as error:
                 code = await self._failure_code(inbox, error)
                 raise TaskFailed(code, error.strerror or type(error).__name__) from error
+            lease, now = jobs.Lease(job.id, job.lease), self._clock.time()
             try:
-                return await self._store.insist(
-                    jobs.finish,
-                    jobs.Lease(job.id, job.lease),
-                    language=text.language,
-                    now=self._clock.time(),
-                    duration=text.duration,
-                )
+                await self._store.insist(jobs.published, lease, now=now)
             except LeaseLost:
                 await publication.take_back()
                 raise
@@ -134,6 +129,26 @@ class Publisher:
             if gone:  # after a crash before this it is looked for again
                 await self._store.run(jobs.forget_output, output)
             return gone
+
+    async def purge(self, inbox: Inbox, job: Job) -> None:
+        """Delete all that is published of the recording of a job, but for files that were edited.
+
+        Raises:
+            OSError: it can't be deleted, or something is wrong with the output folder.
+        """
+        root, mounts = inbox.output, await self._store.read(jobs.mounts)
+        async with self.turn(job.inbox, job.path):
+            outputs = await self._store.read(queries.outputs_of_recording, job.inbox, job.path)
+            names = [output.name for output in outputs]
+
+            def remove() -> None:
+                staging.require_mounted(root, names, mounts)
+                for output in outputs:
+                    published.remove(root, output.name, output.prints)
+
+            await self._folders.run(root, remove)
+            for output in outputs:
+                await self._store.run(jobs.forget_output, output)
 
     async def try_folder(self, inbox: Inbox) -> None:
         """See that files can be written to an output folder: raises OSError, and leaves nothing."""

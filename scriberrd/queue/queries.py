@@ -38,7 +38,7 @@ WINDOW = 5000  # jobs that are looked at in one step
 # Names are reserved before their files are in place: they count once the job has published there.
 # While it is done anew that is still so.
 _OUTPUTS = """
-    CASE WHEN job.state = 'completed' OR job.redo THEN (
+    CASE WHEN job.published_at IS NOT NULL THEN (
         SELECT json_group_array(json_array(hex(output.name), output.edited) ORDER BY output.name)
         FROM output WHERE output.job = job.id AND output.published = job.id
     ) ELSE '[]' END

@@ -36,8 +36,24 @@ SLACK = 86_400.0  # seconds that a clock may be ahead of what is known, and stil
 DOUBT = 6 * 3600.0  # seconds after which one that goes on like that is believed
 
 
-async def keep(store: Store, delete: Delete, live: Live, clock: Clock, known: Known) -> None:
-    """Prune for as long as the daemon runs, hourly."""
+async def keep(
+    store: Store,
+    delete: Delete,
+    forget: Callable[[float], Awaitable[None]],
+    live: Live,
+    clock: Clock,
+    known: Known,
+) -> None:
+    """Prune for as long as the daemon runs, hourly.
+
+    Args:
+        store: what is pruned.
+        delete: deletes a published file.
+        forget: gets the time by which something is old; for what is kept elsewhere.
+        live: the configuration.
+        clock: where time comes from.
+        known: what is known of the time.
+    """
     while True:
         await asyncio.sleep(max(0.0, known.due - clock.monotonic()))
         known.due = clock.monotonic() + INTERVAL
@@ -45,6 +61,7 @@ async def keep(store: Store, delete: Delete, live: Live, clock: Clock, known: Kn
             now = known.now(clock.time(), clock.monotonic())
             await prune(store, delete, live.config, now)
             await store.run(jobs.believe, now)
+            await forget(now)
         except StoreError as error:
             log.warning("nothing is pruned for now: %s", error)
 

@@ -33,8 +33,8 @@ CREATE TABLE job (
     probe TEXT,                     -- JSON protocol.Probed; NULL until the recording was opened
     engine TEXT,                    -- JSON transcript.EngineInfo; NULL until the model was loaded
     language TEXT,                  -- NULL until finished, and when nothing was said
-    result TEXT,                    -- JSON protocol.Finished: all blocks are checkpointed
-    transcribed_at REAL,            -- when that was; NULL until then
+    result TEXT,                    -- JSON jobs.Done: all blocks are checkpointed
+    published_at REAL,              -- when a transcript of these bytes last was; NULL: never
     error_code TEXT,                -- of the last failure
     error_detail TEXT,
     CHECK ((state = 'processing') = (stage IS NOT NULL)),
@@ -123,7 +123,7 @@ CREATE TABLE output (
                                     -- then of all that runs were about to write, the latest first
     published INTEGER NOT NULL DEFAULT 0,   -- the job whose transcript it has;
                                     -- 0: the name is reserved, the file may be anybody's
-    published_at REAL,              -- when that job ended; NULL: the name is reserved
+    published_at REAL,              -- when that was; NULL: the name is reserved
     edited INTEGER NOT NULL DEFAULT 0,      -- 1: somebody has changed it, so it is ours no more
     PRIMARY KEY (inbox, name)
 ) STRICT, WITHOUT ROWID;

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from scriberrd.config import Live, Worker
     from scriberrd.files.folders import Folders
+    from scriberrd.library.library import Library
     from scriberrd.model import Clock, Job
     from scriberrd.output.publication import Publisher
     from scriberrd.queue.store import Store
@@ -42,12 +43,14 @@ class Dispatcher:
         clock: Clock,
         folders: Folders,
         publisher: Publisher,
+        library: Library,
     ) -> None:
         self._live = live
         self._store = store
         self._clock = clock
         self._folders = folders
         self._publisher = publisher
+        self._library = library
         self.stopping = False
         self._serving = asyncio.TaskGroup()
         self.slots = [slot for pool in live.config.workers for slot in self._slots(pool)]
@@ -226,6 +229,8 @@ class Dispatcher:
                 store=self._store,
                 folders=self._folders,
                 publisher=self._publisher,
+                library=self._library,
+                clock=self._clock,
                 loaded=functools.partial(self.gate.loaded, slot, job),
             )
         except Interrupted:

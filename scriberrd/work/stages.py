@@ -12,7 +12,8 @@ from scriberrd.errors import TaskFailed
 from scriberrd.failures import FAILURES
 from scriberrd.files import sources
 from scriberrd.files.folders import start
-from scriberrd.library import gathering
+from scriberrd.library.adoption import adopt
+from scriberrd.library.gathering import gather
 from scriberrd.queue import jobs
 from scriberrd.work import ladder
 from scriberrd.work.limits import Limits
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 
     from scriberrd.config import Config, Inbox, Live
     from scriberrd.files.folders import Folders
-    from scriberrd.model import Job
+    from scriberrd.library.library import Library
+    from scriberrd.model import Clock, Job
     from scriberrd.output.publication import Publisher
     from scriberrd.queue.store import Store
     from scriberrd.work.slot import Slot
@@ -34,7 +36,7 @@ T = TypeVar("T")
 GRACE = 5.0  # seconds that a publication gets when the daemon stops
 
 
-async def run(
+async def run(  # noqa: PLR0913
     slot: Slot,
     job: Job,
     *,
@@ -42,6 +44,8 @@ async def run(
     store: Store,
     folders: Folders,
     publisher: Publisher,
+    library: Library,
+    clock: Clock,
     loaded: Callable[[], None],
 ) -> Job:
     """Transcribe what is not done yet, and publish it; gives the completed job.
@@ -53,6 +57,8 @@ async def run(
         store: where what is done is kept.
         folders: asks what lies in the inbox and the output folder.
         publisher: brings the transcript there.
+        library: has what was done of the same bytes.
+        clock: where time comes from.
         loaded: is called when the model is in memory.
 
     Raises:
@@ -61,11 +67,10 @@ async def run(
     """
     config = live.config
     inbox = _inbox(config, job)
-    inboxes = {one.name: one for one in config.inboxes}
-    found = await _patiently(slot, gathering.known(store, folders, inboxes, job))
+    found = await _patiently(slot, adopt(store, folders, inbox, job))
     if found is None:
         work = await store.read(jobs.work, job.id)
-        if work.finished is None:
+        if work.finished is None and not await library.restore(store, job):
             source = await _patiently(slot, _open(folders, inbox, job))
             try:
                 await slot.run(
@@ -78,12 +83,20 @@ async def run(
                 await _check_unchanged(slot, folders, inbox, job)
             finally:
                 start(os.close, source)
+            await library.keep(store, job)
     config = live.config  # its output folder may have been moved meanwhile
     inbox = _inbox(config, job)
     with store.reader() as db:
-        text = found or await gathering.gather(store, db, job)
-        saving = publisher.save(inbox, job, text, sharing=config.sharing(inbox))
-        return await _patiently(slot, saving, grace=GRACE)
+        text = found or await gather(store, db, job)
+        saving = publisher.publish(inbox, job, text, sharing=config.sharing(inbox))
+        await _patiently(slot, saving, grace=GRACE)
+    return await store.insist(
+        jobs.finish,
+        jobs.Lease(job.id, job.lease),
+        language=text.language,
+        now=clock.time(),
+        duration=text.duration,
+    )
 
 
 def _inbox(config: Config, job: Job) -> Inbox:

@@ -18,7 +18,7 @@ import bench
 
 from scriberrd.config import Inbox
 from scriberrd.files.folders import Folders
-from scriberrd.library import gathering
+from scriberrd.library.gathering import gather
 from scriberrd.model import Identity, Settings, Source
 from scriberrd.output.publication import Publisher
 from scriberrd.protocol import Finished, Probed
@@ -98,8 +98,8 @@ async def publish(hours: float, folder: Path) -> Figures:
 
     async def save() -> None:
         with store.reader() as db:
-            text = await gathering.gather(store, db, job)
-            await Publisher(store, Folders(), time).save(inbox, job, text)
+            text = await gather(store, db, job)
+            await Publisher(store, Folders(), time).publish(inbox, job, text)
 
     saving = asyncio.create_task(save())
     while not saving.done():

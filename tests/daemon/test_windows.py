@@ -13,6 +13,7 @@ from scriberrd.config import Config, Daemon, Inbox, Live, Retry, Worker
 from scriberrd.files.folders import Folders
 from scriberrd.hours import Hours
 from scriberrd.inbox.intake import Intake
+from scriberrd.library.library import Library
 from scriberrd.model import Job, JobState, Settings
 from scriberrd.output.publication import Publisher
 from scriberrd.queue import jobs, queries
@@ -48,13 +49,16 @@ class Clock:
 async def dispatching(config: Config, store: Store, clock: Clock) -> AsyncIterator[Dispatcher]:
     folders = Folders()
     publisher = Publisher(store, folders, clock)
-    dispatcher = Dispatcher(Live(config), store, clock, folders, publisher)
+    live = Live(config)
+    library = Library(config.file.parent, live, clock)
+    dispatcher = Dispatcher(live, store, clock, folders, publisher, library)
     running = asyncio.create_task(dispatcher.run())
     try:
         yield dispatcher
     finally:
         dispatcher.stop()
         await running
+        library.close()
         store.close()
 
 

@@ -13,7 +13,7 @@ from api_server import TRANSCRIPT
 from scriberrd import transcript
 from scriberrd.config import Inbox
 from scriberrd.files.folders import Folders
-from scriberrd.library import gathering
+from scriberrd.library import adoption
 from scriberrd.model import Identity, Job, Settings, Source
 from scriberrd.queue import jobs
 from scriberrd.queue.store import Store
@@ -32,7 +32,7 @@ CONTENT = b"".join(transcript.encode(OURS))
 
 
 async def known(store: Store, inbox: Inbox, job: Job) -> Transcript | None:
-    return await gathering.known(store, Folders(), {"inbox": inbox}, job)
+    return await adoption.adopt(store, Folders(), inbox, job)
 
 
 @pytest.fixture

@@ -96,17 +96,3 @@ def test_a_new_version_ends_what_was_to_be_done_anew(db: apsw.Connection) -> Non
     redo(db)
     job, new = submit(db, V2)
     assert (job.id, job.redo, job.outputs, new) == (1, False, (), True)
-
-
-def test_it_is_no_twin_of_others_while_it_runs(db: apsw.Connection) -> None:
-    redo(db)
-    copy = Source("inbox", b"copy.mp3", V2, "sha100")
-    with transaction(db):
-        other, _ = jobs.submit(
-            db, copy, profile="default", settings=Settings(model="large-v3"), now=5.0
-        )
-    assert jobs.twin(db, other) is None
-    lease = claim(db)
-    with transaction(db):
-        jobs.finish(db, lease, language="en", now=6.0)
-    assert jobs.twin(db, other) is not None

@@ -6,6 +6,7 @@ name the lease that the claim gave out, and raise LeaseLost when the job has bee
 
 from scriberrd.queue.jobs.claiming import NotNow, claim, next_due, readmit, urgent_due, urgent_next
 from scriberrd.queue.jobs.holder import (
+    Done,
     Work,
     checkpoint,
     fail,
@@ -14,9 +15,9 @@ from scriberrd.queue.jobs.holder import (
     probed,
     release,
     renew,
+    restore,
     slow,
     transcribed,
-    twin,
     work,
 )
 from scriberrd.queue.jobs.orders import cancel, cancel_requested, redo, retry
@@ -24,6 +25,7 @@ from scriberrd.queue.jobs.outputs import (
     begin,
     mounts,
     note_mounts,
+    published,
     reserve,
     unlisted,
     unreserve,
@@ -54,6 +56,7 @@ from scriberrd.queue.jobs.submission import (
 
 __all__ = [
     "Aged",
+    "Done",
     "Lease",
     "NotNow",
     "Work",
@@ -79,6 +82,7 @@ __all__ = [
     "probed",
     "prune",
     "prune_events",
+    "published",
     "published_before",
     "readmit",
     "recognize",
@@ -89,13 +93,13 @@ __all__ = [
     "renew",
     "renumber",
     "reserve",
+    "restore",
     "resume",
     "retry",
     "slow",
     "submit",
     "submit_again",
     "transcribed",
-    "twin",
     "unknown",
     "unlisted",
     "unreserve",

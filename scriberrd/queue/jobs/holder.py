@@ -11,12 +11,13 @@ from msgspec.structs import replace
 from scriberrd.failures import FAILURES
 from scriberrd.model import JobState, Stage, display
 from scriberrd.protocol import Finished, Probed
-from scriberrd.queue import queries
+from scriberrd.queue.jobs.outputs import published
 from scriberrd.queue.jobs.rows import (
     NO_ERROR,
     Lease,
     encode,
     end_execution,
+    forget_work,
     held,
     move,
     record_death,
@@ -26,12 +27,14 @@ from scriberrd.queue.jobs.rows import (
 from scriberrd.transcript import BlockResult, EngineInfo
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import apsw
 
     from scriberrd.config import Retry
     from scriberrd.errors import WorkerDied
     from scriberrd.fallback import Fallback
-    from scriberrd.model import Job, Settings
+    from scriberrd.model import Job
 
 
 def renew(db: apsw.Connection, lease: Lease, *, expires: float, progress: float) -> None:
@@ -90,18 +93,49 @@ def slow(db: apsw.Connection, lease: Lease, seconds: float, *, now: float) -> No
     record_event(db, lease.job, "slow", now, seconds=seconds)
 
 
+class Done(msgspec.Struct, frozen=True):
+    """What is to be said of a recording whose blocks are all done."""
+
+    duration: float  # seconds that were decoded
+    warnings: tuple[str, ...]
+    seconds: float  # that the work took, all runs together
+
+
 def transcribed(db: apsw.Connection, lease: Lease, finished: Finished, *, now: float) -> None:
     """Note that all blocks are done: what is left is to save the transcript."""
-    write(
-        db,
-        lease,
-        {
-            "result": encode(finished),
-            "transcribed_at": now,
-            "duration": finished.duration,
-            "progress": finished.duration,
-            "stage": Stage.SAVING,
-        },
+    seconds: float = db.execute(
+        "SELECT total(max(0, coalesce(finished_at, :now) - started_at))"
+        " FROM execution WHERE job = :job",
+        {"now": now, "job": lease.job},
+    ).get
+    _done(db, lease, Done(finished.duration, finished.warnings, round(seconds, 3)))
+
+
+def _done(db: apsw.Connection, lease: Lease, done: Done) -> None:
+    position = {"duration": done.duration, "progress": done.duration}
+    write(db, lease, position | {"result": encode(done), "stage": Stage.SAVING})
+
+
+def restore(db: apsw.Connection, lease: Lease, found: Work, blocks: Iterable[str]) -> None:
+    """Give a job what was done already for the same bytes with the same settings.
+
+    Args:
+        db: the database.
+        lease: of the run.
+        found: what was done.
+        blocks: the results of all blocks, as JSON.
+    """
+    assert found.probe and found.engine and found.finished  # noqa: S101, PT018 - or it is not finished
+    forget_work(db, lease.job)
+    write(db, lease, {"probe": encode(found.probe), "engine": encode(found.engine)})
+    db.executemany(
+        "INSERT INTO checkpoint VALUES (?, ?, ?)",
+        ((lease.job, number, block) for number, block in enumerate(blocks)),
+    )
+    _done(db, lease, found.finished)
+    db.execute(  # this run does nothing of the recording
+        "UPDATE execution SET start_position = ? WHERE job = ? AND lease = ?",
+        (found.finished.duration, *lease),
     )
 
 
@@ -110,20 +144,16 @@ class Work(NamedTuple):
 
     probe: Probed | None
     engine: EngineInfo | None
-    finished: Finished | None  # all blocks are done
+    finished: Done | None  # all blocks are done
     last: BlockResult | None  # the latest checkpoint
-    seconds: float  # that the runs took until all blocks were done
 
 
 def work(db: apsw.Connection, id_: int) -> Work:
     """What is done of a job already."""
-    probe, engine, finished, last, seconds = db.execute(
+    probe, engine, done, last = db.execute(
         """
         SELECT probe, engine, result,
-               (SELECT block FROM checkpoint WHERE job = id ORDER BY number DESC LIMIT 1),
-               (SELECT total(max(0, min(coalesce(finished_at, transcribed_at), transcribed_at)
-                                    - started_at))
-                FROM execution WHERE execution.job = job.id)
+               (SELECT block FROM checkpoint WHERE job = id ORDER BY number DESC LIMIT 1)
         FROM job WHERE id = ?
         """,
         (id_,),
@@ -131,30 +161,9 @@ def work(db: apsw.Connection, id_: int) -> Work:
     return Work(
         probe and msgspec.json.decode(probe, type=Probed),
         engine and msgspec.json.decode(engine, type=EngineInfo),
-        finished and msgspec.json.decode(finished, type=Finished),
+        done and msgspec.json.decode(done, type=Done),
         last and msgspec.json.decode(last, type=BlockResult),
-        seconds,
     )
-
-
-def twin(db: apsw.Connection, job: Job) -> Job | None:
-    """A completed job about the same bytes with the same settings: its transcript serves.
-
-    One that was pruned and revived never started: with which settings it was made is forgotten.
-    """
-    rows = db.execute(
-        f"SELECT {queries.JOB_COLUMNS} FROM job WHERE sha256 = ? AND state = 'completed'"
-        " AND id <> ? AND started_at IS NOT NULL ORDER BY id DESC LIMIT 8",
-        (job.sha256, job.id),
-    )
-    same = comparable(job.settings)
-    others = map(queries.job, rows.fetchall())
-    return next((other for other in others if comparable(other.settings) == same), None)
-
-
-def comparable(settings: Settings) -> Settings:
-    """What the blocks of a recording depend on."""
-    return replace(settings, priority="normal", formats=())
 
 
 def finish(
@@ -170,12 +179,8 @@ def finish(
     done = NO_ERROR | {"finished_at": now, "language": language, "redo": 0, "result": None}
     if duration is not None:  # nobody has told it of a transcript that was there already
         done |= {"duration": duration, "progress": duration}
+    published(db, lease, now=now)
     end_execution(db, lease, now, "completed")
-    db.execute(
-        "UPDATE output SET published = job, published_at = ?,"
-        " prints = substr(prints, 1, instr(prints || ' ', ' ') - 1) WHERE job = ?",
-        (now, lease.job),
-    )
     db.execute("DELETE FROM checkpoint WHERE job = ?", (lease.job,))
     edited = db.execute(
         "SELECT name FROM output WHERE job = ? AND edited ORDER BY name", (lease.job,)

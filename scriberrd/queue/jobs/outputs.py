@@ -84,6 +84,16 @@ def begin(
         db.execute("UPDATE output SET edited = 1 WHERE job = ? AND name = ?", (lease.job, name))
 
 
+def published(db: apsw.Connection, lease: Lease, *, now: float) -> None:
+    """The files are in place: they are what the job has, until it publishes again."""
+    write(db, lease, {"published_at": now})
+    db.execute(
+        "UPDATE output SET published = job, published_at = ?,"
+        " prints = substr(prints, 1, instr(prints || ' ', ' ') - 1) WHERE job = ?",
+        (now, lease.job),
+    )
+
+
 def unreserve(db: apsw.Connection, lease: Lease, names: Collection[bytes]) -> None:
     """Give back names that turned out to be somebody else's file, or are of no use any more."""
     write(db, lease, {"stage": Stage.SAVING})

@@ -138,9 +138,10 @@ def revive(db: apsw.Connection, inbox: str, path: bytes, forgotten: dict[str, An
     id_ = db.execute(
         """
         INSERT INTO job (id, state, lease, inbox, path, identity, sha256, profile, settings,
-                         priority, created_at, queued_at, finished_at)
+                         priority, created_at, queued_at, finished_at, published_at)
         SELECT job, state, lease, inbox, path, identity, sha256, :profile, :settings,
-               :priority, finished_at, finished_at, finished_at
+               :priority, finished_at, finished_at, finished_at,
+               iif(state = 'completed', finished_at, NULL)
         FROM tombstone WHERE inbox = :inbox AND path = :path RETURNING id
         """,
         forgotten | {"inbox": inbox, "path": path},
@@ -157,28 +158,30 @@ def believe(db: apsw.Connection, now: float) -> None:
 
 
 class Aged(NamedTuple):
-    """A published file, and when its job ended."""
+    """A published file, and when it was published."""
 
     at: float
     output: Output
     path: bytes  # of the recording
+    sha256: str | None  # of its bytes
 
 
 # Those of a job that is done anew are still wanted.
 _AGED = f"""
-    SELECT published_at, {queries.OUTPUT_COLUMNS}, coalesce(job.path, tombstone.path)
+    SELECT output.published_at, {queries.OUTPUT_COLUMNS}, coalesce(job.path, tombstone.path),
+           coalesce(job.sha256, tombstone.sha256)
     FROM output LEFT JOIN job ON job.id = output.job
     LEFT JOIN tombstone ON tombstone.job = output.job
-    WHERE published_at < ? AND (published_at, output.inbox, output.name) > (?, ?, ?)
+    WHERE output.published_at < ? AND (output.published_at, output.inbox, output.name) > (?, ?, ?)
           AND (job.id IS NULL OR job.finished_at IS NOT NULL)
-    ORDER BY published_at, output.inbox, output.name LIMIT ?
+    ORDER BY output.published_at, output.inbox, output.name LIMIT ?
 """
 
 
 def published_before(
     db: apsw.Connection, before: float, after: Aged | None, limit: int
 ) -> list[Aged]:
-    """Published files of jobs that ended before a time, pruned or not, the oldest first.
+    """Published files from before a time, of jobs pruned or not, the oldest first.
 
     Args:
         db: the database.
@@ -188,14 +191,14 @@ def published_before(
     """
     start = (-1.0, "", b"") if after is None else (after.at, after.output.inbox, after.output.name)
     rows = db.execute(_AGED, (before, *start, limit))
-    return [Aged(at, queries.output(tuple(row)), path) for at, *row, path in rows]
+    return [Aged(at, queries.output(tuple(row)), path, sha256) for at, *row, path, sha256 in rows]
 
 
 def is_aged(db: apsw.Connection, aged: Aged) -> bool:
     """Whether a published file is as it was listed: nobody publishes it anew, or has done so."""
     row = db.execute(
         "SELECT 1 FROM output LEFT JOIN job ON job.id = output.job"
-        " WHERE (output.inbox, name, published_at) = (?, ?, ?)"
+        " WHERE (output.inbox, name, output.published_at) = (?, ?, ?)"
         " AND (job.id IS NULL OR finished_at IS NOT NULL)",
         (aged.output.inbox, aged.output.name, aged.at),
     ).get

@@ -126,5 +126,5 @@ def requeue(db: apsw.Connection, job: Job, now: float, event: str) -> Job:
 def forget_work(db: apsw.Connection, id_: int) -> None:
     """The next run begins at the start of the recording."""
     db.execute("DELETE FROM checkpoint WHERE job = ?", (id_,))
-    nothing = dict.fromkeys(("duration", "probe", "engine", "result", "transcribed_at"))
+    nothing = dict.fromkeys(("duration", "probe", "engine", "result"))
     update(db, id_, {"progress": 0} | nothing)

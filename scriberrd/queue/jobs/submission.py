@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from scriberrd.model import TERMINAL, JobState, Priority
 from scriberrd.queue import queries
-from scriberrd.queue.jobs.holder import comparable
 from scriberrd.queue.jobs.pruning import forget, revive
 from scriberrd.queue.jobs.rows import (
     FRESH,
@@ -173,7 +172,7 @@ def recognize(db: apsw.Connection, id_: int, source: Source) -> None:
 
 def adjust(db: apsw.Connection, job: Job, profile: str, settings: Settings) -> Job:
     """Let a job go on with these settings; what was done with others is of no use to it."""
-    if comparable(settings) != comparable(job.settings):
+    if settings.comparable() != job.settings.comparable():
         forget_work(db, job.id)
     columns = {
         "profile": profile,
@@ -209,7 +208,7 @@ def _ask(
 
 def _supersede(db: apsw.Connection, job: Job, columns: dict[str, Any], now: float) -> Job:
     forget_work(db, job.id)
-    job = update(db, job.id, columns | FRESH | {"redo": 0, "deaths": 0})
+    job = update(db, job.id, columns | FRESH | {"redo": 0, "deaths": 0, "published_at": None})
     if job.state is JobState.PROCESSING:
         end_execution(db, Lease(job.id, job.lease), now, "superseded")
         job = move(db, job, JobState.QUEUED, {})

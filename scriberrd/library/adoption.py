@@ -1,0 +1,54 @@
+"""A transcript that was published before the database was lost, and is the job's own."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from scriberrd import transcript
+from scriberrd.files.folders import NoAnswer
+from scriberrd.output import published, staging
+from scriberrd.queue import jobs
+
+if TYPE_CHECKING:
+    from scriberrd.config import Inbox
+    from scriberrd.files.folders import Folders
+    from scriberrd.model import Job
+    from scriberrd.queue.store import Store
+    from scriberrd.transcript import Transcript
+
+log = logging.getLogger(__name__)
+
+USUAL = 3  # names of outputs, before they are only numbered
+
+
+async def adopt(store: Store, folders: Folders, inbox: Inbox, job: Job) -> Transcript | None:
+    """The transcript of these very bytes that lies where this job would publish its own, if any.
+
+    That is so when the database was lost or restored, and does not know the file any more. One
+    that it does know belongs to a job, and is not looked at here.
+    """
+    if job.redo:
+        return None
+    bases = islice(staging.candidates(job.path, job.sha256 or ""), USUAL)
+    names = await store.read(jobs.unlisted, job.inbox, [base + b".json" for base in bases])
+
+    def look() -> Transcript | None:
+        for name in names:
+            with contextlib.suppress(OSError, ValueError):  # there is none, or it is another's
+                if not published.is_of(inbox.output, name, job.sha256 or ""):
+                    continue
+                found = transcript.decode(published.read(inbox.output, name))
+                if found.source.sha256 == job.sha256:
+                    return found
+        return None
+
+    try:
+        found = await folders.run(inbox.output, look)
+    except NoAnswer:
+        return None
+    if found is not None:
+        log.info("job %d: its transcript is there already", job.id)
+    return found
