@@ -89,6 +89,22 @@ def test_after_damage_the_backup_is_restored_and_nothing_is_done_twice(
     assert len([name for name in aside if name[-4] != "-"]) == 1
 
 
+def test_finished_work_outlasts_its_job_and_its_files(program: Make) -> None:
+    daemon = program()
+    daemon.drop(SENTENCE, "one.wav")
+    daemon.wait("one.wav", "completed")
+    before = daemon.transcript("one.json")
+    daemon.ctl("remove", 1)
+    for name in daemon.files():
+        (daemon.out / name).unlink()
+    daemon.drop(SENTENCE, "sub/two.wav")
+    job = daemon.wait("sub/two.wav", "completed")
+    (run,) = daemon.ctl("show", job["id"])["executions"]
+    assert run["device"] is None  # no worker has loaded a model for it
+    source = before["source"] | {"name": "two.wav"}
+    assert daemon.transcript("sub/two.json") == before | {"source": source}
+
+
 def test_damage_that_a_backup_finds_ends_the_daemon_and_is_mended(program: Make) -> None:
     daemon = program()
     configure(daemon, ("[daemon]", '[daemon]\nbackup = "1s"\nbackups = 2'))

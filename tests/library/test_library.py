@@ -1,0 +1,267 @@
+"""Finished work is not done again, and what the library has lost is."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import apsw
+import msgspec
+import pytest
+from api_server import ENGINE, TestClock
+from support import block
+
+from scriberrd.config import Config, Daemon, Live, Retention, Retry
+from scriberrd.fallback import Fallback
+from scriberrd.library import library, shelf
+from scriberrd.library.gathering import gather
+from scriberrd.library.library import Library
+from scriberrd.model import Identity, Job, Settings, Source
+from scriberrd.output.formats import FORMATS
+from scriberrd.protocol import Finished, Probed
+from scriberrd.queue import jobs, queries
+from scriberrd.queue.store import Store
+from scriberrd.toml import Bytes, Seconds
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from scriberrd.transcript import EngineInfo
+
+DAY = 86_400.0
+RETRY = Retry(backoff=Seconds(0))
+
+
+@dataclass
+class House:
+    """A queue and its library."""
+
+    state: Path
+    live: Live
+    clock: TestClock = field(default_factory=TestClock)
+
+    def __post_init__(self) -> None:
+        self.store = Store(self.state / "queue.db")
+        self.library = Library(self.state, self.live, self.clock)
+
+    async def claim(self, name: str, version: int = 1, **settings: Any) -> Job:
+        """A recording is dropped, and a worker takes it."""
+        source = Source("inbox", name.encode(), Identity(1, 2, 3, version, 5), f"{version:064}")
+        how = {"profile": "default", "settings": Settings(**settings), "now": self.clock.now}
+        await self.store.run(jobs.submit, source, **how)
+        return await self.again()
+
+    async def again(self) -> Job:
+        """The next job goes to a worker."""
+        times = {"now": self.clock.now, "expires": 1e9, "longest": 3600.0}
+        job = await self.store.run(jobs.claim, "cpu", **times)
+        assert job is not None
+        return job
+
+    async def work(self, job: Job, blocks: int = 3, engine: EngineInfo = ENGINE) -> bytes:
+        """A worker does all of it in 7 s, and the library keeps it; gives the transcript."""
+        about = {"job": job.id, "lease": job.lease}
+        lease = jobs.Lease(job.id, job.lease)
+        probe = Probed(**about, container="mp3", codec="mp3", channels=1, duration=None)
+        await self.store.run(jobs.probed, lease, probe)
+        await self.store.run(jobs.loaded, lease, engine)
+        for number in range(blocks):
+            one = block(number)
+            await self.store.run(jobs.checkpoint, lease, one, expires=1e9, now=self.clock.now)
+        self.clock.now += 7
+        finished = Finished(**about, duration=blocks * 10.0, warnings=("hiss",))
+        await self.store.run(jobs.transcribed, lease, finished, now=self.clock.now)
+        await self.library.keep(self.store, job)
+        return await self.transcript(job)
+
+    async def transcript(self, job: Job) -> bytes:
+        with self.store.reader() as db:
+            return b"".join(FORMATS["json"](await gather(self.store, db, job)))
+
+    async def finish(self, job: Job) -> Job:
+        lease = jobs.Lease(job.id, job.lease)
+        return await self.store.run(jobs.finish, lease, language=None, now=self.clock.now)
+
+    async def restored(self, job: Job) -> bool:
+        return await self.library.restore(self.store, job)
+
+    def kept(self) -> int:
+        """How many results the library has, as another process sees it."""
+        path = self.state / library.NAME
+        with contextlib.closing(apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)) as db:
+            count: int = db.execute("SELECT count(*) FROM result").get
+            return count
+
+    def limit(self, **retention: Any) -> None:
+        """The configuration is read again."""
+        changed = msgspec.structs.replace(self.live.config, retention=Retention(**retention))
+        self.live.config = changed
+
+    def close(self) -> None:
+        self.library.close()
+        self.store.close()
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    config = Config(
+        file=tmp_path / "scriberrd.toml",
+        daemon=Daemon(),
+        inboxes=(),
+        profiles={},
+        workers=(),
+        retry=RETRY,
+    )
+    with contextlib.closing(House(tmp_path, Live(config))) as made:
+        yield made
+
+
+async def test_the_same_bytes_with_the_same_settings_need_no_worker(house: House) -> None:
+    made = await house.work(await house.claim("a.wav"))
+    job = await house.claim("sub/a.wav", formats=("json",), priority="urgent")
+    assert await house.restored(job)
+    assert await house.transcript(job) == made
+    done = await house.finish(job)
+    assert (done.duration, done.progress) == (30.0, 30.0)
+    (run,) = await house.store.read(queries.executions, job.id)
+    assert run.audio_seconds == 0
+
+
+@pytest.mark.parametrize(
+    "other", [{"version": 2}, {"language": "de"}, {"model": "small"}, {"beam_size": 1}]
+)
+async def test_other_bytes_or_settings_are_other_work(house: House, other: dict[str, Any]) -> None:
+    await house.work(await house.claim("a.wav"))
+    assert not await house.restored(await house.claim("b.wav", **other))
+
+
+async def test_what_is_redone_takes_the_place_of_what_was(house: House) -> None:
+    job = await house.claim("a.wav")
+    before = await house.work(job)
+    await house.finish(job)
+    settings = job.settings
+    await house.store.run(jobs.redo, 1, profile="default", settings=settings, now=house.clock.now)
+    job = await house.again()
+    assert not await house.restored(job)
+    made = await house.work(job, blocks=4)
+    assert made != before
+    assert house.kept() == 1
+    other = await house.claim("b.wav")
+    assert await house.restored(other)
+    assert b'"duration":40' in (await house.transcript(other)).replace(b" ", b"")
+
+
+async def test_what_was_made_with_less_does_not_serve_for_more(house: House) -> None:
+    job = await house.claim("a.wav", batch_size=8)
+    lease, step = jobs.Lease(job.id, job.lease), Fallback("batch_size", "8", "4")
+    how = {"retry": RETRY, "now": house.clock.now, "step": step}
+    await house.store.run(jobs.fail, lease, "out_of_memory", "", **how)
+    house.clock.now += 1
+    await house.work(await house.again())
+    other = await house.claim("b.wav", batch_size=8)
+    assert not await house.restored(other)
+    lease = jobs.Lease(other.id, other.lease)
+    await house.store.run(jobs.fail, lease, "out_of_memory", "", **how)
+    house.clock.now += 1
+    assert await house.restored(await house.again())
+
+
+async def test_another_revision_of_the_model_makes_other_results(house: House) -> None:
+    first, second = (msgspec.structs.replace(ENGINE, revision=name) for name in ("one", "two"))
+    await house.work(await house.claim("a.wav"), engine=first)
+    assert await house.restored(await house.claim("b.wav"))
+    await house.work(await house.claim("c.wav", version=2), engine=second)
+    assert not await house.restored(await house.claim("d.wav"))
+
+
+async def test_another_policy_of_decoding_makes_other_results(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await house.work(await house.claim("a.wav"))
+    monkeypatch.setattr(shelf, "POLICY", shelf.POLICY + 1)
+    assert not await house.restored(await house.claim("b.wav"))
+
+
+async def test_what_has_gone_on_the_way_is_done_again(house: House) -> None:
+    await house.work(await house.claim("a.wav"))
+    job = await house.claim("b.wav")
+    with contextlib.closing(apsw.Connection(str(house.state / library.NAME))) as db:
+        db.execute("DELETE FROM part WHERE number = 2")
+    assert not await house.restored(job)
+    work = await house.store.read(jobs.work, job.id)
+    assert (work.last, work.finished) == (None, None)
+
+
+async def test_a_library_that_is_lost_or_damaged_begins_anew(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    await house.work(await house.claim("a.wav"))
+    house.library.close()
+    for suffix in ("-wal", "-shm"):
+        (house.state / f"{library.NAME}{suffix}").unlink(missing_ok=True)
+    (house.state / library.NAME).write_bytes(b"no database " * 1000)
+    house.library = Library(house.state, house.live, house.clock)
+    assert not await house.restored(await house.claim("b.wav"))
+    assert "the library is damaged and begins anew" in caplog.text
+    await house.work(await house.claim("c.wav", version=2))
+    assert house.kept() == 1
+
+
+async def test_a_library_that_can_not_be_written_holds_nothing_up(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    (house.state / library.NAME).mkdir()
+    for name in ("a.wav", "b.wav"):
+        job = await house.claim(name)
+        assert not await house.restored(job)
+        await house.work(job)
+    warnings = [one for one in caplog.records if one.levelno == logging.WARNING]
+    assert len(warnings) == 1
+    assert "the library can't be used" in warnings[0].message
+
+
+async def test_a_library_of_another_version_begins_anew(house: House) -> None:
+    await house.work(await house.claim("a.wav"))
+    house.library.close()
+    with contextlib.closing(apsw.Connection(str(house.state / library.NAME))) as db:
+        db.pragma("user_version", library.VERSION + 1)
+    house.library = Library(house.state, house.live, house.clock)
+    assert not await house.restored(await house.claim("b.wav"))
+
+
+async def test_what_is_not_used_is_forgotten(house: House) -> None:
+    house.limit(library=Seconds(3 * DAY))
+    await house.work(await house.claim("a.wav"))
+    await house.work(await house.claim("b.wav", version=2))
+    house.clock.now += 2 * DAY
+    assert await house.restored(await house.claim("c.wav"))
+    house.clock.now += 2 * DAY
+    await house.library.prune(house.clock.now)
+    assert house.kept() == 1
+    assert await house.restored(await house.claim("d.wav"))
+
+
+async def test_a_library_that_is_too_large_forgets_what_was_not_used_for_longest(
+    house: House,
+) -> None:
+    for version, name in enumerate(("a.wav", "b.wav", "c.wav"), 1):
+        await house.work(await house.claim(name, version))
+    house.clock.now += 1
+    assert await house.restored(await house.claim("d.wav", version=1))
+    with contextlib.closing(apsw.Connection(str(house.state / library.NAME))) as db:
+        size: int = db.execute("SELECT max(size) FROM result").get
+    house.limit(library_size=Bytes(2 * size))
+    await house.library.prune(house.clock.now)
+    found = [await house.restored(await house.claim(f"{n}.mp3", version=n)) for n in (1, 2, 3)]
+    assert found == [True, False, True]
+
+
+async def test_a_recording_can_be_forgotten(house: House) -> None:
+    job = await house.claim("a.wav")
+    await house.work(job)
+    await house.work(await house.claim("b.wav", beam_size=1))
+    await house.library.forget(job.sha256 or "")
+    assert house.kept() == 0
