@@ -70,7 +70,8 @@ async def run(  # noqa: PLR0913
     found = await _patiently(slot, adopt(store, folders, inbox, job))
     if found is None:
         work = await store.read(jobs.work, job.id)
-        if work.finished is None and not await library.restore(store, job):
+        restored = work.finished is None and await library.restore(store, job)
+        if work.finished is None and not restored:
             source = await _patiently(slot, _open(folders, inbox, job))
             try:
                 await slot.run(
@@ -83,6 +84,7 @@ async def run(  # noqa: PLR0913
                 await _check_unchanged(slot, folders, inbox, job)
             finally:
                 start(os.close, source)
+        if not restored:
             await library.keep(store, job)
     config = live.config  # its output folder may have been moved meanwhile
     inbox = _inbox(config, job)
