@@ -65,8 +65,10 @@ class Publications(RuleBasedStateMachine):
         self.texts = 0
         self.versions = dict.fromkeys(RECORDINGS, 0)
         self.newest: dict[bytes, str] = {}  # what the transcript of each recording is to say
+        self.noted = False  # that something is mounted where files are published
         self.kept: dict[str, str] = {}  # what the library is to give for these bytes
         self.edits: set[str] = set()  # what people have written
+        self.deleted: set[str] = set()  # the names that they have deleted
         self.loop.run(self._submit(RECORDINGS[0]))
 
     async def _open(self) -> Store:
@@ -180,7 +182,9 @@ class Publications(RuleBasedStateMachine):
                         return
                     text = msgspec.structs.replace(result, warnings=warnings)
                     await publisher.publish(self.inbox, job, text)
-                    self.newest[job.path] = f"{said} {warnings[0]}"
+                    outputs = await self.store.read(queries.outputs, job.id)
+                    self.deleted -= {output.name.decode() for output in outputs}
+                    self.newest[job.path], self.noted = f"{said} {warnings[0]}", True
             if ended == "finish":
                 how = {"language": "en", "now": self.clock.now}
                 await self.store.run(jobs.finish, lease, **how)
@@ -213,6 +217,7 @@ class Publications(RuleBasedStateMachine):
         if mine:
             file = data.draw(st.sampled_from(mine))
             self.edits.discard(file.read_text())
+            self.deleted.add(file.name)
             file.unlink()
 
     @rule()
@@ -223,10 +228,10 @@ class Publications(RuleBasedStateMachine):
         self.library = Library(self.root, self.live, self.clock)
         self.kept.clear()
 
-    @precondition(lambda self: self.mountable)
+    @precondition(lambda self: self.mountable and self.noted)
     @rule()
     def mount(self) -> None:
-        """The disk of the output folder goes, or comes again."""
+        """The disk of the output folder, on which files were published, goes or comes again."""
         if self.mounted:
             subprocess.run(["umount", self.out], check=True)
             self.mounted = False
@@ -249,9 +254,11 @@ class Publications(RuleBasedStateMachine):
             for output in outputs:
                 if output.edited or output.suffix != "json":
                     continue
-                content = (place / output.name.decode()).read_text()
-                if content in self.edits:  # since it was published
+                file = place / output.name.decode()
+                # Since it was published.
+                if file.name in self.deleted or file.read_text() in self.edits:
                     continue
+                content = file.read_text()
                 found = json.loads(content)
                 assert f"{found['text']} {found['warnings'][0]}" == text
 
