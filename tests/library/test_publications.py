@@ -89,7 +89,7 @@ class Publications(RuleBasedStateMachine):
 
     async def _submit(self, path: bytes) -> Job:
         version = self.versions[path]
-        sha256 = f"{path.hex()}{version}".rjust(64, "0")
+        sha256 = f"{version:064}"  # copies of the same bytes
         source = Source("inbox", path, Identity(1, 2, 3, version, 5), sha256)
         how = {"profile": "default", "settings": Settings(batch_size=2, formats=("json", "txt"))}
         job, _ = await self.store.run(jobs.submit, source, now=self.clock.now, **how)
@@ -270,8 +270,8 @@ class Publications(RuleBasedStateMachine):
 
 TestPublications = Publications.TestCase
 TestPublications.settings = settings(
-    max_examples=30,
-    stateful_step_count=20,
+    max_examples=40,
+    stateful_step_count=40,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
 )
