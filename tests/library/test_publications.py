@@ -114,13 +114,19 @@ class Publications(RuleBasedStateMachine):
             await self.store.run(jobs.redo, job.id, **how)
 
     @rule(
+        path=st.sampled_from(RECORDINGS),
         less=st.booleans(),
         twice=st.booleans(),
         ended=st.sampled_from(["finish", "finish", "release", "replaced"]),
     )
-    def run(self, less: bool, twice: bool, ended: str) -> None:
-        """A run does the work, or finds it done, and publishes it once or twice."""
+    def run(self, path: bytes, less: bool, twice: bool, ended: str) -> None:
+        """A run does the work, or finds it done, and publishes it once or twice.
+
+        Where nothing is queued, something is to be redone.
+        """
         self.clock.now += 1
+        if not self.loop.run(self.store.read(queries.counts))[JobState.QUEUED]:
+            self.loop.run(self._redo(path))
         self.loop.run(self._run(less=less, twice=twice, ended=ended))
 
     async def _run(self, *, less: bool, twice: bool, ended: str) -> None:
