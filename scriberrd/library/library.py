@@ -13,6 +13,7 @@ import logging
 import math
 import os
 import sys
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 from importlib import resources
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
@@ -25,7 +26,7 @@ from scriberrd.queue import jobs, queries
 from scriberrd.queue.transactions import transaction
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from scriberrd.config import Live
@@ -70,28 +71,15 @@ class Library:
         found = await self._run(shelf.find, key, self._clock.time())
         if found is None:
             return False
-        head = found.head
+        head, lease = found.head, jobs.Lease(job.id, job.lease)
         work = jobs.Work(head.probe, head.engine, head.done, None)
         try:
-            # Read on the way into the queue: a day of speech is in memory a block at a time.
-            with contextlib.closing(self._blocks(found)) as blocks:
-                await store.insist(jobs.restore, jobs.Lease(job.id, job.lease), work, blocks)
+            await store.insist(jobs.restore, lease, work, _Blocks(self._path, found))
         except LookupError as error:
             log.warning("job %d: its result in the library is lost: %s", job.id, error)
             return False
         log.info("job %d: its result is in the library already", job.id)
         return True
-
-    def _blocks(self, found: shelf.Found) -> Generator[str, None, None]:
-        """As `shelf.blocks`, for any thread; what is wrong with the file is a LookupError."""
-        try:
-            with contextlib.closing(
-                apsw.Connection(str(self._path), flags=apsw.SQLITE_OPEN_READONLY)
-            ) as db:
-                db.set_busy_timeout(BUSY_TIMEOUT)
-                yield from shelf.blocks(db, found)
-        except apsw.Error as error:
-            raise LookupError(str(error)) from error
 
     async def keep(self, store: Store, job: Job) -> None:
         """Keep what is done of a job whose blocks are all done.
@@ -167,6 +155,26 @@ class Library:
         if db is not None:
             db.close()
         _remove(self._path)
+
+
+class _Blocks:
+    """The blocks of a result, as JSON, for any thread, and from the first on whenever it is asked.
+
+    They are read on their way into the queue, so that a day of speech is never in memory as a whole.
+    What is wrong with them is a LookupError: what writes to the queue must not take it for its own.
+    """
+
+    def __init__(self, path: Path, found: shelf.Found) -> None:
+        self._path, self._found = str(path), found
+
+    def __iter__(self) -> Iterator[str]:
+        try:
+            connection = apsw.Connection(self._path, flags=apsw.SQLITE_OPEN_READONLY)
+            with contextlib.closing(connection) as db:
+                db.set_busy_timeout(BUSY_TIMEOUT)
+                yield from shelf.blocks(db, self._found)
+        except (apsw.Error, zlib.error) as error:
+            raise LookupError(str(error)) from error
 
 
 def _open(path: Path) -> apsw.Connection:

@@ -75,7 +75,10 @@ def find(db: apsw.Connection, key: Key, now: float) -> Found | None:
     if row is None:
         return None
     id_, head, parts = row
-    return Found(id_, msgspec.json.decode(head, type=Head), parts)
+    try:
+        return Found(id_, msgspec.json.decode(head, type=Head), parts)
+    except msgspec.MsgspecError:  # another version of scriberrd has written it
+        return None
 
 
 def blocks(db: apsw.Connection, found: Found) -> Iterator[str]:

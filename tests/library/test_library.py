@@ -14,6 +14,7 @@ from api_server import ENGINE, TestClock
 from support import block
 
 from scriberrd.config import Config, Daemon, Live, Retention, Retry
+from scriberrd.errors import DatabaseBusy
 from scriberrd.fallback import Fallback
 from scriberrd.library import library, shelf
 from scriberrd.library.gathering import gather
@@ -193,6 +194,25 @@ async def test_what_has_gone_on_the_way_is_done_again(house: House) -> None:
     assert not await house.restored(job)
     work = await house.store.read(jobs.work, job.id)
     assert (work.last, work.finished) == (None, None)
+
+
+async def test_what_is_tried_again_is_restored_from_the_start(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = await house.work(await house.claim("a.wav"))
+    job, run, tries = await house.claim("b.wav"), house.store.run, []
+
+    async def busy_at_first(function: Any, lease: Any, work: Any, blocks: Any) -> Any:
+        tries.append(len(list(blocks)))
+        if len(tries) == 1:
+            raise DatabaseBusy("another process holds the write lock")
+        return await run(function, lease, work, blocks)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(house.store, "run", busy_at_first)
+        assert await house.restored(job)
+    assert tries == [3, 3]
+    assert await house.transcript(job) == made
 
 
 async def test_a_library_that_is_lost_or_damaged_begins_anew(
