@@ -160,8 +160,8 @@ class Library:
 class _Blocks:
     """The blocks of a result, as JSON, for any thread, and from the first on whenever it is asked.
 
-    They are read on their way into the queue, so that a day of speech is never in memory as a whole.
-    What is wrong with them is a LookupError: what writes to the queue must not take it for its own.
+    They are read on their way into the queue: a day of speech is never in memory as a whole. What
+    is wrong with them is a LookupError: what writes to the queue must not take it for its own.
     """
 
     def __init__(self, path: Path, found: shelf.Found) -> None:
