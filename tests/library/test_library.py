@@ -200,7 +200,7 @@ async def test_what_is_tried_again_is_restored_from_the_start(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = await house.work(await house.claim("a.wav"))
-    job, run, tries = await house.claim("b.wav"), house.store.run, []
+    job, run, tries = await house.claim("sub/a.wav"), house.store.run, []
 
     async def busy_at_first(function: Any, lease: Any, work: Any, blocks: Any) -> Any:
         tries.append(len(list(blocks)))
