@@ -23,6 +23,7 @@ answers with, so the API needs a single error handler.
     │   ├── PathOutsideInbox
     │   ├── UploadTooLarge
     │   ├── UploadFailed
+    │   ├── PurgeFailed
     │   ├── TooSlow
     │   ├── TooManyConnections
     │   └── ShuttingDown
@@ -174,6 +175,13 @@ class UploadFailed(RequestError):
     """The uploaded recording could not be stored in its inbox; nothing of it was kept."""
 
     code = "upload_failed"
+    status = 503
+
+
+class PurgeFailed(RequestError):
+    """What is published of a job can't be deleted; the job stays."""
+
+    code = "purge_failed"
     status = 503
 
 
