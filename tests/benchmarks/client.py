@@ -35,15 +35,16 @@ def fill(it: Daemon, count: int) -> None:
     with transaction(db):
         db.executemany(
             "INSERT INTO job (state, inbox, path, identity, sha256, profile, settings, priority,"
-            " lease, created_at, queued_at, started_at, finished_at, progress, duration, language)"
-            " VALUES ('completed', 'bench', ?, ?, ?, 'default', ?, 2, 1, ?, ?, ?, ?, 60, 60, 'en')",
+            " lease, created_at, queued_at, started_at, finished_at, published_at, progress, duration,"
+            " language) VALUES ('completed', 'bench', ?, ?, ?, 'default', ?, 2, 1,"
+            " ?, ?, ?, ?, ?, 60, 60, 'en')",
             (
                 (
                     b"talks/%d.opus" % n,
                     f"[1,{n},{n},{n},{n}]",
                     f"{n:064x}",
                     settings,
-                    *[now + n] * 4,
+                    *[now + n] * 5,
                 )
                 for n in range(1, count + 1)
             ),
@@ -54,8 +55,8 @@ def fill(it: Daemon, count: int) -> None:
             ((n, now + n, now + n + 30) for n in range(1, count + 1)),
         )
         db.executemany(
-            "INSERT INTO output (path, name, job, published) VALUES (?, ?, ?, 1)",
-            outputs(it, count),
+            "INSERT INTO output (inbox, name, job, published) VALUES ('bench', ?, ?, ?)",
+            outputs(count),
         )
         db.executemany(
             "INSERT INTO event (at, job, type, data) VALUES (?, ?, ?, '{}')",
@@ -64,11 +65,10 @@ def fill(it: Daemon, count: int) -> None:
     db.close()
 
 
-def outputs(it: Daemon, count: int) -> Iterator[tuple[bytes, bytes, int]]:
+def outputs(count: int) -> Iterator[tuple[bytes, int, int]]:
     for number in range(1, count + 1):
         for extension in FORMATS:
-            name = f"talks/{number}.{extension}"
-            yield os.fsencode(it.output / name), name.encode(), number
+            yield b"talks/%d.%s" % (number, extension.encode()), number, number
 
 
 def took(command: tuple[Any, ...], socket: Any) -> float:
