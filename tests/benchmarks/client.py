@@ -35,8 +35,8 @@ def fill(it: Daemon, count: int) -> None:
     with transaction(db):
         db.executemany(
             "INSERT INTO job (state, inbox, path, identity, sha256, profile, settings, priority,"
-            " lease, created_at, queued_at, started_at, finished_at, published_at, progress, duration,"
-            " language) VALUES ('completed', 'bench', ?, ?, ?, 'default', ?, 2, 1,"
+            " lease, created_at, queued_at, started_at, finished_at, published_at, progress,"
+            " duration, language) VALUES ('completed', 'bench', ?, ?, ?, 'default', ?, 2, 1,"
             " ?, ?, ?, ?, ?, 60, 60, 'en')",
             (
                 (
