@@ -160,10 +160,27 @@ def places(server: Server) -> list[int]:
     return looked
 
 
-async def test_a_wrong_place_is_refused(server: Server) -> None:
-    for query in ("after=x", "after=-1", "after=1-1", "job=x", "since=1"):
-        problem = await server.get(f"/v1/events?{query}", status=422)
-        assert problem["code"] == "invalid_request"
+NO_PLACE = "is not the cursor or the id of an event"
+
+
+@pytest.mark.parametrize(
+    ("query", "complaint"),
+    [
+        ("after=x", f"after: 'x' {NO_PLACE}"),
+        ("after=-1", f"after: '-1' {NO_PLACE}"),
+        ("after=1-1", f"after: '1-1' {NO_PLACE}"),
+        ("job=x", f"job: 'x' is not a whole number from 0 to {queries.LARGEST}"),
+        ("since=1", "since: unknown; allowed: after, job"),
+    ],
+)
+async def test_a_wrong_place_is_refused(server: Server, query: str, complaint: str) -> None:
+    problem = await server.get(f"/v1/events?{query}", status=422)
+    assert (problem["code"], problem["detail"]) == ("invalid_request", complaint)
+
+
+async def test_a_wrong_place_in_the_header_is_refused(server: Server) -> None:
+    problem = await server.get("/v1/events", headers={"Last-Event-ID": "x"}, status=422)
+    assert (problem["code"], problem["detail"]) == ("invalid_request", f"after: 'x' {NO_PLACE}")
 
 
 async def test_more_events_than_a_batch(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
