@@ -59,14 +59,14 @@ async def test_status(server: Server) -> None:
 
 async def test_every_answer_has_the_version(server: Server) -> None:
     for path in ("/v1/health", "/v1/jobs/9", "/nowhere"):
-        async with server.http.get(f"http://localhost{path}") as response:
+        async with server.http.get(path) as response:
             assert response.headers["Scriberrd-Version"] == __version__
 
 
 async def test_no_such_route_or_method(server: Server) -> None:
     problem = await server.get("/v2/jobs", status=404)
     assert (problem["code"], problem["title"]) == ("not_found", "Not Found")
-    async with server.http.delete("http://localhost/v1/jobs") as response:
+    async with server.http.delete("/v1/jobs") as response:
         assert response.headers["Allow"] == "GET,HEAD,POST"
         assert (await response.json(content_type=None))["code"] == "method_not_allowed"
 
@@ -97,7 +97,7 @@ async def test_head_is_served_where_the_answer_has_an_end(
 ) -> None:
     await server.submit()
     await server.complete(await server.claim())
-    async with server.http.head(f"http://localhost{endpoint.path.format(id=1)}") as response:
+    async with server.http.head(endpoint.path.format(id=1)) as response:
         ends = endpoint.path != "/v1/events"
         assert (response.status, response.headers.get("Allow")) == (
             (200, None) if ends else (405, "GET")

@@ -160,23 +160,23 @@ def test_every_code_is_described() -> None:
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
-async def test_every_example_works(server: Server) -> None:
-    await server.submit("talk.mp3")
-    await server.complete(await server.claim())
-    await server.submit("bad.mp3")
-    await server.fail(await server.claim())
-    (server.inbox.path.parent / "talk.mp3").write_bytes(b"another")
+async def test_every_example_works(on_socket: Server) -> None:
+    await on_socket.submit("talk.mp3")
+    await on_socket.complete(await on_socket.claim())
+    await on_socket.submit("bad.mp3")
+    await on_socket.fail(await on_socket.claim())
+    (on_socket.inbox.path.parent / "talk.mp3").write_bytes(b"another")
     examples = re.findall(r"^scurl .+$", TEXT, flags=re.MULTILINE)
     assert len(examples) > 5
-    curl = f"curl --fail-with-body --silent --max-time 5 --unix-socket {server.socket}"
+    curl = f"curl --fail-with-body --silent --max-time 5 --unix-socket {on_socket.socket}"
     for example in examples:
         command = example.replace("scurl", curl, 1).replace("/jobs/7/", "/jobs/1/")
         command = command.replace("/jobs/8", "/jobs/2")
-        command = command.replace("/srv/recordings", str(server.inbox.path))
+        command = command.replace("/srv/recordings", str(on_socket.inbox.path))
         if "/v1/events" in command:
             command += " | head -1"
         process = await asyncio.create_subprocess_shell(
-            command, cwd=server.inbox.path.parent, stdout=asyncio.subprocess.PIPE
+            command, cwd=on_socket.inbox.path.parent, stdout=asyncio.subprocess.PIPE
         )
         out, _ = await process.communicate()
         assert (process.returncode, bool(out)) == (0, True), (example, out)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import aiohttp
     from api_server import Server
 
-URL = "http://localhost/v1/events"
+URL = "/v1/events"
 
 
 async def told(response: aiohttp.ClientResponse, number: int) -> list[dict[str, Any]]:
@@ -197,26 +197,26 @@ async def test_silence_has_a_heartbeat(server: Server, monkeypatch: pytest.Monke
         assert [await response.content.readline() for _ in range(6)] == [b":\n", b"\n"] * 3
 
 
-async def test_a_slow_client_is_waited_for(server: Server) -> None:
+async def test_a_slow_client_is_waited_for(on_socket: Server) -> None:
     """Nothing piles up for a client that does not read: the loop stands still in its write."""
     many = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 50000)"
-    await server.submit()
-    await server.store.run(
+    await on_socket.submit()
+    await on_socket.store.run(
         lambda db: db.execute(
             f"{many} INSERT INTO event (at, job, type, data) SELECT 1, 1, 'x', '{{}}' FROM n"
         ).fetchall()
     )
-    read = places(server)
-    _, writer = await asyncio.open_unix_connection(server.socket)
+    read = places(on_socket)
+    _, writer = await asyncio.open_unix_connection(on_socket.socket)
     writer.write(b"GET /v1/events?after=0 HTTP/1.1\r\nHost: x\r\n\r\n")
     before = -1
     async with asyncio.timeout(60):
         while len(read) != before or not read:  # until it reads no more, though it had its turns
             before = len(read)
             for _ in range(20):
-                await server.store.read(events.queries.believed)
+                await on_socket.store.read(events.queries.believed)
     assert read[-1] < 40_000
-    await server.submit("another.mp3")  # nobody else is held up
+    await on_socket.submit("another.mp3")  # nobody else is held up
     writer.transport.abort()
 
 

@@ -72,7 +72,7 @@ async def test_every_change_of_a_pause_has_its_event(server: Server) -> None:
     await server.post("/v1/resume", json={"worker": "cpu"})
     await server.post("/v1/resume")
     everything: dict[str, Any] = {"inbox": None, "worker": None}
-    async with server.http.get("http://localhost/v1/events?after=0") as response:
+    async with server.http.get("/v1/events?after=0") as response:
         events = [one["data"] for one in await told(response, 7)]
     assert {event["job"] for event in events} == {None}
     assert [(event["type"], event["data"]) for event in events] == [

@@ -37,7 +37,7 @@ async def test_by_path_in_an_inbox(server: Server) -> None:
     file.parent.mkdir()
     file.write_bytes(b"sound")
     body = {"path": str(file), "profile": "fast"}
-    async with server.http.post("http://localhost/v1/jobs", json=body) as response:
+    async with server.http.post("/v1/jobs", json=body) as response:
         view = await response.json()
         assert (response.status, response.headers["Location"]) == (202, "/v1/jobs/1")
     assert (view["inbox"], view["path"], view["profile"]) == ("default", "sub/talk.mp3", "fast")
@@ -206,7 +206,7 @@ async def test_any_form_gets_an_answer(
     server: Server, caplog: pytest.LogCaptureFixture, pieces: list[bytes]
 ) -> None:
     body = BOUNDARY + b"".join(pieces)
-    url = "http://localhost/v1/jobs"
+    url = "/v1/jobs"
     async with server.http.post(url, data=body, headers=FORM) as response:
         view = await response.json(content_type=None)
         assert response.status in {200, 202, 413, 422}, view
@@ -232,10 +232,12 @@ async def test_an_upload_without_any_inbox(server: Server, monkeypatch: pytest.M
     assert problem["detail"].startswith("inbox: none is configured")
 
 
-async def test_a_broken_compressed_upload(server: Server, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_broken_compressed_upload(
+    on_socket: Server, caplog: pytest.LogCaptureFixture
+) -> None:
     head = b"POST /v1/jobs?name=a.mp3 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
     head += b"Content-Encoding: gzip\r\nContent-Length: 9\r\n\r\n"
-    reader, writer = await asyncio.open_unix_connection(server.socket)
+    reader, writer = await asyncio.open_unix_connection(on_socket.socket)
     writer.write(head + b"no gzip!!")
     answer = (
         await reader.read()
@@ -300,17 +302,17 @@ async def test_an_upload_ends_when_the_daemon_stops(server: Server) -> None:
 
 
 async def test_a_client_that_vanishes_leaves_nothing(
-    server: Server, caplog: pytest.LogCaptureFixture
+    on_socket: Server, caplog: pytest.LogCaptureFixture
 ) -> None:
-    reader, writer = await asyncio.open_unix_connection(server.socket)
+    reader, writer = await asyncio.open_unix_connection(on_socket.socket)
     writer.write(
         b"POST /v1/jobs?name=a.mp3 HTTP/1.1\r\nHost: x\r\nContent-Length: 900000\r\n\r\n" + b"x" * 9
     )
-    await eventually(lambda: os.listdir(server.inbox.path))
+    await eventually(lambda: os.listdir(on_socket.inbox.path))
     writer.transport.abort()
-    await eventually(lambda: not os.listdir(server.inbox.path))
+    await eventually(lambda: not os.listdir(on_socket.inbox.path))
     assert await reader.read() == b""
-    assert (await server.get("/v1/jobs"))["jobs"] == []
+    assert (await on_socket.get("/v1/jobs"))["jobs"] == []
     assert "failed" not in caplog.text
 
 
