@@ -85,12 +85,12 @@ def _not_allowed(hint: Any) -> str:
     match inspect.type_info(hint):
         case inspect.EnumType(cls=cls):
             return f"none of {', '.join(one.value for one in cls)}"
-        case inspect.IntType(ge=least, le=most):
+        case inspect.IntType(ge=int(least), le=int(most)):
             return f"not a whole number from {least} to {most}"
         case inspect.Metadata(extra_json_schema={"description": description}):
             return f"not {description}"
         case _:
-            return "not a string"
+            return f"not a {msgspec.json.schema(hint)['type']}"
 
 
 def choose(name: str, value: str, allowed: Collection[str]) -> None:
