@@ -1,8 +1,7 @@
-"""The API as it runs in the daemon, on a real socket, for tests of the API and of its client."""
+"""The API as it runs in the daemon, for tests of the API and of its client."""
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import hashlib
 import os
@@ -29,8 +28,12 @@ from scriberrd.queue.store import Store
 from scriberrd.transcript import EngineInfo, Segment, SourceInfo, Stats, Transcript, encode
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    import asyncio
+    from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
+
+    from aiohttp import web
+    from aiohttp.test_utils import TestClient
 
 NOON = 1_700_000_000.0
 ENGINE = EngineInfo(provider="test", model="base", device="cpu", compute_type="int8")
@@ -68,18 +71,22 @@ class TestClock:
 class Server:
     """Everything below the API is real, but for the workers."""
 
-    socket: Path
     config: Config
     store: Store
     clock: TestClock
     intake: Intake
-    http: aiohttp.ClientSession
-    ended: asyncio.Event
     stopping: bool = False
-    made: int = field(default=0)
+    made: int = 0
     rooms: Rooms = field(init=False)
+    http: aiohttp.ClientSession | TestClient[web.Request, web.Application] = field(init=False)
+    # Only on a socket:
+    ended: asyncio.Event = field(init=False)
     listener: Listener = field(init=False)
     connections: Connections = field(init=False)
+
+    @property
+    def socket(self) -> Path:
+        return self.config.daemon.socket
 
     @property
     def inbox(self) -> Inbox:
@@ -141,7 +148,7 @@ class Server:
         return await self.call("POST", path, status=status, **options)
 
     async def call(self, method: str, path: str, *, status: int = 200, **options: Any) -> Any:
-        async with self.http.request(method, f"http://localhost{path}", **options) as response:
+        async with self.http.request(method, path, **options) as response:
             answer = await response.json(content_type=None)
             assert (status, "Scriberrd-Version") == (
                 response.status,
@@ -152,10 +159,9 @@ class Server:
             return answer
 
 
-@contextlib.asynccontextmanager
-async def serve(
-    base: Path, *, max_upload: int = 1_000_000, most: int | None = None
-) -> AsyncIterator[Server]:
+@contextlib.contextmanager
+def below(base: Path) -> Iterator[Server]:
+    """All that the API stands on; what answers, and `http` to ask it, are still to come."""
     for folder in ("in", "other", "out"):
         (base / folder).mkdir()
     inboxes = (
@@ -164,35 +170,39 @@ async def serve(
     )
     config = Config(
         file=base / "scriberrd.toml",
-        daemon=Daemon(state_dir=base, socket=base / "run" / "s", max_upload=max_upload),
+        daemon=Daemon(state_dir=base, socket=base / "run" / "s", max_upload=1_000_000),
         inboxes=inboxes,
         profiles={"default": Settings(), "fast": Settings(model="tiny", priority="low")},
         workers=(Worker(name="cpu"),),
         retry=Retry(),
     )
-    store, clock, folders = Store(base / "queue.db"), TestClock(), Folders()
-    live = Live(config)
-    intake, library = Intake(live, store, clock, folders), Library(base, live, clock)
+    live, store, clock, folders = Live(config), Store(base / "queue.db"), TestClock(), Folders()
+    library = Library(base, live, clock)
     with contextlib.closing(store), contextlib.closing(library):
-        connector = aiohttp.UnixConnector(str(config.daemon.socket))
-        async with aiohttp.ClientSession(connector=connector) as http:
-            ended = asyncio.Event()
-            server = Server(config.daemon.socket, config, store, clock, intake, http, ended)
-            rooms = Rooms(
-                store=store,
-                folders=folders,
-                publisher=Publisher(store, folders, clock),
-                library=library,
-                clock=clock,
-                live=live,
-                intake=intake,
-                stopping=lambda: server.stopping,
-                status=lambda: LIVE,
-                try_now=lambda: None,
-            )
-            server.rooms = rooms
-            app = application(rooms)
-            app[ENDED] = ended
-            with listening(config.daemon.socket) as server.listener:
+        server = Server(config, store, clock, Intake(live, store, clock, folders))
+        server.rooms = Rooms(
+            store=store,
+            folders=folders,
+            publisher=Publisher(store, folders, clock),
+            library=library,
+            clock=clock,
+            live=live,
+            intake=server.intake,
+            stopping=lambda: server.stopping,
+            status=lambda: LIVE,
+            try_now=lambda: None,
+        )
+        yield server
+
+
+@contextlib.asynccontextmanager
+async def serve(base: Path, *, most: int | None = None) -> AsyncIterator[Server]:
+    """On a Unix socket, as the daemon does."""
+    with below(base) as server:
+        app = application(server.rooms)
+        server.ended = app[ENDED]
+        connector = aiohttp.UnixConnector(str(server.socket))
+        async with aiohttp.ClientSession("http://localhost", connector=connector) as server.http:
+            with listening(server.socket) as server.listener:
                 async with serving(app, server.listener, most=most) as server.connections:
                     yield server

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from scriberrd import __version__
-from scriberrd.api import events, jobs, pauses, status, transcripts
+from scriberrd.api import events
+from scriberrd.api.endpoints import routes
 from scriberrd.api.problems import VERSION_HEADER, encoded
-from scriberrd.api.rooms import ROOMS, STARTED, Rooms
 from scriberrd.errors import InvalidRequest, ScriberrdError, TooSlow
 
 if TYPE_CHECKING:
     from aiohttp.typedefs import Handler
+
+    from scriberrd.api.rooms import Rooms
 
 log = logging.getLogger(__name__)
 
@@ -27,15 +29,9 @@ CODES = {404: "not_found", 405: "method_not_allowed", 413: "request_too_large"}
 def application(rooms: Rooms) -> web.Application:
     """The API of a daemon."""
     app = web.Application(middlewares=[_problems], client_max_size=MAX_JSON)
-    app[ROOMS] = rooms
-    app[STARTED] = rooms.clock.monotonic()
     app.on_response_prepare.append(_say_version)
-    for routes in (
-        *(status.routes, pauses.routes),
-        *(jobs.routes, transcripts.routes, events.routes),
-    ):
-        app.add_routes(routes)
-    events.end_with(app)
+    app.add_routes(routes(rooms))
+    events.end_with(app, rooms)
     return app
 
 

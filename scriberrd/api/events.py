@@ -12,8 +12,7 @@ from msgspec import Meta
 
 from scriberrd.api import views
 from scriberrd.api.connections import PARTS, room
-from scriberrd.api.params import Params, parse
-from scriberrd.api.rooms import ROOMS
+from scriberrd.api.params import Params, parse_query
 from scriberrd.errors import StoreError, TooManyConnections
 from scriberrd.model import Event
 from scriberrd.queue import queries
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
     from scriberrd.queue.queries import Stream
 
 log = logging.getLogger(__name__)
-routes = web.RouteTableDef()
 
 HEARTBEAT = 15.0  # seconds
 BATCH = 100  # events that are in memory at a time, for each client
@@ -34,7 +32,10 @@ PLACES = web.AppKey("places", asyncio.Semaphore)  # for those who follow
 
 Id = Annotated[int, Meta(ge=0, le=queries.LARGEST)]
 # An event as a client keeps it in mind: the database that it is of, if that is said, and its id.
-Place = Annotated[str, Meta(pattern=r"^([0-9a-f]{8}-)?[0-9]{1,18}$")]
+Place = Annotated[
+    str,
+    Meta(pattern=r"^([0-9a-f]{8}-)?[0-9]{1,18}$", description="the cursor or the id of an event"),
+]
 
 
 class Wanted(Params, frozen=True, kw_only=True):
@@ -44,32 +45,30 @@ class Wanted(Params, frozen=True, kw_only=True):
     job: Id | None = None
 
 
-def end_with(app: web.Application) -> None:
+def end_with(app: web.Application, rooms: Rooms) -> None:
     """End all streams when the application shuts down."""
     app[ENDED] = asyncio.Event()
     app[PLACES] = asyncio.Semaphore(room() // PARTS)
 
-    async def end(app: web.Application) -> None:
+    async def end(_: web.Application) -> None:
         app[ENDED].set()
-        app[ROOMS].store.bell.ring()
+        rooms.store.bell.ring()
 
     app.on_shutdown.append(end)
 
 
-@routes.get("/v1/events", allow_head=False)
-async def follow(request: web.Request) -> web.StreamResponse:
+async def follow(rooms: Rooms, request: web.Request) -> web.StreamResponse:
     """Events from the one after `after` on, or from now on; it does not end by itself."""
     places = request.app[PLACES]
     if places.locked():
         raise TooManyConnections("too many clients follow the events")
     async with places:
-        return await _follow(request)
+        return await _follow(rooms, request)
 
 
-async def _follow(request: web.Request) -> web.StreamResponse:
-    rooms = request.app[ROOMS]
+async def _follow(rooms: Rooms, request: web.Request) -> web.StreamResponse:
     resume = request.headers.get("Last-Event-ID")
-    wanted = parse(({"after": resume} if resume else {}) | dict(request.query), Wanted)
+    wanted = parse_query(request, Wanted, **({"after": resume} if resume else {}))
     # Before it is answered: what happens from the answer on is told.
     place = _begin(await rooms.store.read(queries.stream), wanted.after)
     response = web.StreamResponse(

@@ -10,18 +10,17 @@ from aiohttp import web
 from msgspec import Meta
 
 from scriberrd.api import submission, views
-from scriberrd.api.params import Params, job_id, parse
-from scriberrd.api.rooms import ROOMS, Rooms, answer
+from scriberrd.api.params import Params
 from scriberrd.errors import ShuttingDown
+from scriberrd.library.purging import purge
 from scriberrd.model import JobState, display
 from scriberrd.queue import jobs, queries
 
 if TYPE_CHECKING:
+    from scriberrd.api.rooms import Rooms
     from scriberrd.model import Job
 
 log = logging.getLogger(__name__)
-
-routes = web.RouteTableDef()
 
 
 class Wanted(Params, frozen=True, kw_only=True):
@@ -41,17 +40,13 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
     next: int | None
 
 
-@routes.get("/v1/jobs")
-async def find(request: web.Request) -> web.Response:
+async def find(rooms: Rooms, wanted: Wanted) -> Page:
     """Jobs, newest first."""
-    rooms = request.app[ROOMS]
-    states = {"state": request.query.getall("state")} if "state" in request.query else {}
-    wanted = parse({**request.query, **states}, Wanted)
     found = await _find(rooms, wanted)
     page, more = found[: wanted.limit], len(found) > wanted.limit
     starts = await rooms.store.search(queries.starts, page)
     shown = views.jobs(page, starts, rooms.clock.time())
-    return answer(Page(jobs=shown, next=page[-1].id if more else None))
+    return Page(jobs=shown, next=page[-1].id if more else None)
 
 
 async def _find(rooms: Rooms, wanted: Wanted) -> list[Job]:
@@ -73,49 +68,49 @@ async def _find(rooms: Rooms, wanted: Wanted) -> list[Job]:
             return found
 
 
-@routes.post("/v1/jobs")
-async def submit(request: web.Request) -> web.Response:
+async def submit(rooms: Rooms, request: web.Request) -> web.Response | views.JobView:
     """Queue a recording: one that lies in an inbox, or one that comes with the request."""
-    rooms = request.app[ROOMS]
     if rooms.stopping():
         raise ShuttingDown(submission.STOPPING)
     job, new = await submission.submit(rooms, request)
     view = await _view(rooms, job)
-    return answer(view, status=202, location=f"/v1/jobs/{job.id}") if new else answer(view)
+    if not new:
+        return view
+    headers = {"Location": f"/v1/jobs/{job.id}"}
+    return web.json_bytes_response(view, dumps=msgspec.json.encode, status=202, headers=headers)
 
 
-@routes.get("/v1/jobs/{id}")
-async def get(request: web.Request) -> web.Response:
+async def get(rooms: Rooms, id_: int) -> views.JobView:
     """A job."""
-    rooms = request.app[ROOMS]
-    return answer(await _view(rooms, await rooms.store.read(queries.get, job_id(request))))
+    return await _view(rooms, await rooms.store.read(queries.get, id_))
 
 
-@routes.get("/v1/jobs/{id}/executions")
-async def executions(request: web.Request) -> web.Response:
+class Executions(msgspec.Struct, frozen=True):
+    """All runs of a job."""
+
+    executions: list[views.ExecutionView]
+
+
+async def executions(rooms: Rooms, id_: int) -> Executions:
     """The runs of a job, oldest first."""
-    runs = await request.app[ROOMS].store.read(queries.executions, job_id(request))
-    return answer({"executions": [views.execution(run) for run in runs]})
+    runs = await rooms.store.read(queries.executions, id_)
+    return Executions([views.execution(run) for run in runs])
 
 
-@routes.post("/v1/jobs/{id}/cancel")
-async def cancel(request: web.Request) -> web.Response:
+async def cancel(rooms: Rooms, id_: int) -> views.JobView:
     """End a job, or ask its worker to."""
-    rooms = request.app[ROOMS]
-    job = await rooms.store.run(jobs.cancel, job_id(request), rooms.clock.time())
+    job = await rooms.store.run(jobs.cancel, id_, rooms.clock.time())
     done = "is canceled" if job.state is JobState.CANCELED else "is to be canceled"
     log.info("job %d %s: %s/%s", job.id, done, job.inbox, display(job.path))
-    return answer(await _view(rooms, job))
+    return await _view(rooms, job)
 
 
-@routes.post("/v1/jobs/{id}/retry")
-async def retry(request: web.Request) -> web.Response:
+async def retry(rooms: Rooms, id_: int) -> views.JobView:
     """Queue a failed or canceled job again, or let a waiting one go at once."""
-    rooms = request.app[ROOMS]
-    job = await rooms.intake.retry(job_id(request))
+    job = await rooms.intake.retry(id_)
     log.info("job %d is retried: %s/%s", job.id, job.inbox, display(job.path))
     rooms.try_now()
-    return answer(await _view(rooms, job))
+    return await _view(rooms, job)
 
 
 class Anew(Params, frozen=True, kw_only=True):
@@ -124,22 +119,27 @@ class Anew(Params, frozen=True, kw_only=True):
     profile: str | None = None
 
 
-@routes.post("/v1/jobs/{id}/redo")
-async def redo(request: web.Request) -> web.Response:
+async def redo(rooms: Rooms, id_: int, anew: Anew) -> views.JobView:
     """Queue an ended job anew."""
-    rooms = request.app[ROOMS]
-    wanted = parse(request.query, Anew)
-    job = await rooms.intake.redo(job_id(request), profile=wanted.profile)
-    return answer(await _view(rooms, job))
+    return await _view(rooms, await rooms.intake.redo(id_, profile=anew.profile))
 
 
-@routes.delete("/v1/jobs/{id}")
-async def remove(request: web.Request) -> web.Response:
-    """Forget an ended job."""
-    rooms = request.app[ROOMS]
-    job = await rooms.store.run(jobs.remove, job_id(request), rooms.clock.time())
-    log.info("job %d is removed: %s/%s", job.id, job.inbox, display(job.path))
-    return answer(await _view(rooms, job))
+class Removal(Params, frozen=True, kw_only=True):
+    """What goes with a job."""
+
+    purge: bool = False
+
+
+async def remove(rooms: Rooms, id_: int, removal: Removal) -> views.JobView:
+    """Forget an ended job, and, to purge it, all that was made of its recording."""
+    now = rooms.clock.time()
+    if removal.purge:
+        job = await purge(rooms.store, rooms.publisher, rooms.library, rooms.live.config, id_, now)
+    else:
+        job = await rooms.store.run(jobs.remove, id_, now)
+    done = "purged" if removal.purge else "removed"
+    log.info("job %d is %s: %s/%s", job.id, done, job.inbox, display(job.path))
+    return await _view(rooms, job)
 
 
 async def _view(rooms: Rooms, job: Job) -> views.JobView:

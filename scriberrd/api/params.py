@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar, get_args
+from types import NoneType
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, get_origin
 
 import msgspec
+from msgspec import inspect
+from msgspec.structs import fields
 
 from scriberrd.errors import InvalidRequest, JobNotFound
-from scriberrd.model import Format, JobState
 from scriberrd.queue.queries import LARGEST
 
 if TYPE_CHECKING:
@@ -17,47 +19,78 @@ if TYPE_CHECKING:
 
 T = TypeVar("T", bound="Params")
 
-_CHOICES: dict[str, Collection[str]] = {
-    "state": tuple(JobState),
-    "format": get_args(Format),
-}
-
 
 class Params(msgspec.Struct, frozen=True, kw_only=True):
-    """Parameters of a route: the base of each route's own."""
+    """Parameters, or fields of a body: the base of each endpoint's own."""
+
+
+def parse_query(request: web.Request, kind: type[T], **otherwise: str) -> T:
+    """The parameters of a request; `otherwise` has what counts where they say nothing.
+
+    Of a parameter that is repeated the first counts, or all where `kind` has a tuple.
+
+    Raises:
+        InvalidRequest: see `parse`.
+    """
+    query = request.query
+    several = {field.name for field in fields(kind) if get_origin(field.type) is tuple}
+    given = {name: query.getall(name) if name in several else query[name] for name in query}
+    return parse(otherwise | given, kind)
+
+
+def parse_body(body: bytes, kind: type[T]) -> T:
+    """A JSON object, or nothing at all, as the fields of an endpoint.
+
+    Raises:
+        InvalidRequest: it is no JSON object, or see `parse`.
+    """
+    try:
+        given = msgspec.json.decode(body or b"{}", type=dict)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise InvalidRequest(f"the body is no JSON object: {error}") from error
+    return parse(given, kind, text=False)
 
 
 def parse(given: Mapping[str, Any], kind: type[T], *, text: bool = True) -> T:
-    """`given` as parameters of a route; with `text`, numbers are written as text.
+    """What is given, as `kind` has it; with `text`, numbers are written as text.
 
     Raises:
         InvalidRequest: a field is unknown, missing, of the wrong type or out of range.
     """
-    for name, allowed in _CHOICES.items():
-        values = given.get(name)
-        for value in values if isinstance(values, list) else [values]:
-            if value is not None:
-                choose(name, value, allowed)
-    fields = kind.__struct_fields__
-    for name in given.keys() - set(fields):
-        raise InvalidRequest(f"{name}: unknown; allowed: {', '.join(fields)}")
+    for name in given.keys() - set(kind.__struct_fields__):
+        raise InvalidRequest(f"{name}: unknown; allowed: {', '.join(kind.__struct_fields__)}")
+    for field in fields(kind):
+        if field.required and field.name not in given:
+            raise InvalidRequest(f"{field.name}: missing")
+    hints = {field.name: field.type for field in fields(kind)}
+    return kind(**{name: _parsed(name, given[name], hints[name], text) for name in given})
+
+
+def _parsed(name: str, value: Any, hint: Any, text: bool) -> Any:
+    if get_origin(hint) is tuple:
+        return tuple(_parsed(name, one, get_args(hint)[0], text) for one in value)
     try:
-        return msgspec.convert(given, kind, strict=not text)
+        return msgspec.convert(value, hint, strict=not text)
     except msgspec.ValidationError as error:
-        raise InvalidRequest(str(error)) from error
+        shown = repr(value) if isinstance(value, str) else msgspec.json.encode(value).decode()
+        raise InvalidRequest(f"{name}: {shown} is {_not_allowed(hint)}") from error
 
 
-def parse_body(body: bytes, kind: type[T]) -> T:
-    """A JSON object as the fields of a route.
-
-    Raises:
-        InvalidRequest: it is none, or see `parse`.
-    """
-    try:
-        given = msgspec.json.decode(body, type=dict)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise InvalidRequest(f"the body is no JSON object: {error}") from error
-    return parse(given, kind, text=False)
+def _not_allowed(hint: Any) -> str:
+    """What a value is that this type does not allow."""
+    if NoneType in get_args(hint):  # it may be left out
+        hint = next(one for one in get_args(hint) if one is not NoneType)
+    if get_origin(hint) is Literal:
+        return f"none of {', '.join(get_args(hint))}"
+    match inspect.type_info(hint):
+        case inspect.EnumType(cls=cls):
+            return f"none of {', '.join(one.value for one in cls)}"
+        case inspect.IntType(ge=int(least), le=int(most)):
+            return f"not a whole number from {least} to {most}"
+        case inspect.Metadata(extra_json_schema={"description": description}):
+            return f"not {description}"
+        case _:
+            return f"not a {msgspec.json.schema(hint)['type']}"
 
 
 def choose(name: str, value: str, allowed: Collection[str]) -> None:

@@ -5,21 +5,20 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from aiohttp import web
+import msgspec
 
 from scriberrd.api import views
-from scriberrd.api.params import Params, choose, parse_body
-from scriberrd.api.rooms import ROOMS, Rooms, answer
+from scriberrd.api.params import Params, choose
 from scriberrd.model import Scope
 from scriberrd.queue import jobs
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
+    from scriberrd.api.rooms import Rooms
     from scriberrd.model import Pause
 
 log = logging.getLogger(__name__)
-routes = web.RouteTableDef()
 
 
 class Resumed(Params, frozen=True, kw_only=True):
@@ -35,25 +34,26 @@ class Paused(Resumed, frozen=True, kw_only=True):
     reason: str = ""
 
 
-@routes.post("/v1/pause")
-async def pause(request: web.Request) -> web.Response:
+class Pauses(msgspec.Struct, frozen=True):
+    """All that is paused."""
+
+    pauses: list[views.PauseView]
+
+
+async def pause(rooms: Rooms, given: Paused) -> Pauses:
     """Claim nothing of it any more."""
-    rooms = request.app[ROOMS]
-    given = parse_body(await request.read() or b"{}", Paused)
     scopes = _scopes(given, _known(rooms))
     now = rooms.clock.time()
     pauses = await rooms.store.run(jobs.pause, scopes, reason=given.reason, now=now)
     return _tell("paused", scopes, pauses)
 
 
-@routes.post("/v1/resume")
-async def resume(request: web.Request) -> web.Response:
+async def resume(rooms: Rooms, given: Resumed) -> Pauses:
     """Claim of it again."""
-    rooms = request.app[ROOMS]
     before = await rooms.store.read(jobs.paused)
     # What is paused may have left the configuration meanwhile.
     known = _known(rooms) | dict.fromkeys(pause.scope for pause in before)
-    scopes = _scopes(parse_body(await request.read() or b"{}", Resumed), known)
+    scopes = _scopes(given, known)
     pauses = await rooms.store.run(jobs.resume, scopes, now=rooms.clock.time())
     left = [pause.scope for pause in pauses]
     return _tell("resumed", [one.scope for one in before if one.scope not in left], pauses)
@@ -75,7 +75,7 @@ def _scopes(given: Resumed, known: Collection[Scope]) -> list[Scope]:
     return scopes or [Scope("everything")]
 
 
-def _tell(verb: str, scopes: Iterable[Scope], pauses: Iterable[Pause]) -> web.Response:
+def _tell(verb: str, scopes: Iterable[Scope], pauses: Iterable[Pause]) -> Pauses:
     for scope in scopes:
         log.info("%s: %s", verb, " ".join(filter(None, scope)))
-    return answer({"pauses": views.pauses(pauses)})
+    return Pauses(views.pauses(pauses))

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import msgspec
-from aiohttp import web
 
 from scriberrd.model import InboxStatus, WorkerStatus
 from scriberrd.work.breaker import Outage
@@ -45,17 +44,7 @@ class Rooms:
     stopping: Callable[[], bool]
     status: Callable[[], LiveStatus]
     try_now: Callable[[], None]  # what the machine could not do
+    started: float = field(init=False)  # on the monotonic clock
 
-
-ROOMS = web.AppKey("rooms", Rooms)
-STARTED = web.AppKey("started", float)  # on the monotonic clock
-
-
-def answer(value: object, *, status: int = 200, location: str | None = None) -> web.Response:
-    """A value as a JSON response."""
-    return web.Response(
-        body=msgspec.json.encode(value),
-        status=status,
-        headers=None if location is None else {"Location": location},
-        content_type="application/json",
-    )
+    def __post_init__(self) -> None:
+        self.started = self.clock.monotonic()

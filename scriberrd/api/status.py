@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import os
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
-from aiohttp import web
 
 from scriberrd import __version__
 from scriberrd.api import views
-from scriberrd.api.rooms import ROOMS, STARTED, answer
 from scriberrd.model import InboxStatus, JobState, WorkerStatus
 from scriberrd.queue import jobs, queries
 
-routes = web.RouteTableDef()
+if TYPE_CHECKING:
+    from scriberrd.api.rooms import Rooms
+
+
+class Health(msgspec.Struct, frozen=True):
+    """The daemon answers."""
+
+    status: Literal["ok"] = "ok"
 
 
 class StatusView(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,31 +37,26 @@ class StatusView(msgspec.Struct, frozen=True, kw_only=True):
     pauses: list[views.PauseView]
 
 
-@routes.get("/v1/health")
-async def health(request: web.Request) -> web.Response:
+async def health(rooms: Rooms) -> Health:
     """Whether the daemon answers and its database can be read."""
-    await request.app[ROOMS].store.read(queries.stream)
-    return answer({"status": "ok"})
+    await rooms.store.read(queries.stream)
+    return Health()
 
 
-@routes.get("/v1/status")
-async def status(request: web.Request) -> web.Response:
+async def status(rooms: Rooms) -> StatusView:
     """The daemon at a glance."""
-    rooms = request.app[ROOMS]
     live = rooms.status()
     processing = await rooms.store.read(queries.processing)
     starts = await rooms.store.read(queries.starts, processing)
-    return answer(
-        StatusView(
-            version=__version__,
-            pid=os.getpid(),
-            uptime_seconds=rooms.clock.monotonic() - request.app[STARTED],
-            state="stopping" if rooms.stopping() else "running",
-            jobs=await rooms.store.read(queries.counts),
-            processing=views.jobs(processing, starts, rooms.clock.time()),
-            workers=live.workers,
-            inboxes=live.inboxes,
-            outages=[views.outage(one) for one in live.outages],
-            pauses=views.pauses(await rooms.store.read(jobs.paused)),
-        )
+    return StatusView(
+        version=__version__,
+        pid=os.getpid(),
+        uptime_seconds=rooms.clock.monotonic() - rooms.started,
+        state="stopping" if rooms.stopping() else "running",
+        jobs=await rooms.store.read(queries.counts),
+        processing=views.jobs(processing, starts, rooms.clock.time()),
+        workers=live.workers,
+        inboxes=live.inboxes,
+        outages=[views.outage(one) for one in live.outages],
+        pauses=views.pauses(await rooms.store.read(jobs.paused)),
     )

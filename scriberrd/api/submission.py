@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from aiohttp import BodyPartReader, hdrs
 from aiohttp.http_exceptions import HttpProcessingError
 
-from scriberrd.api.params import Params, choose, parse, parse_body
+from scriberrd.api.params import Params, choose, parse, parse_body, parse_query
 from scriberrd.errors import InvalidRequest, PathOutsideInbox, ShuttingDown, UploadTooLarge
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ async def submit(rooms: Rooms, request: web.Request) -> tuple[Job, bool]:
         with _malformed():
             form = await request.multipart()
         return await _by_form(rooms, form)
-    given, largest = parse(request.query, ByName), rooms.live.config.daemon.max_upload
+    given, largest = parse_query(request, ByName), rooms.live.config.daemon.max_upload
     if (request.content_length or 0) > largest:  # before any of it is read
         raise UploadTooLarge(f"more than daemon.max_upload ({largest} bytes)")
     return await _receive(rooms, given, given.name, request.content.iter_chunked(CHUNK))

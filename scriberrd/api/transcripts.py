@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from scriberrd import transcript
-from scriberrd.api.params import Params, job_id, parse
-from scriberrd.api.rooms import ROOMS
+from scriberrd.api.params import Params, job_id, parse_query
 from scriberrd.errors import TranscriptNotReady
 from scriberrd.files import sources
 from scriberrd.files.folders import start
@@ -23,20 +22,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from scriberrd.api.rooms import Rooms
+    from scriberrd.files.folders import Folders
     from scriberrd.queue.queries import Output
 
 log = logging.getLogger(__name__)
-routes = web.RouteTableDef()
 
 EDITED = "Scriberrd-Edited"  # a header: somebody has edited a file since it was published
 PIECE = 1 << 18  # bytes that are read and sent at once
-
-CONTENT_TYPES: dict[Format, str] = {
-    "json": "application/json",
-    "txt": "text/plain; charset=utf-8",
-    "srt": "application/x-subrip",
-    "vtt": "text/vtt",
-}
 
 
 class Wanted(Params, frozen=True, kw_only=True):
@@ -45,11 +38,9 @@ class Wanted(Params, frozen=True, kw_only=True):
     format: Format = "json"
 
 
-@routes.get("/v1/jobs/{id}/transcript")
-async def get(request: web.Request) -> web.StreamResponse:
+async def get(rooms: Rooms, request: web.Request) -> web.StreamResponse:
     """The transcript of a completed job, or of one that is done anew: then the one of before."""
-    rooms, id_ = request.app[ROOMS], job_id(request)
-    wanted = parse(request.query, Wanted).format
+    id_, wanted = job_id(request), parse_query(request, Wanted).format
     job = await rooms.store.read(queries.get, id_)
     if job.state is not JobState.COMPLETED and not job.outputs:
         raise TranscriptNotReady(f"job {id_} is {job.state}: it has no transcript")
@@ -58,7 +49,7 @@ async def get(request: web.Request) -> web.StreamResponse:
         raise TranscriptNotReady(f"no inbox {job.inbox!r} is configured any more")
     outputs = await rooms.store.read(queries.outputs, id_)
     try:
-        return await _answer(request, inbox.output, outputs, wanted)
+        return await _answer(rooms.folders, request, inbox.output, outputs, wanted)
     except OSError as error:
         raise TranscriptNotReady(
             f"the published file can't be read, it was moved or removed: {error.strerror}"
@@ -68,7 +59,7 @@ async def get(request: web.Request) -> web.StreamResponse:
 
 
 async def _answer(
-    request: web.Request, root: Path, outputs: Sequence[Output], wanted: Format
+    folders: Folders, request: web.Request, root: Path, outputs: Sequence[Output], wanted: Format
 ) -> web.StreamResponse:
     """The newest file of that format as it is, or one made from the newest JSON."""
     newest = {output.suffix: output for output in outputs if not output.edited}
@@ -77,12 +68,13 @@ async def _answer(
         raise TranscriptNotReady(
             "there is no published file of this format, nor JSON to make it from"
         )
-    folders = request.app[ROOMS].folders
     file = await folders.open(root, sources.open_source, root, output.name)
     try:
         size, print_ = await folders.run(root, published.inspect, file, output.prints)
         edited = print_ is None or any(o.edited and o.suffix == output.suffix for o in outputs)
-        headers = {"Content-Type": CONTENT_TYPES[wanted]} | ({EDITED: "true"} if edited else {})
+        headers = {"Content-Type": FORMATS[wanted].media_type} | (
+            {EDITED: "true"} if edited else {}
+        )
         if output.suffix != wanted:
             body = await folders.run(root, _convert, root, output.name, wanted)
             return web.Response(body=body, headers=headers)
@@ -91,16 +83,16 @@ async def _answer(
         response.content_length = size
         await response.prepare(request)
         if request.method != "HEAD":
-            await _send(request, response, root, file, first)
+            await _send(folders, response, root, file, first)
         return response
     finally:
         start(os.close, file)
 
 
 async def _send(
-    request: web.Request, response: web.StreamResponse, root: Path, file: int, piece: bytes
+    folders: Folders, response: web.StreamResponse, root: Path, file: int, piece: bytes
 ) -> None:
-    folders, sent, size = request.app[ROOMS].folders, 0, response.content_length or 0
+    sent, size = 0, response.content_length or 0
     try:
         while sent < size and piece:
             await response.write(piece[: size - sent])
@@ -113,4 +105,4 @@ async def _send(
 
 
 def _convert(root: Path, name: bytes, wanted: Format) -> bytes:
-    return b"".join(FORMATS[wanted](transcript.decode(published.read(root, name))))
+    return b"".join(FORMATS[wanted].render(transcript.decode(published.read(root, name))))

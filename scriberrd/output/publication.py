@@ -212,7 +212,7 @@ class _Publication:
 
     async def _bring(self, text: Transcript | Result, names: Mapping[bytes, Format]) -> None:
         mounts = await self._store.read(jobs.mounts)
-        files = {name: FORMATS[format_](text) for name, format_ in names.items()}
+        files = {name: FORMATS[format_].render(text) for name, format_ in names.items()}
         heartbeat = Heartbeat()  # a day of speech takes a slow machine longer than a call may
 
         def stage() -> tuple[dict[bytes, bool], dict[bytes, Print]]:

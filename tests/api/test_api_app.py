@@ -3,11 +3,13 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from scriberrd import __version__
+from scriberrd.api.endpoints import ENDPOINTS, Endpoint
 from scriberrd.errors import DatabaseReadOnly
 
 if TYPE_CHECKING:
-    import pytest
     from api_server import Server
 
 
@@ -57,14 +59,14 @@ async def test_status(server: Server) -> None:
 
 async def test_every_answer_has_the_version(server: Server) -> None:
     for path in ("/v1/health", "/v1/jobs/9", "/nowhere"):
-        async with server.http.get(f"http://localhost{path}") as response:
+        async with server.http.get(path) as response:
             assert response.headers["Scriberrd-Version"] == __version__
 
 
 async def test_no_such_route_or_method(server: Server) -> None:
     problem = await server.get("/v2/jobs", status=404)
     assert (problem["code"], problem["title"]) == ("not_found", "Not Found")
-    async with server.http.delete("http://localhost/v1/jobs") as response:
+    async with server.http.delete("/v1/jobs") as response:
         assert response.headers["Allow"] == "GET,HEAD,POST"
         assert (await response.json(content_type=None))["code"] == "method_not_allowed"
 
@@ -85,3 +87,29 @@ async def test_a_defect_stays_in_the_log(
         "detail": "an error inside scriberrd: see its journal",
     }
     assert "KeyError: '/home/somebody/secret'" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "endpoint", [one for one in ENDPOINTS if one.method == "GET"], ids=lambda one: one.path
+)
+async def test_head_is_served_where_the_answer_has_an_end(
+    server: Server, endpoint: Endpoint
+) -> None:
+    await server.submit()
+    await server.complete(await server.claim())
+    async with server.http.head(endpoint.path.format(id=1)) as response:
+        ends = endpoint.path != "/v1/events"
+        assert (response.status, response.headers.get("Allow")) == (
+            (200, None) if ends else (405, "GET")
+        )
+        assert await response.read() == b""
+
+
+@pytest.mark.parametrize(
+    "endpoint", [one for one in ENDPOINTS if not one.streams], ids=lambda one: one.summary
+)
+def test_the_table_says_what_the_handlers_say(endpoint: Endpoint) -> None:
+    kinds = filter(None, (endpoint.parameters, endpoint.body, endpoint.result))
+    told = ["Rooms", *["int"] * ("{id}" in endpoint.path), *(kind.__name__ for kind in kinds)]
+    annotations = endpoint.handler.__annotations__.values()
+    assert told == [text.rpartition(".")[2] for text in annotations]

@@ -8,23 +8,30 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
+from msgspec import inspect
 
 import scriberrd.api.app
 from scriberrd import errors
-from scriberrd.api import events, pauses, submission, transcripts, views
-from scriberrd.api import jobs as api_jobs
-from scriberrd.api.status import StatusView
+from scriberrd.api.endpoints import ENDPOINTS, Endpoint
 from scriberrd.files import sources
 from scriberrd.queue import jobs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    import msgspec
     from api_server import Server
 
 TEXT = (Path(__file__).parents[2] / "docs" / "api.md").read_text("utf-8")
+
+
+ANCHORS = {
+    re.sub(r"[^a-z0-9_ -]", "", heading.lower()).replace(" ", "-"): f"{level} {heading}"
+    for level, heading in re.findall(r"^(#+) (.+)$", TEXT, flags=re.MULTILINE)
+}
+NAMES = [f"{endpoint.method} {endpoint.path}" for endpoint in ENDPOINTS]
+each_endpoint = pytest.mark.parametrize("endpoint", ENDPOINTS, ids=NAMES)
 
 
 def section(heading: str) -> str:
@@ -34,64 +41,97 @@ def section(heading: str) -> str:
     )[0]
 
 
+def links(text: str) -> list[str]:
+    return re.findall(r"\]\(#([^)]+)\)", text)
+
+
+def tables(text: str) -> list[tuple[str, dict[str, str]]]:
+    """Each table: what heads its first column, and each of its names with the rest of its row."""
+    found = re.findall(r"^\| ([^|\n]+) \|.*\n\| ---.*\n((?:\|.*\n)+)", text, flags=re.MULTILINE)
+    row = re.compile(r"^\| `([^`]+)` \|(.*)", flags=re.MULTILINE)
+    return [(heading, dict(row.findall(body))) for heading, body in found]
+
+
 def rows(text: str, heading: str) -> set[str]:
-    """The first cells of the table under this heading."""
-    table = re.search(rf"^\| {re.escape(heading)} \|.*\n(?:\|.*\n)+", text, flags=re.MULTILINE)
-    assert table is not None, heading
-    return set(re.findall(r"^\| `([^`]+)` \|", table[0], flags=re.MULTILINE))
+    """The names in the table under this heading."""
+    return set(dict(tables(text))[heading])
 
 
-def fields(kind: type[msgspec.Struct]) -> set[str]:
-    return set(kind.__struct_fields__)
+def shapes(text: str) -> set[frozenset[str]]:
+    """The fields of everything that is described: in a table, in a row of one, or as JSON."""
+    of_tables = [table for heading, table in tables(text) if heading.startswith("Field")]
+    texts = [re.sub(r"\(.*?\)", "", row) for table in of_tables for row in table.values()]
+    in_rows = [re.findall(r"`(\w+)`", text) for text in texts]
+    as_json = [re.findall(r'"(\w+)":', line) for line in re.findall(r'`(\{".+\})`', text)]
+    return {frozenset(names) for names in (*of_tables, *in_rows, *as_json)}
 
 
-def routes() -> set[str]:
-    tables = (scriberrd.api.app.status, pauses, api_jobs, transcripts, events)
-    return {f"{route.method} {route.path}" for table in tables for route in table.routes}
+def fields(kind: type[msgspec.Struct] | None) -> frozenset[str]:
+    return frozenset(kind.__struct_fields__ if kind else ())
 
 
-def test_every_route_has_its_section_and_is_in_the_table() -> None:
-    assert routes() == set(re.findall(r"^### ([A-Z]+ /\S+)$", TEXT, flags=re.MULTILINE))
-    assert routes() == set(re.findall(r"^\| \[`([A-Z]+ /\S+)`\]", TEXT, flags=re.MULTILINE))
+def structs(kind: inspect.Type) -> Iterator[frozenset[str]]:
+    """The fields of the structs in a type, and of those in them."""
+    match kind:
+        case inspect.StructType():
+            yield frozenset(field.name for field in kind.fields)
+            within = [field.type for field in kind.fields]
+        case inspect.UnionType():
+            within = list(kind.types)
+        case inspect.ListType() | inspect.VarTupleType():
+            within = [kind.item_type]
+        case _:
+            within = []
+    for one in within:
+        yield from structs(one)
+
+
+def test_every_endpoint_has_its_section_and_is_in_the_table() -> None:
+    assert set(NAMES) == set(re.findall(r"^### ([A-Z]+ /\S+)$", TEXT, flags=re.MULTILINE))
+    routes = re.findall(r"^\| \[`([A-Z]+ /\S+)`\]\(#\S+\) \| (.+) \|$", TEXT, flags=re.MULTILINE)
+    assert dict(zip(NAMES, (one.summary for one in ENDPOINTS), strict=True)) == dict(routes)
 
 
 def test_every_link_leads_somewhere() -> None:
-    headings = re.findall(r"^#+ (.+)$", TEXT, flags=re.MULTILINE)
-    anchors = {re.sub(r"[^a-z0-9_ -]", "", name.lower()).replace(" ", "-") for name in headings}
-    assert set(re.findall(r"\]\(#([^)]+)\)", TEXT)) <= anchors
+    assert set(links(TEXT)) <= set(ANCHORS)
 
 
-@pytest.mark.parametrize(
-    ("where", "heading", "kind"),
-    [
-        ("### GET /v1/status", "Field", StatusView),
-        ("### POST /v1/pause", "Field", pauses.Paused),
-        ("### POST /v1/resume", "Field", pauses.Resumed),
-        ("### POST /v1/pause", "Field of a pause", views.PauseView),
-        ("### GET /v1/jobs", "Parameter", api_jobs.Wanted),
-        ("### GET /v1/jobs/{id}/executions", "Field", views.ExecutionView),
-        ("### GET /v1/jobs/{id}/transcript", "Parameter", transcripts.Wanted),
-        ("### POST /v1/jobs/{id}/redo", "Parameter", api_jobs.Anew),
-        ("### GET /v1/events", "Parameter", events.Wanted),
-        ("### GET /v1/events", "Field of `data`", views.EventView),
-        ("## A job", "Field", views.JobView),
-        ("## A job", "Field of `progress`", views.ProgressView),
-        ("## A job", "Field of `error`", views.FailureView),
-    ],
-)
-def test_every_field_is_described(where: str, heading: str, kind: type[msgspec.Struct]) -> None:
-    assert fields(kind) == rows(section(where), heading)
+@each_endpoint
+def test_every_parameter_and_every_field_of_a_body_is_described(endpoint: Endpoint) -> None:
+    asked = {"Parameter": fields(endpoint.parameters), "Field of the body": fields(endpoint.body)}
+    if endpoint.parameters and endpoint.body:  # or a form, with the part `file`
+        asked = {"Field or parameter": frozenset.union(*asked.values(), {"file"})}
+    text = section(f"### {endpoint.method} {endpoint.path}")
+    given = {heading: set(table) for heading, table in tables(text)}
+    for heading in ("Parameter", "Field of the body", "Field or parameter"):
+        assert given.get(heading, set()) == asked.get(heading, set())
 
 
-def test_every_field_of_a_submission_is_described() -> None:
-    given = fields(submission.ByPath) | fields(submission.ByName) | {"file"}
-    assert given == rows(section("### POST /v1/jobs"), "Field or parameter")
+@each_endpoint
+def test_every_field_of_a_result_is_described(endpoint: Endpoint) -> None:
+    """Where the endpoint is, or where a link in its section leads."""
+    text = section(f"### {endpoint.method} {endpoint.path}")
+    text += "".join(section(ANCHORS[link]) for link in links(text))
+    if endpoint.result is not None:
+        assert set(structs(inspect.type_info(endpoint.result))) <= shapes(text)
+
+
+def test_no_field_is_described_that_does_not_exist() -> None:
+    results = [inspect.type_info(one.result) for one in ENDPOINTS if one.result]
+    known = {fields(one.body) for one in ENDPOINTS}.union(*map(structs, results))
+    described = {
+        *(
+            frozenset(table)
+            for heading, table in tables(TEXT)
+            if re.match("Field( of .+)?$", heading)
+        ),
+        *(frozenset(re.findall(r'"(\w+)":', line)) for line in re.findall(r'`(\{".+\})`', TEXT)),
+    }
+    assert described <= known
 
 
 def test_every_format_has_its_content_type() -> None:
-    assert set(transcripts.CONTENT_TYPES) == rows(
-        section("### GET /v1/jobs/{id}/transcript"), "Format"
-    )
+    assert set(FORMATS) == rows(section("### GET /v1/jobs/{id}/transcript"), "Format")
 
 
 def test_every_event_is_described() -> None:
@@ -117,23 +157,23 @@ def test_every_code_is_described() -> None:
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
-async def test_every_example_works(server: Server) -> None:
-    await server.submit("talk.mp3")
-    await server.complete(await server.claim())
-    await server.submit("bad.mp3")
-    await server.fail(await server.claim())
-    (server.inbox.path.parent / "talk.mp3").write_bytes(b"another")
+async def test_every_example_works(on_socket: Server) -> None:
+    await on_socket.submit("talk.mp3")
+    await on_socket.complete(await on_socket.claim())
+    await on_socket.submit("bad.mp3")
+    await on_socket.fail(await on_socket.claim())
+    (on_socket.inbox.path.parent / "talk.mp3").write_bytes(b"another")
     examples = re.findall(r"^scurl .+$", TEXT, flags=re.MULTILINE)
     assert len(examples) > 5
-    curl = f"curl --fail-with-body --silent --max-time 5 --unix-socket {server.socket}"
+    curl = f"curl --fail-with-body --silent --max-time 5 --unix-socket {on_socket.socket}"
     for example in examples:
         command = example.replace("scurl", curl, 1).replace("/jobs/7/", "/jobs/1/")
         command = command.replace("/jobs/8", "/jobs/2")
-        command = command.replace("/srv/recordings", str(server.inbox.path))
+        command = command.replace("/srv/recordings", str(on_socket.inbox.path))
         if "/v1/events" in command:
             command += " | head -1"
         process = await asyncio.create_subprocess_shell(
-            command, cwd=server.inbox.path.parent, stdout=asyncio.subprocess.PIPE
+            command, cwd=on_socket.inbox.path.parent, stdout=asyncio.subprocess.PIPE
         )
         out, _ = await process.communicate()
         assert (process.returncode, bool(out)) == (0, True), (example, out)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import aiohttp
     from api_server import Server
 
-URL = "http://localhost/v1/events"
+URL = "/v1/events"
 
 
 async def told(response: aiohttp.ClientResponse, number: int) -> list[dict[str, Any]]:
@@ -160,10 +160,27 @@ def places(server: Server) -> list[int]:
     return looked
 
 
-async def test_a_wrong_place_is_refused(server: Server) -> None:
-    for query in ("after=x", "after=-1", "after=1-1", "job=x", "since=1"):
-        problem = await server.get(f"/v1/events?{query}", status=422)
-        assert problem["code"] == "invalid_request"
+NO_PLACE = "is not the cursor or the id of an event"
+
+
+@pytest.mark.parametrize(
+    ("query", "complaint"),
+    [
+        ("after=x", f"after: 'x' {NO_PLACE}"),
+        ("after=-1", f"after: '-1' {NO_PLACE}"),
+        ("after=1-1", f"after: '1-1' {NO_PLACE}"),
+        ("job=x", f"job: 'x' is not a whole number from 0 to {queries.LARGEST}"),
+        ("since=1", "since: unknown; allowed: after, job"),
+    ],
+)
+async def test_a_wrong_place_is_refused(server: Server, query: str, complaint: str) -> None:
+    problem = await server.get(f"/v1/events?{query}", status=422)
+    assert (problem["code"], problem["detail"]) == ("invalid_request", complaint)
+
+
+async def test_a_wrong_place_in_the_header_is_refused(server: Server) -> None:
+    problem = await server.get("/v1/events", headers={"Last-Event-ID": "x"}, status=422)
+    assert (problem["code"], problem["detail"]) == ("invalid_request", f"after: 'x' {NO_PLACE}")
 
 
 async def test_more_events_than_a_batch(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -180,26 +197,26 @@ async def test_silence_has_a_heartbeat(server: Server, monkeypatch: pytest.Monke
         assert [await response.content.readline() for _ in range(6)] == [b":\n", b"\n"] * 3
 
 
-async def test_a_slow_client_is_waited_for(server: Server) -> None:
+async def test_a_slow_client_is_waited_for(on_socket: Server) -> None:
     """Nothing piles up for a client that does not read: the loop stands still in its write."""
     many = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 50000)"
-    await server.submit()
-    await server.store.run(
+    await on_socket.submit()
+    await on_socket.store.run(
         lambda db: db.execute(
             f"{many} INSERT INTO event (at, job, type, data) SELECT 1, 1, 'x', '{{}}' FROM n"
         ).fetchall()
     )
-    read = places(server)
-    _, writer = await asyncio.open_unix_connection(server.socket)
+    read = places(on_socket)
+    _, writer = await asyncio.open_unix_connection(on_socket.socket)
     writer.write(b"GET /v1/events?after=0 HTTP/1.1\r\nHost: x\r\n\r\n")
     before = -1
     async with asyncio.timeout(60):
         while len(read) != before or not read:  # until it reads no more, though it had its turns
             before = len(read)
             for _ in range(20):
-                await server.store.read(events.queries.believed)
+                await on_socket.store.read(events.queries.believed)
     assert read[-1] < 40_000
-    await server.submit("another.mp3")  # nobody else is held up
+    await on_socket.submit("another.mp3")  # nobody else is held up
     writer.transport.abort()
 
 

@@ -4,6 +4,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from scriberrd.queue import queries
+
 if TYPE_CHECKING:
     from api_server import Server
 
@@ -126,11 +128,12 @@ async def test_the_list_is_filtered(server: Server) -> None:
     ("query", "complaint"),
     [
         ("state=done", "state: 'done' is none of queued, processing, completed, failed, canceled"),
-        ("limit=0", "limit"),
-        ("limit=1001", "1000"),
-        ("limit=many", "limit"),
-        ("before=99999999999999999999", "before"),
-        ("page=2", "page"),
+        ("limit=0", "limit: '0' is not a whole number from 1 to 1000"),
+        ("limit=1001", "limit: '1001' is not a whole number from 1 to 1000"),
+        ("limit=many", "limit: 'many' is not a whole number from 1 to 1000"),
+        ("before=99999999999999999999", f"not a whole number from 1 to {queries.LARGEST}"),
+        ("state=queued&state=done", "state: 'done' is none of queued, processing,"),
+        ("page=2", "page: unknown; allowed: state, inbox, text, before, limit"),
     ],
 )
 async def test_a_wrong_parameter_is_named(server: Server, query: str, complaint: str) -> None:

@@ -72,7 +72,7 @@ async def test_every_change_of_a_pause_has_its_event(server: Server) -> None:
     await server.post("/v1/resume", json={"worker": "cpu"})
     await server.post("/v1/resume")
     everything: dict[str, Any] = {"inbox": None, "worker": None}
-    async with server.http.get("http://localhost/v1/events?after=0") as response:
+    async with server.http.get("/v1/events?after=0") as response:
         events = [one["data"] for one in await told(response, 7)]
     assert {event["job"] for event in events} == {None}
     assert [(event["type"], event["data"]) for event in events] == [
@@ -105,7 +105,7 @@ async def test_several_pauses_and_all_lifted_at_once(server: Server) -> None:
     [
         ({"json": {"inbox": "nope"}}, "inbox: 'nope' is none of default, other"),
         ({"json": {"worker": "nope"}}, "worker: 'nope' is none of cpu"),
-        ({"json": {"inbox": 1}}, "Expected `str | null`, got `int` - at `$.inbox`"),
+        ({"json": {"inbox": 1}}, "inbox: 1 is not a string"),
         ({"data": b"[]"}, "the body is no JSON object: Expected `object`, got `array`"),
         ({"data": b'{"inbox": "\xff"}'}, f"the body is no JSON object: {NO_UTF8}"),
     ],

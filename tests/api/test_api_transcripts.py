@@ -26,7 +26,7 @@ TYPES = {
 
 
 async def fetch(server: Server, format_: str) -> tuple[str, bytes]:
-    url = f"http://localhost/v1/jobs/1/transcript?format={format_}"
+    url = f"/v1/jobs/1/transcript?format={format_}"
     async with server.http.get(url) as response:
         assert response.status == 200, await response.text()
         return response.headers["Content-Type"], await response.read()
@@ -36,7 +36,7 @@ async def fetch(server: Server, format_: str) -> tuple[str, bytes]:
 async def test_a_format_that_was_not_published_is_made(server: Server, format_: str) -> None:
     await server.submit()
     await server.complete(await server.claim())
-    made = b"".join(FORMATS[format_](TRANSCRIPT))
+    made = b"".join(FORMATS[format_].render(TRANSCRIPT))
     assert await fetch(server, format_) == (TYPES[format_], made)
 
 
@@ -57,7 +57,7 @@ async def test_it_tells_of_an_edited_file(server: Server) -> None:
     await server.submit()
     await server.complete(await server.claim(), ("json", "txt"))
     (server.inbox.output / "talk.mp3.txt").write_text("corrected by hand")
-    url = "http://localhost/v1/jobs/1/transcript?format="
+    url = "/v1/jobs/1/transcript?format="
     async with server.http.get(url + "txt") as response:
         assert response.headers["Scriberrd-Edited"] == "true"
         assert await response.text() == "corrected by hand"
@@ -126,10 +126,10 @@ async def test_only_what_was_published_is_shown(server: Server, there: str) -> N
     assert problem["code"] == "transcript_not_ready"
 
 
-async def test_head_has_no_body(server: Server) -> None:
-    await server.submit()
-    await server.complete(await server.claim())
-    reader, writer = await asyncio.open_unix_connection(server.socket)
+async def test_head_has_no_body(on_socket: Server) -> None:
+    await on_socket.submit()
+    await on_socket.complete(await on_socket.claim())
+    reader, writer = await asyncio.open_unix_connection(on_socket.socket)
     for _ in range(2):  # the second answer begins where the first ends
         writer.write(b"HEAD /v1/jobs/1/transcript HTTP/1.1\r\nHost: x\r\n\r\n")
         async with asyncio.timeout(60):

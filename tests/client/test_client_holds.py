@@ -42,7 +42,7 @@ def moment(seconds: float) -> str:
 
 
 def broken(server: Server, *outages: Outage) -> None:
-    server.rooms.live = lambda: msgspec.structs.replace(LIVE, outages=outages)
+    server.rooms.status = lambda: msgspec.structs.replace(LIVE, outages=outages)
 
 
 async def test_an_outage_has_advice(server: Server) -> None:
@@ -115,7 +115,7 @@ async def test_a_pool_holds_up_nobody_while_another_works(server: Server, tmp_pa
     pair = [msgspec.structs.replace(cpu, name=f"cpu-{number}") for number in (1, 2)]
     night = msgspec.structs.replace(cpu, name="night")
     live = msgspec.structs.replace(LIVE, workers=(*pair, night))
-    server.rooms.live = lambda: live
+    server.rooms.status = lambda: live
     await server.post("/v1/pause", json={"worker": "cpu"})
     file = foreign(tmp_path)
     assert (await ctl(server, "submit", file)).err == ""

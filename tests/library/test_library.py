@@ -80,7 +80,7 @@ class House:
 
     async def transcript(self, job: Job) -> bytes:
         with self.store.reader() as db:
-            return b"".join(FORMATS["json"](await gather(self.store, db, job)))
+            return b"".join(FORMATS["json"].render(await gather(self.store, db, job)))
 
     async def finish(self, job: Job) -> Job:
         lease = jobs.Lease(job.id, job.lease)

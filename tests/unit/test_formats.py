@@ -23,7 +23,7 @@ from scriberrd.transcript import (
 
 
 def written(format_: Format, made: Transcript) -> bytes:
-    return b"".join(FORMATS[format_](made))
+    return b"".join(FORMATS[format_].render(made))
 
 
 def transcript(segments: list[Segment], words: list[Word] | None = None) -> Transcript:

@@ -195,7 +195,7 @@ def test_an_hour_takes_no_more_memory_than_ten_minutes(format_: Format) -> None:
         facts = {"engine": ENGINE, "source": SOURCE, "processing_seconds": 1.0, "warnings": ()}
         made = assemble(Speech(minutes), duration=minutes * 60.0, **facts)
         tracemalloc.start()
-        size = sum(map(len, FORMATS[format_](made)))
+        size = sum(map(len, FORMATS[format_].render(made)))
         largest = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         assert size > minutes * 700

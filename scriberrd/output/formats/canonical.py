@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from scriberrd.transcript import encode as render
+from scriberrd.output.formats.format import Format
+from scriberrd.transcript import encode
 
-__all__ = ["render"]
+FORMAT = Format("json", "application/json", encode)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from scriberrd.output.formats.cues import clock, cues
+from scriberrd.output.formats.format import Format
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,3 +19,6 @@ def render(transcript: Transcript | Result) -> Iterator[bytes]:
         text = "\n".join(cue.lines).replace("-->", "→")  # SubRip has no escapes
         times = f"{clock(cue.start, ',')} --> {clock(cue.end, ',')}"
         yield f"{chr(10) * (number > 1)}{number}\n{times}\n{text}\n".encode()
+
+
+FORMAT = Format("srt", "application/x-subrip", render)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from scriberrd.output.formats.format import Format
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -28,3 +30,6 @@ def render(transcript: Transcript | Result) -> Iterator[bytes]:
         speaker, end = who, segment.end
     if speaker is not None:
         yield b"\n"
+
+
+FORMAT = Format("txt", "text/plain; charset=utf-8", render)

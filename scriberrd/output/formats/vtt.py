@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from scriberrd.output.formats.cues import clock, cues
+from scriberrd.output.formats.format import Format
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,3 +27,6 @@ def _escape(text: str) -> str:
     """Escape what is markup in a cue; without ">" there is no "-->" left either."""
     escaped = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return escaped.replace("\0", "\ufffd")
+
+
+FORMAT = Format("vtt", "text/vtt", render)

@@ -1,0 +1,106 @@
+"""Every endpoint of the API, in one table: the router and the documentation's test read it."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
+from aiohttp import web
+
+from scriberrd.api import events, jobs, pauses, status, submission, transcripts
+from scriberrd.api.params import Params, job_id, parse_body, parse_query
+from scriberrd.api.views import EventView, JobView
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator
+
+    from scriberrd.api.rooms import Rooms
+
+
+class Endpoint(NamedTuple):
+    """What a client can ask for, and what answers it.
+
+    The handler is given the rooms, and then what the endpoint has of these: the id in the path, the
+    parameters, the body. What it returns is the answer: a value for JSON, or a response. One that
+    reads or writes a stream is given the rooms and the request as it is.
+    """
+
+    method: str
+    path: str
+    summary: str
+    handler: Callable[..., Awaitable[object]]
+    result: type[msgspec.Struct] | None  # or each event of a stream; None for a published file
+    parameters: type[Params] | None = None
+    body: type[Params] | None = None
+    streams: bool = False
+    head: bool = True  # whether HEAD is served beside GET: not where the answer has no end
+
+
+ENDPOINTS = (
+    Endpoint("GET", "/v1/health", "whether the daemon is well", status.health, status.Health),
+    Endpoint("GET", "/v1/status", "the daemon at a glance", status.status, status.StatusView),
+    Endpoint(
+        "POST", "/v1/pause", "claim nothing more", pauses.pause, pauses.Pauses, body=pauses.Paused
+    ),
+    Endpoint("POST", "/v1/resume", "go on", pauses.resume, pauses.Pauses, body=pauses.Resumed),
+    Endpoint("GET", "/v1/jobs", "list jobs", jobs.find, jobs.Page, parameters=jobs.Wanted),
+    Endpoint(
+        *("POST", "/v1/jobs", "submit a recording", jobs.submit, JobView),
+        parameters=submission.ByName,
+        body=submission.ByPath,
+        streams=True,
+    ),
+    Endpoint("GET", "/v1/jobs/{id}", "a job", jobs.get, JobView),
+    Endpoint(
+        *("GET", "/v1/jobs/{id}/executions", "the runs of a job"),
+        *(jobs.executions, jobs.Executions),
+    ),
+    Endpoint(
+        *("GET", "/v1/jobs/{id}/transcript", "the transcript of a job", transcripts.get, None),
+        parameters=transcripts.Wanted,
+        streams=True,
+    ),
+    Endpoint("POST", "/v1/jobs/{id}/cancel", "end a job", jobs.cancel, JobView),
+    Endpoint("POST", "/v1/jobs/{id}/retry", "queue a job again", jobs.retry, JobView),
+    Endpoint(
+        "POST", "/v1/jobs/{id}/redo", "do a job anew", jobs.redo, JobView, parameters=jobs.Anew
+    ),
+    Endpoint(
+        *("DELETE", "/v1/jobs/{id}", "forget a job", jobs.remove, JobView),
+        parameters=jobs.Removal,
+    ),
+    Endpoint(
+        *("GET", "/v1/events", "what happens, as it happens", events.follow, EventView),
+        parameters=events.Wanted,
+        streams=True,
+        head=False,
+    ),
+)
+
+
+def routes(rooms: Rooms) -> Iterator[web.RouteDef]:
+    """The routes of all endpoints, for the router."""
+    for endpoint in ENDPOINTS:
+        options = {} if endpoint.head else {"allow_head": False}
+        handler = partial(_answer, rooms, endpoint)
+        yield web.route(endpoint.method, endpoint.path, handler, **options)
+
+
+async def _answer(rooms: Rooms, endpoint: Endpoint, request: web.Request) -> web.StreamResponse:
+    given = [request] if endpoint.streams else await _given(endpoint, request)
+    value = await endpoint.handler(rooms, *given)
+    if isinstance(value, web.StreamResponse):
+        return value
+    return web.json_bytes_response(value, dumps=msgspec.json.encode)
+
+
+async def _given(endpoint: Endpoint, request: web.Request) -> list[Any]:
+    given: list[Any] = []
+    if "id" in request.match_info:
+        given.append(job_id(request))
+    if endpoint.parameters is not None:
+        given.append(parse_query(request, endpoint.parameters))
+    if endpoint.body is not None:
+        given.append(parse_body(await request.read(), endpoint.body))
+    return given
