@@ -21,6 +21,8 @@ async def purge(
 ) -> Job:
     """Forget an ended job, with what it has published and what the library has of its bytes.
 
+    Gives the job as it was.
+
     It can be tried again where it fails: the job goes last.
 
     Raises:
@@ -40,4 +42,5 @@ async def purge(
         raise PurgeFailed(f"its files can't be deleted: {error.strerror}") from error
     if job.sha256 is not None:
         await library.forget(job.sha256)
-    return await store.run(jobs.remove, id_, now)
+    await store.run(jobs.remove, id_, now)
+    return job

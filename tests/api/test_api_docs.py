@@ -16,6 +16,7 @@ import scriberrd.api.app
 from scriberrd import errors
 from scriberrd.api.endpoints import ENDPOINTS, Endpoint
 from scriberrd.files import sources
+from scriberrd.output.formats import FORMATS
 from scriberrd.queue import jobs
 
 if TYPE_CHECKING:
