@@ -130,9 +130,7 @@ PIECES = st.sampled_from(
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
-@settings(
-    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(pieces=st.lists(PIECES | st.binary(max_size=9), max_size=15))
 async def test_any_form_gets_an_answer(
     server: Server, caplog: pytest.LogCaptureFixture, pieces: list[bytes]

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 from api_server import ENGINE, TestClock
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from support import block
@@ -278,6 +278,4 @@ TestPublications = Publications.TestCase
 TestPublications.settings = settings(
     max_examples=40,
     stateful_step_count=40,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow],
 )

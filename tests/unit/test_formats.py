@@ -6,7 +6,7 @@ import unicodedata
 from typing import NamedTuple, get_args
 
 import msgspec
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from scriberrd.model import Format
@@ -253,8 +253,6 @@ def transcripts(draw: st.DrawFn) -> Transcript:
     return transcript(segments, words)
 
 
-# How fast examples are made says nothing: the machine may be busy.
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(transcripts())
 def test_all_is_kept_in_cues_that_fit_and_follow_each_other(made: Transcript) -> None:
     expected = "".join("".join(segment.text.split()) for segment in made.segments)

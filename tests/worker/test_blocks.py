@@ -59,7 +59,7 @@ patterns = st.lists(st.tuples(st.integers(0, 30), st.integers(1, 120)), max_size
 limits = st.integers(4 * RATE, 12 * RATE)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(patterns, limits, st.booleans())
 def test_stretches_tile_the_recording(samples: Samples, limit: int, vad: bool) -> None:
     found = all_of(samples, limit, vad=vad)
@@ -75,7 +75,7 @@ def test_stretches_tile_the_recording(samples: Samples, limit: int, vad: bool) -
         assert all(covered)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(patterns, limits)
 def test_cut_falls_into_the_longest_silence(samples: Samples, limit: int) -> None:
     for block in all_of(samples, limit)[:-1]:
@@ -88,7 +88,7 @@ def test_cut_falls_into_the_longest_silence(samples: Samples, limit: int) -> Non
             assert not window[at]
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(patterns, limits)
 def test_any_boundary_is_a_place_to_start_again(samples: Samples, limit: int) -> None:
     whole = all_of(samples, limit)
@@ -99,7 +99,7 @@ def test_any_boundary_is_a_place_to_start_again(samples: Samples, limit: int) ->
         ]
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(patterns, st.integers(RATE, 30 * RATE), st.booleans())
 def test_clips_cover_what_is_to_be_heard(samples: Samples, longest: int, vad: bool) -> None:
     for block in all_of(samples, 12 * RATE, vad=vad):
