@@ -38,7 +38,7 @@ def test_a_recording_is_not_read_again_because_its_permissions_change(program: M
 
 # Root enters everything, unless it has no capabilities.
 POWERLESS = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"] if os.geteuid() == 0 else []
-DENIED = "permission denied; let the daemon's user enter it"
+DENIED = "permission denied: give the daemon's user access"
 
 
 def test_what_may_not_be_entered_is_a_warning_and_the_others_work(program: Make) -> None:
