@@ -64,8 +64,8 @@ def settle_in() -> None:
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if not may_make_code():
         sys.stderr.write(
-            "scriberrd worker: memory can't be written and run (MemoryDenyWriteExecute=yes?): "
-            "transcripts would be wrong without an error; refusing to work\n"
+            "scriberrd worker: memory can't be both written and run, so transcripts would be wrong:"
+            " set MemoryDenyWriteExecute=no\n"
         )
         sys.exit(EX_CONFIG)
     os.environ.update(ENVIRONMENT)
@@ -129,7 +129,7 @@ def listen(
                 if latest is not None:
                     latest.stop(command)
             elif descriptor is None:
-                detail = "the task came without its recording"
+                detail = "the recording of the task is missing"
                 send(
                     Failed(
                         job=command.job, lease=command.lease, code="internal_error", detail=detail

@@ -113,7 +113,7 @@ class Recording:
             made += len(piece)
             yield piece
         if self._damaged and not made:
-            raise TaskFailed("invalid_media", "nothing of the audio track could be decoded")
+            raise TaskFailed("invalid_media", "can't decode any of the audio track")
 
     def warnings(self) -> tuple[str, ...]:
         """What is to be said of the recording once `samples` is exhausted."""
@@ -296,8 +296,8 @@ def _choose(streams: tuple[AudioStream, ...], track: int | Literal["default"]) -
         marked = (s for s in streams if s.disposition & Disposition.default)
         return next(marked, streams[0])
     if not 0 <= track < len(streams):
-        count = "1 audio track" if len(streams) == 1 else f"{len(streams)} audio tracks"
-        raise TaskFailed("no_such_track", f"track {track} was asked for; it has {count}, from 0")
+        count = len(streams)
+        raise TaskFailed("no_such_track", f"no track {track}: there are {count}, from 0")
     return streams[track]
 
 

@@ -27,9 +27,9 @@ MISSING = Outage(
     next_try=NOON + 60,
 )
 BASE = (
-    "model base on cpu: the model is not there: no\\x1b such folder"
+    "model base on cpu: the model is missing: no\\x1b such folder"
     " (next try 2023-11-14 22:14:20);"
-    " advice: put it there, or change model or auto_download, then retry"
+    " advice: download it, or change model or auto_download, then retry"
 )
 
 

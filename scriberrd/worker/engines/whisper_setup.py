@@ -59,14 +59,14 @@ def find_model(wanted: Wanted, tick: Tick) -> Files:
     if folder.is_absolute() or wanted.model.startswith(".") or os.path.isdir(folder):
         missing = _missing(folder, folder.parent)
         if missing:
-            lacks = f"lacks {missing}" if folder.is_dir() else "is not there"
+            lacks = f"lacks {missing}" if folder.is_dir() else "does not exist"
             raise TaskFailed("model_missing", f"the folder {folder.name!r} {lacks}")
         return Files(folder, folder.resolve().name, None)
     repository = wanted.model if "/" in wanted.model else _MODELS.get(wanted.model)
     if repository is None:
         raise TaskFailed(
             "model_missing",
-            f"{wanted.model!r} is no folder, no hub id (owner/name), and none of {_names()}",
+            f"{wanted.model!r} is not a folder, a hub id (owner/name), or one of {_names()}",
         )
     cached = _snapshot(repository, wanted, None)
     if cached is None and wanted.auto_download:
@@ -94,7 +94,7 @@ def choose_device(asked: str) -> Device:
     number = int(which) if which.isdecimal() else 0
     if kind not in ("auto", "cuda") or number >= count:
         raise TaskFailed(
-            "device_unavailable", f"{asked!r} was asked for; CUDA devices that can be used: {count}"
+            "device_unavailable", f"{asked!r} is not available; usable CUDA devices: {count}"
         )
     _preload_cublas()
     return Device("cuda", number)
@@ -115,8 +115,8 @@ def choose_compute_type(asked: str, device: Device) -> str:
     if asked not in supported:
         raise TaskFailed(
             "device_unavailable",
-            f"compute_type {asked!r} can't be had on {device}; "
-            f"it can be {', '.join(sorted(supported))} or auto",
+            f"{device} does not support compute_type {asked!r}; "
+            f"use {', '.join(sorted(supported))} or auto",
         )
     return asked
 
@@ -151,9 +151,7 @@ def _snapshot(repository: str, wanted: Wanted, tick: Tick | None) -> Path | None
             _check_cache(repository, wanted)
             return None
         code = "hub_refused" if _is_refusal(error) else "model_missing"
-        raise TaskFailed(
-            code, f"{repository} could not be downloaded: {describe(error)}"
-        ) from error
+        raise TaskFailed(code, f"can't download {repository}: {describe(error)}") from error
     folder = Path(found)
     missing = _missing(folder, _cache(wanted))
     if missing and tick is not None:
