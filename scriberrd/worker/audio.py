@@ -296,8 +296,8 @@ def _choose(streams: tuple[AudioStream, ...], track: int | Literal["default"]) -
         marked = (s for s in streams if s.disposition & Disposition.default)
         return next(marked, streams[0])
     if not 0 <= track < len(streams):
-        count = len(streams)
-        raise TaskFailed("no_such_track", f"no track {track}: there are {count}, from 0")
+        last = len(streams) - 1
+        raise TaskFailed("no_such_track", f"no track {track}: audio tracks are 0 to {last}")
     return streams[track]
 
 

@@ -88,7 +88,7 @@ output = "{"n" * 300}"
         daemon.config.write_text(before + more)  # and all of it once more, in a reload
         assert daemon.daemon is not None
         daemon.daemon.send_signal(signal.SIGHUP)
-        wait_for(lambda: daemon.said("the configuration is read again"), "the reload")
+        wait_for(lambda: daemon.said("reloaded the configuration"), "the reload")
         wait_for(lambda: _inboxes(daemon).get("private") == DENIED_BY_KERNEL, "its status")
         assert daemon.stop() == 0
         daemon.start(*POWERLESS)

@@ -111,7 +111,7 @@ def test_two_daemons(program: Make) -> None:
     config = first.config.read_text()
     (first.root / "other.toml").write_text(config.replace('"state"', '"state2"'))
     for file, reason in (
-        (first.config, "another daemon holds"),
+        (first.config, "another daemon uses"),
         (first.root / "other.toml", "another daemon listens"),
     ):
         second = subprocess.run(

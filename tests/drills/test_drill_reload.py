@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     Make = Callable[..., Program]
     Seen = Callable[[object], None]
 
-BEFORE = "the configuration of before stays: "
+BEFORE = "keeping the old configuration: "
 
 
 @pytest.mark.fault(11)

@@ -21,9 +21,7 @@ ROOT = Path(__file__).parent.parent.parent
 
 
 def test_what_is_no_recording_is_told_at_once(tmp_path: Path) -> None:
-    with pytest.raises(
-        click.UsageError, match=r"x\.txt' has no extension of a recording: wav"
-    ):
+    with pytest.raises(click.UsageError, match=r"x\.txt' has no extension of a recording: wav"):
         demo.run([tmp_path / "x.txt"])
 
 
