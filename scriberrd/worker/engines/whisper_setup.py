@@ -1,4 +1,4 @@
-"""What a Whisper model needs before it can be loaded: its files, a device, a compute type."""
+"""Find what a Whisper model needs before loading: its files, a device, a compute type."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ CUBLAS = ("libcublasLt.so.12", "libcublas.so.12")  # the second needs the first
 
 
 class Files(NamedTuple):
-    """Where a model lies, and how to call it."""
+    """The folder of a model, and its name."""
 
     folder: Path
     name: str
@@ -50,7 +50,7 @@ class Device(NamedTuple):
 def find_model(wanted: Wanted, tick: Tick) -> Files:
     """The model's files: a folder, or a name or an id of the Hugging Face hub.
 
-    The cache comes first, so that nothing is asked of the network for a model that is there.
+    The cache comes first, so that a cached model needs no network.
 
     Raises:
         TaskFailed: model_missing, model_unreadable, or hub_refused.
@@ -160,14 +160,14 @@ def _snapshot(repository: str, wanted: Wanted, tick: Tick | None) -> Path | None
 
 
 def _is_refusal(error: BaseException | None) -> bool:
-    """Whether it is for want of a right that the hub did not give something."""
+    """Whether the hub denied access."""
     if isinstance(error, HfHubHTTPError):
         return error.response.status_code in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
     return error is not None and _is_refusal(error.__cause__)
 
 
 def _missing(folder: Path, root: Path) -> str:
-    """What a model lacks; what may not be read is told from `root` on."""
+    """The missing parts of a model; errors name unreadable files relative to `root`."""
     missing = [part for part in PARTS if not _is_there(folder / part, root)]
     if not [part for part in VOCABULARIES if _is_there(folder / part, root)]:
         missing.append(VOCABULARIES[0])
@@ -195,7 +195,7 @@ def _cache(wanted: Wanted) -> Path:
 
 
 def _check_cache(repository: str, wanted: Wanted) -> None:
-    """See that what is not found in the cache is not merely withheld from us."""
+    """Raise if a model may be in the cache, but can't be read."""
     cache = _cache(wanted)
 
     def refuse(error: OSError) -> None:
