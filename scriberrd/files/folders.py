@@ -44,7 +44,7 @@ class Abandoned(Exception):
 
 
 class Heartbeat:
-    """Through it a long call reports progress, and learns that its caller has stopped waiting."""
+    """How a long call reports progress, and learns that its caller has stopped waiting."""
 
     def __init__(self) -> None:
         self.beats = 0
