@@ -37,7 +37,7 @@ FAILURES: dict[str, FailureKind] = {
         "file", "unknown audio or video format", "play it: it may be damaged"
     ),
     "no_audio_stream": FailureKind(
-        "file", "the file has no sound", "play it: it may be the wrong one"
+        "file", "the file has no sound", "play it; it may be the wrong one"
     ),
     "no_such_track": FailureKind(
         "file", "the file does not have this audio track", "see audio_track in the profile"
