@@ -1,4 +1,4 @@
-"""What to do when no daemon answers."""
+"""What to do when the daemon can't be reached."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ START = """\
 Start the daemon with one of
   sudo systemctl start scriberrd
   scriberrd run
-or name its socket with --socket or SCRIBERRD_SOCKET."""
+or give its socket with --socket or SCRIBERRD_SOCKET."""
 
 
 def let_in(path: str) -> str:
-    """How to get to use the socket at this path, which may not be opened as things are."""
+    """How to get access to the socket at this path."""
     place, found = _closed(path)
     owner, group = _user(found.st_uid), _group(found.st_gid)
-    closed = f"You may not use {place}: it belongs to the user {owner} and the group {group}."
+    closed = f"You have no access to {place}: it belongs to user {owner}, group {group}."
     needed = stat.S_IXGRP if stat.S_ISDIR(found.st_mode) else stat.S_IWGRP
     if found.st_gid == 0 or not found.st_mode & needed:  # nobody should join root's
-        return f"{closed}\nBe that user:\n  sudo -u {owner} scriberrctl ..."
+        return f"{closed}\nRun scriberrctl as that user:\n  sudo -u {owner} scriberrctl ..."
     return (
         f"{closed}\nAdd yourself to the group, then log in again:\n"
         f'  sudo usermod --append --groups {group} "$USER"'
@@ -29,7 +29,7 @@ def let_in(path: str) -> str:
 
 
 def _closed(path: str) -> tuple[str, os.stat_result]:
-    # When not even the socket can be seen, it is in a folder that is closed.
+    # A socket that can't even be seen is in a closed folder.
     try:
         return path, os.stat(path)
     except OSError:

@@ -25,18 +25,18 @@ EPILOG = """\
 \b
 Exit status:
   0    done
-  1    refused, or a job that was waited for failed or was canceled
-  2    the command line is wrong
-  3    no daemon answers at the socket
+  1    refused, or an awaited job failed or was canceled
+  2    wrong usage
+  3    no connection to the daemon
   4    no such job
   124  the wait timed out
   130  interrupted
-  141  the reader of the output has gone
+  141  the output was closed (broken pipe)
 """
 
 
 class Commands(click.Group):
-    """Finds a command by its name, and turns what goes wrong into an exit status."""
+    """Finds a command by its name, and turns errors into exit statuses."""
 
     def list_commands(self, _: click.Context) -> list[str]:
         """All commands."""
@@ -62,7 +62,7 @@ class Commands(click.Group):
         except KeyboardInterrupt:
             context.exit(INTERRUPTED)
         except BrokenPipeError:
-            # What is still in the buffer goes nowhere, and without a complaint at the exit.
+            # Drop what is still buffered, so that the exit does not complain about it.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             context.exit(BROKEN_PIPE)
         context.exit(context.ensure_object(Session).exit_code)
@@ -73,13 +73,13 @@ class Commands(click.Group):
     "--socket",
     metavar="PATH",
     envvar="SCRIBERRD_SOCKET",
-    help="Where the daemon listens. [env: SCRIBERRD_SOCKET; else the user's, then the system's]",
+    help="The daemon's socket. [env: SCRIBERRD_SOCKET; default: the user's, then the system's]",
 )
 @json_option
 @click.version_option(__version__, message="scriberrctl %(version)s")
 @click.pass_context
 def main(context: click.Context, socket: str | None) -> None:
-    """Control scriberrd, the transcription daemon. Without a command: status."""
+    """Control scriberrd, the transcription daemon. The default command is status."""
     context.ensure_object(Session).socket = socket
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):

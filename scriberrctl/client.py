@@ -26,13 +26,13 @@ VERSION_HEADER = "Scriberrd-Version"
 EDITED_HEADER = "Scriberrd-Edited"
 PATIENCE = 20.0  # seconds for an answer: a database that others hold is waited for
 STREAM_PATIENCE = 45.0  # seconds: events have a heartbeat every 15; an upload waits for a slow disk
-LEAST_PATIENCE = 1.0  # seconds: even who does not want to wait is told how things stand
-QUEUE = 0.05  # seconds between two tries to get into a full queue
+LEAST_PATIENCE = 1.0  # seconds: even with a timeout of 0 the present state is shown
+QUEUE = 0.05  # seconds between two tries to connect while the socket's queue is full
 CHUNK = 256 * 1024  # bytes
 
 
 def sockets(given: str | None) -> list[str]:
-    """Where the daemon may listen, in the order in which it is looked for."""
+    """The sockets to try, in this order."""
     if given or (given := os.environ.get("SCRIBERRD_SOCKET")):
         return [given]
     runtime = os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}"
@@ -41,7 +41,7 @@ def sockets(given: str | None) -> list[str]:
 
 
 class Client:
-    """The daemon that answers at one of these sockets."""
+    """A connection to the first of these sockets that answers."""
 
     def __init__(self, given: str | None = None) -> None:
         self._sockets = sockets(given)
@@ -79,17 +79,17 @@ class Client:
         return cast("list[Execution]", runs)
 
     def submit(self, path: str, **options: str | None) -> tuple[Job, bool]:
-        """Queue a file that lies in an inbox; tells whether there is something new to do."""
+        """Queue a file in an inbox; also tells whether there is something new to do."""
         body = json.dumps({"path": path} | {key: val for key, val in options.items() if val})
         return self._submitted("/v1/jobs", body.encode(), "application/json")
 
     def upload(self, name: str, file: IO[bytes], **options: str | None) -> tuple[Job, bool]:
-        """Queue the bytes of a file; tells whether there is something new to do."""
+        """Upload a file and queue it; also tells whether there is something new to do."""
         query = {"name": name} | options
         return self._submitted(_url("/v1/jobs", query), file, "application/octet-stream")
 
     def cancel(self, id_: int) -> Job:
-        """End a job, or ask its worker to."""
+        """Cancel a job, or ask its worker to."""
         return cast("Job", self._json("POST", f"/v1/jobs/{id_}/cancel"))
 
     def retry(self, id_: int) -> Job:
@@ -97,20 +97,20 @@ class Client:
         return cast("Job", self._json("POST", f"/v1/jobs/{id_}/retry"))
 
     def redo(self, id_: int, *, profile: str | None = None) -> Job:
-        """Queue an ended job anew; with another profile, if one is named."""
+        """Transcribe an ended job again, with another profile if one is named."""
         url = _url(f"/v1/jobs/{id_}/redo", {"profile": profile})
         return cast("Job", json.loads(self._exchange("POST", url)[1]))
 
     def remove(self, id_: int) -> Job:
-        """Forget an ended job; gives what it was."""
+        """Remove an ended job, and return it as it was."""
         return cast("Job", self._json("DELETE", f"/v1/jobs/{id_}"))
 
     def pause(self, **scope: str | None) -> list[Pause]:
-        """Pause an inbox, a worker pool, or everything; gives all pauses."""
+        """Pause an inbox, a worker pool, or everything; returns all pauses."""
         return self._pauses("/v1/pause", scope)
 
     def resume(self, **scope: str | None) -> list[Pause]:
-        """Resume an inbox, a worker pool, or everything; gives the pauses that are left."""
+        """Resume an inbox, a worker pool, or everything; returns the pauses that are left."""
         return self._pauses("/v1/resume", scope)
 
     def _pauses(self, path: str, scope: Mapping[str, str | None]) -> list[Pause]:
@@ -128,12 +128,12 @@ class Client:
     def events(
         self, *, after: str | None = None, job: int | None = None, deadline: float | None = None
     ) -> Iterator[Iterator[Event]]:
-        """Events from the one after `after` on, or from now on.
+        """Follow events, from the one after `after` on or from now on.
 
         Args:
-            after: the cursor of the last event that is known, or its id.
+            after: the cursor or id of the last known event.
             job: only events of this job.
-            deadline: on the monotonic clock: when to raise TimedOut.
+            deadline: when to raise TimedOut, on the monotonic clock.
         """
         self._deadline = deadline
         url = _url("/v1/events", {"after": after, "job": job})
@@ -177,7 +177,7 @@ class Client:
         if body is not None:
             sock.settimeout(STREAM_PATIENCE)  # for each piece
         with self._broken_off():
-            # One that is refused before all of it is sent has its answer waiting.
+            # A body that is refused half way has its answer waiting already.
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):
                 headers = {"Content-Type": kind} if kind else {}
                 connection.request(method, url, body=body, headers=headers)
@@ -191,19 +191,19 @@ class Client:
                 raise _refusal(response.status, response.read())
 
     def _await_reading(self, sock: socket.socket) -> None:
-        # A submission is answered when all of the recording has been read, and that may take long:
-        # as long as the daemon answers others.
+        # A submission is answered once the daemon has read the whole recording. That may take long:
+        # wait for as long as the daemon is healthy.
         while not select.select([sock], [], [], PATIENCE)[0]:
             with contextlib.suppress(ApiError):
                 self.health()
 
     def _compare(self, theirs: str) -> None:
         if not theirs:
-            raise NoDaemon("what answers at the socket is no scriberrd: name another with --socket")
+            raise NoDaemon("another program answers at this socket: give scriberrd's with --socket")
         if not self._compared and theirs.split(".")[:2] != __version__.split(".")[:2]:
             sys.stderr.write(
-                f"warning: this is scriberrctl {__version__}, but the daemon is"
-                f" {theirs}: restart it, or update both\n"
+                f"warning: scriberrctl is {__version__}, but the daemon is {theirs}:"
+                " restart the daemon, or update both\n"
             )
         self._compared = True
 
@@ -221,7 +221,7 @@ class Client:
                     todo = advice.let_in(path)
             else:
                 return sock
-        raise NoDaemon("\n".join(["no scriberrd answers. Tried:", *tried, todo]))
+        raise NoDaemon("\n".join(["can't connect to scriberrd. Tried:", *tried, todo]))
 
     def _patience(self, most: float, least: float = LEAST_PATIENCE) -> float:
         if self._deadline is None:
@@ -234,13 +234,13 @@ class Client:
             yield
         except TimeoutError as error:
             self._check_deadline()
-            raise NoDaemon("the daemon holds its socket, but does not answer") from error
+            raise NoDaemon("the daemon is there, but does not answer") from error
         except (OSError, http.client.HTTPException) as error:
-            raise NoDaemon(f"the daemon broke off: {error}") from error
+            raise NoDaemon(f"lost the connection to the daemon: {error}") from error
 
     def _check_deadline(self) -> None:
         if self._deadline is not None and time.monotonic() >= self._deadline:
-            raise TimedOut("not done in time; it goes on without you")
+            raise TimedOut("timed out; the jobs continue")
 
     def _follow(self, response: http.client.HTTPResponse, sock: socket.socket) -> Iterator[Event]:
         while True:
@@ -255,7 +255,7 @@ class Client:
 
 
 def _connect(sock: socket.socket, path: str) -> None:
-    # A socket whose queue is full says so at once, whatever the time-out: many connect just now.
+    # A full queue refuses at once, whatever the timeout: many clients connect just now.
     until = time.monotonic() + (sock.gettimeout() or 0)
     while True:
         try:

@@ -1,17 +1,17 @@
-"""What can go wrong, and the exit status of each.
+"""All errors of the client, each with its exit status.
 
 ClientError
 ├── ApiError     the daemon refused
-├── NoDaemon     nobody answers at the socket
+├── NoDaemon     the daemon can't be reached
 ├── Unreadable   a recording can't be read
-└── TimedOut     what was waited for did not happen in time
+└── TimedOut     a wait took too long
 """
 
 from __future__ import annotations
 
 
 class ClientError(Exception):
-    """The base of all errors here; `str(error)` is for people."""
+    """The base of all errors here; `str(error)` is a message for people."""
 
     exit_code = 1
 
@@ -26,7 +26,7 @@ class ApiError(ClientError):
 
 
 class NoDaemon(ClientError):
-    """Nobody answers at the socket."""
+    """The daemon can't be reached."""
 
     exit_code = 3
 
@@ -36,6 +36,6 @@ class Unreadable(ClientError):
 
 
 class TimedOut(ClientError):
-    """What was waited for did not happen in time."""
+    """A wait took too long."""
 
     exit_code = 124

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from scriberrctl.client import Client
     from scriberrctl.shapes import Job
 
-PAGE = 1000  # jobs: the most that the daemon gives at once
+PAGE = 1000  # jobs: the daemon's limit for one page
 
 
 def jobs(client: Client, limit: int | None, **wanted: Any) -> tuple[list[Job], bool]:

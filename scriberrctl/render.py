@@ -1,4 +1,4 @@
-"""Tables and lines for people. Whatever came from a file name is made harmless first."""
+"""Tables and lines for people. Text that came from a file name is made harmless first."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SPACES_AND_JOINERS = "\u00a0\u202f\u200c\u200d"  # harmless, and common in names
 
 
 def plain(text: str) -> str:
-    """`text` without what could steer a terminal or hide a part of it."""
+    """`text` with everything escaped that could control a terminal or hide text."""
     return "".join(
         char
         if char.isprintable() or char in SPACES_AND_JOINERS
@@ -25,7 +25,7 @@ def plain(text: str) -> str:
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Columns under headings; the last one may be as wide as it likes."""
+    """Aligned columns under headings."""
     lines = [headings, *([plain(cell) for cell in row] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     widths[-1] = 0
@@ -45,7 +45,7 @@ def duration(seconds: float | None) -> str:
 
 
 def moment(instant: str | None) -> str:
-    """A time of the API on the clock on the wall."""
+    """A time of the API, in local time."""
     if instant is None:
         return "-"
     return f"{datetime.fromisoformat(instant).astimezone():%Y-%m-%d %H:%M:%S}"
@@ -76,7 +76,7 @@ def outcome(job: Job) -> str:
     """A job and its state, on one line."""
     line = f"job {job['id']} {job['state']}: {plain(job['name'])}"
     if job["cancel_requested"]:
-        line += " (to be canceled)"
+        line += " (cancel requested)"
     error = job["error"]
     if error is None or job["state"] == "completed":
         return line
@@ -84,7 +84,7 @@ def outcome(job: Job) -> str:
 
 
 def removed(job: Job) -> str:
-    """A job that is forgotten now."""
+    """A job that was removed."""
     return f"job {job['id']} removed: {plain(job['name'])}"
 
 
@@ -108,10 +108,10 @@ def jobs(jobs: Iterable[Job]) -> str:
 
 
 def details(job: Job, executions: Sequence[Execution]) -> str:
-    """All that is known about a job."""
+    """A job in detail."""
     progress, error = job["progress"], job["error"]
     stage = f", {job['stage']}" if job["stage"] else ""
-    canceling = ", to be canceled" if job["cancel_requested"] else ""
+    canceling = ", cancel requested" if job["cancel_requested"] else ""
     length = f"{duration(progress['seconds'])} of {duration(progress['duration'])}"
     facts = {
         "state": f"{job['state']}{stage}{canceling}",
@@ -123,10 +123,10 @@ def details(job: Job, executions: Sequence[Execution]) -> str:
         "submitted": moment(job["created_at"]),
         "started": moment(job["started_at"]),
         "finished": moment(job["finished_at"]),
-        "waits until": moment(job["not_before"]) if job["not_before"] else None,
+        "next try": moment(job["not_before"]) if job["not_before"] else None,
         "failures": str(job["failures"]) if job["failures"] else None,
         "interrupted": f"{job['interruptions']} times" if job["interruptions"] else None,
-        "with less": ", ".join(job["fallbacks"]),
+        "fallbacks": ", ".join(job["fallbacks"]),
         "error": error and f"{error['message']} [{error['code']}]",
         "detail": error and error["detail"],
         "advice": error and error["advice"],
@@ -171,7 +171,7 @@ def runs(executions: Iterable[Execution]) -> str:
 
 
 def summary(status: Status) -> str:
-    """The daemon in a line, which changes only when something happens."""
+    """The daemon on one line, which changes only when something happens."""
     counted = ", ".join(f"{number} {state}" for state, number in status["jobs"].items())
     working = [f"job {job['id']} {percent(job)}" for job in status["processing"]]
     broken = [f"outage: {plain(one['part'])} {plain(one['name'])}" for one in status["outages"]]
@@ -201,8 +201,8 @@ def status(status: Status) -> str:
 
 
 def outage(outage: Outage) -> str:
-    """What waits for a part of the machine, why, until when, and what to do; on one line."""
-    then = f"next try {moment(outage['next_try'])}" if outage["next_try"] else "being tried"
+    """What is out, why, when it is tried next, and what to do; on one line."""
+    then = f"next try {moment(outage['next_try'])}" if outage["next_try"] else "trying now"
     line = f"{outage['part']} {plain(outage['name'])}: {failure(outage['error'])} ({then})"
     return f"{line}; advice: {plain(advice)}" if (advice := outage["error"]["advice"]) else line
 
@@ -227,21 +227,19 @@ def pause(pause: Pause) -> str:
 
 
 def pauses(pauses: Sequence[Pause]) -> str:
-    """All that is paused, a line each."""
+    """All pauses, one per line."""
     return "\n".join(f"paused: {pause(one)}" for one in pauses) or "nothing is paused"
 
 
 def event(event: Event) -> str:
-    """Something that happened, on one line."""
+    """An event, on one line."""
     about, facts = f"job {event['job']}", event["data"]
-    if event["type"] in {"removed", "pruned"}:  # there is no such job any more
+    if event["type"] in {"removed", "pruned"}:  # the job is gone
         about, facts = f"job {facts['id']}", {"inbox": facts["inbox"], "path": facts["path"]}
     elif event["type"] == "gap":
-        about, facts = "events are missing here", {}
-        if event["data"]["why"] == "other_database":
-            about += ": the daemon has another database now"
-        else:
-            about += ": they are forgotten"
+        other = event["data"]["why"] == "other_database"
+        why = "the database was replaced" if other else "they were deleted"
+        about, facts = f"events are missing here: {why}", {}
     elif event["job"] is None:
         about, facts = scope(facts), {"reason": facts.get("reason") or None}
     data = " ".join(f"{key}={value}" for key, value in facts.items() if value is not None)

@@ -1,4 +1,4 @@
-"""What all commands share: the daemon that they talk to, and how they print."""
+"""What all commands share: the connection to the daemon, and printing."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ class Session:
         click.echo(json.dumps(data, ensure_ascii=False) if self.json else text())
 
     def complain(self, message: str, exit_code: int = 1) -> None:
-        """Say on stderr what went wrong, and go on; the worst exit status is kept."""
+        """Print an error and continue; the largest exit status is kept."""
         click.echo(f"scriberrctl: {message}", err=True)
         self.exit_code = max(self.exit_code, exit_code)
 
     def each(
         self, ids: Iterable[int], order: Callable[[int], Job], text: Callable[[Job], str]
     ) -> None:
-        """Give an order for each of several jobs, and say what became of it."""
+        """Send an order for each job, and print the result."""
         for id_ in ids:
             try:
                 job = order(id_)
@@ -70,5 +70,5 @@ json_option = click.option(
     is_flag=True,
     expose_value=False,
     callback=_set_json,
-    help="Print JSON: a line for each object.",
+    help="Print JSON, one object per line.",
 )

@@ -1,4 +1,4 @@
-"""What the daemon answers: the JSON objects of its API."""
+"""The JSON objects of the daemon's API."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ ENDED: frozenset[JobState] = frozenset({"completed", "failed", "canceled"})
 
 
 class Failure(TypedDict):
-    """Why a job failed, or is tried again."""
+    """Why a job failed or is retried."""
 
     code: str
     message: str
@@ -28,7 +28,7 @@ class Progress(TypedDict):
 
 
 class Source(TypedDict):
-    """Which bytes a job is about."""
+    """The recording of a job."""
 
     size: int
     sha256: str | None
@@ -67,11 +67,13 @@ class Transcript(NamedTuple):
     """A transcript in one of its formats."""
 
     content: bytes
-    edited: bool  # somebody has changed the published file: this one, or one that it stands beside
+    edited: (
+        bool  # somebody has changed the published file, or the one that this is the new version of
+    )
 
 
 class Page(TypedDict):
-    """Some jobs, and the `before` of the next page."""
+    """A page of jobs, and the `before` of the next page."""
 
     jobs: list[Job]
     next: int | None
@@ -95,7 +97,7 @@ class Execution(TypedDict):
 
 
 class Event(TypedDict):
-    """Something that happened, to a job or to what is paused; a forgotten job is in `data`."""
+    """Something that happened to a job, or a pause; a removed job is in `data`."""
 
     id: int
     cursor: str
@@ -117,7 +119,7 @@ class Worker(TypedDict):
 
 
 class Inbox(TypedDict):
-    """Whether an inbox is seen."""
+    """Whether an inbox is watched."""
 
     name: str
     state: str
@@ -125,7 +127,7 @@ class Inbox(TypedDict):
 
 
 class Outage(TypedDict):
-    """A part of the machine that is at fault, and what waits for it."""
+    """A part of the machine that does not work."""
 
     part: str
     name: str
@@ -135,7 +137,7 @@ class Outage(TypedDict):
 
 
 class Pause(TypedDict):
-    """What is paused: an inbox, a worker pool, or, without either, everything."""
+    """A pause: of an inbox, of a worker pool, or, without either, of everything."""
 
     inbox: str | None
     worker: str | None

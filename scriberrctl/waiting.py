@@ -1,4 +1,4 @@
-"""Wait for jobs by listening to what happens, not by asking again and again."""
+"""Wait for jobs by following events instead of polling."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from scriberrctl import render
+from scriberrctl.blockers import Blockers
 from scriberrctl.errors import NoDaemon
-from scriberrctl.holds import Holds
 from scriberrctl.shapes import ENDED
 
 if TYPE_CHECKING:
@@ -20,19 +20,19 @@ if TYPE_CHECKING:
     from scriberrctl.shapes import Job
 
 
-MAY_HOLD = frozenset({"paused", "resumed", "retried"})  # an outage begins or goes on with a retry
+MAY_BLOCK = frozenset({"paused", "resumed", "retried"})  # an outage begins or goes on with a retry
 
 
 def until_ended(session: Session, ids: Collection[int], *, deadline: float | None = None) -> None:
-    """Show on stderr how the jobs get on and what holds them up, then each on stdout as it ends."""
-    live, line, holds = sys.stderr.isatty(), "", Holds(session.client)
+    """Show progress and why jobs wait on stderr, and each job on stdout when it ends."""
+    live, line, blockers = sys.stderr.isatty(), "", Blockers(session.client)
     for job in follow(session.client, ids, deadline=deadline):
         if job is None:
-            for reason in holds.news():
+            for reason in blockers.news():
                 line = ""
                 click.echo(f"\r\x1b[K{reason}" if live else reason, err=True)
             continue
-        holds.see(job)
+        blockers.update(job)
         if job["state"] in ENDED:
             click.echo("\r\x1b[K" if live else "", nl=False, err=True)
             session.say(job, lambda: render.outcome(job))  # noqa: B023 - called at once
@@ -45,9 +45,9 @@ def until_ended(session: Session, ids: Collection[int], *, deadline: float | Non
 def follow(
     client: Client, ids: Collection[int], *, deadline: float | None = None
 ) -> Iterator[Job | None]:
-    """Each job as it is and whenever something happens to it, until all have ended.
+    """Each job as it is now and after each of its events, until all have ended.
 
-    None in between says that what holds them up may have changed.
+    None in between means that the reasons why they wait may have changed.
     """
     waiting = set(ids)
     with client.events(deadline=deadline) as events:  # before the first look: nothing is missed
@@ -59,11 +59,11 @@ def follow(
         while waiting:
             event = next(events, None)
             if event is None:
-                raise NoDaemon("the daemon stopped; its jobs go on when it runs again")
+                raise NoDaemon("the daemon stopped; its jobs continue when it starts again")
             about = list(waiting) if event["type"] == "gap" else [event["job"]]
             for id_ in waiting.intersection(about):
                 job = client.job(id_)
                 waiting -= {id_} if job["state"] in ENDED else set()
                 yield job
-            if event["type"] in MAY_HOLD:
+            if event["type"] in MAY_BLOCK:
                 yield None

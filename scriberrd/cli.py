@@ -1,4 +1,4 @@
-"""The command `scriberrd`: run the daemon, check or write its configuration, show what it does."""
+"""The command `scriberrd`: run the daemon, check or create its configuration, demonstrate it."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ config_option = click.option(
     "option",
     type=FILE,
     metavar="FILE",
-    help="The configuration. Without it: $SCRIBERRD_CONFIG, "
-    "$XDG_CONFIG_HOME/scriberrd/scriberrd.toml, /etc/scriberrd/scriberrd.toml.",
+    help="The configuration file. [default: $SCRIBERRD_CONFIG, else "
+    "$XDG_CONFIG_HOME/scriberrd/scriberrd.toml, else /etc/scriberrd/scriberrd.toml]",
 )
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="scriberrd", message="%(prog)s %(version)s")
 def main() -> None:
-    """Turn recordings that are dropped into folders into transcripts.
+    """Watch folders for recordings and transcribe them.
 
     Exit status: 0 done, 1 failed, 2 wrong usage, 75 another daemon is running,
     78 the configuration can't be used.
@@ -44,7 +44,7 @@ def main() -> None:
 @main.command()
 @config_option
 def run(option: Path | None) -> None:
-    """Be the daemon, until SIGTERM or Ctrl-C; SIGHUP reads the configuration again."""
+    """Run the daemon until SIGTERM or Ctrl-C. SIGHUP reloads the configuration."""
     import asyncio  # noqa: PLC0415 - `scriberrd check` and `--help` start without it
     import functools  # noqa: PLC0415
 
@@ -67,7 +67,7 @@ def run(option: Path | None) -> None:
 @main.command()
 @config_option
 def check(option: Path | None) -> None:
-    """Tell what is wrong with the configuration, and start nothing."""
+    """Check the configuration, and start nothing."""
     from scriberrd.config import missing  # noqa: PLC0415
 
     config = _load(option)
@@ -78,11 +78,11 @@ def check(option: Path | None) -> None:
 
 @main.command()
 @click.argument("file", type=FILE, required=False)
-@click.option("--force", is_flag=True, help="Replace a file that is there.")
+@click.option("--force", is_flag=True, help="Replace an existing file.")
 def init(file: Path | None, *, force: bool) -> None:
-    """Write a commented sample configuration to FILE, and make its folders.
+    """Write a commented sample configuration to FILE, and create its folders.
 
-    Without FILE it goes where `scriberrd run` looks first: /etc/scriberrd/scriberrd.toml for root,
+    The default for FILE is where `scriberrd run` looks: /etc/scriberrd/scriberrd.toml for root,
     $XDG_CONFIG_HOME/scriberrd/scriberrd.toml for others.
     """
     from importlib import resources  # noqa: PLC0415
@@ -96,10 +96,10 @@ def init(file: Path | None, *, force: bool) -> None:
         for folder in ("inbox", "transcripts"):
             (target.parent / folder).mkdir(exist_ok=True)
     except FileExistsError:
-        _fail(f"{target}: is there already; --force replaces it", EX_FAILURE)
+        _fail(f"{target}: exists already; --force replaces it", EX_FAILURE)
     except OSError as error:
         _fail(f"{target}: {error.strerror}", EX_FAILURE)
-    click.echo(f"wrote {target}; its inbox is {target.parent / 'inbox'}")
+    click.echo(f"created {target}; its inbox is {target.parent / 'inbox'}")
 
 
 def _usual_place() -> Path:
@@ -112,7 +112,7 @@ def _usual_place() -> Path:
 @main.command()
 @click.argument("recordings", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True))
 def demo(recordings: tuple[Path, ...]) -> None:
-    """Transcribe RECORDINGS with a daemon of their own on a throwaway folder, and show it all."""
+    """Transcribe RECORDINGS with a temporary daemon in a temporary folder, and show all steps."""
     from scriberrd import demo as demonstration  # noqa: PLC0415
 
     sys.exit(demonstration.run(recordings))

@@ -1,4 +1,4 @@
-"""TOML to a frozen Config: the only reader of configuration and environment."""
+"""From TOML to a frozen Config: the only reader of configuration and environment."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ EXTENSIONS = (
     *("3gp", "mp2", "ac3", "wv", "ape", "dss", "au"),
 )
 
-# A leading dot and capitals are forgiven; load() removes them.
+# load() removes a leading dot and capitals.
 Extension = Annotated[str, Meta(pattern=r"^\.?[A-Za-z0-9_+-]+$")]
-# Those of CTranslate2; which of them a device can do is found out there.
+# Those of CTranslate2, which checks which of them the device supports.
 COMPUTE_TYPE = r"^(auto|int8|int16|(int8_)?(float32|float16|bfloat16))$"
 Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 
 
 class Daemon(msgspec.Struct, frozen=True, kw_only=True):
-    """`[daemon]`: what concerns all inboxes and workers."""
+    """`[daemon]`: settings for all inboxes and workers."""
 
     state_dir: str = ""  # the database and the lock; load() fills in the default
     socket: str = ""  # of the API; load() fills in the default
@@ -51,7 +51,7 @@ class Daemon(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Inbox(msgspec.Struct, frozen=True, kw_only=True):
-    """`[[inbox]]`: a folder that is watched, and where its transcripts go."""
+    """`[[inbox]]`: a watched folder, and the folder for its transcripts."""
 
     name: Name
     path: Path
@@ -78,7 +78,7 @@ class Worker(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Retry(msgspec.Struct, frozen=True, kw_only=True):
-    """`[retry]`: how often and how soon a failed recording is tried again."""
+    """`[retry]`: how often and how soon a recording is tried again."""
 
     attempts: Positive = 3
     backoff: Seconds = Seconds(30)
@@ -90,7 +90,7 @@ class Retry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Retention(msgspec.Struct, frozen=True, kw_only=True):
-    """`[retention]`: what is forgotten or deleted at which age; 0 is never."""
+    """`[retention]`: at which age something is deleted; 0 is never."""
 
     jobs: Seconds = Seconds(0)
     events: Seconds = Seconds(90 * 86400)
@@ -100,7 +100,7 @@ class Retention(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True):
-    """All settings of a daemon, checked."""
+    """All settings of the daemon, checked."""
 
     file: Path
     daemon: Daemon
@@ -128,16 +128,13 @@ class Live:
 
 
 def missing(config: Config) -> list[str]:
-    """What the configuration names and can't be used as it is.
-
-    It may come later, as what is mounted does.
-    """
+    """Folders and models of the configuration that can't be used now; they may be mounted later."""
     places = [
-        (f"inbox {inbox.name}, {key}", place, "make it, or mount it")
+        (f"inbox {inbox.name}, {key}", place, "create it, or mount it")
         for inbox in config.inboxes
         for key, place in (("path", inbox.path), ("output", inbox.output))
     ] + [
-        (f"profile {name}, {key}", Path(model), "copy the model there, or name another")
+        (f"profile {name}, {key}", Path(model), "copy the model there, or set another")
         for name, profile in config.profiles.items()
         for key, model in (("model", profile.model), ("fallback_model", profile.fallback_model))
         if os.path.isabs(model)
@@ -152,21 +149,21 @@ def missing(config: Config) -> list[str]:
 
 def _enter(place: Path) -> None:
     if stat.S_ISDIR(os.stat(place).st_mode):
-        os.stat(os.path.join(place, "."))  # which asks for the right to enter it
+        os.stat(os.path.join(place, "."))  # needs the permission to enter it
 
 
 def _trouble(error: OSError, advice: str) -> str:
     match error:
         case FileNotFoundError():
-            return f" is not there; {advice}"
+            return f" does not exist: {advice}"
         case PermissionError():
-            return ": permission denied; let the daemon's user enter it"
+            return ": permission denied: give the daemon's user access"
         case _:
             return f": {error.strerror}"
 
 
 def find(option: Path | None, environment: Mapping[str, str]) -> Path:
-    """The configuration file: the option, the environment, the user's, the system's.
+    """The configuration file: from the option, the environment, the user's or the system's folder.
 
     Raises:
         ConfigError: there is none.
@@ -181,15 +178,15 @@ def find(option: Path | None, environment: Mapping[str, str]) -> Path:
     for place in places:
         if os.path.isfile(place):
             return place
-    looked = ", ".join(map(str, places))
-    raise ConfigError([f"no configuration (looked for {looked}): write one with `scriberrd init`"])
+    tried = ", ".join(map(str, places))
+    raise ConfigError([f"no configuration file (tried {tried}): create one with `scriberrd init`"])
 
 
 def load(file: Path, environment: Mapping[str, str]) -> Config:
     """Read and check a configuration.
 
     Raises:
-        ConfigError: with every problem that was found.
+        ConfigError: with every problem of the file.
     """
     file = file.absolute()
     document = Document(file)
@@ -198,8 +195,8 @@ def load(file: Path, environment: Mapping[str, str]) -> Config:
     }:
         document.problem(
             (key,),
-            "an unknown key",
-            "allowed: [daemon], [[inbox]], [profile.NAME], [[worker]], [retry], [retention]",
+            "unknown key; known tables:"
+            " [daemon], [[inbox]], [profile.NAME], [[worker]], [retry], [retention]",
         )
     daemon = document.table(Daemon, document.root.get("daemon", {}), ("daemon",))
     retry = document.table(Retry, document.root.get("retry", {}), ("retry",))
@@ -214,8 +211,8 @@ def load(file: Path, environment: Mapping[str, str]) -> Config:
         _check_places(document, ("daemon",), daemon, "state_dir", "socket", "model_cache")
     for where, inbox in inboxes:
         if profiles and inbox.profile not in profiles:
-            allowed = f"allowed: {', '.join(profiles)}"
-            document.problem((*where, "profile"), repr(inbox.profile), allowed)
+            what = f"there is no profile {inbox.profile!r}; known profiles: {', '.join(profiles)}"
+            document.problem((*where, "profile"), what)
     if document.problems or daemon is None or retry is None or retention is None:
         raise ConfigError(document.problems)
     return Config(
@@ -230,10 +227,10 @@ def load(file: Path, environment: Mapping[str, str]) -> Config:
 
 
 def _profiles(document: Document) -> dict[str, Settings | None]:
-    """All profiles by name, none when they can't be read; None is one with problems of its own."""
+    """All profiles by name; None for a profile that has problems."""
     tables = document.root.get("profile", {})
     if not isinstance(tables, dict) or not all(isinstance(one, dict) for one in tables.values()):
-        document.problem(("profile",), "no tables", "allowed: [profile.NAME]")
+        document.problem(("profile",), "not a table of tables; write [profile.NAME]")
         return {}
     profiles: dict[str, Settings | None] = {"default": Settings()}
     engines = {entry.name for entry in importlib.metadata.entry_points(group="scriberrd.engines")}
@@ -250,13 +247,13 @@ def _profiles(document: Document) -> dict[str, Settings | None]:
             isinstance(engine := table.get("engine", "faster-whisper"), str)
             and engine not in engines
         ):
-            allowed = f"allowed: {', '.join(sorted(engines))}"
-            document.problem((*where, "engine"), repr(engine), allowed)
+            what = f"there is no engine {engine!r}; known engines: {', '.join(sorted(engines))}"
+            document.problem((*where, "engine"), what)
     return profiles
 
 
 def _absolute(settings: Settings, key: str, base: Path) -> Settings:
-    # A worker has another working directory; and "a/b" is the id of a model on the hub.
+    # A worker has another working directory. "a/b" is the id of a model on the hub.
     model: str = getattr(settings, key)
     if not model.startswith((".", "~")):
         return settings
@@ -269,7 +266,7 @@ def _normal(inbox: Inbox) -> Inbox:
 
 
 def _check_places(document: Document, where: Where, table: Daemon | Settings, *keys: str) -> bool:
-    """Whether all of these can be paths."""
+    """Whether all of these are valid paths."""
     before = len(document.problems)
     for key in keys:
         text: str = getattr(table, key)
@@ -278,14 +275,14 @@ def _check_places(document: Document, where: Where, table: Daemon | Settings, *k
         except RuntimeError:  # "~name", and nobody has that name
             possible = False
         if not possible:
-            document.problem((*where, key), repr(text), "allowed: a path that can be")
+            document.problem((*where, key), f"{text!r} is not a valid path")
     return len(document.problems) == before
 
 
 def _check_names(document: Document, tables: Sequence[tuple[Where, Inbox | Worker]]) -> None:
     for (_, first), (where, second) in combinations(tables, 2):
         if first.name == second.name:
-            document.problem((*where, "name"), repr(second.name), "each name may be used once")
+            document.problem((*where, "name"), f"{second.name!r} is used twice")
 
 
 def _check_folders(document: Document, inboxes: list[tuple[Where, Inbox]]) -> None:
@@ -300,15 +297,10 @@ def _check_folders(document: Document, inboxes: list[tuple[Where, Inbox]]) -> No
         for key, folder in (("path", inbox.path), ("output", inbox.output)):
             look = looks[folder]
             if not isinstance(look, OSError) and look.no_folder:
-                document.problem(
-                    (*where, key), f"'{folder}', which is no folder", "allowed: a folder"
-                )
+                document.problem((*where, key), f"'{folder}' is not a folder")
         if real(inbox.output).is_relative_to(real(inbox.path)):
-            document.problem(
-                (*where, "output"),
-                f"'{inbox.output}', inside its own inbox",
-                "allowed: a folder outside of it",
-            )
+            what = f"'{inbox.output}' is inside its own inbox; use a folder outside of it"
+            document.problem((*where, "output"), what)
     for (_, one), (where, other) in combinations(inboxes, 2):
         first, second = real(one.path), real(other.path)
         if (
@@ -316,28 +308,25 @@ def _check_folders(document: Document, inboxes: list[tuple[Where, Inbox]]) -> No
             or (one.recursive and second.is_relative_to(first))
             or (other.recursive and first.is_relative_to(second))
         ):
-            document.problem(
-                (*where, "path"),
-                f"'{other.path}', which inbox {one.name!r} watches as well",
-                "allowed: a folder of its own",
-            )
+            what = f"inbox {one.name!r} watches '{other.path}' too; use a folder of its own"
+            document.problem((*where, "path"), what)
 
 
 class _Look(NamedTuple):
-    real: Path  # where a folder is, without links
-    no_folder: bool  # there is something else
+    real: Path  # the folder with all links resolved
+    no_folder: bool  # something else is there
 
 
 def _look(place: Path) -> _Look:
     real = Path(os.path.realpath(place))  # Path.resolve raises when links lead in a circle
     try:
         return _Look(real, not stat.S_ISDIR(os.stat(place).st_mode))
-    except OSError:  # it may be there later: `missing` tells of it
+    except OSError:  # it may exist later: `missing` reports it
         return _Look(real, no_folder=False)
 
 
 def _placed(daemon: Daemon, base: Path, environment: Mapping[str, str]) -> Daemon:
-    """Fill in where state and socket live: systemd's places, or the system's, or the user's."""
+    """Fill in the paths of state and socket: from systemd, or the system's, or the user's."""
     home = Path(environment.get("HOME", "/"))
     if os.geteuid() == 0:
         state, runtime = Path("/var/lib/scriberrd"), Path("/run/scriberrd")

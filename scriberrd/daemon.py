@@ -61,7 +61,7 @@ async def run(config: Config, reload: Callable[[], Config]) -> None:
         reload: reads the configuration again.
 
     Raises:
-        AlreadyRunning: another daemon holds the state directory.
+        AlreadyRunning: another daemon uses the state directory.
         ConfigError: the state directory or the socket can't be made.
         StoreError: the database can't be used.
     """
@@ -79,7 +79,7 @@ async def run(config: Config, reload: Callable[[], Config]) -> None:
         known = await retention.known(store, time)
         limit = config.retry.interruptions
         for job in await store.run(jobs.recover, time.time(), limit=limit):
-            log.info("job %d was held by an earlier daemon: %s", job.id, job.state)
+            log.info("job %d was running when the last daemon ended: %s", job.id, job.state)
             if job.state is JobState.FAILED:
                 log.warning("job %d failed: %s: %s", job.id, job.error_code, job.error_detail)
         try:
@@ -96,7 +96,7 @@ def locked(state: Path) -> Iterator[Path]:
     """Hold the state directory: nobody else touches database, leases and socket meanwhile.
 
     Raises:
-        AlreadyRunning: another daemon holds it.
+        AlreadyRunning: another daemon uses it.
         ConfigError: there can be no such directory.
     """
     try:
@@ -109,7 +109,7 @@ def locked(state: Path) -> Iterator[Path]:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise AlreadyRunning(
-                f"another daemon holds {state}: stop it, or set daemon.state_dir"
+                f"another daemon uses {state}: stop it, or set daemon.state_dir"
             ) from None
         yield state
     finally:
@@ -126,7 +126,7 @@ def _listen_to_signals() -> Orders:
             if orders.empty():
                 orders.put_nowait("reload")
             return
-        log.info("stopping, because of %s", signal.Signals(number).name)
+        log.info("stopping: got %s", signal.Signals(number).name)
         orders.put_nowait("stop")
         # Who asks again does not want to wait: the next signal kills, and recovery does the rest.
         loop.remove_signal_handler(number)
@@ -167,14 +167,14 @@ async def _serve(
                     live.config = await _read_again(live.config, reload, orders)
                 except ConfigError as error:
                     for problem in error.problems:
-                        log.error("the configuration of before stays: %s", problem)  # noqa: TRY400
+                        log.error("keeping the old configuration: %s", problem)  # noqa: TRY400
                 except Exception:
-                    log.exception("the configuration of before stays")
+                    log.exception("keeping the old configuration")
                 else:
                     status = ""
                     dispatcher.reconfigure()
                     _keep(group, tasks, _wanted(rooms, dispatcher.gate, statuses, known))
-                    log.info("the configuration is read again: %s", live.config.file)
+                    log.info("reloaded the configuration: %s", live.config.file)
                 systemd.notify(f"READY=1\nSTATUS={status}")
             # Take in nothing more, let the runs end; the API answers to the last.
             _keep(group, tasks, {})
@@ -227,12 +227,12 @@ async def _read_again(config: Config, reload: Callable[[], Config], orders: Orde
     reading = start(reload)
     while not (await asyncio.wait({reading}, timeout=LOOK))[0]:
         if not orders.empty():
-            raise ConfigError(["it could not be read: its file system does not answer"])
+            raise ConfigError(["can't read it: its file system does not answer"])
     new = reading.result()
     fixed = {key: getattr(config.daemon, key) for key in AT_START}
     for key, value in fixed.items():
         if getattr(new.daemon, key) != value:
-            log.warning("daemon.%s stays %s until the daemon is started again", key, value)
+            log.warning("daemon.%s stays %s until the daemon is restarted", key, value)
     logs.start(new.daemon.log_level)
     await _warn(new)
     return msgspec.structs.replace(new, daemon=msgspec.structs.replace(new.daemon, **fixed))
@@ -337,5 +337,5 @@ async def _alive(store: Store) -> bool:
     try:
         await store.run(probe)
     except StoreError as error:
-        log.warning("the database can't be written: %s", error)
+        log.warning("can't write to the database: %s", error)
     return True

@@ -1,4 +1,4 @@
-"""`scriberrd demo`: the whole way of a few recordings, for people to watch."""
+"""`scriberrd demo`: a few recordings from inbox to transcript, for people to watch."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 HUB_PATIENCE = 3.0  # seconds
 START_PATIENCE = 30.0  # seconds
 LOAD_PATIENCE = 60.0  # seconds
-STALL = 60  # seconds without progress, of a download too: nobody is to sit before it for longer
-LOOK = 1.0  # seconds between two looks at what is at fault
+STALL = 60  # seconds without progress, also of a download, until the demo gives up
+LOOK = 1.0  # seconds between two looks for outages
 LOAD = (
     "from faster_whisper import WhisperModel;"
     "WhisperModel('base', device='cpu', compute_type='int8', local_files_only=True)"
@@ -57,7 +57,7 @@ attempts = 1
 
 
 def run(recordings: Sequence[Path]) -> int:
-    """Show it; the exit status of the command."""
+    """Run the demonstration, and return the exit status."""
     _check(recordings)
     engine, why = choose_engine()
     click.secho(f"engine: {engine}, {why}", bold=True)
@@ -70,46 +70,43 @@ def run(recordings: Sequence[Path]) -> int:
             click.secho(f"a daemon watches {root / 'inbox'}", bold=True)
             for recording in recordings:
                 shutil.copy(recording, root / "inbox")
-                click.echo(f"  dropped in: {recording.name}")
+                click.echo(f"  copied into it: {recording.name}")
             jobs = _jobs(root, len({recording.name for recording in recordings}))
             status = _wait(root, jobs)
             for job in jobs:
                 click.secho(f"\n{job['path']}", bold=True)
                 if _ctl(root, "transcript", str(job["id"]), "--format", "txt").wait() == 0:
                     continue
-        click.secho(
-            f"\nthe daemon has stopped; what it wrote to {root / 'transcripts'}:", bold=True
-        )
+        click.secho(f"\nthe daemon has stopped; it wrote to {root / 'transcripts'}:", bold=True)
         for path in sorted((root / "transcripts").rglob("*")):
             if path.is_file():
                 click.echo(f"  {path.relative_to(root)}  {path.stat().st_size} bytes")
     if engine == "faster-whisper" and not _cached():
-        click.echo("the model is not there: its download stalled or broke off", err=True)
-        click.echo("  run this again: it goes on with what it has", err=True)
-    click.echo("(the folder is gone now: this was a demonstration)")
+        click.echo("the model is missing: its download stalled or was interrupted", err=True)
+        click.echo("  run this command again to continue the download", err=True)
+    click.echo("(this was a demonstration: the folder is deleted now)")
     return status
 
 
 def choose_engine() -> tuple[str, str]:
-    """The best engine that can be had within seconds, and why it is that one."""
+    """The best engine that is available within seconds, and why it was chosen."""
     if _cached():
         if _loads():
-            return "faster-whisper", "with the model base, which is in the cache"
-        broken = "the model in the cache can't be loaded"
-        return _offline(f"since {broken}: remove {_hub() / MODEL}")
+            return "faster-whisper", "with the model base from the cache"
+        return _offline(f"because the model in the cache can't be loaded: remove {_hub() / MODEL}")
     hub = os.environ.get("HF_ENDPOINT") or "https://huggingface.co"
     try:
         with urllib.request.urlopen(hub, timeout=HUB_PATIENCE):  # noqa: S310 - the user's own word
             return "faster-whisper", "with the model base, which is downloaded now, once"
     except (OSError, ValueError):
-        hint = f"for Whisper, which is far better: run this again where {hub} answers"
-    return _offline(f"since the hub does not answer and no model is in the cache; {hint}")
+        hint = f"run this again when {hub} is reachable: Whisper is far better"
+    return _offline(f"because no model is in the cache and the hub is not reachable; {hint}")
 
 
 def _offline(why: str) -> tuple[str, str]:
     if importlib.util.find_spec("pocketsphinx") is None:
-        click.echo(f"no Whisper, {why}; nor is pocketsphinx there:", err=True)
-        click.echo("  pip install 'scriberrd[offline]'", err=True)
+        click.echo(f"can't use Whisper {why}", err=True)
+        click.echo("or install pocketsphinx:\n  pip install 'scriberrd[offline]'", err=True)
         sys.exit(1)
     return "offline", why
 
@@ -124,7 +121,7 @@ def _cached() -> bool:
 
 
 def _loads() -> bool:
-    # In a process of its own, since a broken model may cost it its life.
+    # In a process of its own: a broken model may crash it.
     command = [sys.executable, "-c", LOAD]
     try:
         done = subprocess.run(command, capture_output=True, timeout=LOAD_PATIENCE, check=False)
@@ -137,7 +134,7 @@ def _check(recordings: Sequence[Path]) -> None:
     for recording in recordings:
         if not wanted(os.fsencode(recording.name), EXTENSIONS):
             raise click.UsageError(
-                f"{str(recording)!r} is not named as a recording; allowed: {', '.join(EXTENSIONS)}"
+                f"{str(recording)!r} has no extension of a recording: {', '.join(EXTENSIONS)}"
             )
 
 
@@ -165,7 +162,7 @@ def _ctl(root: Path, *arguments: str, **options: Any) -> subprocess.Popen[bytes]
 
 
 def _jobs(root: Path, number: int) -> list[dict[str, Any]]:
-    """The jobs about what was dropped in, once the daemon has noticed."""
+    """The jobs of the recordings, once the daemon has noticed them."""
     deadline = time.monotonic() + START_PATIENCE
     jobs: list[dict[str, Any]] = []
     while len(jobs) < number and time.monotonic() < deadline:
@@ -177,9 +174,9 @@ def _jobs(root: Path, number: int) -> list[dict[str, Any]]:
 
 
 def _wait(root: Path, jobs: Sequence[dict[str, Any]]) -> int:
-    """Wait until the jobs have ended; the exit status.
+    """Wait until the jobs have ended, and return the exit status.
 
-    A daemon waits for a machine that is at fault. Here nobody mends it meanwhile: it is told.
+    In an outage a daemon waits until somebody fixes it. Here nobody does, so it is an error.
     """
     with _ctl(root, "wait", *(str(job["id"]) for job in jobs)) as waiting:
         while True:

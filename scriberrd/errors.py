@@ -5,15 +5,15 @@ answers with, so the API needs a single error handler.
 
     ScriberrdError
     ├── ConfigError            the configuration can't be used
-    ├── AlreadyRunning         another daemon holds the state directory
+    ├── AlreadyRunning         another daemon uses the state directory
     ├── StoreError             the database can't be used
-    │   ├── DatabaseForeign        it belongs to another application, or is no database
+    │   ├── DatabaseForeign        it belongs to another application, or is not a database
     │   ├── DatabaseNewer          a newer scriberrd wrote it
     │   ├── DatabaseBusy           another process holds the write lock
     │   ├── DatabaseReadOnly       the file system refuses writes
     │   ├── DatabaseCorrupt        its pages are damaged
-    │   │   └── NotADatabase           the first of them, or it never was a database
-    │   ├── DiskFailed             the disk does not read or write
+    │   │   └── NotADatabase           the first page is damaged, or it never was a database
+    │   ├── DiskFailed             the disk fails to read or write
     │   └── DiskFull               no space left for the database
     ├── RequestError           a request that can't be carried out
     │   ├── JobNotFound
@@ -27,8 +27,8 @@ answers with, so the API needs a single error handler.
     │   ├── TooSlow
     │   ├── TooManyConnections
     │   └── ShuttingDown
-    ├── LeaseLost              a holder that no longer holds its job tried to write
-    ├── TaskFailed             a recording could not be transcribed (carries a failure code)
+    ├── LeaseLost              a run whose lease has ended tried to write
+    ├── TaskFailed             a recording can't be transcribed (carries a failure code)
     └── WorkerDied             a worker process ended before its task did
 """
 
@@ -38,14 +38,14 @@ from typing import ClassVar
 
 
 class ScriberrdError(Exception):
-    """The base of all errors here; `str(error)` is a sentence for people."""
+    """The base of all errors here; `str(error)` is a message for people."""
 
     code: ClassVar[str] = "internal_error"
     status: ClassVar[int] = 500
 
 
 class ConfigError(ScriberrdError):
-    """The configuration can't be used: each problem names file, line, key, found and allowed."""
+    """The configuration can't be used: each problem names file, line, key, value and the rule."""
 
     code = "config_invalid"
 
@@ -55,7 +55,7 @@ class ConfigError(ScriberrdError):
 
 
 class AlreadyRunning(ScriberrdError):
-    """Another daemon holds this state directory; it keeps its socket and its jobs."""
+    """Another daemon uses this state directory; it keeps its socket and its jobs."""
 
     code = "already_running"
     status = 503
@@ -69,7 +69,7 @@ class StoreError(ScriberrdError):
 
 
 class DatabaseForeign(StoreError):
-    """The file is no database, or another application's; it was left untouched."""
+    """The file is not a database, or another application's; it was left untouched."""
 
     code = "database_foreign"
 
@@ -93,23 +93,23 @@ class DatabaseReadOnly(StoreError):
 
 
 class DatabaseCorrupt(StoreError):
-    """Pages of the database are damaged: it is replaced when the daemon starts again."""
+    """Pages of the database are damaged; the next start of the daemon replaces it."""
 
     code = "database_corrupt"
 
 
 class NotADatabase(DatabaseCorrupt):
-    """The file does not begin as a database does: damaged, or never one."""
+    """The file does not begin like a database: it is damaged, or never was one."""
 
 
 class DiskFailed(StoreError):
-    """The disk does not read or write: what was written last may be lost, so nothing goes on."""
+    """The disk fails to read or write: the last writes may be lost, so the daemon stops."""
 
     code = "disk_failed"
 
 
 class DiskFull(StoreError):
-    """No space is left for the database; nothing of the transaction was kept."""
+    """No space is left for the database; the transaction was rolled back."""
 
     code = "disk_full"
 
@@ -133,7 +133,7 @@ class JobNotFound(RequestError):
 
 
 class TranscriptNotReady(RequestError):
-    """The job has no transcript yet, or its files have gone."""
+    """The job has no transcript yet, or its files are gone."""
 
     code = "transcript_not_ready"
     status = 409
@@ -158,7 +158,7 @@ class InvalidRequest(RequestError):
 
 
 class PathOutsideInbox(RequestError):
-    """The path lies in no inbox; whether there is such a file is not said."""
+    """The path is not in an inbox; the error does not tell whether the file exists."""
 
     code = "path_outside_inbox"
     status = 422
@@ -172,7 +172,7 @@ class UploadTooLarge(RequestError):
 
 
 class UploadFailed(RequestError):
-    """The uploaded recording could not be stored in its inbox; nothing of it was kept."""
+    """The upload can't be stored in its inbox; nothing of it was kept."""
 
     code = "upload_failed"
     status = 503
@@ -193,7 +193,7 @@ class TooSlow(RequestError):
 
 
 class TooManyConnections(RequestError):
-    """As many clients as there is room for are connected, and all of them do something."""
+    """The limit of connections is reached, and all of them are active."""
 
     code = "too_many_connections"
     status = 503
@@ -207,7 +207,7 @@ class ShuttingDown(RequestError):
 
 
 class LeaseLost(ScriberrdError):
-    """The job was taken back meanwhile: this holder's result is dropped."""
+    """The run's lease has ended, so its result is dropped."""
 
     code = "lease_lost"
     status = 409
@@ -218,7 +218,7 @@ class LeaseLost(ScriberrdError):
 
 
 class TaskFailed(ScriberrdError):
-    """A recording could not be transcribed; `failure` is a code of `failures.FAILURES`."""
+    """A recording can't be transcribed; `failure` is a code of `failures.FAILURES`."""
 
     code = "task_failed"
 

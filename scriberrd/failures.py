@@ -1,4 +1,4 @@
-"""Why a job could not go on, and what follows from it: the table of all failures."""
+"""The table of all failures: why a job could not continue, and what follows."""
 
 from __future__ import annotations
 
@@ -11,105 +11,105 @@ Part = Literal["pool", "model", "output", "inbox", "store"]
 
 
 class FailureKind(msgspec.Struct, frozen=True):
-    """Why a job could not go on.
+    """A kind of failure; its fault decides what follows.
 
-    The fault decides what follows. The file's: `failed` at once, since a second run would end the
-    same. The worker's: retried with backoff until `retry.attempts` are used up. The machine's:
-    retried for as long as it takes, and never counted against the recording: what it concerns, the
-    `part`, is out and tried again with backoff; without a part the recording waits alone.
+    A fault of the file: the job fails at once, because a second run would fail too. A fault of the
+    worker: the job is retried with backoff, at most `retry.attempts` times. A fault of the machine:
+    the job is retried for as long as it takes, and nothing is counted against it. If the fault has
+    a `part`, that part is in an outage and is retried with backoff; else only this job waits.
     """
 
     fault: Fault
     message: str
     advice: str = ""
     part: Part | None = None
-    deadly: bool = False  # such a recording may have killed its worker
+    deadly: bool = False  # the recording may have killed its worker
 
 
 FAILURES: dict[str, FailureKind] = {
     "empty_file": FailureKind("file", "the file has no bytes", "copy it again"),
     "unreadable": FailureKind(
-        "file", "the file can't be read", "give the daemon's user permission; it is tried again"
+        "file", "the file can't be read", "give the daemon's user permission; it is then retried"
     ),
-    "source_missing": FailureKind("file", "the file has gone", "put it back; it is tried again"),
+    "source_missing": FailureKind("file", "the file is gone", "put it back; it is then retried"),
     "not_regular": FailureKind("file", "not a regular file", "links and devices are not followed"),
     "invalid_media": FailureKind(
-        "file", "no audio or video format that is known", "play it; it may be damaged"
+        "file", "unknown audio or video format", "play it: it may be damaged"
     ),
     "no_audio_stream": FailureKind(
         "file", "the file has no sound", "play it; it may be the wrong one"
     ),
     "no_such_track": FailureKind(
-        "file", "the file has no such audio track", "see audio_track in the profile"
+        "file", "the file does not have this audio track", "see audio_track in the profile"
     ),
     "empty_audio": FailureKind(
-        "file", "the audio track has no samples", "play it; the recording may have been cut short"
+        "file", "the audio track is empty", "play it: the recording may have been cut short"
     ),
     "read_failed": FailureKind(
-        "machine", "the file could not be read to its end", "see its disk or share; it is retried"
+        "machine", "the file can't be read to its end", "check its disk or share; it is retried"
     ),
     "engine_failed": FailureKind(
-        "worker", "the engine gave up on this recording", "try another model or engine, then redo"
+        "worker", "the engine failed on this recording", "try another model or engine, then redo"
     ),
     "worker_crashed": FailureKind(
         "worker",
         "the worker process died",
-        "see its last words in the journal; play the recording, it may be damaged",
+        "see its last output in the journal; play the recording: it may be damaged",
         deadly=True,
     ),
     "worker_killed": FailureKind(
         "machine",
         "somebody killed the worker process",
-        "it is tried again as it was; see who sends signals on this machine",
+        "it is retried; find out who sends signals on this machine",
     ),
     "worker_stalled": FailureKind(
         "worker",
-        "the worker stood still and was killed",
+        "the worker stalled and was killed",
         "see stall_timeout and heartbeat_timeout in [[worker]], or use a smaller model",
         deadly=True,
     ),
     "out_of_memory": FailureKind(
         "worker",
-        "not enough memory",
-        "use a smaller model, batch_size or compute_type; see fallback_model, cpu_fallback",
+        "out of memory",
+        "use a smaller model, batch_size or compute_type, or set fallback_model or cpu_fallback",
         deadly=True,
     ),
     "time_limit": FailureKind(
-        "worker", "the recording took too long", "see hard_limit in [retry], or use a smaller model"
+        "worker", "the run took too long", "see hard_limit in [retry], or use a smaller model"
     ),
     "interrupted_too_often": FailureKind(
         "worker",
-        "the daemon or the machine went down in each of its last runs",
-        "see what the journal says of those times, then retry",
+        "the daemon or the machine went down during each of its last runs",
+        "see the journal of those times, then retry",
     ),
     "internal_error": FailureKind(
         "worker", "an error inside scriberrd", "the journal has the traceback; please report it"
     ),
     "no_worker": FailureKind(
         "machine",
-        "no worker process could be started",
-        "see the journal; the installation may be broken, or memory or processes used up",
+        "can't start a worker process",
+        "see the journal: the installation may be broken, or memory or processes used up",
         part="pool",
     ),
     "engine_missing": FailureKind(
-        "machine", "the engine of the profile is not installed", "install its extra", part="model"
+        "machine", "the profile's engine is not installed", "install its extra", part="model"
     ),
     "model_missing": FailureKind(
         "machine",
-        "the model is not there",
-        "put it there, or change model or auto_download, then retry",
+        "the model is missing",
+        "download it, or change model or auto_download, then retry",
         part="model",
     ),
     "model_unreadable": FailureKind(
         "machine",
         "the model can't be read",
-        "give the daemon's user permission for the file that is named and the folders above it",
+        "give the daemon's user permission for the named file and the folders above it",
         part="model",
     ),
     "hub_refused": FailureKind(
         "machine",
-        "the model hub refuses the model",
-        "check its name; a private or gated one needs HF_TOKEN in the environment of the daemon",
+        "the model hub refuses access to the model",
+        "check its name; a private or gated model needs HF_TOKEN in the daemon's environment",
         part="model",
     ),
     "device_unavailable": FailureKind(
@@ -119,10 +119,10 @@ FAILURES: dict[str, FailureKind] = {
         part="pool",
     ),
     "unsupported_setting": FailureKind(
-        "file", "the engine can't do what the profile asks", "change the profile, then retry"
+        "file", "the engine does not support the profile", "change the profile, then retry"
     ),
     "source_unavailable": FailureKind(
-        "machine", "the file system of the recording is not mounted", "mount it; it is tried again"
+        "machine", "the recording's file system is not mounted", "mount it; it is then retried"
     ),
     "source_changed": FailureKind(
         "machine", "the file changed while it was read", "its new version is queued once it settles"
@@ -136,15 +136,15 @@ FAILURES: dict[str, FailureKind] = {
     "output_blocked": FailureKind(
         "machine",
         "something in the output folder is in the way",
-        "see what lies there by the name of the recording or its folder; it is tried again",
+        "see what has the name of the recording or its folder there; it is retried",
     ),
     "inbox_unavailable": FailureKind(
-        "machine", "the inbox folder is not there", "mount it, or put it back", part="inbox"
+        "machine", "the inbox folder is missing", "mount it, or put it back", part="inbox"
     ),
     "store_failed": FailureKind(
         "machine", "the database can't be used", "see the journal", part="store"
     ),
     "disk_full": FailureKind(
-        "machine", "the disk of the output folder is full", "make room on it", part="output"
+        "machine", "the disk of the output folder is full", "free some space", part="output"
     ),
 }

@@ -15,8 +15,8 @@ MINUTE = 60.0  # seconds: a window opens and closes at whole minutes
 class Hours(str):
     """Windows of local time such as "22:00-07:00, 12:30-13:00"; empty: always.
 
-    The clock on the wall decides. Where it is set forward, the hour that is left out is nobody's;
-    where it is set back, the hour that comes twice counts twice.
+    Local time decides: when the clocks go forward, the skipped hour is missing from its window;
+    when they go back, the repeated hour counts twice.
     """
 
     __slots__ = ()
@@ -25,7 +25,7 @@ class Hours(str):
 
     @classmethod
     def read(cls, value: object) -> Self:
-        """Parse a value of the configuration; ValueError when it is none."""
+        """Parse a value of the configuration; ValueError when it is not a list of windows."""
         if not isinstance(value, str):
             raise ValueError  # noqa: TRY004 - to msgspec a wrong type is a wrong value
         for window in value.split(",") if value.strip() else ():
@@ -49,9 +49,9 @@ class Hours(str):
         return False
 
     def look_again(self, now: float) -> float | None:
-        """Seconds until it may have opened or closed; None when it never does.
+        """Seconds until a window may have opened or closed; None when that never happens.
 
-        The next whole minute, however far off the window is: so the clock may be set meanwhile.
+        Always the next whole minute, even if the window is far off: the clock may be set meanwhile.
         """
         return MINUTE - now % MINUTE if self else None
 

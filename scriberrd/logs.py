@@ -1,4 +1,4 @@
-"""One line for each thing that happened, to stderr; with priorities where the journal reads it."""
+"""The log: one line per message, to stderr; with priorities when the journal reads it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, TextIO
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Iterator
 
-# What journald understands at the start of a line: sd-daemon(3).
+# Prefixes that journald understands: sd-daemon(3).
 PRIORITIES = {
     logging.DEBUG: "<7>",
     logging.INFO: "<6>",
@@ -27,23 +27,23 @@ PRIORITIES = {
 SPACES_AND_JOINERS = "\u00a0\u202f\u200c\u200d"  # harmless, and common in names
 
 LONGEST = 2000  # characters of a line
-BEGINNING, END = 20, 40  # lines that are shown of a traceback that has more
-BURST = 5  # times that the same is said ...
-PERIOD = 60.0  # ... in so many seconds; what comes after that is counted
+BEGINNING, END = 20, 40  # lines shown of a longer traceback
+BURST = 5  # times that the same message is logged ...
+PERIOD = 60.0  # ... in so many seconds; more of them are only counted
 REMEMBERED = 1000  # messages whose repetition is noticed
 
 OURS = "scriberrd"
 
 
 class Formatter(logging.Formatter):
-    """Plain text, or lines with a priority for the journal, which adds the time itself."""
+    """Plain lines, or, for the journal, which adds the time itself, lines with a priority."""
 
     def __init__(self, *, journal: bool) -> None:
         super().__init__("%(message)s" if journal else "%(asctime)s %(levelname)s %(message)s")
         self._journal = journal
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
-        """The line; a file name may hold anything, but must not forge one, nor steer a terminal."""
+        """The line; a file name in it can neither forge a line nor control a terminal."""
         record.message = _plain(record.message)
         return super().formatMessage(record)
 
@@ -55,20 +55,20 @@ class Formatter(logging.Formatter):
 
 
 def _plain(text: str) -> str:
-    # Not with a codec, which may have to be imported: even without a free descriptor it must work.
+    # Not with a codec, which may have to be imported: this must work without a free descriptor.
     plain = "".join(
         char if char.isprintable() or char in SPACES_AND_JOINERS else ascii(char)[1:-1]
         for char in text[:LONGEST]
     )
     cut = len(text) - LONGEST
-    return f"{plain}... ({cut} characters more)" if cut > 0 else plain
+    return f"{plain}... ({cut} more characters)" if cut > 0 else plain
 
 
 def _shortened(trace: list[str]) -> Iterable[str]:
     cut = len(trace) - BEGINNING - END
     if cut <= 0:
         return trace
-    return (*trace[:BEGINNING], f"  ... ({cut} lines more)", *trace[-END:])
+    return (*trace[:BEGINNING], f"  ... ({cut} more lines)", *trace[-END:])
 
 
 @dataclass
@@ -82,7 +82,7 @@ class _Said:
 
 
 class Handler(logging.StreamHandler[TextIO]):
-    """Writes what was not just said several times; how often that was, it says later."""
+    """Writes messages, except those that were just repeated several times: it counts these."""
 
     def __init__(self, to: TextIO, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         super().__init__(to)
@@ -99,7 +99,7 @@ class Handler(logging.StreamHandler[TextIO]):
                     OURS
                 ):  # a library names the object, each time another
                     return _hide(said, record)
-                record = copy.copy(record)  # which recording it is about matters
+                record = copy.copy(record)  # the message names the recording, so it stays
                 record.exc_info = record.exc_text = None
             if said := self._again((record.name, record.levelno, record.getMessage()[:LONGEST])):
                 return _hide(said, record)
@@ -108,7 +108,7 @@ class Handler(logging.StreamHandler[TextIO]):
             self.handleError(record)
 
     def _again(self, what: Hashable) -> _Said | None:
-        """Take down that this is said; gives something once that was too often."""
+        """Count a message; returns its count once that is too large."""
         if what not in self._said:
             self._said[what] = _Said(self._monotonic() + PERIOD)
         said = self._said[what]
@@ -125,18 +125,18 @@ class Handler(logging.StreamHandler[TextIO]):
     def _tell(self, over: Iterable[_Said]) -> None:
         for said in over:
             if said.hidden:
-                text = f"{said.hidden} times more: {said.message}"
+                text = f"message repeated {said.hidden} times: {said.message}"
                 super().emit(logging.LogRecord(said.name, said.level, "", 0, text, None, None))
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
-        """Say it in a line; the library would print two tracebacks, as often as it happens."""
-        with contextlib.suppress(OSError, ValueError):  # of a stderr that has gone
-            text = f"a message could not be logged: {record.msg!r:.200}: {sys.exc_info()[1]!r:.200}"
+        """Report it on one line; the library would print two tracebacks each time."""
+        with contextlib.suppress(OSError, ValueError):  # stderr is gone
+            text = f"can't log a message: {record.msg!r:.200}: {sys.exc_info()[1]!r:.200}"
             self.stream.write(_plain(text) + self.terminator)
             self.flush()
 
     def close(self) -> None:
-        """Tell what is not told yet."""
+        """Log the counts that were not logged yet."""
         with self.lock or contextlib.nullcontext():
             said, self._said = self._said, {}
             self._tell(said.values())
@@ -144,7 +144,7 @@ class Handler(logging.StreamHandler[TextIO]):
 
 
 def _raised(record: logging.LogRecord) -> Hashable:
-    """Which exception the record has, and where it was raised; None without one."""
+    """The type of the record's exception and where it was raised; None without one."""
     error = record.exc_info[1] if record.exc_info else None
     if error is None:
         return None
@@ -166,14 +166,14 @@ def start(level: str) -> None:
     for chatty in ("aiohttp.access", "watchdog", "asyncio"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     logging.captureWarnings(capture=True)
-    # watchdog, of a folder that is made within a new folder, with a list of all that it watches
+    # watchdog, about a folder created within a new folder, with a list of all that it watches
     warnings.filterwarnings("ignore", "Callback with id .* already exists", RuntimeWarning)
-    # of the form of a client, who is told
+    # about the form of a client, who gets an error
     warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"aiohttp\.multipart")
 
 
 def _read_by_journal() -> bool:
-    """Whether stderr is the journal's: systemd.exec(5), JOURNAL_STREAM."""
+    """Whether stderr goes to the journal: systemd.exec(5), JOURNAL_STREAM."""
     try:
         stderr = os.fstat(sys.stderr.fileno())
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""What the service manager is told: ready, stopping, still alive. Without systemd, nothing."""
+"""Notifications to the service manager: ready, stopping, alive. Without systemd, none."""
 
 from __future__ import annotations
 
@@ -15,31 +15,31 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-EXTENSION = 60.0  # seconds that a stop may take from the latest request for more on
-PATIENCE = 0.5  # seconds that a manager whose queue is full may hold up the event loop
+EXTENSION = 60.0  # seconds that each request for more time gives a stop
+PATIENCE = 0.5  # seconds that a manager with a full queue may block the event loop
 
 
 def notify(message: str) -> None:
-    """Tell the service manager; sd_notify(3) lists the messages.
+    """Send a message to the service manager; sd_notify(3) lists them.
 
-    Only ASCII gets through: sdnotify encodes as Latin-1, so a message with a file name might send
-    nothing at all.
+    Only ASCII is sent: sdnotify encodes as Latin-1, so that a message with a file name might not be
+    sent at all.
     """
     if not os.environ.get("NOTIFY_SOCKET"):
         return
     try:
-        # sdnotify drops its socket without closing it when nobody listens.
+        # When nobody listens, sdnotify drops its socket without closing it.
         with warnings.catch_warnings(action="ignore", category=ResourceWarning):
             notifier = sdnotify.SystemdNotifier(debug=True)
         with notifier.socket:
             notifier.socket.settimeout(PATIENCE)
             notifier.notify(message.encode("ascii", "replace").decode())
     except OSError as error:
-        log.warning("the service manager can't be told: %s", error)
+        log.warning("can't notify the service manager: %s", error)
 
 
 async def stopping(drained: asyncio.Task[Any]) -> None:
-    """Tell that the daemon stops, and ask for more time for it until the task is done."""
+    """Announce the stop, and ask for more time until the task is done."""
     notify("STOPPING=1")
     while not drained.done():
         notify(f"EXTEND_TIMEOUT_USEC={EXTENSION * 1e6:.0f}")
@@ -47,10 +47,9 @@ async def stopping(drained: asyncio.Task[Any]) -> None:
 
 
 async def keep_alive(alive: Callable[[], Awaitable[bool]]) -> None:
-    """Tell the watchdog that the daemon lives, as often as it wants, while `alive` says so.
+    """Notify the watchdog as often as it wants, while `alive` returns True.
 
-    The event loop has to come around to it, and `alive` has to answer: a daemon that hangs is
-    restarted.
+    A daemon whose event loop or `alive` hangs is restarted.
     """
     if os.environ.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()):
         return
@@ -59,5 +58,5 @@ async def keep_alive(alive: Callable[[], Awaitable[bool]]) -> None:
         if await alive():
             notify("WATCHDOG=1")
         else:
-            log.error("the watchdog is not told, because the daemon does not work")
+            log.error("the daemon does not work: not notifying the watchdog")
         await asyncio.sleep(interval)

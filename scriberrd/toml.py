@@ -1,7 +1,7 @@
 """Read TOML tables into frozen structs, and say precisely what is wrong with them.
 
-Every problem names the file, the line, the key, what was found and what is allowed; all problems
-of a file are gathered, so that nobody has to find them one start at a time.
+Every problem names the file, the line, the key, the value and what is allowed. All problems of a
+file are reported at once.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from scriberrd.errors import ConfigError
 from scriberrd.hours import Hours
 
 T = TypeVar("T", bound=msgspec.Struct)
-Where = tuple[str | int, ...]  # the way to a value: ("inbox", 0, "path")
+Where = tuple[str | int, ...]  # the path to a value: ("inbox", 0, "path")
 
 
 LARGEST = 2**53  # bytes
-LONGEST = 100 * 365 * 86400  # seconds: what is added to a time stays one
+LONGEST = 100 * 365 * 86400  # seconds: added to a time, the sum is still a valid time
 
 
 class Seconds(float):
-    """A duration in seconds; written as a number, or as "90s", "10m", "1h30m", "7d"."""
+    """A duration in seconds, written as a number or as "90s", "10m", "1h30m", "7d"."""
 
     LEAST: ClassVar = 0.0
     UNITS: ClassVar = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -36,7 +36,7 @@ class Seconds(float):
 
     @classmethod
     def read(cls, value: object) -> Self:
-        """Parse a value of the file; ValueError when it is no duration."""
+        """Parse a value of the file; ValueError when it is not a duration."""
         seconds: float = -1
         if isinstance(value, int | float) and not isinstance(value, bool):
             seconds = value
@@ -49,14 +49,14 @@ class Seconds(float):
 
 
 class Span(Seconds):
-    """A duration that is not 0: of what would otherwise never rest, or end at once."""
+    """A duration of more than 0: for what would otherwise never pause, or end at once."""
 
     LEAST = 0.001
-    ALLOWED = f"{Seconds.ALLOWED}; more than 0"
+    ALLOWED = f"{Seconds.ALLOWED}, of more than 0"
 
 
 class Bytes(int):
-    """A size in bytes; written as a number, or as "500MB", "4GiB"."""
+    """A size in bytes, written as a number or as "500MB", "4GiB"."""
 
     UNITS: ClassVar = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12} | {
         "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40
@@ -65,7 +65,7 @@ class Bytes(int):
 
     @classmethod
     def read(cls, value: object) -> Self:
-        """Parse a value of the file; ValueError when it is no size."""
+        """Parse a value of the file; ValueError when it is not a size."""
         size: float = -1
         if isinstance(value, int) and not isinstance(value, bool):
             size = value
@@ -79,10 +79,10 @@ class Bytes(int):
 
 
 class Document:
-    """A configuration file that is being read, and what was found wrong with it so far.
+    """A configuration file that is being read, and its problems so far.
 
     Raises:
-        ConfigError: it can't be read, or is no TOML.
+        ConfigError: it can't be read, or is not TOML.
     """
 
     def __init__(self, file: Path) -> None:
@@ -92,58 +92,51 @@ class Document:
             self._text = file.read_text("utf-8")
             self.root: dict[str, Any] = tomlkit.parse(self._text).unwrap()
         except OSError as error:
-            advice = "; write one with `scriberrd init`" if not file.exists() else ""
+            advice = ": create it with `scriberrd init`" if not file.exists() else ""
             raise ConfigError([f"{file}: {error.strerror}{advice}"]) from error
         except UnicodeDecodeError as error:
             raise ConfigError([f"{file}: not UTF-8 text"]) from error
         except tomlkit.exceptions.ParseError as error:
-            what = "it ends too early" if "'\\x00'" in str(error) else error
+            what = "unexpected end of file" if "'\\x00'" in str(error) else error
             raise ConfigError([f"{file}:{error.line}: {what}"]) from error
         except (tomlkit.exceptions.TOMLKitError, ValueError) as error:
             line = _last_line(self._text)
             raise ConfigError([f"{file}:{line}: {error}"]) from error
 
-    def problem(self, where: Where, found: object, allowed: str) -> None:
-        """Note what is wrong with the value there."""
+    def problem(self, where: Where, what: str) -> None:
+        """Note a problem with the value there."""
         line = locate(self._text, where)
-        self.problems.append(f"{self.file}:{line}: {spell(where)}: found {found}; {allowed}")
+        self.problems.append(f"{self.file}:{line}: {spell(where)}: {what}")
 
     def table(self, kind: type[T], value: object, where: Where) -> T | None:
-        """Read one table; None when problems were found in it."""
+        """Read one table; None when it has problems."""
         if not isinstance(value, dict):
-            self.problem(where, repr(value), "allowed: a table")
+            self.problem(where, f"{value!r} is not a table")
             return None
         before = len(self.problems)
         fields = {field.name: field for field in msgspec.structs.fields(kind)}
         for key in value.keys() - fields.keys():
             close = difflib.get_close_matches(key, fields, 1)
             hint = f"did you mean {close[0]!r}? " if close else ""
-            self.problem((*where, key), "an unknown key", f"{hint}allowed: {', '.join(fields)}")
+            self.problem((*where, key), f"unknown key; {hint}known keys: {', '.join(fields)}")
         read = {}
         for name, field in fields.items():
+            right = allowed(inspect.type_info(field.type))
             if name not in value:
                 if field.default is NODEFAULT and field.default_factory is NODEFAULT:
-                    self.problem(
-                        (*where, name),
-                        "nothing",
-                        f"needed: {allowed(inspect.type_info(field.type))}",
-                    )
+                    self.problem((*where, name), f"missing; set it to {right}")
                 continue
             try:
                 read[name] = msgspec.convert(value[name], field.type, dec_hook=self._hook)
             except (msgspec.ValidationError, ValueError):
-                self.problem(
-                    (*where, name),
-                    repr(value[name]),
-                    f"allowed: {allowed(inspect.type_info(field.type))}",
-                )
+                self.problem((*where, name), f"{value[name]!r} is not {right}")
         return kind(**read) if len(self.problems) == before else None
 
     def tables(self, kind: type[T], key: str) -> list[tuple[Where, T]]:
-        """Read all tables of `[[key]]`, with the way to each."""
+        """Read all tables of `[[key]]`, with the path to each."""
         value = self.root.get(key, [])
         if not isinstance(value, list):
-            self.problem((key,), "one table", f"allowed: [[{key}]], with two brackets")
+            self.problem((key,), f"not a list of tables; write [[{key}]], with two brackets")
             return []
         entries = [((key, n), self.table(kind, entry, (key, n))) for n, entry in enumerate(value)]
         return [(where, entry) for where, entry in entries if entry is not None]
@@ -160,10 +153,10 @@ class Document:
 
 
 def _last_line(text: str) -> int:
-    """The line (from 1) at which a text that is no TOML stops being TOML.
+    """The line (from 1) up to which a text that is not TOML has to be read to see that.
 
-    The parser tells no line of a key or a table that is there twice, so this looks for the first
-    beginning of the text that it does not accept.
+    The parser gives no line for a duplicate key or table, so this looks for the shortest beginning
+    of the text that the parser refuses.
     """
     lines = text.splitlines(keepends=True)
     for number in range(1, len(lines)):
@@ -177,20 +170,22 @@ def _last_line(text: str) -> int:
 
 
 def allowed(kind: inspect.Type) -> str:  # noqa: C901, PLR0911, PLR0912 - a table of types
-    """What may stand for a value of this type, for people."""
+    """A description of the allowed values of this type, to follow "is not"."""
     match kind:
         case inspect.BoolType():
             return "true or false"
         case inspect.IntType(ge=None):
             return "a whole number"
+        case inspect.IntType(ge=least, le=None):
+            return f"a whole number of at least {least}"
         case inspect.IntType(ge=least, le=most):
-            return f"a whole number of at least {least}" + (f", at most {most}" if most else "")
+            return f"a whole number from {least} to {most}"
         case inspect.FloatType(ge=None):
             return "a number"
         case inspect.FloatType(ge=least, le=most):
             return f"a number from {least:g} to {most:g}"
         case inspect.LiteralType(values=values):
-            return ", ".join(f'"{value}"' for value in values)
+            return " or ".join(f'"{value}"' for value in values)
         case inspect.StrType(pattern=None):
             return "a text"
         case inspect.StrType(pattern=pattern):
@@ -198,9 +193,9 @@ def allowed(kind: inspect.Type) -> str:  # noqa: C901, PLR0911, PLR0912 - a tabl
         case inspect.VarTupleType(item_type=item):
             return f"a list of: {allowed(item)}"
         case inspect.UnionType(types=types):
-            return ", or ".join(allowed(one) for one in types)
+            return " or ".join(allowed(one) for one in types)
         case inspect.CustomType(cls=cls) if cls is Path:
-            return "a folder or file, absolute or relative to this file"
+            return "a valid path"
         case inspect.CustomType(cls=cls):
             return cls.ALLOWED if issubclass(cls, Seconds | Bytes | Hours) else cls.__name__
         case other:
@@ -208,7 +203,7 @@ def allowed(kind: inspect.Type) -> str:  # noqa: C901, PLR0911, PLR0912 - a tabl
 
 
 def spell(where: Where) -> str:
-    """The way to a value as people write it: inbox[1].path (counted from 1)."""
+    """The path to a value as people write it: inbox[1].path (counted from 1)."""
     spelled = ""
     for step in where:
         spelled += f"[{step + 1}]" if isinstance(step, int) else f".{step}"
@@ -218,7 +213,7 @@ def spell(where: Where) -> str:
 def locate(text: str, where: Where) -> int:
     """The line (from 1) of a value, or of the nearest table around it.
 
-    The parser tells no lines, so this looks for headers and keys as they are usually written.
+    The parser gives no lines, so this looks for headers and keys as they are usually written.
     """
     tables = [step for step in where if isinstance(step, str)]
     wanted_number = next((step for step in where if isinstance(step, int)), 0)

@@ -1,1 +1,1 @@
-"""One module a command; each has its click command under the name `command`."""
+"""One module for each command; each holds its click command as `command`."""

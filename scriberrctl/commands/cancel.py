@@ -13,5 +13,5 @@ from scriberrctl.session import JOB_ID, Session, json_option, pass_session
 @json_option
 @pass_session
 def command(session: Session, ids: tuple[int, ...]) -> None:
-    """End jobs: at once, or when their worker has let go of them."""
+    """Cancel jobs. A running job ends as soon as its worker stops."""
     session.each(ids, session.client.cancel, render.outcome)

@@ -15,13 +15,13 @@ from scriberrctl.session import JOB_ID, Session, json_option, pass_session
 @click.option(
     "--after",
     metavar="EVENT",
-    help="Begin after this event: its id, or better its cursor. [default: now]",
+    help="Start after this event: its cursor, or its id. [default: now]",
 )
 @click.option("--job", type=JOB_ID, metavar="ID", help="Only events of this job.")
 @json_option
 @pass_session
 def command(session: Session, after: str | None, job: int | None) -> None:
-    """Show what happens, as it happens, until interrupted."""
+    """Follow events until interrupted."""
     with session.client.events(after=after, job=job) as events:
         for event in events:
             session.say(event, lambda: render.event(event))  # noqa: B023 - called at once

@@ -19,11 +19,15 @@ from scriberrctl.shapes import JobState
     help="Only jobs in this state. [repeatable]",
 )
 @click.option("--inbox", metavar="NAME", help="Only jobs of this inbox.")
-@click.option("--text", metavar="TEXT", help="Only jobs with this in their path.")
+@click.option("--text", metavar="TEXT", help="Only jobs whose path contains this.")
 @click.option(
-    "--limit", type=click.IntRange(min=1), default=50, show_default=True, help="How many at most."
+    "--limit",
+    type=click.IntRange(min=1),
+    default=50,
+    show_default=True,
+    help="Show at most this many.",
 )
-@click.option("--all", "all_", is_flag=True, help="All of them, whatever the limit.")
+@click.option("--all", "all_", is_flag=True, help="Show all, whatever the limit.")
 @json_option
 @pass_session
 def command(
@@ -44,4 +48,4 @@ def command(
         return
     click.echo(render.jobs(found))
     if more:
-        click.echo("there are more: see --limit and --all", err=True)
+        click.echo("there are more jobs: use --limit or --all", err=True)

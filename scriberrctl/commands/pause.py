@@ -11,10 +11,10 @@ from scriberrctl.session import Session, json_option, pass_session
 @click.command("pause")
 @click.option("--inbox", metavar="NAME", help="Only this inbox.")
 @click.option("--worker", metavar="NAME", help="Only this worker pool.")
-@click.option("--reason", metavar="TEXT", help="Why, for those who look at the status.")
+@click.option("--reason", metavar="TEXT", help="Reason, shown in the status.")
 @json_option
 @pass_session
 def command(session: Session, *, inbox: str | None, worker: str | None, reason: str | None) -> None:
-    """Claim nothing more: of all jobs, of an inbox, or by a worker pool. Running jobs finish."""
+    """Pause claiming. Running jobs finish. Without an option, pause everything."""
     pauses = session.client.pause(inbox=inbox, worker=worker, reason=reason)
     session.say({"pauses": pauses}, lambda: render.pauses(pauses))

@@ -12,12 +12,12 @@ from scriberrctl.session import JOB_ID, Session, json_option, pass_session
 
 @click.command("redo")
 @click.argument("ids", metavar="ID...", type=JOB_ID, nargs=-1, required=True)
-@click.option("--profile", metavar="NAME", help="How. [default: the profile of each, as it is now]")
+@click.option("--profile", metavar="NAME", help="Profile to use. [default: the job's]")
 @json_option
 @pass_session
 def command(session: Session, ids: tuple[int, ...], profile: str | None) -> None:
-    """Transcribe the recordings of ended jobs anew, with the settings of today.
+    """Transcribe ended jobs again, with the current settings.
 
-    The old transcripts stay until the new ones are published over them.
+    The old transcripts stay until the new ones replace them.
     """
     session.each(ids, partial(session.client.redo, profile=profile), render.outcome)

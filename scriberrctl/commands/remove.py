@@ -13,5 +13,5 @@ from scriberrctl.session import JOB_ID, Session, json_option, pass_session
 @json_option
 @pass_session
 def command(session: Session, ids: tuple[int, ...]) -> None:
-    """Forget ended jobs; recordings and transcripts stay."""
+    """Remove ended jobs from the list. Recordings and transcripts stay."""
     session.each(ids, session.client.remove, render.removed)

@@ -14,6 +14,6 @@ from scriberrctl.session import Session, json_option, pass_session
 @json_option
 @pass_session
 def command(session: Session, *, inbox: str | None, worker: str | None) -> None:
-    """Go on with what was paused; without an option, with everything."""
+    """Resume claiming. Without an option, resume everything."""
     pauses = session.client.resume(inbox=inbox, worker=worker)
     session.say({"pauses": pauses}, lambda: render.pauses(pauses))

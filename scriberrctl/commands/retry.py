@@ -14,13 +14,13 @@ from scriberrctl.session import JOB_ID, Session, json_option, pass_session
 @json_option
 @pass_session
 def command(session: Session, ids: tuple[int, ...], *, all_: bool) -> None:
-    """Queue failed or canceled jobs again, or let waiting ones go at once."""
+    """Queue failed or canceled jobs again. A job that waits for its next try is tried now."""
     if all_ == bool(ids):
-        raise click.UsageError("name jobs, or else give --all")
+        raise click.UsageError("give job IDs, or --all")
     if all_:
-        # All pages before the first retry: that takes a job off the list.
+        # Read all pages before the first retry, which takes a job off the list.
         failed, _ = paging.jobs(session.client, None, states=("failed",))
         ids = tuple(sorted(job["id"] for job in failed))
         if not ids:
-            click.echo("no job has failed", err=True)
+            click.echo("no failed jobs", err=True)
     session.each(ids, session.client.retry, render.outcome)

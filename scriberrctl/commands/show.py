@@ -13,7 +13,7 @@ from scriberrctl.session import JOB_ID, Session, json_option, pass_session
 @json_option
 @pass_session
 def command(session: Session, id_: int) -> None:
-    """Show all that is known about a job, its runs included."""
+    """Show a job in detail, with its runs."""
     job = session.client.job(id_)
     executions = session.client.executions(id_)
     session.say({**job, "executions": executions}, lambda: render.details(job, executions))

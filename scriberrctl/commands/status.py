@@ -15,11 +15,11 @@ INTERVAL = 1.0  # seconds
 
 
 @click.command("status")
-@click.option("--watch", is_flag=True, help="Go on showing it, until interrupted.")
+@click.option("--watch", is_flag=True, help="Keep it up to date until interrupted.")
 @json_option
 @pass_session
 def command(session: Session, *, watch: bool = False) -> None:
-    """Show the daemon, its workers, its inboxes and what is in progress."""
+    """Show the daemon, its workers and inboxes, outages, pauses and running jobs."""
     if not watch:
         status = session.client.status()
         session.say(status, lambda: render.status(status))
@@ -32,7 +32,7 @@ def command(session: Session, *, watch: bool = False) -> None:
 def _redraw(session: Session) -> None:
     up = ""
     while True:
-        # A line that wraps would be two, and the way back up too short.
+        # A line that wraps would count as two when the cursor moves back up.
         width = os.get_terminal_size().columns
         lines = [line[:width] for line in render.status(session.client.status()).splitlines()]
         click.echo(up + "\n".join(lines))

@@ -9,8 +9,8 @@ from typing import IO, TYPE_CHECKING
 import click
 
 from scriberrctl import render
+from scriberrctl.blockers import Blockers
 from scriberrctl.errors import ApiError, Unreadable
-from scriberrctl.holds import Holds
 from scriberrctl.session import Session, json_option, pass_session
 from scriberrctl.waiting import until_ended
 
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 @click.command("submit")
 @click.argument("files", metavar="FILE...", nargs=-1, required=True)
-@click.option("--inbox", metavar="NAME", help="The inbox to put copies into. [default: the first]")
-@click.option("--profile", metavar="NAME", help="How to transcribe. [default: the inbox's]")
+@click.option("--inbox", metavar="NAME", help="Inbox for copies. [default: the first]")
+@click.option("--profile", metavar="NAME", help="Profile to use. [default: the inbox's]")
 @click.option(
     "--priority",
     type=click.Choice(["urgent", "high", "normal", "low"]),
-    help="Which goes first. [default: the profile's]",
+    help="Priority in the queue. [default: the profile's]",
 )
-@click.option("--wait", is_flag=True, help="Wait until all of them have ended.")
+@click.option("--wait", is_flag=True, help="Wait until all have ended.")
 @json_option
 @pass_session
 def command(
@@ -39,7 +39,7 @@ def command(
     priority: str | None,
     wait: bool,
 ) -> None:
-    """Queue recordings: where they lie, if that is in an inbox, or else as a copy there."""
+    """Queue recordings. A file outside of all inboxes is copied into one."""
     submitted = []
     for file in files:
         try:
@@ -49,19 +49,19 @@ def command(
             continue
         submitted.append(job)
         if not (wait and session.json):
-            note = "" if new else "known already: "
+            note = "" if new else "already known: "
             session.say(job, lambda: note + render.outcome(job))  # noqa: B023 - called at once
     if wait:
         until_ended(session, [job["id"] for job in submitted])
         return
-    for reason in Holds(session.client, submitted).news():
+    for reason in Blockers(session.client, submitted).news():
         click.echo(reason, err=True)
 
 
 def _submit(session: Session, file: str, **options: str | None) -> tuple[Job, bool]:
     name = os.fsencode(file).decode("utf-8", "backslashreplace")
     if name == file:  # JSON can't carry any other path
-        try:  # without a look: in an inbox, perhaps only the daemon may read it
+        try:  # without opening it: in an inbox, perhaps only the daemon may read it
             return session.client.submit(os.path.abspath(file), **options)
         except ApiError as error:
             if error.code != "path_outside_inbox":
@@ -74,4 +74,4 @@ def _opened(file: str) -> IO[bytes]:
     try:
         return Path(file).open("rb")
     except OSError as error:
-        raise Unreadable(f"it can't be read, and lies in no inbox: {error.strerror}") from error
+        raise Unreadable(f"not in an inbox, and can't be read: {error.strerror}") from error

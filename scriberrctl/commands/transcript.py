@@ -15,7 +15,7 @@ from scriberrctl.session import JOB_ID, Session, json_option, pass_session
     "--format",
     "format_",
     type=click.Choice(["txt", "json", "srt", "vtt"]),
-    help="How it is written. [default: txt; with --json: json]",
+    help="Output format. [default: txt; with --json: json]",
 )
 @json_option
 @pass_session

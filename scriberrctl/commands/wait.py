@@ -12,7 +12,9 @@ from scriberrctl.waiting import until_ended
 
 @click.command("wait")
 @click.argument("ids", metavar="ID...", type=JOB_ID, nargs=-1, required=True)
-@click.option("--timeout", type=click.FloatRange(min=0), metavar="SECONDS", help="Give up then.")
+@click.option(
+    "--timeout", type=click.FloatRange(min=0), metavar="SECONDS", help="Give up after this time."
+)
 @json_option
 @pass_session
 def command(session: Session, ids: tuple[int, ...], timeout: float | None) -> None:

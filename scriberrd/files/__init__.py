@@ -1,7 +1,7 @@
-"""Files and folders of others: opened and named safely.
+"""Safe access to files and folders that others own.
 
-sources  recordings: opened without following links, and known by their bytes
-names    files that appear whole, under their name, or not at all
+sources  recordings: open them without following links, and fingerprint them
+names    give a complete file its name atomically
 folders  calls that may never return, each in a thread of its own
-mounts   where something is mounted
+mounts   mount points
 """

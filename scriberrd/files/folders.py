@@ -1,9 +1,9 @@
-"""Calls that touch a folder of somebody else, each apart from all others.
+"""Calls to file systems that may hang, each in a thread of its own.
 
-A share whose server has gone answers no call, and a thread that waits for it can't be stopped. So
-each call has a daemon thread for itself, which the exit of the process does not wait for; whoever
-waits for the call stops waiting after a limit; and a folder that owes an answer is asked nothing
-more until it has given it, or one thread after the other would be lost to it.
+A share whose server is gone does not answer, and a thread that waits for it can't be stopped. So
+each call runs in a daemon thread, which does not delay the exit of the process. The caller stops
+waiting after a limit. A folder with an unanswered call gets no further calls until it has answered:
+each of them would cost another thread.
 """
 
 from __future__ import annotations
@@ -27,34 +27,34 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 LIMIT = 30.0  # seconds: a sleeping disk takes ten of them to wake up
-SPARE = 8  # threads that are kept for the next call
+SPARE = 8  # idle threads that are kept for the next calls
 BUSY = "folder"  # the name of a thread with a call
-LOOK = 3.0  # seconds: for a look that somebody waits for at a terminal, or systemd at a start
+LOOK = 3.0  # seconds: for a look that a person at a terminal, or systemd at the start, waits for
 
 
 class NoAnswer(OSError):
-    """The file system of a folder does not answer; whether it did what was asked is not known."""
+    """The file system of a folder does not answer; the outcome of the call is unknown."""
 
     def __init__(self) -> None:
         super().__init__(errno.ETIMEDOUT, "its file system does not answer")
 
 
 class Abandoned(Exception):
-    """Nobody waits for the call any more."""
+    """The caller has stopped waiting for the call."""
 
 
 class Heartbeat:
-    """How a call that takes long tells that it gets on, and learns that nobody waits for it."""
+    """How a long call reports progress, and learns that its caller has stopped waiting."""
 
     def __init__(self) -> None:
         self.beats = 0
         self.abandoned = False
 
     def beat(self) -> None:
-        """The call gets on.
+        """Report progress.
 
         Raises:
-            Abandoned: it may end.
+            Abandoned: the caller has stopped waiting.
         """
         if self.abandoned:
             raise Abandoned
@@ -65,21 +65,21 @@ class Folders:
     """The folders of a daemon: inboxes and outputs."""
 
     def __init__(self) -> None:
-        self._owed: Counter[str] = Counter()  # folder -> calls that passed their limit
+        self._owed: Counter[str] = Counter()  # folder -> calls without an answer after the limit
 
     def answers(self, folder: Path) -> bool:
-        """Whether a folder owes no answer."""
+        """Whether a folder has no unanswered call."""
         return not self._owed[str(folder)]
 
     async def run(
         self, folder: Path, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        """Call `function(...)`, which touches `folder` and nothing else, in a thread.
+        """Call `function(...)`, which touches only `folder`, in a thread.
 
-        When this await is cancelled the call goes on: treat its outcome as unknown.
+        When this await is cancelled, the call continues: treat its outcome as unknown.
 
         Raises:
-            NoAnswer: it took longer than `LIMIT`, or an earlier call still does.
+            NoAnswer: it took longer than `LIMIT`, or an earlier call still has no answer.
         """
         return await self.follow(folder, Heartbeat(), function, *args, **kwargs)
 
@@ -91,17 +91,17 @@ class Folders:
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> T:
-        """Do as `run` does, with a limit on the time between two beats of `heartbeat` only.
+        """Like `run`, but the limit is on the time between two beats of `heartbeat`.
 
         Raises:
-            NoAnswer: neither did it beat for longer than `LIMIT`, nor end.
+            NoAnswer: no beat and no result within `LIMIT`, or an earlier call still has no answer.
         """
         return await self._result(folder, heartbeat, self._begin(folder, function, *args, **kwargs))
 
     async def open(
         self, folder: Path, function: Callable[P, int], *args: P.args, **kwargs: P.kwargs
     ) -> int:
-        """Do as `run` does with a call that opens a descriptor: no late one stays open."""
+        """Like `run`, for a call that opens a descriptor: if it comes too late, it is closed."""
         call = self._begin(folder, function, *args, **kwargs)
         try:
             return await self._result(folder, Heartbeat(), call)
@@ -150,16 +150,16 @@ def _close(call: asyncio.Future[int]) -> None:
 
 
 def start(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> asyncio.Future[T]:
-    """Begin to call `function(...)` in a daemon thread; the future has what comes of it."""
+    """Call `function(...)` in a daemon thread; the future gets its result."""
     loop = asyncio.get_running_loop()
     future: asyncio.Future[T] = loop.create_future()
-    # Nobody may wait for it any more when it fails: asyncio would complain of that.
+    # asyncio would complain about an error that nobody waits for.
     future.add_done_callback(lambda done: done.cancelled() or done.exception())
 
     def call() -> None:
         try:
             settle = functools.partial(future.set_result, function(*args, **kwargs))
-        except BaseException as error:  # noqa: BLE001 - whoever waits for the future gets it
+        except BaseException as error:  # noqa: BLE001 - the future passes it on
             settle = functools.partial(future.set_exception, error)
         with contextlib.suppress(RuntimeError):  # the loop has ended
             loop.call_soon_threadsafe(lambda: future.done() or settle())
@@ -173,11 +173,11 @@ def start(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> asy
     return future
 
 
-_idle: list[queue.SimpleQueue[Callable[[], None]]] = []  # what threads without a call wait at
+_idle: list[queue.SimpleQueue[Callable[[], None]]] = []  # the queues of the idle threads
 
 
 def _work(calls: queue.SimpleQueue[Callable[[], None]]) -> None:
-    """Do one call after the other: a thread for each would cost more than most calls."""
+    """Run one call after the other: starting a thread costs more than most calls."""
     while True:
         call = calls.get()
         threading.current_thread().name = BUSY
@@ -190,9 +190,9 @@ def _work(calls: queue.SimpleQueue[Callable[[], None]]) -> None:
 
 
 def look_at(places: Iterable[Path], look: Callable[[Path], T]) -> dict[Path, T | OSError]:
-    """What `look(place)` gives or raises for each place; NoAnswer when that takes too long.
+    """The result or error of `look(place)` for each place; NoAnswer when that takes too long.
 
-    It blocks, though not for longer than `LOOK`: for the time before there is an event loop.
+    It blocks, for at most `LOOK` seconds: use it where no event loop runs.
     """
     found: dict[Path, T | OSError] = {}
 

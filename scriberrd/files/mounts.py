@@ -1,4 +1,4 @@
-"""Mount points on the way to a folder: where one is empty, files are written to nowhere."""
+"""Mount points above a folder: files written into an unmounted one would be lost from sight."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def above(folder: bytes) -> Iterator[bytes]:
-    """The folder and all that it lies in, but for the root; links are resolved."""
+    """The folder and its parents, except the root; links are resolved."""
     folder = os.path.realpath(folder)
     while folder != b"/":
         yield folder
@@ -19,20 +19,20 @@ def above(folder: bytes) -> Iterator[bytes]:
 
 
 def mounted() -> set[bytes]:
-    """Where something is mounted now: proc(5), mountinfo."""
+    """All mount points in use: proc(5), mountinfo."""
     with open("/proc/self/mountinfo", "rb") as table:
         return {_plain(line.split(b" ")[4]) for line in table}
 
 
 def _plain(path: bytes) -> bytes:
-    # Blanks, tabs, line breaks and backslashes are written as three octal digits.
+    # Spaces, tabs, line breaks and backslashes are written as three octal digits.
     return re.sub(rb"\\([0-7]{3})", lambda digits: bytes([int(digits[1], 8)]), path)
 
 
 def is_bare(place: bytes) -> bool:
-    """Whether nothing lies at what was a mount point; otherwise it has become a plain folder.
+    """Whether a former mount point is empty or gone; otherwise it is an ordinary folder now.
 
     Raises:
-        OSError: it can't be looked at.
+        OSError: it can't be read.
     """
     return not (os.path.isdir(place) and os.listdir(place))

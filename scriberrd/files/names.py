@@ -1,4 +1,4 @@
-"""A complete file gets its name, durably, and nobody's file is overwritten."""
+"""Give a complete file its name, durably and without overwriting another file."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}  # exFAT
 
 
 def name_new(folder: int, temporary: bytes, name: bytes) -> None:
-    """Rename a file within a folder, unless there is one of that name.
+    """Rename a file within a folder, unless the new name is taken.
 
     Args:
         folder: a descriptor of the folder.
-        temporary: the name that the file has.
-        name: the name that it gets.
+        temporary: the old name.
+        name: the new name.
 
     Raises:
-        FileExistsError: there is a file of that name; nothing was changed.
+        FileExistsError: the new name is taken; nothing was changed.
     """
     try:
         os.link(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
@@ -35,7 +35,7 @@ def name_new(folder: int, temporary: bytes, name: bytes) -> None:
     else:
         os.unlink(temporary, dir_fd=folder)
         return
-    # Here a file can't have two names: an empty file holds the name for a moment.
+    # No hard links here: an empty file reserves the name for a moment.
     os.close(os.open(name, NEW, 0o666, dir_fd=folder))
     try:
         os.replace(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)

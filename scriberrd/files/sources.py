@@ -1,7 +1,7 @@
-"""Recordings as files: opened safely, and known by their bytes.
+"""Recordings as files: open them safely, and fingerprint them.
 
-Inboxes are writable by others, so nothing below one is trusted: no link is followed on the way to
-a recording, and only a regular file is read.
+Others can write to inboxes, so nothing in them is trusted: no link on the way to a recording is
+followed, and only regular files are read.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # a FIFO must
 
 
 class InboxUnavailable(OSError):
-    """The folder of the inbox is not there, or what was mounted on it is not."""
+    """The inbox folder is missing, or its file system is not mounted."""
 
 
 class SourceUnavailable(OSError):
-    """The folder of a recording is there, but what was mounted on it is not."""
+    """The folder of a recording exists, but its file system is not mounted."""
 
 
 class NotRegular(OSError):
@@ -40,7 +40,7 @@ class NotRegular(OSError):
 
 
 class SourceChanged(ScriberrdError):
-    """The file changed while it was read, or since it had settled: let it settle again."""
+    """The file changed while it was read, or after it had settled: let it settle again."""
 
     code = "source_changed"
     status = 409
@@ -51,7 +51,7 @@ class SourceChanged(ScriberrdError):
 
 
 class Fingerprint(NamedTuple):
-    """One version of a file, and its bytes in short."""
+    """One version of a file, and the hash of its bytes."""
 
     identity: Identity
     sha256: str  # hexadecimal
@@ -63,13 +63,13 @@ def open_source(root: Path, path: bytes, *, device: int | None = None) -> int:
     Args:
         root: the folder of the inbox, which may itself be a link.
         path: relative to it.
-        device: `Identity.dev` of the recording when it was found, where that is known. It tells a
-            file that has gone from a file system that is not mounted.
+        device: `Identity.dev` of the recording when it was found, if known. It distinguishes a
+            deleted file from a file system that is not mounted.
 
     Raises:
-        InboxUnavailable: the folder of the inbox, or its file system, is not there.
-        SourceUnavailable: the file system of a folder in it is not there.
-        NotRegular: there is something else than a regular file.
+        InboxUnavailable: the inbox folder is missing, or its file system is not mounted.
+        SourceUnavailable: the file system of a folder in it is not mounted.
+        NotRegular: it is not a regular file.
         OSError: no such file, no permission, ... see `failure_code`.
     """
     *folders, name = path.split(b"/")
@@ -85,7 +85,7 @@ def open_source(root: Path, path: bytes, *, device: int | None = None) -> int:
             os.close(outer)
         source = os.open(name, FILE, dir_fd=folder)
     except FileNotFoundError as error:
-        # Where nothing is mounted there is an empty folder, on another device.
+        # An unmounted mount point is an empty folder on another device.
         if device not in (None, os.fstat(folder).st_dev) and not os.listdir(folder):
             kind = InboxUnavailable if _same(folder, root) else SourceUnavailable
             raise kind(error.errno, "its file system is not mounted") from error
@@ -107,10 +107,10 @@ def _same(folder: int, path: Path) -> bool:
 
 
 def open_version(root: Path, path: bytes, identity: Identity) -> int:
-    """Open a recording as `open_source` does, if it still is the version that is meant.
+    """Open a recording as `open_source` does, if it is still this version.
 
     Raises:
-        SourceChanged: it is another one.
+        SourceChanged: it is another version.
         OSError: see `open_source`.
     """
     source = open_source(root, path, device=identity.dev)
@@ -127,17 +127,17 @@ def fingerprint(
     settled: Identity | None = None,
     beat: Callable[[], None] = lambda: None,
 ) -> Fingerprint:
-    """Read a recording from start to end.
+    """Read and hash a whole recording.
 
     Args:
         root: the folder of the inbox.
         path: relative to it.
-        settled: the version that is meant, where that is known.
-        beat: is called while it gets on, and may raise what ends it.
+        settled: the version to read, if known.
+        beat: is called as reading progresses, and may raise to stop it.
 
     Raises:
-        SourceChanged: it changed meanwhile, or is not the version that is meant.
-        OSError: see `open_source`; and it could not be read to its end.
+        SourceChanged: it changed meanwhile, or is another version.
+        OSError: see `open_source`; or it can't be read to its end.
     """
     device = None if settled is None else settled.dev
     with os.fdopen(open_source(root, path, device=device), "rb", buffering=0) as file:
@@ -159,7 +159,7 @@ def _digest(file: FileIO, beat: Callable[[], None]) -> str:
 
 
 def failure_code(error: OSError) -> str:
-    """What an error of this room means for a job: a key of `failures.FAILURES`."""
+    """The failure that an error of this room means for a job: a key of `failures.FAILURES`."""
     match error:
         case InboxUnavailable() | NoAnswer():
             return "inbox_unavailable"

@@ -1,10 +1,10 @@
 """From a file in a folder to a job in the queue.
 
-watch   one inbox, looked at again and again
-hints   notifications of the kernel
-scan    what lies in it
+watch   the loop that watches one inbox
+hints   notifications from the kernel
+scan    the files in an inbox
 rules   which files are recordings
-settle  which of them have stopped changing
-intake  from there into the queue, and files that were uploaded
-upload  a file on its way into an inbox
+settle  which files have stopped changing
+intake  queue settled and uploaded files
+upload  store an uploaded file in an inbox
 """

@@ -1,4 +1,4 @@
-"""Notifications of the kernel: hints that looking is worth while. They may be missed or wrong."""
+"""Notifications from the kernel: hints to scan an inbox now. They may be missed or wrong."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# Not FileModified, which comes with every write of a copy: the loop looks again by itself at what
-# has not settled. Not opening and closing without a write, which is what our own reading does.
+# Not FileModified, which comes with every write of a copy: the loop scans again by itself for files
+# that have not settled. Not opening and closing without a write, which our own reading does.
 EVENTS: list[type[FileSystemEvent]] = [
     DirCreatedEvent,
     DirDeletedEvent,
@@ -39,24 +39,24 @@ EVENTS: list[type[FileSystemEvent]] = [
 
 
 class _Handler(FileSystemEventHandler):
-    """Sets the flag. An exception here would end watchdog's thread without a word."""
+    """Sets the flag. An exception here would silently end watchdog's thread."""
 
     def __init__(self, changed: asyncio.Event, loop: asyncio.AbstractEventLoop) -> None:
         self._changed, self._loop = changed, loop
 
     def dispatch(self, event: FileSystemEvent) -> None:  # noqa: ARG002
-        if self._changed.is_set():  # the loop clears it before it looks, and will see this too
+        if self._changed.is_set():  # the loop clears it before it scans, and will see this too
             return
         try:
             self._loop.call_soon_threadsafe(self._changed.set)
         except RuntimeError:
-            log.debug("a notification came after the end")
+            log.debug("ignored a notification after the end")
 
 
 class Hints:
     """Watches one folder, as long as `refresh` is called every now and then.
 
-    All methods may block, and can be called from any thread; one works, the others wait for it.
+    All methods may block, and can be called from any thread; they run one at a time.
     """
 
     def __init__(
@@ -74,20 +74,20 @@ class Hints:
         self._busy = threading.RLock()
 
     def alive(self) -> bool:
-        """Whether notifications come, as far as anybody can tell."""
+        """Whether notifications are delivered, as far as this can be known."""
         observer = self._observer
         if observer is None:
             return False
-        # The thread that reads what the kernel says is not in the public interface.
+        # The thread that reads from the kernel is not in the public interface.
         reader = getattr(observer, "_inotify_fd", observer)
         return all(thread.is_alive() for thread in (observer, reader, *observer.emitters))
 
     def refresh(self) -> None:
-        """Watch the folder that is there now: anew after it was replaced, mounted or lost.
+        """Watch the folder, and watch it anew after it was replaced, mounted or lost.
 
         Raises:
-            OSError: it can't be watched, for one because the limit of inotify is reached; or it
-                is not there.
+            OSError: it can't be watched, for example because inotify's limit is reached, or it is
+                missing.
         """
         with self._busy:
             self._refresh()
@@ -100,11 +100,11 @@ class Hints:
         observer = Observer()
         self._observer = observer
         try:
-            root = str(self._root.resolve())  # a link itself would be watched as one
+            root = str(self._root.resolve())  # or the link itself would be watched
             observer.schedule(self._handler, root, recursive=self._recursive, event_filter=EVENTS)
             observer.start()
             if self._recursive:
-                # It is silent about subfolders that it could not watch. One watch more tells
+                # It does not report subfolders that it could not watch. One more watch shows
                 # whether the limit was reached.
                 probe = observer.schedule(self._handler, "/", event_filter=[DirDeletedEvent])
                 observer.unschedule(probe)

@@ -1,4 +1,4 @@
-"""A settled or uploaded file becomes a job, unless it is known."""
+"""Queue settled and uploaded files, unless they are already known."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 HASHING = 2  # files of an inbox that are read at once: more would only share the disk
-FAREWELL = 1.0  # seconds that the end of an upload is waited for: it goes on by itself
+FAREWELL = 1.0  # seconds to wait for the end of an upload, which continues by itself
 
 
 class Intake:
@@ -47,16 +47,16 @@ class Intake:
         self._reading = defaultdict[str, asyncio.Semaphore](lambda: asyncio.Semaphore(HASHING))
 
     async def sweep(self) -> None:
-        """Remove what an earlier daemon has left of uploads."""
+        """Remove unfinished uploads of an earlier daemon."""
         await asyncio.gather(*map(self._sweep, self._live.config.inboxes))
 
     async def _sweep(self, inbox: Inbox) -> None:
-        with contextlib.suppress(OSError):  # the watch of the inbox tells of what is wrong with it
+        with contextlib.suppress(OSError):  # the watch of the inbox reports the error
             if swept := await self._folders.run(inbox.path, upload.sweep, inbox.path):
-                log.info("%d unfinished uploads were removed from inbox %s", swept, inbox.name)
+                log.info("inbox %s: removed %d unfinished uploads", inbox.name, swept)
 
     async def unknown(self, inbox: Inbox, found: list[Found]) -> list[Found]:
-        """Those of the found files that no job knows in this version."""
+        """The files of which no job knows this version."""
         news, renumbered = await self._store.search(jobs.unknown, inbox.name, found)
         if renumbered:
             await self._store.run(jobs.renumber, inbox.name, renumbered)
@@ -72,21 +72,21 @@ class Intake:
         profile: str | None = None,
         priority: str | None = None,
     ) -> tuple[Job, bool]:
-        """Queue the recording at this path; tells whether there is anything new to be done.
+        """Queue the recording at this path; also returns whether there is something new to do.
 
         Args:
-            inbox: where it lies.
+            inbox: the inbox.
             path: relative to the inbox.
-            identity: the version that has settled; without it a person asks, for whatever is there
-                now: what failed or was canceled is queued again, what waits takes what is said, and
-                what is in processing takes the priority.
+            identity: the version that has settled. Without it a person asks for whatever is there
+                now: a failed or canceled job is queued again, a queued one takes the given profile
+                and priority, and a running one takes the priority.
             profile: instead of the inbox's.
             priority: instead of the profile's.
 
         Raises:
-            InvalidRequest: no such profile, priority or file.
-            InboxUnavailable, NoAnswer: of the inbox where a version has settled.
-            SourceChanged: it is being written to.
+            InvalidRequest: there is no such profile, priority or file.
+            InboxUnavailable, NoAnswer: the inbox of a settled version is out.
+            SourceChanged: the file is being written to.
         """
         name, settings = self._settings(profile or inbox.profile, priority)
         try:
@@ -98,7 +98,7 @@ class Intake:
                 raise
             if identity is None or code != "unreadable":
                 raise InvalidRequest(f"{display(path)!r}: {error.strerror}") from error
-            # The job will say what is wrong, where people look for it.
+            # The job will report the error: people look there.
             source = Source(inbox.name, path, identity, sha256=None)
         job, new = await self._store.run(
             jobs.submit,
@@ -129,20 +129,20 @@ class Intake:
         profile: str | None = None,
         priority: str | None = None,
     ) -> tuple[Job, bool]:
-        """Keep uploaded bytes as a file of the inbox, and queue it.
+        """Store an upload as a file in the inbox, and queue it.
 
         The file gets its name only when all of it is on the disk; no file is overwritten.
 
         Raises:
-            InvalidRequest: a name that can't be one, or is none of a recording.
-            UploadFailed: the inbox can't be written.
+            InvalidRequest: the name is invalid, or has no extension of a recording.
+            UploadFailed: the inbox can't be written to.
             UploadTooLarge: more than `daemon.max_upload`.
         """
         self._settings(profile or inbox.profile, priority)
         leaf = os.fsencode(os.path.basename(name.replace("\0", "")))
         if not rules.wanted(leaf, inbox.extensions) or len(leaf) > NAME_MAX:
             allowed = ", ".join(inbox.extensions)
-            raise InvalidRequest(f"name: {name!r} is no recording's; extensions: {allowed}")
+            raise InvalidRequest(f"name: {name!r} has no extension of a recording: {allowed}")
         received = Upload(inbox.path)
         try:
             await self._folders.run(inbox.path, received.begin)
@@ -156,8 +156,8 @@ class Intake:
                 now=self._clock.time(),
                 wanted=partial(self._wanted, profile, priority),
             )
-            # An upload that is repeated, because its answer got lost. From this look on what
-            # becomes of that recording is up to whoever removes it, as after any answer.
+            # A repeated upload, because its answer got lost. From here on, whoever removes the
+            # known recording is responsible, as after any answer.
             if known is not None and await self._kept(inbox, known):
                 return known, False
             path = await self._folders.run(inbox.path, received.name, leaf)
@@ -167,7 +167,7 @@ class Intake:
             await asyncio.wait({start(received.close)}, timeout=FAREWELL)
         job, new = await self.accept(inbox, path, profile=profile, priority=priority)
         if job.state is JobState.COMPLETED and not await self._kept(inbox, job):
-            # There was one like it of that name, which has gone, and its transcript too.
+            # Its bytes are those of a completed job whose recording and transcript are gone.
             name = profile or inbox.profile
             return await self.redo(job.id, profile=name, priority=priority), True
         return job, new
@@ -188,13 +188,13 @@ class Intake:
         return True
 
     async def retry(self, id_: int) -> Job:
-        """Queue a failed or canceled job again, or let a waiting one go at once.
+        """Queue a failed or canceled job again, or let a waiting one try now.
 
-        Its profile may have been mended meanwhile: it goes on as that is configured now.
+        It takes the current settings of its profile, which may have been fixed meanwhile.
 
         Raises:
-            JobNotFound: no such job.
-            IllegalMove: it is in processing or completed, or a newer job has its recording.
+            JobNotFound: there is no such job.
+            IllegalMove: it is processing or completed, or a newer job has its recording.
         """
         settings = self._today(await self._recognized(id_))
         return await self._store.run(jobs.retry, id_, self._clock.time(), settings=settings)
@@ -202,12 +202,12 @@ class Intake:
     async def redo(
         self, id_: int, *, profile: str | None = None, priority: str | None = None
     ) -> Job:
-        """Queue an ended job anew, with its profile as it is configured now, or with another.
+        """Transcribe an ended job again, with its profile's current settings or another profile.
 
         Raises:
-            JobNotFound: no such job.
+            JobNotFound: there is no such job.
             IllegalMove: it has not ended, or a newer job has its recording.
-            InvalidRequest: there is no such profile, any more.
+            InvalidRequest: there is no such profile, or no longer.
         """
         job = await self._recognized(id_)
         priority = priority or Priority(job.priority).name.lower()
@@ -215,22 +215,22 @@ class Intake:
         job = await self._store.run(
             jobs.redo, id_, profile=profile, settings=settings, now=self._clock.time()
         )
-        log.info("job %d is to be done anew: %s/%s", id_, job.inbox, display(job.path))
+        log.info("job %d queued to be redone: %s/%s", id_, job.inbox, display(job.path))
         return job
 
     async def _recognized(self, id_: int) -> Job:
-        """The job, whose recording is read if it could not be when it came."""
+        """The job; its recording is fingerprinted if it was unreadable before."""
         job = await self._store.read(queries.get, id_)
         inbox = self._live.config.inbox(job.inbox)
         if job.sha256 is None and inbox is not None:
-            with contextlib.suppress(OSError, sources.SourceChanged):  # its run will say so
+            with contextlib.suppress(OSError, sources.SourceChanged):  # its run will report it
                 fingerprint = await self._fingerprint(inbox, job.path, None)
                 source = Source(job.inbox, job.path, *fingerprint)
                 await self._store.run(jobs.recognize, id_, source)
         return job
 
     def _wanted(self, profile: str | None, priority: str | None, job: Job) -> tuple[str, Settings]:
-        """How a known job goes on when it is submitted by a person."""
+        """The profile and settings of a known job that a person submits again."""
         if profile is not None and job.state is not JobState.PROCESSING:
             return self._settings(profile, priority)
         settings = self._today(job) if job.state in TERMINAL else job.settings
@@ -239,7 +239,7 @@ class Intake:
         return job.profile, settings
 
     def _today(self, job: Job) -> Settings:
-        """The settings of a job's profile now, or its own if that has gone; its own priority."""
+        """The current settings of a job's profile, or the job's if that is gone; its priority."""
         settings = self._live.config.profiles.get(job.profile, job.settings)
         return msgspec.structs.replace(settings, priority=Priority(job.priority).name.lower())
 

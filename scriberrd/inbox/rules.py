@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-# What browsers, download managers and editors append to a file that is not complete.
+# Extensions that browsers, download managers and editors give to incomplete files.
 IN_PROGRESS = frozenset(
     {"part", "partial", "tmp", "temp", "crdownload", "download", "filepart", "opdownload", "aria2"}
 )

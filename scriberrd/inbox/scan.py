@@ -1,4 +1,4 @@
-"""The walk through an inbox: what is there now. This is the truth; notifications are hints."""
+"""List the files of an inbox. The scan is the truth; notifications are only hints."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Found(NamedTuple):
-    """A file that lies in an inbox."""
+    """A file in an inbox."""
 
     path: bytes  # relative to the inbox
     identity: Identity
@@ -37,9 +37,9 @@ def scan(
     Args:
         root: the folder, which may itself be a link.
         recursive: look into subfolders.
-        wanted: tells by its name whether a file is of interest.
-        unreadable: is told of each subfolder or file that could not be looked at.
-        beat: is called while it gets on, and may raise what ends it.
+        wanted: whether a file of this name is of interest.
+        unreadable: is called for each subfolder or file that can't be read.
+        beat: is called as the scan progresses, and may raise to stop it.
 
     Raises:
         OSError: the root can't be read.
@@ -72,7 +72,7 @@ def scan(
 def _entries(
     root: Path, folder: bytes, entered: set[tuple[int, int]]
 ) -> Iterator[os.DirEntry[str]]:
-    """What lies in a folder that was not entered before."""
+    """The entries of a folder, or none if it was entered before."""
     path = os.fsencode(root / os.fsdecode(folder))
     descriptor = os.open(path, FOLDER | os.O_NOFOLLOW if folder else FOLDER)
     try:
@@ -90,7 +90,7 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 
 def _identity(entry: os.DirEntry[str]) -> Identity | None:
-    """Which file this is; None for what is no regular file, or has just gone."""
+    """The identity of a file; None if it is not a regular file, or just gone."""
     try:
         status = entry.stat(follow_symlinks=False)
     except FileNotFoundError:

@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
 
 class Settling:
-    """The files of an inbox that are not taken yet, and since when each is as it is.
+    """The files of an inbox that are not accepted yet, and when each will have settled.
 
-    A file has settled when two looks at least `settle` seconds apart saw the same identity, and
-    no look between them another one. With a `settle` of 0 it is taken at the first look. All times
-    are those of a monotonic clock.
+    A file has settled when two scans at least `settle` seconds apart saw the same identity, and no
+    scan between them saw another. With a `settle` of 0 the first scan is enough. All times are
+    those of a monotonic clock.
     """
 
     def __init__(self, settle: float) -> None:
@@ -24,9 +24,9 @@ class Settling:
         self._due: dict[bytes, tuple[Identity, float]] = {}
 
     def update(self, found: Iterable[Found], now: float) -> list[Found]:
-        """Note what a look found, and return what has settled; the rest is waited for.
+        """Take in the result of a scan, and return the files that have settled.
 
-        A file that is not among those found is forgotten, and so is one that is returned.
+        Files that were not found or are returned are forgotten.
         """
         due: dict[bytes, tuple[Identity, float]] = {}
         settled = []
@@ -42,11 +42,11 @@ class Settling:
         return settled
 
     def postpone(self, file: Found, until: float) -> None:
-        """Return this file again then, unless it changes before."""
+        """Return this file again at that time, unless it changes before."""
         self._due[file.path] = (file.identity, until)
 
     def next_due(self, now: float) -> float | None:
-        """Seconds until the next file may have settled; None when nothing is waited for."""
+        """Seconds until the next file may have settled; None when there is none."""
         if not self._due:
             return None
         return max(min(at for _, at in self._due.values()) - now, 0.0)

@@ -1,4 +1,4 @@
-"""A recording that arrives in an inbox: it gets its name only when all of it is on the disk."""
+"""Store an upload in an inbox: it gets its name only when all of it is on the disk."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ log = logging.getLogger(__name__)
 
 NAME_MAX = 255  # bytes, on every Linux file system
 PREFIX = b".scriberrd-upload-"  # hidden, and in no list of extensions
-OURS = PREFIX + os.urandom(8).hex().encode()  # what this process has begun
-PIECE = 4 << 20  # bytes that are made durable at once: nobody waits long for a slow disk
+OURS = PREFIX + os.urandom(8).hex().encode()  # the uploads of this process
+PIECE = 4 << 20  # bytes between two syncs, so that none of them takes long on a slow disk
 
 
 class Upload:
     """An upload in progress.
 
-    All methods touch the inbox and may block, so they are called in threads. One call works, the
-    others wait for it: `close` can be called while another call hangs.
+    All methods touch the inbox and may block, so they are called in threads. They run one at a
+    time: `close` can be called while another call hangs.
     """
 
     def __init__(self, inbox: Path) -> None:
@@ -41,11 +41,11 @@ class Upload:
 
     @property
     def sha256(self) -> str:
-        """Of all that was written, hexadecimal."""
+        """The hash of everything written so far, hexadecimal."""
         return self._digest.hexdigest()
 
     def begin(self) -> None:
-        """Make an empty file."""
+        """Create an empty file."""
         with self._busy:
             if self._closed:
                 return
@@ -80,7 +80,7 @@ class Upload:
             return path
 
     def close(self) -> None:
-        """Keep nothing of a file that has no name yet."""
+        """Delete the file, unless it has its name."""
         with self._busy:
             self._closed = True
             if self._file >= 0 and not self._named:
@@ -88,15 +88,15 @@ class Upload:
                     os.unlink(self._temporary, dir_fd=self._folder)
             for descriptor in (self._file, self._folder):
                 if descriptor >= 0:
-                    with contextlib.suppress(OSError):  # a share may tell of lost bytes only now
+                    with contextlib.suppress(OSError):  # a share may report lost bytes only now
                         os.close(descriptor)
             self._file = self._folder = -1
 
 
 def sweep(inbox: Path) -> int:
-    """Remove uploads that an earlier daemon did not live to finish; how many.
+    """Remove unfinished uploads of an earlier daemon, and return their number.
 
-    Nobody was told of them.
+    Their clients got no answer.
     """
     swept = 0
     with os.scandir(os.fsencode(inbox)) as entries:

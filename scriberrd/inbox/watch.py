@@ -1,7 +1,7 @@
-"""Folders in, settled files out.
+"""Watch an inbox and hand over the files that have settled.
 
-The scan is the truth; notifications only make it come sooner. So nothing depends on any of them
-arriving, and a folder on which they don't work is merely looked at more often.
+The scan is the truth; notifications only trigger it sooner. So nothing depends on them, and a
+folder without notifications is simply scanned more often.
 """
 
 from __future__ import annotations
@@ -35,18 +35,18 @@ log = logging.getLogger(__name__)
 
 BATCH = 1000  # files that are looked up in the queue at once
 BURST = 0.2  # seconds: notifications come in bursts
-SHARE = 4  # times as long as a look took there is a pause, so that looking is never all we do
-POLL = 5.0  # seconds between two looks where notifications don't work or the folder is not there
-SETTING = 5.0  # seconds that a look waits for the notifications to be set
-FAREWELL = 1.0  # seconds that the end of the notifications is waited for: it goes on by itself
+SHARE = 4  # the pause after a scan is this many times as long as the scan
+POLL = 5.0  # seconds between two scans when notifications don't work or the folder is missing
+SETTING = 5.0  # seconds that a scan waits until notifications are set up
+FAREWELL = 1.0  # seconds to wait for the end of the notifications, which continues by itself
 
 
 class InboxStatus:
-    """How it stands with an inbox; kept up to date by `watch`."""
+    """The state of an inbox; `watch` keeps it up to date."""
 
     def __init__(self) -> None:
         self.state: Literal["starting", "watching", "polling", "unavailable"] = "starting"
-        self.reason = ""  # why it is not being watched
+        self.reason = ""  # why it is not watched
 
 
 async def watch(
@@ -63,12 +63,12 @@ async def watch(
 
     Args:
         inbox: its section of the configuration.
-        unknown: leaves of a list of files those that the queue does not know in this version.
-        accept: takes one settled file; afterwards `unknown` should know it. When it raises, the
-            file is tried again after `rescan` seconds, or when it changed.
-        rescan: seconds between two looks at the latest.
-        clock: where time comes from.
-        folders: asks the file system.
+        unknown: returns those files of which the queue does not know this version.
+        accept: queues one settled file, so that `unknown` no longer returns it. If it raises, the
+            file is retried after `rescan` seconds, or when it changes.
+        rescan: the longest time between two scans, in seconds.
+        clock: the source of time.
+        folders: runs the calls to the file system.
         status: is kept up to date.
     """
     status = status or InboxStatus()
@@ -76,11 +76,11 @@ async def watch(
 
 
 class _FolderError(Exception):
-    """The folder can't be read; nothing follows from that for what was found in it before."""
+    """The folder can't be read; what was found in it before is kept."""
 
 
 class _Watch:
-    """What `watch` has in hand."""
+    """The state of a `watch`."""
 
     def __init__(
         self,
@@ -96,14 +96,14 @@ class _Watch:
         self._rescan, self._clock, self._status = rescan, clock, status
         self._folders = folders
         self._settling = Settling(inbox.settle)
-        self._unreadable: dict[bytes, str] = {}  # what the latest look could not look at, and why
+        self._unreadable: dict[bytes, str] = {}  # what the latest scan could not read, and why
         self._changed = asyncio.Event()
         loop = asyncio.get_running_loop()
         self._hints = Hints(inbox.path, recursive=inbox.recursive, changed=self._changed, loop=loop)
-        self._trouble = ""  # what was wrong with the queue at the latest look
+        self._trouble = ""  # the error of the queue at the latest scan
         self._hints_error = ""
-        self._hints_due = 0.0  # when to try again to get notifications
-        self._setting: asyncio.Future[None] | None = None  # while they are being set
+        self._hints_due = 0.0  # when to try again to set up notifications
+        self._setting: asyncio.Future[None] | None = None  # while they are being set up
 
     async def run(self) -> None:
         try:
@@ -132,7 +132,7 @@ class _Watch:
             await asyncio.wait({start(self._hints.close)}, timeout=FAREWELL)
 
     async def _look(self) -> list[Found]:
-        """Scan the folder; the files that have settled, the oldest first."""
+        """Scan the folder, and return the files that have settled, oldest first."""
         await self._refresh_hints()
         unreadable: dict[bytes, str] = {}
         heartbeat = Heartbeat()
@@ -154,7 +154,7 @@ class _Watch:
         return sorted(settled, key=lambda file: (file.identity.mtime_ns, file.path))
 
     async def _batch(self, files: Iterator[Found], heartbeat: Heartbeat) -> list[Found]:
-        """Read on; [] at the end."""
+        """The next files; [] at the end."""
         some = islice(files, BATCH)
         try:
             return await self._folders.follow(self._inbox.path, heartbeat, list, some)
@@ -166,8 +166,8 @@ class _Watch:
         if self._setting is None:
             if self._hints_error and now < self._hints_due:
                 return
-            # Not among the calls that a folder owes: a large tree takes its time, and is looked at
-            # without notifications meanwhile.
+            # Not through `folders`: a large tree takes long, and is scanned without notifications
+            # meanwhile.
             self._setting = start(self._hints.refresh)
         await asyncio.wait({self._setting}, timeout=SETTING)
         if not self._setting.done():
@@ -182,29 +182,29 @@ class _Watch:
             self._hints_due = now + self._rescan
 
     async def _hand_over(self, file: Found) -> None:
-        """Let one file be accepted. Only what concerns them all keeps the others back."""
+        """Accept one file. Only an error that concerns all files stops the others."""
         try:
             await self._accept(file)
         except (InboxUnavailable, NoAnswer) as error:
             raise _FolderError(_reason(error)) from error
         except StoreError:
             raise
-        except SourceChanged:  # a copy that had only paused; the next look sees a new version
+        except SourceChanged:  # a copy that had only paused; the next scan sees a new version
             log.debug("inbox %s: %r is changing", self._inbox.name, display(file.path))
             self._changed.set()
-        except Exception as error:  # noqa: BLE001 - logged; one file keeps no other back
+        except Exception as error:  # noqa: BLE001 - logged; one file must not stop the others
             self._warn(f"{display(file.path)!r} was not accepted: {error}", error)
             self._settling.postpone(file, self._clock.monotonic() + self._rescan)
 
     async def _pause(self, most: float, took: float = 0.0) -> None:
-        """Wait until there is a reason to look again, or for that many seconds."""
+        """Wait until there is a reason to scan again, or for `most` seconds."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(max(min(most, self._rescan), 0.0)):
                 await self._changed.wait()
         await asyncio.sleep(max(BURST, min(SHARE * took, self._rescan)))
 
     def _tell(self, state: Literal["watching", "polling", "unavailable"], reason: str) -> None:
-        """Keep the status, and log it once when it changes."""
+        """Update the status, and log it when it changes."""
         status = self._status
         if (status.state, status.reason) == (state, reason):
             return
@@ -215,14 +215,14 @@ class _Watch:
             log.warning("inbox %s: %s: %s", self._inbox.name, state, reason)
 
     def _tell_trouble(self, error: Exception) -> None:
-        """Log once what is wrong with the queue rather than with the folder or a file."""
+        """Log once an error of the queue, rather than of the folder or a file."""
         if self._trouble == str(error):
             return
         self._trouble = str(error)
         self._warn(f"{error}; trying again", error)
 
     def _warn(self, what: str, error: Exception) -> None:
-        """Log what went wrong, with the traceback of an error that nobody has expected."""
+        """Log an error; an unexpected one with its traceback."""
         unexpected = None if isinstance(error, ScriberrdError) else error
         log.warning("inbox %s: %s", self._inbox.name, what, exc_info=unexpected)
 

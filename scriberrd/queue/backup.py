@@ -1,7 +1,7 @@
-"""Copies of the database, made while it is in use.
+"""Back up the database while it is in use.
 
-A backup is a single file that is complete, durable and checked before it gets its name. It is read
-from one view of the data, so that writers neither wait for it nor make it start over.
+A backup is a single file. It is complete, durable and checked before it gets its name. It is copied
+from one snapshot of the data, so that writers neither wait for it nor make it start over.
 """
 
 from __future__ import annotations
@@ -30,23 +30,23 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-NAME = "scriberrd-%Y%m%dT%H%M%S.db"  # in UTC: the order of names is that of time
+NAME = "scriberrd-%Y%m%dT%H%M%S.db"  # in UTC: names sort by time
 UNFINISHED = "unfinished-"
-PAGES = 256  # that are copied at a time
+PAGES = 256  # copied in one step
 LOOK = 3600.0  # seconds between two looks at the clock, which may jump
-AHEAD = 3600.0  # seconds that a clock is put back without having been wrong
+AHEAD = 3600.0  # seconds that a clock may be set back without having been wrong
 RETRY = 600.0  # seconds after a backup that failed
 
 
 class Stopped(ScriberrdError):
-    """The daemon stops: the backup is given up."""
+    """The daemon stops, so the backup is abandoned."""
 
 
 def found(folder: Path, now: float) -> list[Path]:
     """The backups in a folder, oldest first.
 
     Those dated later than `now` come before all others: the clock was wrong when they were made, so
-    nobody knows how old they are.
+    their age is unknown.
     """
     dated = ((not _is_ahead(at, now), at, file) for at, file in _dated(folder))
     return [file for _, _, file in sorted(dated)]
@@ -64,13 +64,13 @@ def _dated(folder: Path) -> Iterator[tuple[float, Path]]:
 
 
 def require_sound(file: Path) -> None:
-    """Check a backup, which no daemon has open.
+    """Check a backup that no daemon has open.
 
     Raises:
         StoreError: it is empty or damaged, or this scriberrd can't use it.
     """
     with store.translated(file.name):
-        # Nothing may be written beside it: it is evidence as much as it is a backup.
+        # Write nothing beside it: a backup is evidence too.
         name = f"file:{_quoted(file)}?immutable=1"
         flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
         with contextlib.closing(apsw.Connection(name, flags=flags)) as db:
@@ -87,26 +87,26 @@ def _quoted(file: Path) -> str:
 def make(
     database: Path, folder: Path, *, keep: int, now: float, stop: threading.Event | None = None
 ) -> Path:
-    """Copy a database that may be in use, then remove the oldest backups.
+    """Back up a database that may be in use, then remove the oldest backups.
 
     Args:
         database: the file.
-        folder: where backups are kept; it is made.
-        keep: how many, this one included.
+        folder: the folder of the backups; it is created.
+        keep: the number of backups to keep, including this one.
         now: the time.
-        stop: gives the backup up when it is set by another thread.
+        stop: another thread sets it to abandon the backup.
 
     Raises:
         DatabaseCorrupt: the database is damaged.
-        StoreError: there is no room, or the copy is damaged.
-        OSError: the folder can't be written.
+        StoreError: there is no space, or the copy is damaged.
+        OSError: the folder can't be written to.
         Stopped: `stop` was set.
     """
     stop = stop or threading.Event()
     folder.mkdir(mode=0o700, exist_ok=True)
-    for left in folder.glob(f"{UNFINISHED}*"):  # by a crash
+    for left in folder.glob(f"{UNFINISHED}*"):  # after a crash
         shutil.rmtree(left, ignore_errors=True)
-    # A room of its own: one that was told to stop may still be at work when the next begins.
+    # A folder of its own: a backup that was told to stop may still run when the next begins.
     with tempfile.TemporaryDirectory(prefix=UNFINISHED, dir=folder) as room:
         temporary = Path(room, "copy.db")
         with store.translated("the backup"):
@@ -129,9 +129,9 @@ def _copy(database: Path, target: Path, stop: threading.Event) -> None:
         contextlib.closing(apsw.Connection(str(target))) as copy,
     ):
         live.set_busy_timeout(int(store.BUSY_TIMEOUT * 1000))
-        # Holds one view of the data: the copy does not start over with every write of the daemon.
+        # One snapshot of the data: otherwise each write of the daemon would restart the copy.
         live.execute("BEGIN")
-        live.execute("SELECT 1 FROM sqlite_master").get  # noqa: B018 - begins to read
+        live.execute("SELECT 1 FROM sqlite_master").get  # noqa: B018 - takes the snapshot
         with copy.backup("main", live, "main") as backup:
             while not backup.done:
                 if stop.is_set():
@@ -139,16 +139,16 @@ def _copy(database: Path, target: Path, stop: threading.Event) -> None:
                 backup.step(PAGES)
         try:
             with store.translated("the copy"):
-                copy.pragma("journal_mode", "delete")  # one file, that can be read without its room
+                copy.pragma("journal_mode", "delete")  # a single file
                 store.check(copy, "the copy")
         except DatabaseCorrupt as error:
-            # Only then has the daemon to end: for a bad copy it would do so again and again.
+            # Only a damaged database may end the daemon: a bad copy would do so again and again.
             store.check(live, "the database")
-            raise StoreError(f"{error}, and the database is not") from error
+            raise StoreError(f"{error}, but the database is sound") from error
 
 
 def due_in(folder: Path, every: float, now: float) -> float:
-    """Seconds until the next backup is due; at most `every`, wherever the clock was."""
+    """Seconds until the next backup is due; at most `every`, even if the clock was wrong."""
     newest = max((at for at, _ in _dated(folder) if not _is_ahead(at, now)), default=0.0)
     return min(max(newest + every - now, 0.0), every)
 
@@ -156,15 +156,15 @@ def due_in(folder: Path, every: float, now: float) -> float:
 async def keep(
     live: store.Store, database: Path, folder: Path, *, every: float, count: int, clock: Clock
 ) -> None:
-    """Make backups for as long as the daemon runs; one that fails is a warning, and tried again.
+    """Make backups for as long as the daemon runs; a failed one is logged and retried.
 
     Args:
-        live: is told when its database turns out to be damaged.
+        live: fails when its database turns out to be damaged.
         database: the file.
-        folder: where backups are kept.
-        every: seconds between two of them; 0 makes none.
-        count: how many are kept.
-        clock: where time comes from.
+        folder: the folder of the backups.
+        every: seconds between two backups; 0 makes none.
+        count: the number of backups to keep.
+        clock: the source of time.
     """
     while every > 0:
         stop = threading.Event()
@@ -175,19 +175,19 @@ async def keep(
             made = await asyncio.to_thread(
                 make, database, folder, keep=count, now=clock.time(), stop=stop
             )
-            log.info("backup %s is made", made.name)
+            log.info("created backup %s", made.name)
         except DatabaseCorrupt as error:
             live.fail(error)
             return
         except (StoreError, apsw.Error, OSError) as error:
-            log.warning("no backup was made: %s", _reason(error))
+            log.warning("can't back up the database: %s", _reason(error))
             await asyncio.sleep(min(every, RETRY))
         finally:
             stop.set()
 
 
 def _reason(error: Exception) -> str:
-    """What failed, without the way to it."""
+    """The error, with file names but no paths."""
     if isinstance(error, OSError) and error.filename:
         return f"{Path(error.filename).name}: {error.strerror}"
     return str(error)

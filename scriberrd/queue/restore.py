@@ -1,11 +1,11 @@
-"""Opening the database, whatever the last stop did to it.
+"""Open the database; after an unclean stop, check it, and restore a backup if it is damaged.
 
-A mark in the state directory says that a daemon has the database open. Who finds it there follows
-one that was killed, or whose disk failed: the database is checked before it is used. A damaged one
-is set aside, all its files together, and the newest sound backup takes its place.
+A mark in the state directory says that a daemon has the database open. If a daemon finds it at the
+start, the one before was killed, or its disk failed: then the database is checked before it is
+used. A damaged one is set aside with all its files, and the newest sound backup takes its place.
 
-A file that is no database at all may be anybody's, and is left alone; an empty or missing one is
-that of a first start. Unless there are backups, which tell that a database of ours was there.
+Without backups, a missing or empty file means a first start, and a file that is not a database may
+be somebody else's and is left alone. With backups, there was a database of ours: it is restored.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 DATABASE = "scriberrd.db"
 BACKUPS = "backups"
 MARK = "in-use"
-FILES = ("", "-wal", "-shm")  # of a database; the first one moves first
+FILES = ("", "-wal", "-shm")  # suffixes of a database's files, in the order of moving them
 
 
 @contextlib.contextmanager
@@ -39,8 +39,8 @@ def opened(state: Path, *, now: float) -> Iterator[Store]:
     """The database in a state directory that nobody else uses.
 
     Raises:
-        StoreError: it can't be used, and is no damaged one of ours.
-        OSError: the state directory can't be written.
+        StoreError: it can't be used, and is not a damaged one of ours.
+        OSError: the state directory can't be written to.
     """
     path, mark = state / DATABASE, state / MARK
     unclean = mark.exists()
@@ -55,7 +55,9 @@ def opened(state: Path, *, now: float) -> Iterator[Store]:
             try:
                 mark.unlink()
             except OSError as error:  # must not hide why the daemon ends
-                log.warning("the next start checks the database, as its mark stays: %s", error)
+                log.warning(
+                    "can't remove %s, so the next start checks the database: %s", MARK, error
+                )
 
 
 def _open(path: Path, *, unclean: bool, now: float) -> Store:
@@ -67,15 +69,15 @@ def _open(path: Path, *, unclean: bool, now: float) -> Store:
         if isinstance(error, NotADatabase) and not backups:
             raise DatabaseForeign(f"{error}; it was left untouched: move it away") from error
         aside = set_aside(path, now)
-        log.error("%s; what there is of it is kept as %s", error, aside.name)  # noqa: TRY400
+        log.error("%s; set aside as %s", error, aside.name)  # noqa: TRY400
     _restore(path, backups)
     return Store(path, check=True)
 
 
 def _refuse_lost(path: Path, backups: list[Path], *, unclean: bool) -> None:
-    """Raise DatabaseCorrupt where SQLite would begin anew, and delete the log of one before."""
+    """Raise DatabaseCorrupt where SQLite would create a new database and delete the old WAL."""
     if not path.exists():
-        # Unclean: killed when it was set aside, and no other was in its place yet.
+        # Unclean: killed after setting it aside, before a backup took its place.
         if backups or unclean:
             raise DatabaseCorrupt(f"{path.name} is missing")
     elif backups and not path.stat().st_size:
@@ -83,7 +85,7 @@ def _refuse_lost(path: Path, backups: list[Path], *, unclean: bool) -> None:
 
 
 def set_aside(path: Path, now: float) -> Path:
-    """Rename a database, its WAL included, since neither is worth anything without the other."""
+    """Rename a database and its WAL, because neither is worth anything without the other."""
     stamp = datetime.fromtimestamp(now, UTC).strftime("%Y%m%dT%H%M%S")
     aside = path.with_name(f"{path.name}.corrupt-{stamp}")
     for suffix in FILES:
@@ -95,7 +97,7 @@ def set_aside(path: Path, now: float) -> Path:
 
 
 def _restore(path: Path, backups: list[Path]) -> None:
-    """Put the newest backup that is sound in the place of the database, if there is one."""
+    """Replace the database by the newest sound backup, if there is one."""
     for file in reversed(backups):
         try:
             backup.require_sound(file)
@@ -103,9 +105,9 @@ def _restore(path: Path, backups: list[Path]) -> None:
             log.error("backup %s can't be used: %s", file.name, error)  # noqa: TRY400
             continue
         _put(file, path)
-        log.error("backup %s is restored: what came after it is found in the inboxes", file.name)
+        log.error("restored backup %s: newer recordings are found again in the inboxes", file.name)
         return
-    log.error("there is no backup: the queue begins anew, with what is found in the inboxes")
+    log.error("there is no backup: starting a new queue with the recordings in the inboxes")
 
 
 def _put(file: Path, path: Path) -> None:

@@ -1,8 +1,8 @@
-"""What is older than `[retention]` says goes, hourly and in small steps.
+"""Delete hourly, in small steps, what is older than `[retention]` says.
 
-A clock can be wrong, and what is deleted does not come back. So no age is told by a clock that has
-jumped ahead, a published file has to be old by its own time too, and no pass takes more than a part
-of what there is.
+A clock can be wrong, and what is deleted does not come back. So a clock that has jumped ahead is
+not believed, a published file must be old by its own time too, and one pass deletes only a part of
+what there is.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ if TYPE_CHECKING:
     from scriberrd.model import Clock
     from scriberrd.queue.store import Store
 
-    # Deletes a published file that was written before that time; whether none of ours is there now.
+    # Deletes a published file written before that time; returns whether no file of ours is left.
     Delete = Callable[[Inbox, jobs.Aged, float], Awaitable[bool]]
 
 log = logging.getLogger(__name__)
 
 INTERVAL = 3600.0  # seconds
-BATCH = 100  # rows that go in one transaction
-LEAST = 100  # what any pass may take, of each kind
-PART = 10  # of more, it takes one in so many
-SLACK = 86_400.0  # seconds that a clock may be ahead of what is known, and still be believed
-DOUBT = 6 * 3600.0  # seconds after which one that goes on like that is believed
+BATCH = 100  # rows deleted in one transaction
+LEAST = 100  # rows of each kind that any pass may delete
+PART = 10  # of more rows, a pass deletes one in so many
+SLACK = 86_400.0  # seconds that a clock may be ahead of the known time and still be believed
+DOUBT = 6 * 3600.0  # seconds after which a clock that stays ahead is believed
 
 
 async def keep(
@@ -63,24 +63,24 @@ async def keep(
             await store.run(jobs.believe, now)
             await forget(now)
         except StoreError as error:
-            log.warning("nothing is pruned for now: %s", error)
+            log.warning("can't prune, trying again in an hour: %s", error)
 
 
 class Known:
     """What is known of the time, whatever the clock says."""
 
     def __init__(self, at: float, monotonic: float) -> None:
-        """It was `at` at least, at this moment of the monotonic clock."""
+        """It is `at` or later, at this moment of the monotonic clock."""
         self._at, self._since = at, monotonic
         self.due = monotonic  # the next pass
         self._doubted: tuple[float, float] | None = None
 
     def now(self, time: float, monotonic: float) -> float:
-        """The time by which something may be called old.
+        """The time to compute ages with.
 
         Args:
-            time: what the clock says.
-            monotonic: what the monotonic clock says.
+            time: of the clock.
+            monotonic: of the monotonic clock.
         """
         expected = self._at + monotonic - self._since
         if time < expected:
@@ -91,14 +91,14 @@ class Known:
         return time
 
     def _goes_on(self, time: float, monotonic: float, expected: float) -> bool:
-        """Whether a clock that is ahead has been like that for long; most are mended soon."""
+        """Whether the clock has been ahead for long; most wrong clocks are fixed soon."""
         was, since = self._doubted or (time, monotonic)
         jumped = abs(time - was - (monotonic - since)) > SLACK
         if jumped or self._doubted is None:
             self._doubted = was, since = time, monotonic
             log.warning(
-                "the clock is %.0f days ahead of the latest that is known: for %.0f hours nothing"
-                " is deleted for an age that it tells",
+                "the clock is %.0f days ahead of the last known time:"
+                " for %.0f hours, nothing is deleted by age",
                 (time - expected) / 86_400,
                 DOUBT / 3600,
             )
@@ -106,19 +106,19 @@ class Known:
 
 
 async def known(store: Store, clock: Clock) -> Known:
-    """What is known at the start, before anything is written at a time that may be wrong.
+    """What is known at the start, before anything is written with a time that may be wrong.
 
-    It is not earlier than what was believed by an earlier daemon, or else than the latest event.
+    It is not earlier than the time that an earlier daemon believed, or else the latest event.
     """
     believed = await store.read(queries.believed)
     return Known(clock.time() if believed is None else believed, clock.monotonic())
 
 
 async def prune(store: Store, delete: Delete, config: Config, now: float) -> None:
-    """Delete and forget what is too old at `now`; an age of 0 is none.
+    """Delete what is too old at `now`; an age of 0 is never.
 
     Raises:
-        StoreError: the database can't be used; what is left goes the next time.
+        StoreError: the database can't be used; the next pass deletes the rest.
     """
     retention = config.retention
     if retention.transcripts:
@@ -138,13 +138,13 @@ async def _prune_jobs(store: Store, before: float, now: float) -> None:
             break
         total += await store.run(jobs.prune, [id_ for _, id_ in ended], before, now=now)
         after = ended[-1]
-    _tell(total, most, "jobs are pruned")
+    _tell(total, most, f"pruned {total} jobs")
 
 
 async def _prune_events(store: Store, before: float, now: float) -> None:
-    """Forget old events up to the first that is young.
+    """Delete old events up to the first young one.
 
-    One that is dated later than now proves nothing: the clock was ahead when it happened.
+    An event dated later than now proves nothing: the clock was ahead when it happened.
     """
     stream = await store.read(queries.stream)
     most, total, after = _most(stream.newest - stream.pruned), 0, 0
@@ -160,7 +160,7 @@ async def _prune_events(store: Store, before: float, now: float) -> None:
         if old:
             await store.run(jobs.prune_events, old)
         total, after = total + len(old), window[-1][0]
-    _tell(total, most, "events are pruned")
+    _tell(total, most, f"pruned {total} events")
 
 
 async def _delete_transcripts(
@@ -177,24 +177,24 @@ async def _delete_transcripts(
             inbox = known.get(aged.output.inbox)
             try:
                 total += inbox is not None and await delete(inbox, aged, before)
-            except (NoAnswer, FileNotFoundError) as error:  # so it is for all there
+            except (NoAnswer, FileNotFoundError) as error:  # the same for all files there
                 name = aged.output.inbox
-                log.warning("no files of inbox %s are deleted: %s", name, error.strerror)
+                log.warning("inbox %s: can't delete old files: %s", name, error.strerror)
                 del known[name]
             except OSError as error:
                 name = display(aged.output.name)
-                log.warning("%r can't be deleted: %s", name, error.strerror)
+                log.warning("can't delete %r: %s", name, error.strerror)
         last = batch[-1]
-    _tell(total, most, "published files are deleted, or left to those who changed them")
+    _tell(total, most, f"deleted {total} published files, or left edited ones")
 
 
 def _most(there: int) -> int:
-    """How many of so many may go in one pass."""
+    """How many of these one pass may delete."""
     return max(LEAST, there // PART)
 
 
 def _tell(total: int, most: int, what: str) -> None:
     if total >= most:
-        log.warning("%d %s: no more at once, others that are old go in an hour", total, what)
+        log.warning("%s: no more at once, the next pass is in an hour", what)
     elif total:
-        log.info("%d %s", total, what)
+        log.info("%s", what)

@@ -1,8 +1,8 @@
 """The database file: open, check, migrate, run. No business logic here.
 
 One connection writes, on a thread of its own; each function that it runs is one transaction.
-Two read-only ones, each on another thread, never wait for a writer nor make one wait: one for looks
-that are short, and one for what may take longer, so that the former never wait for that either.
+Two read-only connections, each on its own thread, neither wait for writers nor block them: one for
+short reads, and one for long ones, so that short reads never wait for long ones.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ VERSION = migrations.CURRENT.version
 BUSY_TIMEOUT = 5.0  # seconds
 PATIENCE = 75.0  # seconds that `insist` waits for another process; systemd kills after 90
 
-# Older ones have a race that resets the WAL under a second connection and corrupts the file.
+# Older versions have a race that resets the WAL under a second connection and corrupts the file.
 OLDEST_SQLITE = (3, 51, 3)
 
 
@@ -51,15 +51,15 @@ def connect(
 
     Args:
         path: of the file.
-        check_first: look for damage, in all of it.
-        schema: what it should have.
+        check_first: check the whole file for damage.
+        schema: the schema to migrate to.
         busy_timeout: seconds to wait for the write lock of another process.
 
     Raises:
         DatabaseCorrupt: it is damaged.
         DatabaseForeign: it is another application's.
         DatabaseNewer: a newer scriberrd wrote it.
-        NotADatabase: it is damaged from the start on, or the file never was a database.
+        NotADatabase: its first page is damaged, or the file never was a database.
         StoreError: it can't be used for another reason.
     """
     if tuple(int(part) for part in apsw.sqlite_lib_version().split(".")) < OLDEST_SQLITE:
@@ -68,20 +68,20 @@ def connect(
         db = apsw.Connection(str(path))
         try:
             db.set_busy_timeout(int(busy_timeout * 1000))
-            # A damaged database keeps its WAL: both are set aside as they were found.
+            # A damaged database must keep its WAL, so that both are set aside as they were found.
             db.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
-            # Before anything is written, the WAL mode included.
+            # Before anything is written, including the WAL mode.
             refuse_foreign(db, path.name, schema.version)
             if check_first:
                 check(db, path.name)
-            # Of a new file: a move changes few rows of many tables, and whole pages are synced.
+            # For a new file: a move changes few rows of many tables, and whole pages are synced.
             db.pragma("page_size", 2048)
             apsw.bestpractice.connection_wal(db)
             apsw.bestpractice.connection_dqs(db)
             migrations.migrate(db, schema, application=APPLICATION_ID)
             apsw.bestpractice.connection_enable_foreign_keys(db)
             _keep_plans(db)
-            db.wal_autocheckpoint(2000)  # pages: a log of 4 MiB, as with pages of the usual size
+            db.wal_autocheckpoint(2000)  # pages: a WAL of 4 MiB, as with pages of the usual size
             db.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0)
         except BaseException:
             db.close()
@@ -90,12 +90,12 @@ def connect(
 
 
 def _keep_plans(db: apsw.Connection) -> None:
-    # A plan that depends on the values bound is made anew for each run: several times slower.
+    # Plans that depend on bound values are remade for each run: several times slower.
     db.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
 
 
 def refuse_foreign(db: apsw.Connection, name: str, newest: int = VERSION) -> None:
-    """Raise DatabaseForeign or DatabaseNewer unless it is empty, or ours up to that version."""
+    """Raise DatabaseForeign or DatabaseNewer unless it is empty, or ours and not newer."""
     application, version = db.pragma("application_id"), db.pragma("user_version")
     empty = db.execute("SELECT 1 FROM sqlite_master LIMIT 1").get is None
     if application != APPLICATION_ID and not (empty and application == 0):
@@ -104,31 +104,31 @@ def refuse_foreign(db: apsw.Connection, name: str, newest: int = VERSION) -> Non
         )
     if not isinstance(version, int) or version > newest:
         raise errors.DatabaseNewer(
-            f"{name} has schema {version}, this scriberrd knows up to {newest}: upgrade it"
+            f"{name} has schema {version}, this scriberrd knows up to {newest}: upgrade scriberrd"
         )
 
 
 def check(db: apsw.Connection, name: str) -> None:
-    """Raise DatabaseCorrupt when pages are damaged; reads the whole file."""
+    """Raise DatabaseCorrupt if pages are damaged; reads the whole file."""
     findings = [finding for (finding,) in db.execute("PRAGMA quick_check(3)")]
     if findings != ["ok"]:
         raise errors.DatabaseCorrupt(f"{name} is damaged: {'; '.join(findings)}")
 
 
 def renew(file: Path) -> None:
-    """Make a copy of a database, which nobody uses, one of another generation.
+    """Give a copy of a database, which nobody uses, another generation.
 
-    What happens next gets ids that clients know from what the copy has no trace of.
+    New events in the copy reuse ids that clients already know from the original.
     """
     with translated(file.name), contextlib.closing(apsw.Connection(str(file))) as db:
-        db.pragma("journal_mode", "off")  # nothing is left beside it
+        db.pragma("journal_mode", "off")  # leave no file beside it
         if db.execute("SELECT 1 FROM sqlite_master WHERE name = 'stream'").get is not None:
             db.execute("UPDATE stream SET generation = lower(hex(randomblob(4)))")
 
 
 @contextlib.contextmanager
 def translated(name: str = "the database", db: apsw.Connection | None = None) -> Iterator[None]:
-    """Turn what apsw raises about files, locks and disks into errors of our own."""
+    """Turn apsw's errors about files, locks and disks into errors of our own."""
     try:
         yield
     except apsw.Error as error:
@@ -136,7 +136,7 @@ def translated(name: str = "the database", db: apsw.Connection | None = None) ->
         for kind, ours, advice in _CAUSES:
             if ours is passing or (passing is None and isinstance(error, kind)):
                 raise ours(f"{name}: {error}; {advice}") from error
-        raise  # a mistake in this program, not a fault of the machine
+        raise  # a bug in this program, not a fault of the machine
 
 
 _CAUSES: tuple[tuple[type[apsw.Error], type[errors.StoreError], str], ...] = (
@@ -144,21 +144,21 @@ _CAUSES: tuple[tuple[type[apsw.Error], type[errors.StoreError], str], ...] = (
     (apsw.ReadOnlyError, errors.DatabaseReadOnly, "the file or its file system is read-only"),
     (apsw.BusyError, errors.DatabaseBusy, "another process holds the write lock"),
     (apsw.LockedError, errors.DatabaseBusy, "another connection holds the lock"),
-    (apsw.NotADBError, errors.NotADatabase, "its header is damaged, or never was one"),
-    (apsw.CantOpenError, errors.StoreError, "see daemon.state_dir, and who may write there"),
+    (apsw.NotADBError, errors.NotADatabase, "its header is damaged, or it never was a database"),
+    (apsw.CantOpenError, errors.StoreError, "check daemon.state_dir and its permissions"),
     (apsw.IOError, errors.DiskFailed, "the disk fails"),
     (apsw.CorruptError, errors.DatabaseCorrupt, "the file is damaged"),
-    (apsw.NoMemError, errors.StoreError, "no memory is left"),
+    (apsw.NoMemError, errors.StoreError, "out of memory"),
 )
 
 
 def probe(db: apsw.Connection) -> None:
-    """Write a page, and change nothing: whether the database can be written."""
+    """Write a page without changing anything, to see whether the database can be written."""
     db.pragma("user_version", db.pragma("user_version"))
 
 
 def _passing(error: apsw.IOError, db: apsw.Connection | None) -> type[errors.StoreError] | None:
-    """What SQLite calls an error of the disk, but what passes by itself."""
+    """The error for what SQLite calls an I/O error but what passes by itself; or None."""
     if getattr(error, "extendedresult", 0) == apsw.SQLITE_IOERR_SHMSIZE:
         return errors.DiskFull
     if db is not None and db.system_errno == errno.EROFS:  # remounted while the file was open
@@ -167,9 +167,9 @@ def _passing(error: apsw.IOError, db: apsw.Connection | None) -> type[errors.Sto
 
 
 class Bell:
-    """Rings after every commit: whoever waits looks at the database again.
+    """Rings after every commit, so that those who wait look at the database again.
 
-    Read `rings` before looking, and wait for the next one after it: none is missed in between.
+    Read `rings` before looking, then wait for the next one: so none is missed in between.
     """
 
     def __init__(self) -> None:
@@ -177,13 +177,13 @@ class Bell:
         self._event = asyncio.Event()
 
     def ring(self) -> None:
-        """Wake everybody who waits."""
+        """Wake all who wait."""
         self.rings += 1
         self._event.set()
         self._event = asyncio.Event()
 
     async def wait(self, seen: int, seconds: float | None = None) -> None:
-        """Return when it has rung since `rings` was `tombstone`, or after so many seconds."""
+        """Return when it has rung since `rings` was `seen`, or after so many seconds."""
         if self.rings == seen:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(seconds):
@@ -208,8 +208,8 @@ class _Reader(NamedTuple):
 class Store:
     """The open database of a daemon.
 
-    After a failure of the disk, or on a damaged page, nothing that it says can be trusted:
-    `failed` is set, and the daemon should end and start again.
+    After a failure of the disk or on a damaged page, it can't be trusted any more: `failed` is set,
+    and the daemon should stop and start again.
     """
 
     def __init__(
@@ -230,21 +230,21 @@ class Store:
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> T:
-        """Run `function(db, ...)` as one transaction; ring the bell when it changed something.
+        """Run `function(db, ...)` as one transaction; ring the bell if it changed something.
 
-        When this await is cancelled the transaction still happens: treat the outcome as unknown.
+        When this await is cancelled, the transaction still happens: treat the outcome as unknown.
         """
         asked, loop = time.monotonic(), asyncio.get_running_loop()
 
         def transact() -> T:
-            # Those ahead of it may have waited for the same lock: it has waited with them.
+            # The time in this thread's queue counts: those ahead may have waited for the same lock.
             left = max(0.0, asked + self._busy_timeout - time.monotonic())
             self._db.set_busy_timeout(int(left * 1000))
             before = self._db.total_changes()
             with translated(db=self._db), transaction(self._db):
                 result = function(self._db, *args, **kwargs)
             if self._db.total_changes() != before:
-                # From here: whoever awaits it may be gone. Of a loop that has ended, everybody is.
+                # Ring from here: the caller may be gone. If the loop has ended, all are gone.
                 with contextlib.suppress(RuntimeError):
                     loop.call_soon_threadsafe(self.bell.ring)
             return result
@@ -257,7 +257,7 @@ class Store:
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> T:
-        """`run` for what must not be dropped because another process holds the lock meanwhile.
+        """Like `run`, but wait longer while another process holds the lock.
 
         Raises:
             DatabaseBusy: it has held the lock for longer than `PATIENCE`.
@@ -277,7 +277,7 @@ class Store:
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> T:
-        """Run `function(db, ...)`, which is short, on a consistent view of what is committed."""
+        """Run a short `function(db, ...)` on a consistent snapshot of what is committed."""
         return await self._look(self._reader, lambda db: function(db, *args, **kwargs))
 
     async def search(
@@ -286,7 +286,7 @@ class Store:
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> T:
-        """`read` for what may take a while: others that search wait for it, and nobody else."""
+        """Like `read`, for what may take a while: only other searches wait for it."""
         return await self._look(self._searcher, lambda db: function(db, *args, **kwargs))
 
     async def _look(self, reader: _Reader, function: Callable[[apsw.Connection], T]) -> T:
@@ -298,7 +298,7 @@ class Store:
 
     @contextlib.contextmanager
     def reader(self) -> Iterator[apsw.Connection]:
-        """A connection that reads, for somebody who takes his time between two looks."""
+        """A read-only connection of the caller's own, for many reads over a longer time."""
         with translated():
             db = apsw.Connection(str(self._path), flags=apsw.SQLITE_OPEN_READONLY)
         db.set_busy_timeout(int(self._busy_timeout * 1000))
@@ -308,7 +308,7 @@ class Store:
             self.fail(error)
             raise
         finally:
-            # A thread that nobody waits for any more may be reading: then it goes with the thread.
+            # An abandoned thread may still be reading: then the connection ends with the thread.
             with contextlib.suppress(apsw.ThreadingViolationError):
                 db.close()
 
@@ -320,12 +320,12 @@ class Store:
             raise
 
     def fail(self, error: errors.StoreError) -> None:
-        """Take note of what shows that nothing here can be trusted."""
+        """Note the error after which the database can't be trusted any more."""
         self.failure = self.failure or error
         self.failed.set()
 
     def close(self) -> None:
-        """Finish what runs, then close the file."""
+        """Finish what is running, then close the file."""
         for reader in (self._searcher, self._reader):
             reader.thread.shutdown()
             reader.db.close()

@@ -4,7 +4,7 @@
     task      one recording from its descriptor to `Finished`, `Stopped` or `Failed`
     blocks    a stream of samples, cut at silences
     audio     a container as a stream of samples
-    engines   the boundary to what understands speech
+    engines   the interface of speech recognition engines
 
-It knows nothing of the daemon: what it needs comes with each task.
+It knows nothing of the daemon: everything it needs comes with each task.
 """

@@ -1,9 +1,9 @@
 """The worker process: `python -m scriberrd.worker COMMAND_FD REPLY_FD`.
 
 Commands come over a Unix stream socket, a `Task` with its recording as a descriptor; replies go
-into a pipe. The end of the socket means that the daemon is gone, and ends the process at once,
-whatever it is doing. Exit statuses: 0 the daemon is gone, 76 a command that can't be understood,
-78 the process may not do what its libraries need (see `may_make_code`).
+into a pipe. The end of the socket means that the daemon is gone: the process exits at once,
+whatever it is doing. Exit statuses: 0 the daemon is gone, 76 an invalid command, 78 the process may
+not do what its libraries need (see `may_make_code`).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ BEAT = 1.0  # seconds
 CHUNK = 65536  # bytes read at a time
 EX_PROTOCOL, EX_CONFIG = 76, 78  # exit statuses, from sysexits.h
 PR_SET_PDEATHSIG = 1  # from linux/prctl.h
-# Before any library is imported: no user has been asked whether its makers may hear of the work.
+# Set before any library is imported: no user has agreed to telemetry.
 ENVIRONMENT = {
     "DO_NOT_TRACK": "1",
     "ORT_DISABLE_TELEMETRY": "1",  # of onnxruntime, which the voice detector runs on
@@ -44,7 +44,7 @@ ENVIRONMENT = {
 
 
 def main() -> NoReturn:
-    """Work off tasks until the daemon goes away or kills us."""
+    """Work off tasks until the daemon is gone or kills us."""
     command_fd, reply_fd = (int(argument) for argument in sys.argv[1:])
     settle_in()
     runs: queue.SimpleQueue[Run] = queue.SimpleQueue()
@@ -55,17 +55,17 @@ def main() -> NoReturn:
 
 
 def settle_in() -> None:
-    """Make this process one that can be left alone with native libraries."""
+    """Prepare this process for native libraries."""
     os.dup2(2, 1)  # what they print goes to the journal
-    # A Ctrl-C is the daemon's to handle, and so is a terminal that is closed.
+    # The daemon handles Ctrl-C and a closed terminal.
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    # Should the daemon have died before this line, then the socket has its end already.
+    # If the daemon died before this line, the socket is closed already.
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if not may_make_code():
         sys.stderr.write(
-            "scriberrd worker: memory can't be written and run (MemoryDenyWriteExecute=yes?): "
-            "transcripts would be wrong without an error; refusing to work\n"
+            "scriberrd worker: memory can't be both written and run, so transcripts would be wrong:"
+            " set MemoryDenyWriteExecute=no\n"
         )
         sys.exit(EX_CONFIG)
     os.environ.update(ENVIRONMENT)
@@ -74,8 +74,8 @@ def settle_in() -> None:
 def may_make_code() -> bool:
     """Whether memory can be both written and run.
 
-    Where that is forbidden (MemoryDenyWriteExecute= of systemd, for one), CTranslate2 computes
-    nonsense without an error: its kernels are generated at run time.
+    If that is forbidden (for example by systemd's MemoryDenyWriteExecute=), CTranslate2 computes
+    nonsense without an error, because it generates its kernels at run time.
     """
     try:
         mmap.mmap(-1, mmap.PAGESIZE, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC).close()
@@ -85,7 +85,7 @@ def may_make_code() -> bool:
 
 
 def replier(fd: int) -> Callable[[Reply], None]:
-    """A function that writes a reply as one line, whole, from any thread."""
+    """A function that writes a reply as one whole line, from any thread."""
     lock = threading.Lock()
 
     def send(reply: Reply) -> None:
@@ -98,10 +98,10 @@ def replier(fd: int) -> Callable[[Reply], None]:
 
 
 def commands(connection: socket.socket) -> Iterator[tuple[Command, int | None]]:
-    """The daemon's commands in order, a `Task` with its descriptor.
+    """The daemon's commands in order, each `Task` with its descriptor.
 
-    A descriptor arrives with the first bytes of its line at the latest, and in the order of the
-    lines, however these are torn or joined on their way.
+    A descriptor arrives at the latest with the first bytes of its line, and in the order of the
+    lines, however the lines are split or joined on the way.
     """
     descriptors: deque[int] = deque()
     rest = b""
@@ -129,7 +129,7 @@ def listen(
                 if latest is not None:
                     latest.stop(command)
             elif descriptor is None:
-                detail = "the task came without its recording"
+                detail = "the recording of the task is missing"
                 send(
                     Failed(
                         job=command.job, lease=command.lease, code="internal_error", detail=detail
@@ -141,7 +141,7 @@ def listen(
         status = 0
     except ConnectionError:
         status = 0
-    except Exception:  # noqa: BLE001 - a thread that died would leave the daemon unheard
+    except Exception:  # noqa: BLE001 - without this thread no command would be read
         traceback.print_exc()
     os._exit(status)
 
@@ -152,7 +152,7 @@ def work(runs: queue.SimpleQueue[Run], send: Callable[[Reply], None]) -> NoRetur
     while True:
         run = runs.get()
         with heartbeat(run, send):
-            # Not before there is something to do: these imports take a second or two.
+            # Imported when there is something to do: this takes a second or two.
             from scriberrd.worker import task  # noqa: PLC0415
 
             send(Ready(job=run.task.job, lease=run.task.lease))
@@ -163,7 +163,7 @@ def work(runs: queue.SimpleQueue[Run], send: Callable[[Reply], None]) -> NoRetur
 
 @contextmanager
 def heartbeat(run: Run, send: Callable[[Reply], None]) -> Iterator[None]:
-    """Tell every second how far `run` is."""
+    """Report every second how far `run` is."""
     done = threading.Event()
 
     def beat() -> None:

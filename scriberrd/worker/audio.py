@@ -1,9 +1,9 @@
 """A recording as a stream of samples: 16 kHz, mono, float32 from -1 to 1.
 
-Nothing is held but the piece at hand, so that memory does not depend on the duration. The samples
-are those that `faster_whisper.decode_audio` makes of the same file; only where it would lose time
-(a track that starts late, a gap in the timestamps) silence stands in, so that all times are those
-which a player shows.
+Only the current piece is in memory, so that memory does not depend on the duration. The samples are
+the same as from `faster_whisper.decode_audio`, except where that would lose time (a track that
+starts late, a gap in the timestamps): there silence is inserted, so that all times are those of a
+player.
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ TRUNCATED_SHARE = 0.02  # the share of the duration
 
 
 class Recording:
-    """An open recording: what its container says, and one audio track as samples.
+    """An open recording: the facts of its container, and one audio track as samples.
 
     Args:
-        file: read from its start, must seek; it is not closed.
-        track: counts the audio tracks from 0; "default" is the one marked so, or else the first.
+        file: a seekable file, read from its start; it is not closed.
+        track: the audio track, from 0; "default" is the one marked so, or else the first.
 
     Raises:
         TaskFailed: empty_file, invalid_media, no_audio_stream, no_such_track or read_failed.
@@ -90,14 +90,14 @@ class Recording:
             raise _read_failed(error) from error
 
     def close(self) -> None:
-        """Give the decoder back; the file stays open."""
+        """Free the decoder; the file stays open."""
         self._input.close()
 
     def samples(self) -> Iterator[Samples]:
-        """The whole track from its start, once, in pieces of about a second.
+        """The whole track from its start, in pieces of about a second; to be called once.
 
         Raises:
-            TaskFailed: read_failed, or invalid_media when no packet of it could be decoded.
+            TaskFailed: read_failed, or invalid_media when no packet can be decoded.
         """
         made, pieces = 0, _Pieces()
         for frame in self._frames():
@@ -113,10 +113,10 @@ class Recording:
             made += len(piece)
             yield piece
         if self._damaged and not made:
-            raise TaskFailed("invalid_media", "nothing of the audio track could be decoded")
+            raise TaskFailed("invalid_media", "can't decode any of the audio track")
 
     def warnings(self) -> tuple[str, ...]:
-        """What is to be said of the recording once `samples` is exhausted."""
+        """Warnings about the recording, once `samples` is exhausted."""
         found = []
         if self._damaged:
             were = "packet was" if self._damaged == 1 else "packets were"
@@ -142,9 +142,9 @@ class Recording:
                 self._damaged += 1
 
     def _packets(self) -> Iterator[Packet[Any]]:
-        """All packets of all tracks; reading goes on after damage.
+        """All packets of all tracks; reading continues after damage.
 
-        Damage is what FFmpeg says of the data, whatever error it calls it; a failed read is none.
+        Any error of FFmpeg about the data is damage; a failed read is not.
         """
         failures = 0
         while failures < MOST_DAMAGE:
@@ -174,7 +174,7 @@ class Recording:
             self._ended = max(self._ended, end)
 
     def _missing(self, frame: AudioFrame, made: int) -> int:
-        """How many samples of silence belong before `frame`, when `made` came before it."""
+        """The number of samples of silence to insert before `frame`, after `made` samples."""
         if frame.time is None:
             return 0
         at = frame.time - self._start
@@ -197,7 +197,7 @@ class _Pieces:
 
     @property
     def held(self) -> int:
-        """How many samples will be made of the frames that wait."""
+        """The number of samples in the waiting frames, after resampling."""
         return self._fifo.samples * RATE // self._form[2] if self._form else 0
 
     def add(self, frame: AudioFrame) -> Iterator[Samples]:
@@ -211,7 +211,7 @@ class _Pieces:
             yield from self._resampled(self._fifo.read())
 
     def flush(self) -> Iterator[Samples]:
-        """What is held back; the next frame starts afresh."""
+        """The samples held back; the next frame starts a new piece."""
         if self._form is not None:
             if self._fifo.samples:
                 yield from self._resampled(self._fifo.read())
@@ -224,7 +224,7 @@ class _Pieces:
 
 
 class Source:
-    """The samples of a recording in order, as many at a time as are asked for.
+    """The samples of a recording in order, in pieces of any size.
 
     `tick` is called for each piece that is decoded; what it raises comes through.
     """
@@ -240,7 +240,7 @@ class Source:
         return np.concatenate(arrays) if arrays else np.zeros(0, np.float32)
 
     def skip(self, count: int) -> None:
-        """Pass over `count` samples."""
+        """Skip `count` samples."""
         for _ in self._next(count):
             pass
 
@@ -259,7 +259,7 @@ class Source:
 
 
 class _File:
-    """What PyAV reads from; remembers what failed, which FFmpeg may take for the end."""
+    """The file that PyAV reads; it keeps a read error, which FFmpeg may take for the end."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -277,7 +277,7 @@ class _File:
             return self._file.seek(offset, whence)
         except OSError as error:
             if error.errno == errno.EINVAL:
-                return -errno.EINVAL  # there is no such place: damaged data has told FFmpeg of it
+                return -errno.EINVAL  # damaged data has sent FFmpeg to a position that can't exist
             self._error = error
             raise
 
@@ -296,8 +296,8 @@ def _choose(streams: tuple[AudioStream, ...], track: int | Literal["default"]) -
         marked = (s for s in streams if s.disposition & Disposition.default)
         return next(marked, streams[0])
     if not 0 <= track < len(streams):
-        count = "1 audio track" if len(streams) == 1 else f"{len(streams)} audio tracks"
-        raise TaskFailed("no_such_track", f"track {track} was asked for; it has {count}, from 0")
+        last = len(streams) - 1
+        raise TaskFailed("no_such_track", f"no track {track}: audio tracks are 0 to {last}")
     return streams[track]
 
 

@@ -1,8 +1,7 @@
-"""Cuts a stream of samples into blocks of bounded length, at silences.
+"""Cut a stream of samples into blocks of bounded length, at silences.
 
-Where a block ends depends on nothing but the samples from its start on: whoever starts again at
-the start of any block gets the same blocks from there. That is what makes a run that was
-interrupted equal to one that was not.
+The end of a block depends only on the samples from its start on. So a run that starts again at any
+block cuts the same blocks as a run that was not interrupted.
 """
 
 from __future__ import annotations
@@ -26,14 +25,14 @@ MOMENT = RATE // 10  # samples
 
 
 class Span(NamedTuple):
-    """From one sample to before another, counted from the start of a block."""
+    """A range of samples, counted from the start of a block; the end is exclusive."""
 
     start: int
     end: int
 
 
 class Block(NamedTuple):
-    """A block of a recording, and where somebody speaks in it."""
+    """A block of a recording, and the speech in it."""
 
     start: int  # samples from the start of the recording
     samples: Samples  # one-dimensional, 16 kHz
@@ -51,7 +50,7 @@ Finder = Callable[[Samples], Sequence[Span]]
 
 
 def find_speech(samples: Samples) -> list[Span]:
-    """Where somebody speaks, by Silero VAD; pauses of 160 ms or more split it."""
+    """The spans of speech, by Silero VAD; pauses of 160 ms or more split them."""
     from faster_whisper.vad import (  # noqa: PLC0415 - heavy
         VadOptions,
         get_speech_timestamps,
@@ -66,9 +65,9 @@ def find_speech(samples: Samples) -> list[Span]:
 
 
 class _Sliced:
-    """A session of Silero VAD that gets a little at a time: all at once takes 110 MB for 5 min.
+    """A session of Silero VAD that works in slices: 5 min at once would take 110 MB.
 
-    It carries its state from one slice to the next itself, so that its answers are the same.
+    It carries the state from one slice to the next, so that the results are the same.
     """
 
     def __init__(self, session: Any) -> None:
@@ -87,7 +86,7 @@ class _Sliced:
 def blocks(
     source: Source, limit: int, *, vad: bool = True, find: Finder = find_speech
 ) -> Iterator[Block]:
-    """Cut what is left of `source` into blocks of at most `limit` samples, without gaps.
+    """Cut the rest of `source` into blocks of at most `limit` samples, without gaps.
 
     Args:
         source: its position is the start of the first block.
@@ -114,10 +113,10 @@ def blocks(
 
 
 def cut(samples: Samples, voiced: Sequence[Span]) -> int:
-    """Where to end a block that fills its buffer: a sample in the second half of it.
+    """Where to end a block that fills its buffer: at a sample in its second half.
 
-    In the middle of the longest silence there, or else in the quietest 100 ms near the end; of
-    equals the later.
+    It is the middle of the longest silence there, or else of the quietest 100 ms near the end; of
+    several equals the last.
     """
     first, last = len(samples) // 2, len(samples) - MARGIN
     silences = [(max(a, first), min(b, last)) for a, b in _silences(voiced, len(samples))]
@@ -132,10 +131,10 @@ def cut(samples: Samples, voiced: Sequence[Span]) -> int:
 
 
 def clips(block: Block, longest: int) -> list[Span]:
-    """What is to be listened to, in clips of at most `longest` samples each.
+    """The spans of a block, packed into clips of at most `longest` samples.
 
-    As few as a greedy pass makes: clips hold several spans and the silence between them. A span
-    that is too long is split in the middle of a pause, or where it must be.
+    A greedy pass makes them few: a clip holds several spans and the silence between them. A span
+    that is too long is split in the middle of a pause, or else anywhere.
     """
     middles = [(a.end + b.start) // 2 for a, b in pairwise(block.voiced)]
     packed: list[Span] = []
@@ -149,9 +148,9 @@ def clips(block: Block, longest: int) -> list[Span]:
 
 
 def prefetch(items: Iterator[T]) -> Generator[T, None, None]:
-    """The same items, each made in a thread while the one before is used.
+    """The same items, each computed in a thread while the one before is used.
 
-    What `items` raises is raised here. Closing this waits for the item that is being made.
+    Errors of `items` are raised here. Closing this waits for the item in progress.
     """
     with ThreadPoolExecutor(1, "prefetch") as thread:
         ahead = thread.submit(next, items, None)
@@ -179,9 +178,9 @@ def _silences(voiced: Sequence[Span], length: int) -> Iterator[Span]:
 
 
 def _heard(voiced: Sequence[Span], length: int) -> tuple[Span, ...]:
-    """Speech with its short silences and some padding: what the VAD filter of faster-whisper keeps.
+    """Speech with short silences and some padding, as the VAD filter of faster-whisper keeps it.
 
-    That filter is this detector with other options, so that one pass of it serves both ends.
+    That filter is this detector with other options, so that one pass serves both purposes.
     """
     merged: list[Span] = []
     for span in voiced:

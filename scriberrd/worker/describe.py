@@ -1,12 +1,12 @@
-"""An exception as one line for people who must not see where things lie on this machine."""
+"""Describe an exception in one line, without absolute paths."""
 
 from __future__ import annotations
 
 import re
 
 LONGEST = 300  # characters
-# The name after them stays. A folder's name may have spaces; prose between two paths has them too,
-# and is rather lost than a folder told. A URL of a host stays, one of a file does not.
+# The name after the folders stays. A folder's name may have spaces, and so does text between two
+# paths: better lose that text than show a folder. URLs of hosts stay, URLs of files do not.
 FOLDERS = re.compile(
     r"(?:file://[^/\s]*|(?<![\w.:/~-])~?)/+(?:(?:[^/'\":]|:(?!\s)|(?<=\w)'(?=\w))+/+)+"
 )

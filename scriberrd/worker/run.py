@@ -6,46 +6,46 @@ from scriberrd.protocol import Heartbeat, Stop, Task
 
 
 class GivenUp(BaseException):
-    """The daemon wants the task no longer. No `except Exception` on its way may hold it."""
+    """The daemon has stopped the task. `except Exception` must not catch it on its way."""
 
 
 class Run:
-    """A task, its recording, how far it is, and whether it is to be given up.
+    """A task, its recording, its progress, and whether it is to stop.
 
-    One thread works and calls `tick`, another reads commands and calls `stop`. Counting is not
-    exact when two threads tick at once; it need only grow.
+    One thread works and calls `tick`, another reads commands and calls `stop`. The count is not
+    exact when two threads tick at once; it only has to grow.
     """
 
     def __init__(self, task: Task, descriptor: int) -> None:
-        self.task, self.descriptor = task, descriptor  # who works on it closes the descriptor
+        self.task, self.descriptor = task, descriptor  # the working thread closes the descriptor
         self.position = task.resume.position if task.resume else 0.0  # seconds transcribed
         self._ticks = 0
         self._stop: Stop | None = None
 
     def tick(self) -> None:
-        """Some work was done; raises GivenUp when the task is to end at once."""
+        """Count some work; raises GivenUp if the task is to stop at once."""
         self._ticks += 1
         if self._stop is not None and not self._stop.after_block:
             raise GivenUp
 
     def reach(self, position: float) -> None:
-        """The recording is transcribed up to `position` (seconds); raises as `tick` does."""
+        """Note that the recording is transcribed up to `position` (seconds); raises like `tick`."""
         self.position = max(self.position, position)
         self.tick()
 
     def pass_boundary(self) -> None:
-        """Between two blocks: raises GivenUp when the task is to end at once or here."""
+        """Between two blocks: raises GivenUp if the task is to stop at once or here."""
         self.tick()
         if self._stop is not None:
             raise GivenUp
 
     def stop(self, command: Stop) -> None:
-        """Take note of a command; one for another task is ignored."""
+        """Take in a command; one for another task is ignored."""
         if (command.job, command.lease) == (self.task.job, self.task.lease):
             self._stop = command
 
     def beat(self) -> Heartbeat:
-        """What is to be said every second."""
+        """The heartbeat, to be sent every second."""
         return Heartbeat(
             job=self.task.job,
             lease=self.task.lease,

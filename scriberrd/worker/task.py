@@ -1,4 +1,4 @@
-"""One recording, from its descriptor to the last reply about it."""
+"""Transcribe one recording, from its descriptor to the last reply."""
 
 from __future__ import annotations
 
@@ -40,27 +40,27 @@ PROMPT_TAIL = 1000  # characters; Whisper takes the last 223 tokens of them
 
 
 class Kept:
-    """The engine of the last task, for the next one that wants the same."""
+    """The engine of the last task, kept for the next task that wants the same."""
 
     def __init__(self) -> None:
         self._wanted: Wanted | None = None
         self._engine: Engine | None = None
 
     def get(self, wanted: Wanted, tick: Tick) -> Engine:
-        """The engine for `wanted`; another one is dropped before it is loaded."""
+        """The engine for `wanted`; another engine is dropped before this one is loaded."""
         if self._engine is None or wanted != self._wanted:
             self.drop()
             self._engine, self._wanted = engines.load(wanted, tick), wanted
         return self._engine
 
     def drop(self) -> None:
-        """Give its memory back."""
+        """Free the engine's memory."""
         self._engine = self._wanted = None
         gc.collect()
 
 
 def perform(run: Run, kept: Kept, send: Callable[[Reply], None]) -> Reply:
-    """Do a task: replies on the way go to `send`, the one that ends it is returned."""
+    """Do a task: send replies on the way, and return the last one."""
     job, lease = run.task.job, run.task.lease
     try:
         return _transcribe(run, kept, send)
@@ -72,7 +72,7 @@ def perform(run: Run, kept: Kept, send: Callable[[Reply], None]) -> Reply:
         traceback.print_exc()
         code = "out_of_memory" if is_out_of_memory(error) else "engine_failed"
         failed = Failed(job=job, lease=lease, code=code, detail=describe(error))
-    kept.drop()  # its state is unknown; not before the traceback, which holds it, is gone
+    kept.drop()  # its state is unknown; only here, since the traceback above refers to it
     return failed
 
 
@@ -113,13 +113,13 @@ def _transcribe(run: Run, kept: Kept, send: Callable[[Reply], None]) -> Finished
 def _file(run: Run) -> FileIO:
     try:
         return FileIO(run.descriptor)
-    except OSError as error:  # a folder, for one
+    except OSError as error:  # for example a folder
         os.close(run.descriptor)
         raise TaskFailed("read_failed", os.strerror(error.errno or 0)) from error
 
 
 def _blocks(ahead: Iterable[Block], engine: Engine, run: Run) -> Iterator[BlockResult]:
-    """Each block needs of those before it what a checkpoint holds, and nothing else."""
+    """Transcribe the blocks; each needs from those before it only what a checkpoint holds."""
     before = run.task.resume or Resume(
         block=0,
         position=0.0,
@@ -150,7 +150,7 @@ def _block(block: Block, before: Resume, engine: Engine, run: Run) -> BlockResul
         for phrase in engine.transcribe(block, context, run.tick):
             phrases.append(_placed(phrase, block))
             run.reach(phrases[-1].segment.end)
-        if phrases:  # when nothing was said, nothing changes for the next block
+        if phrases:  # without speech, nothing changes for the next block
             language, probability = code, sure
             said = [phrase.segment for phrase in phrases]
             prompt = _prompt(prompt, said) if settings.condition_on_previous_text else ""
@@ -169,7 +169,7 @@ def _block(block: Block, before: Resume, engine: Engine, run: Run) -> BlockResul
 
 
 def _language(block: Block, before: Resume, engine: Engine, run: Run) -> tuple[str, float | None]:
-    """Code and probability: the one that was set, or decided before, or else decided here."""
+    """Code and probability of the language: set, or detected before, or else detected here."""
     if run.task.settings.language != "auto":
         return run.task.settings.language, None
     if before.language is not None:
@@ -178,7 +178,7 @@ def _language(block: Block, before: Resume, engine: Engine, run: Run) -> tuple[s
 
 
 def _prompt(before: str, segments: Iterable[Segment]) -> str:
-    """The tail of the text: no text up to a suspect segment, which would infect what follows."""
+    """The tail of the text, after the last suspect segment: that would infect what follows."""
     for segment in segments:
         before = f"{before} {segment.text}" if segment.suspect is UNSET else ""
     before = before.strip()
@@ -186,7 +186,7 @@ def _prompt(before: str, segments: Iterable[Segment]) -> str:
 
 
 def _placed(phrase: Phrase, block: Block) -> Phrase:
-    """The phrase with times from the start of the recording, none beyond the block."""
+    """The phrase with times from the start of the recording, and not beyond the block."""
     first = block.start / RATE
     last = math.floor(block.end / RATE * 1000) / 1000
 

@@ -62,7 +62,7 @@ def nobody() -> Iterator[None]:
 def advice(path: Path) -> str:
     with nobody(), pytest.raises(NoDaemon) as caught:
         Client(str(path)).status()
-    tried = f"no scriberrd answers. Tried:\n  {path}: Permission denied\n"
+    tried = f"can't connect to scriberrd. Tried:\n  {path}: Permission denied\n"
     assert str(caught.value).startswith(tried)
     return str(caught.value).removeprefix(tried)
 
@@ -71,8 +71,8 @@ def test_a_group_that_may_be_joined_is_named(path: Path) -> None:
     give(path, 0o660, 1, 2)
     owner, group = pwd.getpwuid(path.stat().st_uid), grp.getgrgid(path.stat().st_gid)
     assert advice(path) == (
-        f"You may not use {path}: it belongs to the user {owner.pw_name}"
-        f" and the group {group.gr_name}.\nAdd yourself to the group, then log in again:\n"
+        f"You have no access to {path}: it belongs to user {owner.pw_name}"
+        f", group {group.gr_name}.\nAdd yourself to the group, then log in again:\n"
         f'  sudo usermod --append --groups {group.gr_name} "$USER"'
     )
 
@@ -83,14 +83,16 @@ def test_a_group_that_does_not_help_is_not_to_be_joined(path: Path, group: int, 
         pytest.skip("only root can give something to root's group")
     give(path, mode, 1, group)
     owner = pwd.getpwuid(path.stat().st_uid)
-    assert advice(path).endswith(f"\nBe that user:\n  sudo -u {owner.pw_name} scriberrctl ...")
+    assert advice(path).endswith(
+        f"\nRun scriberrctl as that user:\n  sudo -u {owner.pw_name} scriberrctl ..."
+    )
 
 
 @pytest.mark.skipif(not ROOT, reason="only root can give something to who has no name")
 def test_a_folder_that_hides_the_socket_is_named(path: Path) -> None:
     give(path.parent, 0o710, 12345, 23456)
     assert advice(path) == (
-        f"You may not use {path.parent}: it belongs to the user 12345 and the group 23456.\n"
+        f"You have no access to {path.parent}: it belongs to user 12345, group 23456.\n"
         "Add yourself to the group, then log in again:\n"
         '  sudo usermod --append --groups 23456 "$USER"'
     )

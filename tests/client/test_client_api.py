@@ -112,7 +112,7 @@ async def test_another_version_is_told_once(
     for _ in range(2):
         await asyncio.to_thread(client.health)
     warning = capsys.readouterr().err
-    assert warning.count("warning: this is scriberrctl 7.1.0, but the daemon is 0.1") == 1
+    assert warning.count("warning: scriberrctl is 7.1.0, but the daemon is 0.1") == 1
 
 
 @pytest.fixture
@@ -173,7 +173,7 @@ async def test_another_server(tmp_path_factory: pytest.TempPathFactory) -> None:
         writer.close()
 
     async with await asyncio.start_unix_server(answer, path):
-        with pytest.raises(NoDaemon, match="is no scriberrd"):
+        with pytest.raises(NoDaemon, match="another program answers"):
             await asyncio.to_thread(Client(str(path)).status)
 
 
@@ -188,7 +188,7 @@ def test_a_daemon_that_dies(tmp_path_factory: pytest.TempPathFactory) -> None:
 
         thread = threading.Thread(target=die)
         thread.start()
-        with pytest.raises(NoDaemon, match="broke off"):
+        with pytest.raises(NoDaemon, match="lost the connection"):
             Client(str(path)).status()
         thread.join()
 

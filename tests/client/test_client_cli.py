@@ -85,7 +85,7 @@ ID  STATE   DONE  PRIORITY  SUBMITTED            INBOX    PATH
 4   queued  -     normal    2023-11-14 22:13:20  default  \\x1b[2J.mp3
 3   queued  -     normal    2023-11-14 22:13:20  default  2.mp3
 """
-    more = "there are more: see --limit and --all\n"
+    more = "there are more jobs: use --limit or --all\n"
     assert await ctl(server, "list", "--limit", "2") == Ended(0, out, more)
     listed = await ctl(server, "list", "--all", "--text", ".MP3", "--state", "queued", "--json")
     assert [json.loads(line)["id"] for line in listed.out.splitlines()] == [4, 3, 2, 1]
@@ -153,14 +153,14 @@ async def test_events_say_where_some_are_missing(server: Server) -> None:
     assert process.stdout is not None
     told = [(await process.stdout.readline()).decode() for _ in range(2)]
     assert told == [
-        "2023-11-14 22:13:20  1  events are missing here: they are forgotten  gap\n",
+        "2023-11-14 22:13:20  1  events are missing here: they were deleted  gap\n",
         "2023-11-14 22:13:20  2  job 2  submitted\n",
     ]
     process.send_signal(signal.SIGINT)
     assert (await end(process)).status == 130
     process = await start(server, "events", "--after", "00000000-1")
     assert process.stdout is not None
-    assert b"the daemon has another database now" in await process.stdout.readline()
+    assert b"the database was replaced" in await process.stdout.readline()
     process.send_signal(signal.SIGINT)
     assert (await end(process)).status == 130
 

@@ -41,16 +41,18 @@ async def test_a_submission_to_what_is_paused_says_so(server: Server, tmp_path: 
     await ctl(server, "pause", "--worker", "cpu")
     status, out, err = await ctl(server, "submit", foreign(tmp_path, "a.mp3"))
     assert (status, out) == (0, "job 1 queued: a.mp3\n")
-    pool = f"paused: worker cpu, {SINCE} (to go on: scriberrctl resume --worker cpu)"
+    pool = f"paused: worker cpu, {SINCE} (to resume: scriberrctl resume --worker cpu)"
     assert err == (
-        f"job 1 waits: paused: inbox default, {SINCE}"
-        f" (to go on: scriberrctl resume --inbox default); {pool}\n"
+        f"job 1 is waiting: paused: inbox default, {SINCE}"
+        f" (to resume: scriberrctl resume --inbox default); {pool}\n"
     )
     elsewhere = foreign(tmp_path, "b.mp3", b"other")
     _, _, err = await ctl(server, "submit", "--inbox", "other", elsewhere)
-    assert err == f"job 2 waits: {pool}\n"
+    assert err == f"job 2 is waiting: {pool}\n"
     await ctl(server, "resume", "--worker", "cpu")
     assert (await ctl(server, "submit", "--inbox", "other", elsewhere)).err == ""
     await ctl(server, "pause")
     _, _, err = await ctl(server, "submit", "--inbox", "other", elsewhere)
-    assert err == (f"job 2 waits: paused: everything, {SINCE} (to go on: scriberrctl resume)\n")
+    assert err == (
+        f"job 2 is waiting: paused: everything, {SINCE} (to resume: scriberrctl resume)\n"
+    )

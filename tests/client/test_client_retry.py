@@ -26,8 +26,8 @@ async def test_retry_all_that_has_failed(server: Server) -> None:
         await server.fail(await server.claim())
     out = "job 2 queued: 1.mp3\njob 3 queued: 2.mp3\n"
     assert await ctl(server, "retry", "--all") == Ended(0, out, "")
-    assert await ctl(server, "retry", "--all") == Ended(0, "", "no job has failed\n")
-    assert await ctl(server, "retry", "--all", "--json") == Ended(0, "", "no job has failed\n")
+    assert await ctl(server, "retry", "--all") == Ended(0, "", "no failed jobs\n")
+    assert await ctl(server, "retry", "--all", "--json") == Ended(0, "", "no failed jobs\n")
 
 
 async def test_retry_all_goes_on_after_a_refusal(server: Server) -> None:
@@ -60,4 +60,4 @@ async def test_retry_of_ids_or_of_all(server: Server) -> None:
     for args in ((), ("--all", "1")):
         ended = await ctl(server, "retry", *args)
         assert (ended.status, ended.out) == (2, "")
-        assert "name jobs, or else give --all" in ended.err
+        assert "give job IDs, or --all" in ended.err

@@ -25,7 +25,7 @@ async def test_submit_where_it_lies(server: Server) -> None:
     file.write_bytes(b"sound")
     args = ("submit", str(file), "--priority", "high")
     assert await ctl(server, *args) == Ended(0, "job 1 queued: talk.mp3\n", "")
-    assert await ctl(server, *args) == Ended(0, "known already: job 1 queued: talk.mp3\n", "")
+    assert await ctl(server, *args) == Ended(0, "already known: job 1 queued: talk.mp3\n", "")
     assert os.listdir(server.inbox.path) == ["talk.mp3"]
 
 
@@ -50,8 +50,8 @@ async def test_submit_goes_on_after_what_is_no_file(server: Server, tmp_path: Pa
     assert submitted == Ended(
         1,
         "job 1 queued: mine.mp3\n",
-        f"scriberrctl: {gone}: it can't be read, and lies in no inbox: No such file or directory\n"
-        f"scriberrctl: {folder}: it can't be read, and lies in no inbox: Is a directory\n"
+        f"scriberrctl: {gone}: not in an inbox, and can't be read: No such file or directory\n"
+        f"scriberrctl: {folder}: not in an inbox, and can't be read: Is a directory\n"
         f"scriberrctl: {there}: 'gone.mp3': No such file or directory\n",
     )
     assert (await ctl(server, "submit")).status == 2

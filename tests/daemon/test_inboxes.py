@@ -38,7 +38,7 @@ def test_a_recording_is_not_read_again_because_its_permissions_change(program: M
 
 # Root enters everything, unless it has no capabilities.
 POWERLESS = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"] if os.geteuid() == 0 else []
-DENIED = "permission denied; let the daemon's user enter it"
+DENIED = "permission denied: give the daemon's user access"
 
 
 def test_what_may_not_be_entered_is_a_warning_and_the_others_work(program: Make) -> None:
@@ -88,7 +88,7 @@ output = "{"n" * 300}"
         daemon.config.write_text(before + more)  # and all of it once more, in a reload
         assert daemon.daemon is not None
         daemon.daemon.send_signal(signal.SIGHUP)
-        wait_for(lambda: daemon.said("the configuration is read again"), "the reload")
+        wait_for(lambda: daemon.said("reloaded the configuration"), "the reload")
         wait_for(lambda: _inboxes(daemon).get("private") == DENIED_BY_KERNEL, "its status")
         assert daemon.stop() == 0
         daemon.start(*POWERLESS)

@@ -83,7 +83,7 @@ def test_after_damage_the_backup_is_restored_and_nothing_is_done_twice(
     assert [job["path"] for job in daemon.jobs()] == ["one.wav", "sub/two.flac"]
     said = daemon.log.read_text()
     assert "ERROR scriberrd.db" in said
-    assert f"backup {backup.name} is restored" in said
+    assert f"restored backup {backup.name}" in said
     assert "its transcript is there already" in said
     aside = [file.name for file in (daemon.root / "state").glob("*.corrupt-*")]
     assert len([name for name in aside if name[-4] != "-"]) == 1
@@ -125,7 +125,7 @@ def test_damage_that_a_backup_finds_ends_the_daemon_and_is_mended(program: Make)
     sound = {file: file.read_bytes() for file in folder.iterdir()}
     assert len(sound) == 2  # what is damaged took the place of none
     daemon.start()
-    assert "is restored" in daemon.log.read_text()
+    assert "restored backup" in daemon.log.read_text()
     assert [job["state"] for job in daemon.jobs()] == ["completed"]
     assert daemon.ctl("show", 1)["executions"][0]["outcome"] == "completed"
 

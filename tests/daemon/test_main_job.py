@@ -106,7 +106,7 @@ def test_a_client_submits_follows_and_fetches(program: Callable[..., Program]) -
     assert words(text) == words(EXPECTED["sentence.wav"]["text"])
     assert (daemon.inbox / "sentence.wav").read_bytes() == (AUDIO / "sentence.wav").read_bytes()
     again = subprocess.run(submit, check=True, capture_output=True, text=True, timeout=60)
-    assert "known already" in again.stdout + again.stderr
+    assert "already known" in again.stdout + again.stderr
     assert len(daemon.jobs()) == 1
 
 

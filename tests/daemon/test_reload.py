@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 SENTENCE = AUDIO / "sentence.wav"
 DIALOGUE = TALK
-AGAIN, BEFORE = "the configuration is read again", "the configuration of before stays"
+AGAIN, BEFORE = "reloaded the configuration", "keeping the old configuration"
 
 
 def rewrite(daemon: Program, pattern: str, new: str) -> None:

@@ -68,9 +68,9 @@ def test_a_manager_that_is_gone_or_does_not_read(
     monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
     systemd.notify("READY=1")
     gc.collect()  # a socket that was left open would be an error now
-    assert "can't be told: [Errno 2]" in caplog.text
+    assert "can't notify the service manager: [Errno 2]" in caplog.text
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(tmp_path / "notify"))
         caplog.clear()
         wait_for(lambda: systemd.notify("WATCHDOG=1") or caplog.text, "the end of its patience")
-    assert "can't be told: timed out" in caplog.text
+    assert "can't notify the service manager: timed out" in caplog.text

@@ -32,7 +32,7 @@ def test_a_pause_lasts_over_a_restart(program: Make) -> None:
     assert (pause["inbox"], pause["worker"], pause["reason"]) == (None, None, "maintenance")
     submit = [BIN / "scriberrctl", "--socket", daemon.socket, "submit", daemon.inbox / "one.wav"]
     done = subprocess.run(submit, capture_output=True, text=True, check=True)
-    assert "to go on: scriberrctl resume" in done.stderr
+    assert "to resume: scriberrctl resume" in done.stderr
     assert daemon.wait("one.wav", "queued")["started_at"] is None
     assert daemon.ctl("resume") == {"pauses": []}
     daemon.wait("one.wav", "completed")

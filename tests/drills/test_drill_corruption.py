@@ -85,7 +85,7 @@ def rescued(daemon: Program, *, backup: bool) -> str:
     assert {name: (daemon.out / name).stat().st_ino for name in published} == published
     (aside,) = (daemon.root / "state").glob("*.corrupt-????????T??????")
     assert aside.with_name(f"{aside.name}-wal").exists()
-    done = "is restored" if backup else "there is no backup"
+    done = "restored backup" if backup else "there is no backup"
     assert daemon.said(done) == 1
     return done
 

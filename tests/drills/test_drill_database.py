@@ -54,7 +54,7 @@ def garbage(path: Path) -> None:
     [
         pytest.param(other_application, "another application", marks=pytest.mark.fault(19)),
         pytest.param(garbage, "it was left untouched", marks=pytest.mark.fault(19)),
-        pytest.param(newer, "upgrade it", marks=pytest.mark.fault(20)),
+        pytest.param(newer, "upgrade scriberrd", marks=pytest.mark.fault(20)),
     ],
 )
 def test_not_its_database(program: Make, make: Callable[[Path], None], reason: str) -> None:
@@ -111,7 +111,7 @@ def test_two_daemons(program: Make) -> None:
     config = first.config.read_text()
     (first.root / "other.toml").write_text(config.replace('"state"', '"state2"'))
     for file, reason in (
-        (first.config, "another daemon holds"),
+        (first.config, "another daemon uses"),
         (first.root / "other.toml", "another daemon listens"),
     ):
         second = subprocess.run(

@@ -149,7 +149,7 @@ def test_the_hub_refuses(program: Make) -> None:
         (repository / "refs/main").write_text(REVISION)
 
     waits_until(daemon, mend, "model", "hub_refused")
-    assert daemon.said("someone/tiny could not be downloaded")
+    assert daemon.said("can't download someone/tiny")
 
 
 @pytest.mark.fault(37)

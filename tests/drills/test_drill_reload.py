@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     Make = Callable[..., Program]
     Seen = Callable[[object], None]
 
-BEFORE = "the configuration of before stays: "
+BEFORE = "keeping the old configuration: "
 
 
 @pytest.mark.fault(11)
@@ -24,9 +24,9 @@ BEFORE = "the configuration of before stays: "
     [
         ("[daemon]", "[daemon", ""),
         ("[retry]", "[retries]", "retries: "),
-        ('settle = "0.2s"', 'settle = "soon"', "inbox[1].settle: found 'soon'; allowed: "),
-        ('output = "out"', 'output = "inbox"', "inbox[1].output: found '"),
-        ('path = "inbox"', 'path = "file"', "inbox[1].path: found '"),
+        ('settle = "0.2s"', 'settle = "soon"', "inbox[1].settle: 'soon' is not a duration"),
+        ('output = "out"', 'output = "inbox"', "inbox[1].output: '"),
+        ('path = "inbox"', 'path = "file"', "inbox[1].path: '"),
     ],
 )
 def test_a_bad_configuration(program: Make, seen: Seen, good: str, bad: str, problem: str) -> None:

@@ -116,7 +116,7 @@ def test_the_daemon_starts_and_ends(share: Callable[..., tuple[Program, Share]])
     assert (refused.value.code, SILENT in str(refused.value)) == ("upload_failed", True)
     assert daemon.daemon is not None
     daemon.daemon.send_signal(signal.SIGHUP)
-    wait_for(lambda: daemon.said("the configuration is read again"), "the reload")
+    wait_for(lambda: daemon.said("reloaded the configuration"), "the reload")
     others_work(daemon, "more.wav")
     assert daemon.stop() == 0
     nas.go_on()

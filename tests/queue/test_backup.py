@@ -117,11 +117,11 @@ async def test_a_backup_that_fails_is_a_warning_and_leaves_nothing(
                 clock=Clock(NOON),
             )
         )
-        await eventually(lambda: "no backup was made" in caplog.text)
+        await eventually(lambda: "can't back up the database" in caplog.text)
         assert not keeping.done()
         keeping.cancel()
     assert [record.levelname for record in caplog.records] == ["WARNING"]
-    assert caplog.messages == ["no backup was made: backups: File exists"]
+    assert caplog.messages == ["can't back up the database: backups: File exists"]
 
 
 def test_a_backup_ends_with_the_daemon(tmp_path: Path) -> None:
@@ -192,7 +192,7 @@ async def test_without_a_free_descriptor_there_is_no_backup_for_now(
         resource.setrlimit(resource.RLIMIT_NOFILE, (3, limits[1]))
         try:
             keeping = asyncio.create_task(keep)
-            await eventually(lambda: keeping.done() or "no backup was made" in caplog.text)
+            await eventually(lambda: keeping.done() or "can't back up the database" in caplog.text)
         finally:
             resource.setrlimit(resource.RLIMIT_NOFILE, limits)
         assert not keeping.done()

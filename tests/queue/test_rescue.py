@@ -47,7 +47,7 @@ async def test_damage_is_found_after_an_unclean_stop_and_the_newest_backup_resto
     assert {record.levelname for record in caplog.records} == {"ERROR"}
     assert "is damaged" in caplog.text
     assert f"backup {newer.name} can't be used" in caplog.text
-    assert "backup scriberrd-20231114T221320.db is restored" in caplog.text
+    assert "restored backup scriberrd-20231114T221320.db" in caplog.text
     aside = tmp_path / "scriberrd.db.corrupt-20231114T221320"
     assert aside.read_bytes() == broken
     assert (tmp_path / f"{aside.name}-wal").read_bytes() == wal
@@ -109,9 +109,9 @@ async def test_where_there_are_backups_an_empty_or_missing_file_is_a_lost_one(
     )
     empty = "scriberrd-20231114T221321.db"
     assert caplog.messages == [
-        f"scriberrd.db is {state}; what there is of it is kept as {aside.name}",
+        f"scriberrd.db is {state}; set aside as {aside.name}",
         f"backup {empty} can't be used: {empty} is empty",
-        f"backup {made.name} is restored: what came after it is found in the inboxes",
+        f"restored backup {made.name}: newer recordings are found again in the inboxes",
     ]
     assert aside.exists() == there
     assert (tmp_path / f"{aside.name}-wal").read_bytes() == b"of the lost one"
@@ -133,7 +133,7 @@ async def test_a_backup_that_a_clock_that_was_ahead_has_dated_is_the_last_choice
     damage(newest)
     with opened(tmp_path) as live:
         assert await count(live) == 10
-    assert f"backup {ahead.name} is restored" in caplog.text
+    assert f"restored backup {ahead.name}" in caplog.text
 
 
 @pytest.mark.parametrize("there", [True, False])

@@ -39,7 +39,7 @@ def test_a_bad_configuration_is_told_and_starts_nothing(tmp_path: Path) -> None:
     for command in ("check", "run"):
         done = scriberrd(command, "--config", file)
         assert done.returncode == 78
-        assert done.stderr.startswith(f"{file}:2: daemon.rescan: found 'soon'; allowed: a duration")
+        assert done.stderr.startswith(f"{file}:2: daemon.rescan: 'soon' is not a duration")
 
 
 def test_every_command_is_in_the_readme() -> None:

@@ -74,7 +74,7 @@ def test_a_file_without_workers_has_one(folder: Path) -> None:
     assert [worker.name for worker in load(folder, "").workers] == ["default"]
 
 
-def test_every_problem_is_told_with_line_key_found_and_allowed(folder: Path) -> None:
+def test_every_problem_is_told_with_line_key_value_and_what_is_allowed(folder: Path) -> None:
     found = problems(
         folder,
         """
@@ -101,18 +101,17 @@ engine = "foo"
 """,
     )
     for line, key, what, allowed in [
-        (3, "daemon.rescam", "an unknown key", "did you mean 'rescan'? allowed: state_dir,"),
-        (4, "daemon.stop_timeout", "'3 days'", 'allowed: a duration such as "30s"'),
-        (10, "inbox[1].settle", "-1", "allowed: a duration"),
-        (14, "inbox[2].path", f"'{folder / 'scriberrd.toml'}', which is no", "allowed: a folder"),
-        (16, "inbox[2].profile", "'nope'", "allowed: default"),
-        (19, "profile.default.task", "'sing'", 'allowed: "transcribe", "translate"'),
-        (20, "profile.default.beam_size", "0", "allowed: a whole number of at least 1"),
-        (21, "profile.default.engine", "'foo'", "allowed: faster-whisper, offline"),
+        (3, "daemon.rescam", "unknown key", "; did you mean 'rescan'? known keys: state_dir,"),
+        (4, "daemon.stop_timeout", "'3 days'", ' is not a duration such as "30s"'),
+        (10, "inbox[1].settle", "-1", " is not a duration"),
+        (14, "inbox[2].path", f"'{folder / 'scriberrd.toml'}'", " is not a folder"),
+        (16, "inbox[2].profile", "there is no profile 'nope'", "; known profiles: default"),
+        (19, "profile.default.task", "'sing'", ' is not "transcribe" or "translate"'),
+        (20, "profile.default.beam_size", "0", " is not a whole number from 1 to 1000000"),
+        (21, "profile.default.engine", "there is no engine 'foo'", "; known engines: faster-"),
     ]:
         (problem,) = [one for one in found if f"{key}:" in one]
-        assert problem.startswith(f"{line}: {key}: found {what}")
-        assert allowed in problem
+        assert problem.startswith(f"{line}: {key}: {what}{allowed}")
     assert len(found) == 8
 
 
@@ -130,35 +129,41 @@ def inboxes(*tables: str) -> str:
         (inboxes('path = "."\noutput = "other"'), "inside its own inbox"),
         (
             inboxes(*['path = "inbox"\noutput = "transcripts"'] * 2),
-            "inbox[2].path: found",
+            "inbox[2].path: inbox '0' watches",
         ),
         (
             inboxes('path = "inbox"\noutput = "other"', 'path = "link"\noutput = "other"'),
-            "which inbox '0' watches as well",
+            "/link' too; use a folder of its own",
         ),
-        (inboxes('path = "inbox"\noutput = "scriberrd.toml"'), "no folder; allowed: a folder"),
-        ('[inbox]\nname = "x"', "allowed: [[inbox]], with two brackets"),
-        ('[[worker]]\nname = "a"\n[[worker]]\nname = "a"', "each name may be used once"),
-        ('[[worker]]\nname = "a"\ndevice = "gpu"', "allowed: a text that matches"),
-        ('[[worker]]\nname = "a"\ncompute_type = "int9"', "allowed: a text that matches"),
-        ("[profile]\ndefault = 3", "allowed: [profile.NAME]"),
-        ("[typo]\n", "found an unknown key; allowed: [daemon], [[inbox]]"),
-        ("[retry]\nattempts = true", "found True; allowed: a whole number of at least 1"),
-        ("[retry]\nattempts = ", "2: it ends too early"),
+        (inboxes('path = "inbox"\noutput = "scriberrd.toml"'), "/scriberrd.toml' is not a folder"),
+        ('[inbox]\nname = "x"', "not a list of tables; write [[inbox]], with two brackets"),
+        ('[[worker]]\nname = "a"\n[[worker]]\nname = "a"', "worker[2].name: 'a' is used twice"),
+        ('[[worker]]\nname = "a"\ndevice = "gpu"', "' is not a text that matches"),
+        ('[[worker]]\nname = "a"\ncompute_type = "int9"', "' is not a text that matches"),
+        ("[profile]\ndefault = 3", "not a table of tables; write [profile.NAME]"),
+        ("[typo]\n", "unknown key; known tables: [daemon], [[inbox]]"),
+        ("[retry]\nattempts = true", "True is not a whole number from 1 to 1000000"),
+        ("[retry]\nattempts = ", "2: unexpected end of file"),
         ("[retry]\nattempts = 3\nattempts = 4\n[daemon]\n", '3: Key "attempts" already exists'),
         ("[retry]\n[daemon]\n[retry]\n[worker]", 'Key "retry" already exists'),
-        ("[retry]\nattempts = 100000000000000000000000", "allowed: a whole number of at least 1"),
-        ("[retry]\nattempts = 1e23", "allowed: a whole number of at least 1"),
-        ("[retry]\nsoft_limit = nan", "allowed: a number from 0 to 1000"),
-        ("[retry]\nbackoff = nan", "allowed: a duration"),
-        ("[daemon]\nrescan = inf", "allowed: a duration"),
+        (
+            "[retry]\nattempts = 100000000000000000000000",
+            " is not a whole number from 1 to 1000000",
+        ),
+        ("[retry]\nattempts = 1e23", " is not a whole number from 1 to 1000000"),
+        ("[retry]\nsoft_limit = nan", "nan is not a number from 0 to 1000"),
+        ("[retry]\nbackoff = nan", "nan is not a duration"),
+        ("[daemon]\nrescan = inf", "inf is not a duration"),
         ("[daemon]\nrescan = 0", "more than 0"),
-        ('[daemon]\nmax_upload = "999999999TB"', "allowed: a size"),
-        ('[daemon]\nstate_dir = "a\\u0000b"', "daemon.state_dir: found 'a\\x00b'"),
-        ('[daemon]\nsocket = "~nobody_xx/s"', "daemon.socket: found '~nobody_xx/s'"),
-        ('[profile.p]\nmodel = "~nobody_xx/m"', "profile.p.model: found '~nobody_xx/m'"),
+        ('[daemon]\nmax_upload = "999999999TB"', "is not a size"),
+        ('[daemon]\nstate_dir = "a\\u0000b"', "daemon.state_dir: 'a\\x00b' is not a valid path"),
+        ('[daemon]\nsocket = "~nobody_xx/s"', "daemon.socket: '~nobody_xx/s' is not"),
+        ('[profile.p]\nmodel = "~nobody_xx/m"', "profile.p.model: '~nobody_xx/m' is not"),
         ('[[worker]]\nname = "a"\nstall_timeout = 0', "more than 0"),
-        (inboxes('path = "~nobody_xx/i"\noutput = "other"'), "inbox[1].path: found '~nobody_xx/i'"),
+        (
+            inboxes('path = "~nobody_xx/i"\noutput = "other"'),
+            "inbox[1].path: '~nobody_xx/i' is not",
+        ),
         (inboxes('path = "inbox"\noutput = "other"\nextensions = ["a.b"]'), "matches"),
     ],
 )
@@ -170,9 +175,9 @@ def test_what_cannot_work_is_refused(folder: Path, text: str, expected: str) -> 
 def test_what_is_not_there_may_come_later(folder: Path) -> None:
     text = inboxes('path = "card"\noutput = "disk"') + '[profile.p]\nmodel = "./m"'
     assert config.missing(load(folder, text)) == [
-        f"inbox 0, path: {folder / 'card'} is not there; make it, or mount it",
-        f"inbox 0, output: {folder / 'disk'} is not there; make it, or mount it",
-        f"profile p, model: {folder / 'm'} is not there; copy the model there, or name another",
+        f"inbox 0, path: {folder / 'card'} does not exist: create it, or mount it",
+        f"inbox 0, output: {folder / 'disk'} does not exist: create it, or mount it",
+        f"profile p, model: {folder / 'm'} does not exist: copy the model there, or set another",
     ]
     for name in ("card", "disk", "m"):
         (folder / name).mkdir()

@@ -21,9 +21,7 @@ ROOT = Path(__file__).parent.parent.parent
 
 
 def test_what_is_no_recording_is_told_at_once(tmp_path: Path) -> None:
-    with pytest.raises(
-        click.UsageError, match=r"x\.txt' is not named as a recording; allowed: wav"
-    ):
+    with pytest.raises(click.UsageError, match=r"x\.txt' has no extension of a recording: wav"):
         demo.run([tmp_path / "x.txt"])
 
 
@@ -84,7 +82,7 @@ def test_a_hub_without_the_model_ends_the_demo(
 ) -> None:
     hub()
     assert demo.run([AUDIO / "sentence.wav"]) == 1
-    assert "could not be downloaded" in capfd.readouterr().err
+    assert "can't download " in capfd.readouterr().err
 
 
 @pytest.mark.parametrize(

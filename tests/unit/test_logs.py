@@ -57,7 +57,7 @@ def failed(message: str, depth: int = 0, name: str = "scriberrd") -> logging.Log
 def test_a_line_has_an_end() -> None:
     text = Formatter(journal=True).format(record("watched: %s", "x" * 1_000_000))
     assert len(text) < LONGEST + 100
-    assert text.endswith("xxx... (998009 characters more)")
+    assert text.endswith("xxx... (998009 more characters)")
 
 
 def test_a_long_traceback_keeps_its_beginning_and_its_end() -> None:
@@ -65,7 +65,7 @@ def test_a_long_traceback_keeps_its_beginning_and_its_end() -> None:
     made.exc_text = "\n".join(["Traceback", *map(str, range(200)), "ValueError: " + "x" * 5000])
     lines = Formatter(journal=True).format(made).splitlines()
     assert lines[:2] == ["<3>it failed", "<3>Traceback"]
-    assert "<3>  ... (142 lines more)" in lines
+    assert "<3>  ... (142 more lines)" in lines
     assert lines[-1].startswith("<3>ValueError: xxx")
     assert max(map(len, lines)) < LONGEST + 100
 
@@ -100,7 +100,7 @@ def test_what_is_repeated_is_counted() -> None:
     assert len(told) == BURST + 100
     log.now += PERIOD
     log.handler.handle(record("disk %s is full", "a"))
-    assert log.lines() == ["<6>95 times more: disk a is full", "<6>disk a is full"]
+    assert log.lines() == ["<6>message repeated 95 times: disk a is full", "<6>disk a is full"]
 
 
 def test_what_was_counted_is_told_at_the_end() -> None:
@@ -108,7 +108,7 @@ def test_what_was_counted_is_told_at_the_end() -> None:
     for _ in range(BURST + 1):
         log.handler.handle(record("again"))
     log.handler.close()
-    assert log.lines()[-1] == "<6>1 times more: again"
+    assert log.lines()[-1] == "<6>message repeated 1 times: again"
 
 
 def test_a_traceback_is_shown_a_few_times_and_the_line_each_time() -> None:
@@ -125,7 +125,7 @@ def test_a_message_that_can_not_be_made_leaves_a_line() -> None:
     log = Log()
     log.handler.handle(record("%d", "x"))
     (told,) = log.lines()
-    assert told.startswith("a message could not be logged: '%d': TypeError(")
+    assert told.startswith("can't log a message: '%d': TypeError(")
 
 
 def test_warnings_are_logged() -> None:

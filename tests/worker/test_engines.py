@@ -260,7 +260,7 @@ def test_what_the_hub_refuses(
         server.shutdown()
         hub.join()
     assert caught.value.failure == code
-    assert "someone/tiny could not be downloaded" in caught.value.detail
+    assert "can't download someone/tiny" in caught.value.detail
 
 
 def test_suspicions() -> None:

@@ -1,12 +1,12 @@
-"""The boundary to what understands speech.
+"""The interface of speech recognition engines.
 
 An engine is a callable `load(wanted, tick) -> Engine`, registered as an entry point of the group
-`scriberrd.engines`; another package can bring one along. It gets sound and gives back what was
-said in it. It knows nothing of recordings, jobs or the daemon: a block of sound goes in, times
-that come out count from the start of that block.
+`scriberrd.engines`; other packages can provide one. It gets a block of sound and returns what was
+said in it, with times from the start of that block. It knows nothing of recordings, jobs or the
+daemon.
 
-What comes out must depend on the arguments alone, never on what was transcribed before: a job that
-is resumed continues on another process, and its transcript must not differ.
+Its result must depend on the arguments alone, never on earlier calls: a resumed job continues in
+another process, and its transcript must be the same.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ GROUP = "scriberrd.engines"
 EXTRAS = {"offline": "offline"}  # engines that an extra of scriberrd installs
 
 Tick = Callable[[], None]
-"""To be called whenever work has moved on; it raises when the task is to be given up."""
+"""To be called whenever work has progressed; it raises when the task is to stop."""
 
 
 class Wanted(NamedTuple):
-    """Which engine, with what, on what: equal ones can share a loaded engine."""
+    """Which engine, model and hardware: tasks that want the same share a loaded engine."""
 
     engine: str
     model: str
@@ -56,7 +56,7 @@ class Language(NamedTuple):
 
 
 class Context(NamedTuple):
-    """What is known when a block is transcribed."""
+    """The input of a block's transcription, besides its sound."""
 
     settings: Settings
     language: str  # a code
@@ -71,11 +71,11 @@ class Phrase(NamedTuple):
 
 
 class Engine(Protocol):
-    """A loaded engine. Any method may raise TaskFailed; what else it raises is engine_failed."""
+    """A loaded engine. Any method may raise TaskFailed; any other error means engine_failed."""
 
     @property
     def info(self) -> EngineInfo:
-        """What is actually used, as it is to stand in the transcript; no absolute paths."""
+        """What is actually used, for the transcript; no absolute paths."""
 
     def check(self, settings: Settings) -> None:
         """Raise TaskFailed("unsupported_setting") for what this engine can't do."""
@@ -100,7 +100,7 @@ def load(wanted: Wanted, tick: Tick) -> Engine:
     found = {entry.name: entry for entry in entry_points(group=GROUP)}
     if wanted.engine not in found:
         names = ", ".join(sorted(found)) or "none"
-        raise TaskFailed("engine_missing", f"{wanted.engine!r} is unknown; installed: {names}")
+        raise TaskFailed("engine_missing", f"no engine {wanted.engine!r}; installed: {names}")
     try:
         start: Load = found[wanted.engine].load()
     except ImportError as error:

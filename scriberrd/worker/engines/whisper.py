@@ -73,7 +73,7 @@ class Whisper:
         self.info = info
 
     def check(self, settings: Settings) -> None:
-        """Languages and translation depend on the model."""
+        """Raise for a language or task that the model does not know."""
         model, code = self._model, settings.language
         if not model.model.is_multilingual:
             if code not in ("auto", "en"):
@@ -87,7 +87,7 @@ class Whisper:
             raise _unsupported(f"{self.info.model} knows no language {code!r}; a code is like 'en'")
 
     def identify(self, block: Block, tick: Tick) -> Language:
-        """The most probable language, on average over windows spread over the speech."""
+        """The most probable language, averaged over windows spread over the speech."""
         if not self._model.model.is_multilingual:
             return Language("en", 1.0)
         self._model.tick = tick
@@ -96,7 +96,7 @@ class Whisper:
         return average(votes)
 
     def transcribe(self, block: Block, context: Context, tick: Tick) -> Iterator[Phrase]:
-        """Windows one after the other, each prompted with the text before, or batches of them."""
+        """Transcribe windows one by one, each prompted with the text before, or in batches."""
         self._model.tick = tick
         self._model.at_once = context.settings.batch_size > 1
         way = self._batched if self._model.at_once else self._sequential
@@ -138,7 +138,7 @@ class Whisper:
 
 
 def spread(speech: Samples) -> list[Samples]:
-    """Up to five windows of 30 s, evenly spread over `speech`; one that is shorter as it is."""
+    """Up to five windows of 30 s, evenly spread over `speech`; shorter speech is one window."""
     count = min(LANGUAGE_WINDOWS, max(1, len(speech) // WINDOW))
     last = max(0, len(speech) - WINDOW)
     starts = [last * i // max(1, count - 1) for i in range(count)]
@@ -186,7 +186,7 @@ def _options(context: Context) -> dict[str, Any]:
 
 
 def _collect(block: Block) -> tuple[Samples, list[dict[str, int]]]:
-    """The sound of the spans without what lies between them, and where they lie."""
+    """The samples of the spans, without what is between them, and the spans' positions."""
     parts = [block.samples[a:b] for a, b in block.spans]
     return np.concatenate(parts), [{"start": a, "end": b} for a, b in block.spans]
 

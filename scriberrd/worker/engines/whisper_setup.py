@@ -1,4 +1,4 @@
-"""What a Whisper model needs before it can be loaded: its files, a device, a compute type."""
+"""Find what a Whisper model needs before loading: its files, a device, a compute type."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ CUBLAS = ("libcublasLt.so.12", "libcublas.so.12")  # the second needs the first
 
 
 class Files(NamedTuple):
-    """Where a model lies, and how to call it."""
+    """The folder of a model, and its name."""
 
     folder: Path
     name: str
@@ -50,7 +50,7 @@ class Device(NamedTuple):
 def find_model(wanted: Wanted, tick: Tick) -> Files:
     """The model's files: a folder, or a name or an id of the Hugging Face hub.
 
-    The cache comes first, so that nothing is asked of the network for a model that is there.
+    The cache comes first, so that a cached model needs no network.
 
     Raises:
         TaskFailed: model_missing, model_unreadable, or hub_refused.
@@ -59,14 +59,14 @@ def find_model(wanted: Wanted, tick: Tick) -> Files:
     if folder.is_absolute() or wanted.model.startswith(".") or os.path.isdir(folder):
         missing = _missing(folder, folder.parent)
         if missing:
-            lacks = f"lacks {missing}" if folder.is_dir() else "is not there"
+            lacks = f"lacks {missing}" if folder.is_dir() else "does not exist"
             raise TaskFailed("model_missing", f"the folder {folder.name!r} {lacks}")
         return Files(folder, folder.resolve().name, None)
     repository = wanted.model if "/" in wanted.model else _MODELS.get(wanted.model)
     if repository is None:
         raise TaskFailed(
             "model_missing",
-            f"{wanted.model!r} is no folder, no hub id (owner/name), and none of {_names()}",
+            f"{wanted.model!r} is not a folder, a hub id (owner/name), or one of {_names()}",
         )
     cached = _snapshot(repository, wanted, None)
     if cached is None and wanted.auto_download:
@@ -94,7 +94,7 @@ def choose_device(asked: str) -> Device:
     number = int(which) if which.isdecimal() else 0
     if kind not in ("auto", "cuda") or number >= count:
         raise TaskFailed(
-            "device_unavailable", f"{asked!r} was asked for; CUDA devices that can be used: {count}"
+            "device_unavailable", f"{asked!r} is not available; usable CUDA devices: {count}"
         )
     _preload_cublas()
     return Device("cuda", number)
@@ -115,8 +115,8 @@ def choose_compute_type(asked: str, device: Device) -> str:
     if asked not in supported:
         raise TaskFailed(
             "device_unavailable",
-            f"compute_type {asked!r} can't be had on {device}; "
-            f"it can be {', '.join(sorted(supported))} or auto",
+            f"{device} does not support compute_type {asked!r}; "
+            f"use {', '.join(sorted(supported))} or auto",
         )
     return asked
 
@@ -151,9 +151,7 @@ def _snapshot(repository: str, wanted: Wanted, tick: Tick | None) -> Path | None
             _check_cache(repository, wanted)
             return None
         code = "hub_refused" if _is_refusal(error) else "model_missing"
-        raise TaskFailed(
-            code, f"{repository} could not be downloaded: {describe(error)}"
-        ) from error
+        raise TaskFailed(code, f"can't download {repository}: {describe(error)}") from error
     folder = Path(found)
     missing = _missing(folder, _cache(wanted))
     if missing and tick is not None:
@@ -162,14 +160,14 @@ def _snapshot(repository: str, wanted: Wanted, tick: Tick | None) -> Path | None
 
 
 def _is_refusal(error: BaseException | None) -> bool:
-    """Whether it is for want of a right that the hub did not give something."""
+    """Whether the hub denied access."""
     if isinstance(error, HfHubHTTPError):
         return error.response.status_code in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
     return error is not None and _is_refusal(error.__cause__)
 
 
 def _missing(folder: Path, root: Path) -> str:
-    """What a model lacks; what may not be read is told from `root` on."""
+    """The missing parts of a model; errors name unreadable files relative to `root`."""
     missing = [part for part in PARTS if not _is_there(folder / part, root)]
     if not [part for part in VOCABULARIES if _is_there(folder / part, root)]:
         missing.append(VOCABULARIES[0])
@@ -197,7 +195,7 @@ def _cache(wanted: Wanted) -> Path:
 
 
 def _check_cache(repository: str, wanted: Wanted) -> None:
-    """See that what is not found in the cache is not merely withheld from us."""
+    """Raise if a model may be in the cache, but can't be read."""
     cache = _cache(wanted)
 
     def refuse(error: OSError) -> None:

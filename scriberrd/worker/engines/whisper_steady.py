@@ -1,4 +1,4 @@
-"""faster-whisper's model without chance: what comes out depends on what goes in alone.
+"""faster-whisper's model made deterministic: its output depends on its input alone.
 
 When a window comes out badly (improbable or repetitive), faster-whisper decodes it again with
 random sampling. CTranslate2 seeds its generator once for each of its threads, when that thread
@@ -28,12 +28,12 @@ CLEAN, DOUBTFUL = 0.0, 1.0  # "temperatures": faster-whisper drops its prompt af
 
 
 class SlicedFeatures(FeatureExtractor):  # type: ignore[misc]
-    """What faster-whisper takes from a sound, for half of the memory."""
+    """The features of faster-whisper, computed with half of the memory."""
 
     def stft(self, sound: Any, n_fft: int, hop_length: int, **how: Any) -> Any:
-        """The spectrum of each frame, found of 30 s at a time: all at once takes 300 MB for 5 min.
+        """The spectrum of each frame, for 30 s at a time: 5 min at once would take 300 MB.
 
-        The steps after it stay whole, since rounding depends on the size of a product of matrices.
+        The later steps are not split, because rounding depends on the size of a matrix product.
         """
         step = self.nb_max_frames
         padded = np.pad(sound, n_fft // 2, mode="reflect")
@@ -51,7 +51,7 @@ class SlicedFeatures(FeatureExtractor):  # type: ignore[misc]
 
 
 class SteadyModel(WhisperModel):  # type: ignore[misc]
-    """A `faster_whisper.WhisperModel` whose results can be repeated.
+    """A `faster_whisper.WhisperModel` with reproducible results.
 
     Attributes:
         tick: called for each window or batch of windows.

@@ -1,4 +1,4 @@
-"""What holds queued jobs up, for those who wait: what is new of it, and nothing twice."""
+"""Why queued jobs wait: each reason is told once, and again only when it changes."""
 
 from __future__ import annotations
 
@@ -12,44 +12,44 @@ if TYPE_CHECKING:
     from scriberrctl.client import Client
     from scriberrctl.shapes import Job, Outage, Pause, Status
 
-NAMED = 5  # jobs: of more only the number is told
+NAMED = 5  # of more jobs, only the number is told
 
 
-class Holds:
-    """The jobs that are queued, and what was said of each."""
+class Blockers:
+    """The queued jobs, and the reasons that were told for each."""
 
     def __init__(self, client: Client, jobs: Iterable[Job] = ()) -> None:
         self._client = client
         self._queued: dict[int, Job] = {}
-        self._said: dict[int, set[str]] = {}
+        self._told: dict[int, set[str]] = {}
         for job in jobs:
-            self.see(job)
+            self.update(job)
 
-    def see(self, job: Job) -> None:
-        """Something has happened to a job."""
+    def update(self, job: Job) -> None:
+        """Take in a job as it is now."""
         self._queued.pop(job["id"], None)
         if job["state"] == "queued":
             self._queued[job["id"]] = job
 
     def news(self) -> Iterator[str]:
-        """A line for all jobs that the same holds up, if it was not said of them before."""
+        """One line for all jobs that wait for the same new reasons."""
         if not self._queued:
             return
         status = self._client.status()
         new: dict[str, list[int]] = {}
         for id_, job in self._queued.items():
             reasons = list(_reasons(job, status))
-            if not self._said.get(id_, set()).issuperset(reasons):
+            if not self._told.get(id_, set()).issuperset(reasons):
                 new.setdefault("; ".join(reasons), []).append(id_)
-            self._said[id_] = set(reasons)
+            self._told[id_] = set(reasons)
         for line, ids in new.items():
-            yield f"{_those(ids)}: {line}"
+            yield f"{_subject(ids)} waiting: {line}"
 
 
-def _those(ids: list[int]) -> str:
+def _subject(ids: list[int]) -> str:
     if len(ids) == 1:
-        return f"job {ids[0]} waits"
-    return f"{len(ids)} jobs wait" if len(ids) > NAMED else f"jobs {', '.join(map(str, ids))} wait"
+        return f"job {ids[0]} is"
+    return f"{len(ids)} jobs are" if len(ids) > NAMED else f"jobs {', '.join(map(str, ids))} are"
 
 
 def _reasons(job: Job, status: Status) -> Iterator[str]:
@@ -72,7 +72,7 @@ def _concerns(outage: Outage, job: Job) -> bool:
 
 
 def _no_worker(status: Status) -> Iterator[str]:
-    """Why there is none that claims anything; nothing, if there is one."""
+    """Why no worker claims jobs; nothing, if one does."""
     pools = {pause["worker"]: pause for pause in status["pauses"] if pause["worker"]}
     why = {}
     for worker in status["workers"]:
@@ -90,4 +90,4 @@ def _no_worker(status: Status) -> Iterator[str]:
 def _paused(pause: Pause) -> str:
     option = f" --inbox {pause['inbox']}" if pause["inbox"] else ""
     option = f" --worker {pause['worker']}" if pause["worker"] else option
-    return f"paused: {render.pause(pause)} (to go on: scriberrctl resume{option})"
+    return f"paused: {render.pause(pause)} (to resume: scriberrctl resume{option})"

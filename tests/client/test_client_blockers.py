@@ -27,14 +27,14 @@ MISSING = Outage(
     next_try=NOON + 60,
 )
 BASE = (
-    "model base on cpu: the model is not there: no\\x1b such folder"
+    "model base on cpu: the model is missing: no\\x1b such folder"
     " (next try 2023-11-14 22:14:20);"
-    " advice: put it there, or change model or auto_download, then retry"
+    " advice: download it, or change model or auto_download, then retry"
 )
 
 
 SINCE = "since 2023-11-14 22:13:20"
-EVERYTHING = f"paused: everything, {SINCE} (to go on: scriberrctl resume)"
+EVERYTHING = f"paused: everything, {SINCE} (to resume: scriberrctl resume)"
 
 
 def moment(seconds: float) -> str:
@@ -53,7 +53,7 @@ async def test_an_outage_has_advice(server: Server) -> None:
     shown = (await ctl(server, "status")).out
     assert f"\noutage   {BASE}\n" in shown
     assert (
-        "\noutage   output default: the output folder can't be written (being tried);"
+        "\noutage   output default: the output folder can't be written (trying now);"
         " advice: give the daemon's user permission, or mount it\n"
     ) in shown
 
@@ -72,13 +72,13 @@ async def test_a_submission_tells_of_an_outage(server: Server, tmp_path: Path) -
     files = [foreign(tmp_path, f"{number}.mp3", b"%d" % number) for number in range(2)]
     submitted = await ctl(server, "submit", *files)
     out = "job 1 queued: 0.mp3\njob 2 queued: 1.mp3\n"
-    assert submitted == Ended(0, out, f"jobs 1, 2 wait: outage: {BASE}\n")
+    assert submitted == Ended(0, out, f"jobs 1, 2 are waiting: outage: {BASE}\n")
 
 
 async def test_of_many_jobs_only_the_number_is_told(server: Server, tmp_path: Path) -> None:
     await ctl(server, "pause")
     files = [foreign(tmp_path, f"{number}.mp3", b"%d" % number) for number in range(6)]
-    assert (await ctl(server, "submit", *files)).err == f"6 jobs wait: {EVERYTHING}\n"
+    assert (await ctl(server, "submit", *files)).err == f"6 jobs are waiting: {EVERYTHING}\n"
 
 
 async def test_who_waits_is_told_why_and_what_changes(server: Server) -> None:
@@ -87,13 +87,13 @@ async def test_who_waits_is_told_why_and_what_changes(server: Server) -> None:
     job = await server.fail(await server.claim(), "worker_crashed", "SIGSEGV")
     again = f"last error: the worker process died: SIGSEGV; next try {moment(job.not_before)}"
     process = await start(server, "wait", "1", "--json")
-    assert await shown(process) == f"job 1 waits: {again}\n"
+    assert await shown(process) == f"job 1 is waiting: {again}\n"
     await server.post("/v1/pause")
-    assert await shown(process) == f"job 1 waits: {again}; {EVERYTHING}\n"
+    assert await shown(process) == f"job 1 is waiting: {again}; {EVERYTHING}\n"
     await server.post("/v1/resume", json={"inbox": "other"})  # which changes nothing
     broken(server, MISSING)
     await server.post("/v1/jobs/2/retry")  # as when another job could not go on
-    assert await shown(process) == f"job 1 waits: {again}; {EVERYTHING}; outage: {BASE}\n"
+    assert await shown(process) == f"job 1 is waiting: {again}; {EVERYTHING}; outage: {BASE}\n"
     await server.post("/v1/resume")  # what is left was said
     await server.post("/v1/jobs/1/cancel")
     ended = await end(process)
@@ -105,7 +105,7 @@ async def test_what_the_outage_says_is_not_said_of_the_job_too(server: Server) -
     broken(server, MISSING)
     await server.fail(await server.claim(), MISSING.code, MISSING.detail)
     process = await start(server, "wait", "1")
-    assert await shown(process) == f"job 1 waits: outage: {BASE}\n"
+    assert await shown(process) == f"job 1 is waiting: outage: {BASE}\n"
     await server.post("/v1/jobs/1/cancel")
     assert (await end(process)).status == 1
 
@@ -122,6 +122,7 @@ async def test_a_pool_holds_up_nobody_while_another_works(server: Server, tmp_pa
     outside = msgspec.structs.replace(night, reason="outside its hours (22:00-07:00)")
     live = msgspec.structs.replace(LIVE, workers=(*pair, outside))
     assert (await ctl(server, "submit", file)).err == (
-        f"job 1 waits: paused: worker cpu, {SINCE} (to go on: scriberrctl resume --worker cpu);"
+        f"job 1 is waiting: paused: worker cpu, {SINCE}"
+        " (to resume: scriberrctl resume --worker cpu);"
         " worker night: outside its hours (22:00-07:00)\n"
     )
