@@ -101,9 +101,10 @@ class Client:
         url = _url(f"/v1/jobs/{id_}/redo", {"profile": profile})
         return cast("Job", json.loads(self._exchange("POST", url)[1]))
 
-    def remove(self, id_: int) -> Job:
-        """Remove an ended job, and return it as it was."""
-        return cast("Job", self._json("DELETE", f"/v1/jobs/{id_}"))
+    def remove(self, id_: int, *, purge: bool = False) -> Job:
+        """Remove an ended job, and, to purge it, its transcript; return it as it was."""
+        url = _url(f"/v1/jobs/{id_}", {"purge": "true" if purge else None})
+        return cast("Job", self._json("DELETE", url))
 
     def pause(self, **scope: str | None) -> list[Pause]:
         """Pause an inbox, a worker pool, or everything; returns all pauses."""

@@ -178,6 +178,15 @@ async def test_events_of_pauses_say_what_is_paused(server: Server) -> None:
     assert (await end(process)).status == 130
 
 
+async def test_remove_with_purge_deletes_the_transcript_too(server: Server) -> None:
+    for name in ("a.mp3", "b.mp3"):
+        await server.submit(name)
+        await server.complete(await server.claim())
+    assert (await ctl(server, "remove", "1")).out == "job 1 removed: a.mp3\n"
+    assert (await ctl(server, "remove", "--purge", "2")).out == "job 2 removed: b.mp3\n"
+    assert [file.name for file in server.inbox.output.iterdir()] == ["a.mp3.json"]
+
+
 async def test_events_say_which_job_was_removed(server: Server) -> None:
     await server.submit("a\x1b.mp3")
     await server.post("/v1/jobs/1/cancel")
