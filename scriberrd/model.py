@@ -13,8 +13,6 @@ from typing import Annotated, Literal, NamedTuple, Protocol
 import msgspec
 from msgspec import Meta
 
-from scriberrd.fallback import Fallback
-
 
 class Clock(Protocol):
     """Where time comes from. The `time` module is one; tests pass their own."""
@@ -144,6 +142,23 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     block_seconds: Annotated[float, Meta(ge=5, le=3600)] = 300.0
     formats: tuple[Format, ...] = ("json", "txt", "srt", "vtt")
     priority: PriorityName = "normal"
+
+
+class Fallback(msgspec.Struct, frozen=True):
+    """One setting that the next run does with less of."""
+
+    setting: Literal["batch_size", "compute_type", "device", "model"]
+    before: str
+    after: str
+
+    def __str__(self) -> str:
+        """As it stands in the transcript; a model's folder by its name only."""
+        return f"{self.setting} {short(self.before)} -> {short(self.after)}"
+
+
+def short(model: str) -> str:
+    """A model as others may see it: a folder by its name only."""
+    return os.path.basename(model) if model.startswith("/") else model
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):

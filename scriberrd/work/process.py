@@ -69,7 +69,6 @@ class Process:
         self._replies = replies
         self._transport = transport
         self._printed = Printed(name)
-        self._reading: asyncio.Task[bytes] | None = None
         self._listening = asyncio.create_task(self._listen())
 
     @property
@@ -140,20 +139,14 @@ class Process:
         if sent != len(line):
             raise self._death("worker_crashed", "it does not listen to its commands")
 
-    async def receive(self, seconds: float) -> protocol.Reply | None:
-        """The next reply, or None when there is none for so long.
+    async def receive(self) -> protocol.Reply:
+        """The next reply.
 
         Raises:
             WorkerDied: it ended, or sends what is no reply.
         """
-        if self._reading is None:  # kept over time-outs: a cancelled read would lose its line
-            self._reading = asyncio.create_task(self._replies.readuntil())
-        done, _ = await asyncio.wait({self._reading}, timeout=seconds)
-        if not done:
-            return None
-        reading, self._reading = self._reading, None
         try:
-            reply: protocol.Reply = protocol.decode_reply(reading.result())
+            reply: protocol.Reply = protocol.decode_reply(await self._replies.readuntil())
         except asyncio.IncompleteReadError:  # it ended; what it died of is soon known
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._process.wait(), LAST_MOMENTS)
@@ -193,8 +186,6 @@ class Process:
             ended = True
         os.close(self._pidfd)
         self._pidfd = -1
-        if self._reading is not None:
-            self._reading.cancel()
         self._transport.close()
         self._commands.close()
         await asyncio.wait({self._listening})

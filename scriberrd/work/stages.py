@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from scriberrd import protocol
 from scriberrd.errors import TaskFailed
@@ -14,76 +13,62 @@ from scriberrd.files import sources
 from scriberrd.files.folders import start
 from scriberrd.library import gathering
 from scriberrd.queue import jobs
-from scriberrd.work import ladder
-from scriberrd.work.limits import Limits
-from scriberrd.work.slot import POLL, Interrupted
+from scriberrd.work import fallbacks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
-
     from scriberrd.config import Config, Inbox, Live
     from scriberrd.files.folders import Folders
     from scriberrd.model import Job
     from scriberrd.output.publication import Publisher
     from scriberrd.queue.store import Store
-    from scriberrd.work.slot import Slot
+    from scriberrd.transcript import Transcript
+    from scriberrd.work.run import Run
 
 log = logging.getLogger(__name__)
 
-T = TypeVar("T")
-GRACE = 5.0  # seconds that a publication gets when the daemon stops
 
-
-async def run(
-    slot: Slot,
-    job: Job,
-    *,
-    live: Live,
-    store: Store,
-    folders: Folders,
-    publisher: Publisher,
-    loaded: Callable[[], None],
-) -> Job:
-    """Transcribe what is not done yet, and publish it; gives the completed job.
-
-    Args:
-        slot: where the worker runs.
-        job: as it was claimed.
-        live: the configuration.
-        store: where what is done is kept.
-        folders: asks what lies in the inbox and the output folder.
-        publisher: brings the transcript there.
-        loaded: is called when the model is in memory.
+async def run(run: Run, live: Live, store: Store, folders: Folders, publisher: Publisher) -> Job:
+    """Go through all stages that are left of a job; gives the completed job.
 
     Raises:
-        Interrupted, TaskFailed, WorkerDied, LeaseLost: see Slot.run.
+        TaskFailed: the job can't go on.
+        LeaseLost: it was taken back.
         StoreError: the database can't be used.
     """
-    config = live.config
-    inbox = _inbox(config, job)
+    found = await transcribe(run, live.config, store, folders)
+    # Its output folder may have been moved meanwhile.
+    return await publish(run, live.config, store, publisher, found)
+
+
+async def transcribe(run: Run, config: Config, store: Store, folders: Folders) -> Transcript | None:
+    """Have all blocks done that are not, unless there is a transcript already, which it gives."""
+    job, inbox = run.job, _inbox(config, run.job)
     inboxes = {one.name: one for one in config.inboxes}
-    found = await _patiently(slot, gathering.known(store, folders, inboxes, job))
-    if found is None:
-        work = await store.read(jobs.work, job.id)
-        if work.finished is None:
-            source = await _patiently(slot, _open(folders, inbox, job))
-            try:
-                await slot.run(
-                    _task(slot, job, work, config),
-                    source,
-                    stop_timeout=config.daemon.stop_timeout,
-                    limits=Limits(config.retry),
-                    loaded=loaded,
-                )
-                await _check_unchanged(slot, folders, inbox, job)
-            finally:
-                start(os.close, source)
-    config = live.config  # its output folder may have been moved meanwhile
-    inbox = _inbox(config, job)
+    found = await gathering.known(store, folders, inboxes, job)
+    if found is not None:
+        return found
+    work = await store.read(jobs.work, job.id)
+    if work.finished is None:
+        source = await _open(folders, inbox, job)
+        try:
+            await run.transcribe(_task(run, work, config), source)
+            await _check_unchanged(folders, inbox, job)
+        finally:
+            start(os.close, source)
+    return None
+
+
+async def publish(
+    run: Run, config: Config, store: Store, publisher: Publisher, found: Transcript | None
+) -> Job:
+    """Bring the transcript into its files: the one that was found, or that of the blocks."""
+    job, inbox = run.job, _inbox(config, run.job)
+    heartbeat = await run.save()
     with store.reader() as db:
         text = found or await gathering.gather(store, db, job)
-        saving = publisher.save(inbox, job, text, sharing=config.sharing(inbox))
-        return await _patiently(slot, saving, grace=GRACE)
+        return await publisher.save(
+            inbox, job, text, sharing=config.sharing(inbox), heartbeat=heartbeat
+        )
 
 
 def _inbox(config: Config, job: Job) -> Inbox:
@@ -93,10 +78,10 @@ def _inbox(config: Config, job: Job) -> Inbox:
     return inbox
 
 
-def _task(slot: Slot, job: Job, work: jobs.Work, config: Config) -> protocol.Task:
-    resume = None
+def _task(run: Run, work: jobs.Work, config: Config) -> protocol.Task:
+    job, resume = run.job, None
     if (last := work.last) is not None:
-        log.info("job %d goes on at %.0f s", job.id, last.end)
+        log.info("job %d resumes at %.0f s", job.id, last.end)
         resume = protocol.Resume(
             block=last.number + 1,
             position=last.end,
@@ -104,7 +89,7 @@ def _task(slot: Slot, job: Job, work: jobs.Work, config: Config) -> protocol.Tas
             language_probability=last.language_probability,
             prompt=last.prompt,
         )
-    settings, hardware = ladder.adapted(job, slot.pool)
+    settings, hardware = fallbacks.adapted(job, run.pool)
     return protocol.Task(
         job=job.id,
         lease=job.lease,
@@ -130,27 +115,6 @@ async def unavailable(folders: Folders, config: Config, job: Job) -> TaskFailed 
     return None
 
 
-async def _patiently(slot: Slot, work: Coroutine[None, None, T], *, grace: float = 0.0) -> T:
-    """Wait for file systems for as long as it takes, unless the slot is wanted for something else.
-
-    Args:
-        slot: where the run is.
-        work: what waits for them.
-        grace: seconds that it gets from then on; what has some is only given up for a stop.
-    """
-    task = asyncio.ensure_future(work)
-    waited = 0.0
-    try:
-        while not (await asyncio.wait({task}, timeout=POLL))[0]:
-            if slot.interruption == "release" or (slot.interruption and not grace):
-                waited += POLL
-            if waited > grace:
-                raise Interrupted
-        return task.result()
-    finally:
-        task.cancel()
-
-
 async def _open(folders: Folders, inbox: Inbox, job: Job) -> int:
     """Open the version of the recording that the job is about."""
     try:
@@ -164,13 +128,11 @@ async def _open(folders: Folders, inbox: Inbox, job: Job) -> int:
         raise TaskFailed(code, error.strerror or type(error).__name__) from error
 
 
-async def _check_unchanged(slot: Slot, folders: Folders, inbox: Inbox, job: Job) -> None:
+async def _check_unchanged(folders: Folders, inbox: Inbox, job: Job) -> None:
     """Drop the result of a recording that was replaced while it was transcribed."""
     try:
-        start(os.close, await _patiently(slot, _open(folders, inbox, job)))
+        start(os.close, await _open(folders, inbox, job))
     except TaskFailed as error:
         if error.failure == "source_changed":
             raise
         # Gone or unreadable now: it was read to its end, and its transcript is worth keeping.
-    except Interrupted:  # so is it if nobody can say yet what has become of the recording
-        pass

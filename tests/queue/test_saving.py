@@ -17,11 +17,10 @@ from test_machine import block
 
 from scriberrd.config import Inbox, Retry
 from scriberrd.errors import LeaseLost, TaskFailed
-from scriberrd.fallback import Fallback
 from scriberrd.files import folders
 from scriberrd.files.folders import Folders
 from scriberrd.library import gathering
-from scriberrd.model import Identity, Job, JobState, Settings, Source
+from scriberrd.model import Fallback, Identity, Job, JobState, Settings, Source
 from scriberrd.output import staging
 from scriberrd.output.publication import Publisher
 from scriberrd.queue import jobs, queries

@@ -6,7 +6,7 @@ from scriberrd.config import Retry
 from scriberrd.protocol import Loaded, Probed
 from scriberrd.toml import Seconds
 from scriberrd.transcript import EngineInfo
-from scriberrd.work.limits import Limits
+from scriberrd.work.supervision import Limits
 
 RETRY = Retry(soft_limit=2, hard_limit=3, limit_floor=Seconds(60))
 LOADED = Loaded(
