@@ -62,6 +62,7 @@ class Process:
         self._pidfd = os.pidfd_open(process.pid)
         self._child = child
         self._killed = False  # by us
+        self._end: asyncio.Task[None] | None = None
         self._ready = False  # to work on the recording of its latest task
         self._oom_kills = self._latest_oom_kills = oom.kills()  # before the last two beats
         self._process = process
@@ -166,8 +167,11 @@ class Process:
 
         A process that waits for a share whose server has gone dies only when that answers.
         """
-        if self._pidfd < 0:
-            return
+        if self._end is None:
+            self._end = asyncio.create_task(self._kill())
+        await asyncio.shield(self._end)
+
+    async def _kill(self) -> None:
         self._killed = self.alive
         # Not Popen.kill(): that one looks for the exit status, and takes it away from asyncio.
         with contextlib.suppress(ProcessLookupError):

@@ -88,10 +88,10 @@ class Run:
             held_up: is called while a publication outlives its lease.
         """
         self.job = job
+        self.pool = pool
         self.lease = jobs.Lease(job.id, job.lease)
         self.interruption: Interruption | None = None
         self.engine: EngineInfo | None = None  # that it has loaded
-        self.pool = pool
         self._store, self._clock = store, clock
         self._worker, self._loaded, self._held_up = worker, loaded, held_up
         self._stop_timeout = config.daemon.stop_timeout
@@ -147,14 +147,15 @@ class Run:
         """
         going = self._follow(stages)
         try:
-            while not going.done():
+            while True:
                 message = await self._next()
+                if going.done():
+                    return going.result()
                 now = self._clock.monotonic()
                 self._supervision.look(now)
                 await self._heed(message, now)
                 self._give_way(now)
                 await self._supervise(now)
-            return going.result()
         finally:
             await self._abandon()
             going.cancel()
