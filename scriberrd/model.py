@@ -175,6 +175,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     settings: Settings  # as they were when the job was submitted
     priority: int
     lease: int  # the fencing token: grows with every claim, never shrinks
+    lease_expires: float | None  # while processing: on the monotonic clock of the daemon
     failures: int  # what counts against the retry budget
     deaths: int  # how often it has cost a worker its life; two, and it runs alone
     interruptions: int  # runs that ended with their daemon and left no checkpoint, in a row

@@ -53,7 +53,7 @@ async def status(request: web.Request) -> web.Response:
             uptime_seconds=rooms.clock.monotonic() - request.app[STARTED],
             state="stopping" if rooms.stopping() else "running",
             jobs=await rooms.store.read(queries.counts),
-            processing=views.jobs(processing, starts, rooms.clock.time()),
+            processing=views.jobs(processing, starts, rooms.clock),
             workers=live.workers,
             inboxes=live.inboxes,
             outages=[views.outage(one) for one in live.outages],

@@ -24,6 +24,7 @@ def job(**settings: object) -> Job:
         settings=msgspec.convert(settings, Settings),
         priority=2,
         lease=1,
+        lease_expires=None,
         failures=0,
         deaths=0,
         interruptions=0,
