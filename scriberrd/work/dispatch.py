@@ -1,4 +1,4 @@
-"""From the claim to the end of a run: each slot of a worker pool takes one job after the other."""
+"""Claim, run, end: each slot of a worker pool takes one job after the other."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-STORE_PAUSE = 5.0  # seconds before a job is put back again when the database failed
+STORE_PAUSE = 5.0  # seconds before the outcome of a run is written again
 STOOD_STILL = {"worker_stalled", "time_limit"}  # or so it looked
 
 
@@ -45,11 +45,8 @@ class Dispatcher:
         folders: Folders,
         publisher: Publisher,
     ) -> None:
-        self._live = live
-        self._store = store
-        self._clock = clock
-        self._folders = folders
-        self._publisher = publisher
+        self._live, self._store, self._clock = live, store, clock
+        self._folders, self._publisher = folders, publisher
         self.stopping = False
         self._serving = asyncio.TaskGroup()
         self.slots = [slot for pool in live.config.workers for slot in self._slots(pool)]
@@ -106,7 +103,7 @@ class Dispatcher:
                 leases = await self._store.read(jobs.cancel_requested)
                 preempted = await self._to_preempt(now)
             except StoreError as error:
-                log.error("what is to be interrupted can't be read: %s", error)  # noqa: TRY400 - expected
+                log.error("can't read which runs are to be interrupted: %s", error)  # noqa: TRY400 - expected
                 leases, preempted = [], []
             for slot in self.slots:
                 if slot.run is not None and slot.run.lease in leases:
@@ -142,7 +139,7 @@ class Dispatcher:
                 try:
                     pause = self.admission.closed(slot)
                     if pause == 0:
-                        if await self._process_next(slot):
+                        if await self._run_next(slot):
                             continue
                         due = await self._store.read(jobs.next_due, self._clock.time())
                         pause = _soonest(due, self.admission.next_output())
@@ -162,8 +159,8 @@ class Dispatcher:
             self.slots.remove(slot)
             self._store.bell.ring()
 
-    async def _process_next(self, slot: Slot) -> bool:
-        """Claim a job and process it; False when none is due."""
+    async def _run_next(self, slot: Slot) -> bool:
+        """Claim a job and run it to its end; False when none is due."""
         async with self.admission.turn(slot):
             job = await self._claim(slot) if self.admission.closed(slot) == 0 else None
             if job is None:
@@ -180,7 +177,7 @@ class Dispatcher:
             ended = await self._run(slot, run)
             if ended.state is JobState.COMPLETED:
                 self.admission.done(slot, job)
-            self._tell(ended)
+            self._log(ended)
         except LeaseLost as error:
             log.info("%s; its result is dropped", error)
         finally:
@@ -262,7 +259,7 @@ class Dispatcher:
         self.admission.failed(slot, job, failure, detail)
         step = None
         if failure == "out_of_memory" and (step := fallbacks.next_step(job, slot.pool, run.engine)):
-            log.warning("job %d goes on with less, as memory ran out: %s", job.id, step)
+            log.warning("job %d will run with less, since memory ran out: %s", job.id, step)
         fail = functools.partial(jobs.fail, code=failure, detail=detail, died=died, step=step)
         fail = functools.partial(fail, retry=self._live.config.retry)
         return await self._end(fail, run.lease)
@@ -273,12 +270,12 @@ class Dispatcher:
             try:
                 return await self._store.run(move, lease, now=self._clock.time())
             except StoreError as error:
-                log.error("job %d can't be put back: %s", lease.job, error)  # noqa: TRY400
+                log.error("job %d: can't write how its run ended: %s", lease.job, error)  # noqa: TRY400
                 if self.stopping:
                     raise  # the next daemon finds the job held, and releases it
             await asyncio.sleep(STORE_PAUSE)
 
-    def _tell(self, job: Job) -> None:
+    def _log(self, job: Job) -> None:
         why = ""
         if job.state is JobState.COMPLETED:
             seconds = (job.finished_at or 0) - (job.started_at or 0)

@@ -221,8 +221,8 @@ class Run:
             case protocol.Finished():
                 self._stage, self._position, self._patience = Stage.SAVING, None, math.inf
                 await store.insist(jobs.transcribed, lease, reply, now=now)
-                assert self._errand is not None  # noqa: S101 - for the type checker
-                self._errand.done.set_result(None)
+                if self._errand is not None:
+                    self._errand.done.set_result(None)
             case protocol.Failed() if reply.code not in FAILURES:  # an engine may make up its own
                 detail = f"unknown failure {reply.code}: {reply.detail}"
                 raise TaskFailed("internal_error", detail)
@@ -291,10 +291,7 @@ class Run:
                         message = await self._messages.get()
                         if isinstance(message, asyncio.Task) and message is self._reply:
                             self._take(message.result())
-            except TimeoutError:
-                await process.kill()
-            except WorkerDied as error:
-                log.info("worker %s died while it was stopped: %s", process.name, error)
+            except (TimeoutError, WorkerDied):
                 await process.kill()
         if self._reply is not None:
             self._reply.cancel()
