@@ -124,6 +124,7 @@ def details(job: Job, executions: Sequence[Execution]) -> str:
         "started": moment(job["started_at"]),
         "finished": moment(job["finished_at"]),
         "next try": moment(job["not_before"]) if job["not_before"] else None,
+        "lease until": moment(job["lease_expires_at"]) if job["lease_expires_at"] else None,
         "failures": str(job["failures"]) if job["failures"] else None,
         "interrupted": f"{job['interruptions']} times" if job["interruptions"] else None,
         "fallbacks": ", ".join(job["fallbacks"]),

@@ -50,6 +50,7 @@ class Job(TypedDict):
     started_at: str | None
     finished_at: str | None
     not_before: str | None
+    lease_expires_at: str | None
     cancel_requested: bool
     redo: bool
     failures: int

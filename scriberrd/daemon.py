@@ -33,14 +33,16 @@ from scriberrd.model import InboxStatus, JobState
 from scriberrd.output.publication import Publisher
 from scriberrd.queue import backup, jobs, restore, retention
 from scriberrd.queue.store import probe
+from scriberrd.work.breaker import STORE
 from scriberrd.work.dispatch import Dispatcher
+from scriberrd.work.stages import Means
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Hashable, Iterator, Mapping
 
     from scriberrd.config import Config, Inbox
     from scriberrd.queue.store import Store
-    from scriberrd.work.gate import Gate
+    from scriberrd.work.breaker import Breaker
 
     Orders = asyncio.Queue[Literal["reload", "stop"]]
     Statuses = Mapping[str, watch.InboxStatus]
@@ -147,7 +149,8 @@ async def _serve(
     folders = Folders()
     publisher = Publisher(store, folders, time)
     library = Library(Path(live.config.daemon.state_dir), live, time)
-    dispatcher = Dispatcher(live, store, time, folders, publisher, library)
+    dispatcher = Dispatcher(Means(live, store, time, folders, publisher, library))
+    breaker = dispatcher.admission.breaker
     intake = Intake(live, store, time, folders)
     with closing(library), listening(Path(live.config.daemon.socket)) as listener:
         statuses = defaultdict[str, watch.InboxStatus](watch.InboxStatus)
@@ -156,7 +159,7 @@ async def _serve(
         async with serving(application(rooms), listener), asyncio.TaskGroup() as group:
             drained = group.create_task(dispatcher.run())
             sweeping = group.create_task(intake.sweep())
-            _keep(group, tasks, _wanted(rooms, dispatcher.gate, statuses, known))
+            _keep(group, tasks, _wanted(rooms, breaker, statuses, known))
             names = ", ".join(one.name for one in live.config.inboxes) or "none"
             log.info("scriberrd %s is ready, inboxes: %s", __version__, names)
             systemd.notify("READY=1")
@@ -173,7 +176,7 @@ async def _serve(
                 else:
                     status = ""
                     dispatcher.reconfigure()
-                    _keep(group, tasks, _wanted(rooms, dispatcher.gate, statuses, known))
+                    _keep(group, tasks, _wanted(rooms, breaker, statuses, known))
                     log.info("reloaded the configuration: %s", live.config.file)
                 systemd.notify(f"READY=1\nSTATUS={status}")
             # Take in nothing more, let the runs end; the API answers to the last.
@@ -202,10 +205,10 @@ def _rooms(
         live=live,
         intake=intake,
         stopping=lambda: dispatcher.stopping,
-        try_now=dispatcher.gate.try_now,
+        try_now=dispatcher.admission.breaker.try_now,
         status=lambda: LiveStatus(
             workers=tuple(slot.status() for slot in dispatcher.slots),
-            outages=dispatcher.gate.outages(),
+            outages=dispatcher.admission.breaker.outages(),
             inboxes=tuple(
                 InboxStatus(
                     name=one.name,
@@ -256,7 +259,7 @@ def _keep(
 
 
 def _wanted(
-    rooms: Rooms, gate: Gate, statuses: dict[str, watch.InboxStatus], known: retention.Known
+    rooms: Rooms, breaker: Breaker, statuses: dict[str, watch.InboxStatus], known: retention.Known
 ) -> Mapping[Hashable, Callable[[], Coroutine[None, None, None]]]:
     """What goes on beside the work, by what of the configuration it depends on."""
     config, store = rooms.live.config, rooms.store
@@ -284,7 +287,7 @@ def _wanted(
         ),
         ("backup", daemon.backup, daemon.backups): copies,
     } | {
-        (one, daemon.rescan): functools.partial(_watch, rooms, one, statuses, gate)
+        (one, daemon.rescan): functools.partial(_watch, rooms, one, statuses, breaker)
         for one in config.inboxes
     }
 
@@ -305,19 +308,19 @@ async def _end_with(store: Store) -> None:
 
 
 async def _watch(
-    rooms: Rooms, one: Inbox, statuses: dict[str, watch.InboxStatus], gate: Gate
+    rooms: Rooms, one: Inbox, statuses: dict[str, watch.InboxStatus], breaker: Breaker
 ) -> None:
     intake, rescan = rooms.intake, rooms.live.config.daemon.rescan
 
     async def accept(found: watch.Found) -> None:
         try:
-            if gate.store_out:
+            if breaker.out(STORE):
                 await rooms.store.run(probe)  # before a big file is read for nothing
             await intake.accept(one, found.path, identity=found.identity)
         except StoreError as error:
-            gate.store_failed(str(error))
+            breaker.trip(STORE, "store_failed", str(error))
             raise  # the watch tries again
-        gate.store_works()
+        breaker.close([STORE])
 
     status = statuses[one.name] = watch.InboxStatus()
     unknown = functools.partial(intake.unknown, one)

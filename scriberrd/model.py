@@ -13,8 +13,6 @@ from typing import Annotated, Literal, NamedTuple, Protocol
 import msgspec
 from msgspec import Meta
 
-from scriberrd.fallback import Fallback
-
 
 class Clock(Protocol):
     """Where time comes from. The `time` module is one; tests pass their own."""
@@ -150,6 +148,23 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return msgspec.structs.replace(self, priority="normal", formats=())
 
 
+class Fallback(msgspec.Struct, frozen=True):
+    """One setting that the next run does with less of."""
+
+    setting: Literal["batch_size", "compute_type", "device", "model"]
+    before: str
+    after: str
+
+    def __str__(self) -> str:
+        """As it stands in the transcript; a model's folder by its name only."""
+        return f"{self.setting} {short(self.before)} -> {short(self.after)}"
+
+
+def short(model: str) -> str:
+    """A model as others may see it: a folder by its name only."""
+    return os.path.basename(model) if model.startswith("/") else model
+
+
 class Job(msgspec.Struct, frozen=True, kw_only=True):
     """One recording on its way to a transcript: a row of the table `job`."""
 
@@ -164,6 +179,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     settings: Settings  # as they were when the job was submitted
     priority: int
     lease: int  # the fencing token: grows with every claim, never shrinks
+    lease_expires: float | None  # while processing: on the monotonic clock of the daemon
     failures: int  # what counts against the retry budget
     deaths: int  # how often it has cost a worker its life; two, and it runs alone
     interruptions: int  # runs that ended with their daemon and left no checkpoint, in a row

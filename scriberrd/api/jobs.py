@@ -45,7 +45,7 @@ async def find(rooms: Rooms, wanted: Wanted) -> Page:
     found = await _find(rooms, wanted)
     page, more = found[: wanted.limit], len(found) > wanted.limit
     starts = await rooms.store.search(queries.starts, page)
-    shown = views.jobs(page, starts, rooms.clock.time())
+    shown = views.jobs(page, starts, rooms.clock)
     return Page(jobs=shown, next=page[-1].id if more else None)
 
 
@@ -144,4 +144,4 @@ async def remove(rooms: Rooms, id_: int, removal: Removal) -> views.JobView:
 
 async def _view(rooms: Rooms, job: Job) -> views.JobView:
     starts = await rooms.store.read(queries.starts, [job])
-    return views.job(job, starts, rooms.clock.time())
+    return views.job(job, starts, rooms.clock)

@@ -54,7 +54,7 @@ async def status(rooms: Rooms) -> StatusView:
         uptime_seconds=rooms.clock.monotonic() - rooms.started,
         state="stopping" if rooms.stopping() else "running",
         jobs=await rooms.store.read(queries.counts),
-        processing=views.jobs(processing, starts, rooms.clock.time()),
+        processing=views.jobs(processing, starts, rooms.clock),
         workers=live.workers,
         inboxes=live.inboxes,
         outages=[views.outage(one) for one in live.outages],

@@ -14,6 +14,7 @@ from scriberrd.model import Event, Execution, Job, JobState, Pause, Priority, di
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from scriberrd.model import Clock
     from scriberrd.work.breaker import Outage
 
 
@@ -59,6 +60,7 @@ class JobView(msgspec.Struct, frozen=True, kw_only=True):
     started_at: str | None
     finished_at: str | None
     not_before: str | None
+    lease_expires_at: str | None
     cancel_requested: bool
     redo: bool
     failures: int
@@ -124,8 +126,9 @@ def instant(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
-def job(job: Job, starts: Mapping[int, float], now: float) -> JobView:
-    """A job as it is seen at `now`; `starts` tells where in the recording its run began."""
+def job(job: Job, starts: Mapping[int, float], clock: Clock) -> JobView:
+    """A job as it is seen now; `starts` tells where in the recording its run began."""
+    now, lease = clock.time(), job.lease_expires
     return JobView(
         id=job.id,
         state=job.state,
@@ -140,6 +143,7 @@ def job(job: Job, starts: Mapping[int, float], now: float) -> JobView:
         started_at=_maybe(job.started_at),
         finished_at=_maybe(job.finished_at),
         not_before=_maybe(job.not_before if job.not_before > now else None),
+        lease_expires_at=None if lease is None else instant(now + lease - clock.monotonic()),
         cancel_requested=job.cancel_requested,
         redo=job.redo,
         failures=job.failures,
@@ -154,9 +158,9 @@ def job(job: Job, starts: Mapping[int, float], now: float) -> JobView:
     )
 
 
-def jobs(jobs: Iterable[Job], starts: Mapping[int, float], now: float) -> list[JobView]:
-    """Several jobs as they are seen at `now`."""
-    return [job(one, starts, now) for one in jobs]
+def jobs(jobs: Iterable[Job], starts: Mapping[int, float], clock: Clock) -> list[JobView]:
+    """Several jobs as they are seen now."""
+    return [job(one, starts, clock) for one in jobs]
 
 
 def execution(execution: Execution) -> ExecutionView:

@@ -51,7 +51,13 @@ class Publisher:
         self._turns: WeakValueDictionary[tuple[str, bytes], asyncio.Lock] = WeakValueDictionary()
 
     async def publish(
-        self, inbox: Inbox, job: Job, text: Transcript | Result, *, sharing: Sequence[str] = ()
+        self,
+        inbox: Inbox,
+        job: Job,
+        text: Transcript | Result,
+        *,
+        sharing: Sequence[str] = (),
+        heartbeat: Heartbeat | None = None,
     ) -> None:
         """Publish the transcript of a job, instead of what it has published before.
 
@@ -63,12 +69,15 @@ class Publisher:
             job: as it was claimed.
             text: its transcript.
             sharing: the other inboxes that have the same output folder.
+            heartbeat: tells whoever holds the lease that the publication gets on.
 
         Raises:
             LeaseLost: the job was taken back; what is published belongs to its next run.
             TaskFailed: the output folder can't be written.
         """
-        publication = _Publication(self._store, self._folders, inbox, job, sharing)
+        publication = _Publication(
+            self._store, self._folders, inbox, job, sharing, heartbeat or Heartbeat()
+        )
         publishing = asyncio.create_task(self._publish(publication, inbox, job, text))
         publishing.add_done_callback(lambda done: done.cancelled() or done.exception())
         await asyncio.shield(publishing)
@@ -160,9 +169,17 @@ class _Publication:
     """The files of one transcript on their way into place."""
 
     def __init__(
-        self, store: Store, folders: Folders, inbox: Inbox, job: Job, sharing: Sequence[str]
+        self,
+        store: Store,
+        folders: Folders,
+        inbox: Inbox,
+        job: Job,
+        sharing: Sequence[str],
+        heartbeat: Heartbeat,
     ) -> None:
         self._store, self._folders, self._sharing = store, folders, sharing
+        # A day of speech takes a slow machine longer than a call may.
+        self._heartbeat = heartbeat
         self._root, self._job, self._lease = inbox.output, job, jobs.Lease(job.id, job.lease)
         self._earlier: set[bytes] = set()  # the names that this job has published before
         self._new: dict[bytes, Print] = {}  # what it has published where nothing was
@@ -213,13 +230,12 @@ class _Publication:
     async def _bring(self, text: Transcript | Result, names: Mapping[bytes, Format]) -> None:
         mounts = await self._store.read(jobs.mounts)
         files = {name: FORMATS[format_].render(text) for name, format_ in names.items()}
-        heartbeat = Heartbeat()  # a day of speech takes a slow machine longer than a call may
 
         def stage() -> tuple[dict[bytes, bool], dict[bytes, Print]]:
             places = staging.require_mounted(self._root, names, mounts)
-            return places, staging.stage(self._root, self._job.id, files, heartbeat.beat)
+            return places, staging.stage(self._root, self._job.id, files, self._heartbeat.beat)
 
-        places, prints = await self._folders.follow(self._root, heartbeat, stage)
+        places, prints = await self._folders.follow(self._root, self._heartbeat, stage)
         try:
             await self._note_mounts(places, mounts)
             known = await self._store.read(

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from scriberrd.errors import JobNotFound
-from scriberrd.fallback import Fallback
 from scriberrd.model import (
     Event,
     Execution,
+    Fallback,
     Identity,
     Job,
     JobState,

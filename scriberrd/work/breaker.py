@@ -46,6 +46,9 @@ class Key(NamedTuple):
         return NAMES[self.part].format(self.name)
 
 
+STORE = Key("store", "database")
+
+
 class Outage(msgspec.Struct, frozen=True, kw_only=True):
     """Something that is out, for people."""
 

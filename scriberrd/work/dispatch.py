@@ -1,4 +1,4 @@
-"""From the claim to the end of a run: each slot of a worker pool takes one job after the other."""
+"""Claim, run, end: each slot of a worker pool takes one job after the other."""
 
 from __future__ import annotations
 
@@ -12,58 +12,42 @@ from scriberrd.failures import FAILURES
 from scriberrd.model import JobState, display
 from scriberrd.queue import jobs, queries
 from scriberrd.queue.store import probe
-from scriberrd.work import ladder, stages
-from scriberrd.work.gate import Gate, alone
+from scriberrd.work import fallbacks, stages
+from scriberrd.work.admission import Admission, alone
+from scriberrd.work.breaker import STORE
 from scriberrd.work.preemption import to_preempt
-from scriberrd.work.slot import Interrupted, Slot
+from scriberrd.work.run import Interrupted, Run
+from scriberrd.work.slot import Slot
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from scriberrd.config import Live, Worker
-    from scriberrd.files.folders import Folders
-    from scriberrd.library.library import Library
-    from scriberrd.model import Clock, Job
-    from scriberrd.output.publication import Publisher
-    from scriberrd.queue.store import Store
+    from scriberrd.config import Worker
+    from scriberrd.model import Job
+    from scriberrd.work.stages import Means
 
 log = logging.getLogger(__name__)
 
-STORE_PAUSE = 5.0  # seconds before a job is put back again when the database failed
+STORE_PAUSE = 5.0  # seconds before the outcome of a run is written again
 STOOD_STILL = {"worker_stalled", "time_limit"}  # or so it looked
 
 
 class Dispatcher:
     """All slots of all pools."""
 
-    def __init__(
-        self,
-        live: Live,
-        store: Store,
-        clock: Clock,
-        folders: Folders,
-        publisher: Publisher,
-        library: Library,
-    ) -> None:
-        self._live = live
-        self._store = store
-        self._clock = clock
-        self._folders = folders
-        self._publisher = publisher
-        self._library = library
+    def __init__(self, means: Means) -> None:
+        self._means, self._live = means, means.live
+        self._store, self._clock = means.store, means.clock
         self.stopping = False
         self._serving = asyncio.TaskGroup()
-        self.slots = [slot for pool in live.config.workers for slot in self._slots(pool)]
-        self.gate = Gate(live, self.slots, clock, store.bell, self._publisher.try_folder)
+        self.slots = [slot for pool in means.live.config.workers for slot in self._slots(pool)]
+        self.admission = Admission(
+            means.live, self.slots, means.clock, means.store.bell, means.publisher.try_folder
+        )
 
     def _slots(self, pool: Worker) -> list[Slot]:
         return [
-            Slot(
-                f"{pool.name}-{number}" if pool.count > 1 else pool.name,
-                pool,
-                self._store,
-                self._clock,
-            )
+            Slot(f"{pool.name}-{number}" if pool.count > 1 else pool.name, pool, self._clock)
             for number in range(1, pool.count + 1)
         ]
 
@@ -74,13 +58,13 @@ class Dispatcher:
         block, and goes on where it is claimed next.
         """
         config = self._live.config
-        self.gate.reconfigure()
+        self.admission.breaker.reset("the configuration is another one")
         serving = [slot for slot in self.slots if not slot.retired]
         kept = {slot.pool for slot in serving}.intersection(config.workers)
         for slot in serving:
             if slot.pool not in kept:
                 slot.retired = True
-                _make_way(slot, "close", "its pool is configured anew")
+                _yield(slot, "close", "its pool is configured anew")
         for pool in config.workers:
             for slot in self._slots(pool) if pool not in kept else []:
                 self.slots.append(slot)
@@ -91,7 +75,8 @@ class Dispatcher:
         """Claim nothing more; let the running tasks end at their next block."""
         self.stopping = True
         for slot in self.slots:
-            slot.interruption = "cancel" if slot.interruption == "cancel" else "release"
+            if slot.run is not None:
+                slot.run.interrupt("release")
         self._store.bell.ring()
 
     async def run(self) -> None:
@@ -111,16 +96,16 @@ class Dispatcher:
                 leases = await self._store.read(jobs.cancel_requested)
                 preempted = await self._to_preempt(now)
             except StoreError as error:
-                log.error("what is to be interrupted can't be read: %s", error)  # noqa: TRY400 - expected
+                log.error("can't read which runs are to be interrupted: %s", error)  # noqa: TRY400 - expected
                 leases, preempted = [], []
             for slot in self.slots:
-                if slot.job is not None and (slot.job.id, slot.job.lease) in leases:
-                    slot.interruption = "cancel"
-                elif slot.job is not None and not slot.in_hours():
-                    _make_way(slot, "close", "the hours of its pool are over")
+                if slot.run is not None and slot.run.lease in leases:
+                    slot.run.interrupt("cancel")
+                elif not slot.in_hours():
+                    _yield(slot, "close", "the hours of its pool are over")
             if seen == self._store.bell.rings:  # otherwise somebody may have claimed meanwhile
                 for slot in preempted:
-                    _make_way(slot, "preempt", "an urgent job waits")
+                    _yield(slot, "preempt", "an urgent job waits")
             look = _soonest(*(slot.pool.hours.look_again(now) for slot in self.slots))
             await self._store.bell.wait(seen, look)
 
@@ -131,10 +116,10 @@ class Dispatcher:
             return []
         latest = {(job.id, job.lease): job for job in await self._store.read(queries.processing)}
         for slot in self.slots:
-            if slot.job is not None:  # somebody may have given it another priority
-                slot.job = latest.get((slot.job.id, slot.job.lease), slot.job)
+            if slot.run is not None:  # somebody may have given it another priority
+                slot.run.job = latest.get(slot.run.lease, slot.run.job)
         pauses = await self._store.read(jobs.paused)
-        able = [slot for slot in self.slots if self.gate.closed(slot) == 0]
+        able = [slot for slot in self.slots if self.admission.closed(slot) == 0]
         first = await self._store.read(jobs.urgent_next, now=now)
         paused = [pause.scope for pause in pauses]
         return to_preempt(able, urgent, paused, alone=alone(first))
@@ -145,17 +130,17 @@ class Dispatcher:
                 seen = self._store.bell.rings
                 pause: float | None
                 try:
-                    pause = self.gate.closed(slot)
+                    pause = self.admission.closed(slot)
                     if pause == 0:
-                        if await self._process_next(slot):
+                        if await self._run_next(slot):
                             continue
                         due = await self._store.read(jobs.next_due, self._clock.time())
-                        pause = _soonest(due, self.gate.next_output())
+                        pause = _soonest(due, self.admission.next_output())
                 except jobs.NotNow:
                     pause = None
                 except StoreError as error:
-                    self.gate.store_failed(str(error))
-                    pause = self.gate.closed(slot)
+                    self.admission.breaker.trip(STORE, "store_failed", str(error))
+                    pause = self.admission.closed(slot)
                 left = slot.unload_in()
                 if left is not None and left <= 0:
                     await slot.unload()
@@ -167,74 +152,76 @@ class Dispatcher:
             self.slots.remove(slot)
             self._store.bell.ring()
 
-    async def _process_next(self, slot: Slot) -> bool:
-        """Claim a job and process it; False when none is due."""
-        async with self.gate.turn(slot):
-            job = await self._claim(slot) if self.gate.closed(slot) == 0 else None
+    async def _run_next(self, slot: Slot) -> bool:
+        """Claim a job and run it to its end; False when none is due."""
+        async with self.admission.turn(slot):
+            job = await self._claim(slot) if self.admission.closed(slot) == 0 else None
             if job is None:
                 return False
-            slot.job, slot.interruption = job, None
+            run = slot.run = self._begin(slot, job)
             if self.stopping or slot.retired:  # meanwhile
-                slot.interruption = "release"
-            self.gate.enter(slot, job)
+                run.interrupt("release")
+            self.admission.enter(slot, job)
         log.info("job %d claimed by %s: %s/%s", job.id, slot.name, job.inbox, display(job.path))
         try:
             if alone(job):
                 log.info("job %d runs alone, since it has cost %d workers", job.id, job.deaths)
                 await slot.unload()
-            ended = await self._process(slot, job)
+            ended = await self._run(slot, run)
             if ended.state is JobState.COMPLETED:
-                self.gate.done(slot, job)
-            self._tell(ended)
+                self.admission.done(slot, job)
+            self._log(ended)
         except LeaseLost as error:
             log.info("%s; its result is dropped", error)
-            await slot.abandon()
         finally:
             if alone(job):
                 await slot.unload()
-            slot.job, slot.idle_since = None, self._clock.monotonic()
-            self.gate.leave(job)
+            await slot.leave()
+            self.admission.leave(job)
         return True
 
     async def _claim(self, slot: Slot) -> Job | None:
-        self.gate.try_outputs()
-        if self.gate.reopened():
+        breaker = self.admission.breaker
+        self.admission.try_outputs()
+        if breaker.reopened():
             await self._store.run(jobs.readmit)
         job = await self._store.run(
             jobs.claim,
             slot.name,
-            admit=functools.partial(self.gate.admit, slot),
+            admit=functools.partial(self.admission.admit, slot),
             now=self._clock.time(),
             expires=self._clock.monotonic() + slot.pool.stall_timeout,
             longest=self._live.config.retry.backoff_max,
             pool=slot.pool.name,
             ageing=self._live.config.daemon.ageing,
         )
-        if job is None and self.gate.outages():
-            if self.gate.store_out:
+        if job is None and breaker.outages():
+            if breaker.out(STORE):
                 await self._store.run(probe)
-                self.gate.store_works()
+                breaker.close([STORE])
             if not (await self._store.read(queries.counts))[JobState.QUEUED]:
-                self.gate.rest()
+                breaker.rest()
         return job
 
-    async def _process(self, slot: Slot, job: Job) -> Job:
+    def _begin(self, slot: Slot, job: Job) -> Run:
+        return Run(
+            job,
+            slot.pool,
+            self._live.config,
+            store=self._store,
+            clock=self._clock,
+            worker=slot.worker,
+            loaded=functools.partial(self.admission.loaded, slot, job),
+            held_up=functools.partial(self.admission.held_up, slot, job),
+        )
+
+    async def _run(self, slot: Slot, run: Run) -> Job:
         """Run a claimed job, and bring it to the state that the outcome asks for."""
-        lease, died = jobs.Lease(job.id, job.lease), None
+        job, lease, died = run.job, run.lease, None
         try:
-            return await stages.run(
-                slot,
-                job,
-                live=self._live,
-                store=self._store,
-                folders=self._folders,
-                publisher=self._publisher,
-                library=self._library,
-                clock=self._clock,
-                loaded=functools.partial(self.gate.loaded, slot, job),
-            )
+            return await run.through(stages.run(run, self._means))
         except Interrupted:
-            outcome = "preempted" if slot.interruption == "preempt" else "released"
+            outcome = "preempted" if run.interruption == "preempt" else "released"
             return await self._end(functools.partial(jobs.release, outcome=outcome), lease)
         except WorkerDied as error:
             await slot.unload()
@@ -251,23 +238,23 @@ class Dispatcher:
         except Exception:
             log.exception("job %d: an error inside scriberrd", job.id)
             failure, detail = "internal_error", ""
-        await slot.abandon()
-        return await self._fail(slot, job, failure, detail, died)
+        return await self._fail(slot, run, failure, detail, died)
 
     async def _fail(
-        self, slot: Slot, job: Job, failure: str, detail: str, died: WorkerDied | None
+        self, slot: Slot, run: Run, failure: str, detail: str, died: WorkerDied | None
     ) -> Job:
+        job = run.job
         if failure in STOOD_STILL:
-            away = await stages.unavailable(self._folders, self._live.config, job)
+            away = await stages.unavailable(self._means.folders, self._live.config, job)
             if away is not None:
                 failure, detail = away.failure, away.detail
-        self.gate.failed(slot, job, failure, detail)
+        self.admission.failed(slot, job, failure, detail)
         step = None
-        if failure == "out_of_memory" and (step := ladder.next_step(job, slot.pool, slot.engine)):
-            log.warning("job %d goes on with less, as memory ran out: %s", job.id, step)
+        if failure == "out_of_memory" and (step := fallbacks.next_step(job, slot.pool, run.engine)):
+            log.warning("job %d will run with less, since memory ran out: %s", job.id, step)
         fail = functools.partial(jobs.fail, code=failure, detail=detail, died=died, step=step)
         fail = functools.partial(fail, retry=self._live.config.retry)
-        return await self._end(fail, jobs.Lease(job.id, job.lease))
+        return await self._end(fail, run.lease)
 
     async def _end(self, move: Callable[..., Job], lease: jobs.Lease) -> Job:
         """Write the outcome of a run: as often as it takes, or the job would stay held."""
@@ -275,12 +262,12 @@ class Dispatcher:
             try:
                 return await self._store.run(move, lease, now=self._clock.time())
             except StoreError as error:
-                log.error("job %d can't be put back: %s", lease.job, error)  # noqa: TRY400
+                log.error("job %d: can't write how its run ended: %s", lease.job, error)  # noqa: TRY400
                 if self.stopping:
                     raise  # the next daemon finds the job held, and releases it
             await asyncio.sleep(STORE_PAUSE)
 
-    def _tell(self, job: Job) -> None:
+    def _log(self, job: Job) -> None:
         why = ""
         if job.state is JobState.COMPLETED:
             seconds = (job.finished_at or 0) - (job.started_at or 0)
@@ -292,10 +279,11 @@ class Dispatcher:
         log.log(level, "job %d %s%s: %s/%s", job.id, job.state, why, job.inbox, display(job.path))
 
 
-def _make_way(slot: Slot, how: Literal["close", "preempt"], why: str) -> None:
-    if slot.interruption is None and slot.job is not None:
-        log.info("job %d lets go of %s at its next block: %s", slot.job.id, slot.name, why)
-        slot.interruption = how
+def _yield(slot: Slot, how: Literal["close", "preempt"], why: str) -> None:
+    if slot.run is not None and slot.run.interrupt(how):
+        log.info(
+            "job %d will yield worker %s at the next block: %s", slot.run.lease.job, slot.name, why
+        )
 
 
 def _soonest(*seconds: float | None) -> float | None:

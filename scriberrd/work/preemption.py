@@ -33,16 +33,15 @@ def to_preempt(
     ]
     if urgent and alone:
         return _in_the_way(able)
-    free = sum(slot.job is None or slot.interruption is not None for slot in able)
-    busy = [
-        (slot, slot.job)
+    staying = [
+        (slot, slot.run.job)
         for slot in able
-        if slot.job is not None
-        and slot.interruption is None
-        and slot.job.priority > Priority.URGENT
+        if slot.run is not None and slot.run.interruption is None
     ]
-    busy.sort(key=lambda pair: _merit(pair[1]))
-    return [slot for slot, _ in busy[: max(0, urgent - free)]]
+    free = len(able) - len(staying)
+    yielding = [(slot, job) for slot, job in staying if job.priority > Priority.URGENT]
+    yielding.sort(key=lambda pair: _merit(pair[1]))
+    return [slot for slot, _ in yielding[: max(0, urgent - free)]]
 
 
 def _in_the_way(able: Iterable[Slot]) -> list[Slot]:
@@ -50,7 +49,7 @@ def _in_the_way(able: Iterable[Slot]) -> list[Slot]:
     pools: defaultdict[Worker, list[Slot]] = defaultdict(list)
     for slot in able:
         running = pools[slot.pool]  # a pool where nothing runs counts, too
-        if slot.job is not None and slot.interruption is None:
+        if slot.run is not None and slot.run.interruption is None:
             running.append(slot)
     willing = [
         runs

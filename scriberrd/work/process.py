@@ -62,6 +62,7 @@ class Process:
         self._pidfd = os.pidfd_open(process.pid)
         self._child = child
         self._killed = False  # by us
+        self._end: asyncio.Task[None] | None = None
         self._ready = False  # to work on the recording of its latest task
         self._oom_kills = self._latest_oom_kills = oom.kills()  # before the last two beats
         self._process = process
@@ -69,7 +70,6 @@ class Process:
         self._replies = replies
         self._transport = transport
         self._printed = Printed(name)
-        self._reading: asyncio.Task[bytes] | None = None
         self._listening = asyncio.create_task(self._listen())
 
     @property
@@ -140,20 +140,14 @@ class Process:
         if sent != len(line):
             raise self._death("worker_crashed", "it does not listen to its commands")
 
-    async def receive(self, seconds: float) -> protocol.Reply | None:
-        """The next reply, or None when there is none for so long.
+    async def receive(self) -> protocol.Reply:
+        """The next reply.
 
         Raises:
             WorkerDied: it ended, or sends what is no reply.
         """
-        if self._reading is None:  # kept over time-outs: a cancelled read would lose its line
-            self._reading = asyncio.create_task(self._replies.readuntil())
-        done, _ = await asyncio.wait({self._reading}, timeout=seconds)
-        if not done:
-            return None
-        reading, self._reading = self._reading, None
         try:
-            reply: protocol.Reply = protocol.decode_reply(reading.result())
+            reply: protocol.Reply = protocol.decode_reply(await self._replies.readuntil())
         except asyncio.IncompleteReadError:  # it ended; what it died of is soon known
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._process.wait(), LAST_MOMENTS)
@@ -173,8 +167,11 @@ class Process:
 
         A process that waits for a share whose server has gone dies only when that answers.
         """
-        if self._pidfd < 0:
-            return
+        if self._end is None:
+            self._end = asyncio.create_task(self._kill())
+        await asyncio.shield(self._end)
+
+    async def _kill(self) -> None:
         self._killed = self.alive
         # Not Popen.kill(): that one looks for the exit status, and takes it away from asyncio.
         with contextlib.suppress(ProcessLookupError):
@@ -193,8 +190,6 @@ class Process:
             ended = True
         os.close(self._pidfd)
         self._pidfd = -1
-        if self._reading is not None:
-            self._reading.cancel()
         self._transport.close()
         self._commands.close()
         await asyncio.wait({self._listening})

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NamedTuple
 
 from scriberrd import protocol
 from scriberrd.errors import TaskFailed
@@ -15,88 +14,84 @@ from scriberrd.files.folders import start
 from scriberrd.library.adoption import adopt
 from scriberrd.library.gathering import gather
 from scriberrd.queue import jobs
-from scriberrd.work import ladder
-from scriberrd.work.limits import Limits
-from scriberrd.work.slot import POLL, Interrupted
+from scriberrd.work import fallbacks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
-
     from scriberrd.config import Config, Inbox, Live
     from scriberrd.files.folders import Folders
     from scriberrd.library.library import Library
     from scriberrd.model import Clock, Job
     from scriberrd.output.publication import Publisher
     from scriberrd.queue.store import Store
-    from scriberrd.work.slot import Slot
+    from scriberrd.transcript import Result, Transcript
+    from scriberrd.work.run import Run
 
 log = logging.getLogger(__name__)
 
-T = TypeVar("T")
-GRACE = 5.0  # seconds that a publication gets when the daemon stops
+
+class Means(NamedTuple):
+    """What the stages work with."""
+
+    live: Live
+    store: Store
+    clock: Clock
+    folders: Folders
+    publisher: Publisher
+    library: Library
 
 
-async def run(  # noqa: PLR0913
-    slot: Slot,
-    job: Job,
-    *,
-    live: Live,
-    store: Store,
-    folders: Folders,
-    publisher: Publisher,
-    library: Library,
-    clock: Clock,
-    loaded: Callable[[], None],
-) -> Job:
-    """Transcribe what is not done yet, and publish it; gives the completed job.
-
-    Args:
-        slot: where the worker runs.
-        job: as it was claimed.
-        live: the configuration.
-        store: where what is done is kept.
-        folders: asks what lies in the inbox and the output folder.
-        publisher: brings the transcript there.
-        library: has what was done of the same bytes.
-        clock: where time comes from.
-        loaded: is called when the model is in memory.
+async def run(run: Run, means: Means) -> Job:
+    """Go through all stages that are left of a job; gives the completed job.
 
     Raises:
-        Interrupted, TaskFailed, WorkerDied, LeaseLost: see Slot.run.
+        TaskFailed: the job can't go on.
+        LeaseLost: it was taken back.
         StoreError: the database can't be used.
     """
-    config = live.config
+    found = await transcribe(run, means)
+    text = await publish(run, means, found)
+    return await dispose(run, means, text)
+
+
+async def transcribe(run: Run, means: Means) -> Transcript | None:
+    """Have all blocks done that are not, unless there is a transcript already, which it gives."""
+    job, inbox, store = run.job, _inbox(means.live.config, run.job), means.store
+    if found := await adopt(store, means.folders, inbox, job):
+        return found
+    work = await store.read(jobs.work, job.id)
+    if work.finished is None:
+        if await means.library.restore(store, job):
+            return None
+        source = await _open(means.folders, inbox, job)
+        try:
+            await run.transcribe(_task(run, work, means.live.config), source)
+            await _check_unchanged(means.folders, inbox, job)
+        finally:
+            start(os.close, source)
+    await means.library.keep(store, job)
+    return None
+
+
+async def publish(run: Run, means: Means, found: Transcript | None) -> Transcript | Result:
+    """Bring the transcript into its files: the one that was found, or that of the blocks."""
+    job, config = run.job, means.live.config  # which may have another output folder by now
     inbox = _inbox(config, job)
-    found = await _patiently(slot, adopt(store, folders, inbox, job))
-    if found is None:
-        work = await store.read(jobs.work, job.id)
-        restored = work.finished is None and await library.restore(store, job)
-        if work.finished is None and not restored:
-            source = await _patiently(slot, _open(folders, inbox, job))
-            try:
-                await slot.run(
-                    _task(slot, job, work, config),
-                    source,
-                    stop_timeout=config.daemon.stop_timeout,
-                    limits=Limits(config.retry),
-                    loaded=loaded,
-                )
-                await _check_unchanged(slot, folders, inbox, job)
-            finally:
-                start(os.close, source)
-        if not restored:
-            await library.keep(store, job)
-    config = live.config  # its output folder may have been moved meanwhile
-    inbox = _inbox(config, job)
-    with store.reader() as db:
-        text = found or await gather(store, db, job)
-        saving = publisher.publish(inbox, job, text, sharing=config.sharing(inbox))
-        await _patiently(slot, saving, grace=GRACE)
-    return await store.insist(
+    heartbeat = await run.save()
+    with means.store.reader() as db:
+        text = found or await gather(means.store, db, job)
+        await means.publisher.publish(
+            inbox, job, text, sharing=config.sharing(inbox), heartbeat=heartbeat
+        )
+    return text
+
+
+async def dispose(run: Run, means: Means, text: Transcript | Result) -> Job:
+    """Complete the job: nothing is left to do."""
+    return await means.store.insist(
         jobs.finish,
-        jobs.Lease(job.id, job.lease),
+        run.lease,
         language=text.language,
-        now=clock.time(),
+        now=means.clock.time(),
         duration=text.duration,
     )
 
@@ -108,10 +103,10 @@ def _inbox(config: Config, job: Job) -> Inbox:
     return inbox
 
 
-def _task(slot: Slot, job: Job, work: jobs.Work, config: Config) -> protocol.Task:
-    resume = None
+def _task(run: Run, work: jobs.Work, config: Config) -> protocol.Task:
+    job, resume = run.job, None
     if (last := work.last) is not None:
-        log.info("job %d goes on at %.0f s", job.id, last.end)
+        log.info("job %d resumes at %.0f s", job.id, last.end)
         resume = protocol.Resume(
             block=last.number + 1,
             position=last.end,
@@ -119,7 +114,7 @@ def _task(slot: Slot, job: Job, work: jobs.Work, config: Config) -> protocol.Tas
             language_probability=last.language_probability,
             prompt=last.prompt,
         )
-    settings, hardware = ladder.adapted(job, slot.pool)
+    settings, hardware = fallbacks.adapted(job, run.pool)
     return protocol.Task(
         job=job.id,
         lease=job.lease,
@@ -145,27 +140,6 @@ async def unavailable(folders: Folders, config: Config, job: Job) -> TaskFailed 
     return None
 
 
-async def _patiently(slot: Slot, work: Coroutine[None, None, T], *, grace: float = 0.0) -> T:
-    """Wait for file systems for as long as it takes, unless the slot is wanted for something else.
-
-    Args:
-        slot: where the run is.
-        work: what waits for them.
-        grace: seconds that it gets from then on; what has some is only given up for a stop.
-    """
-    task = asyncio.ensure_future(work)
-    waited = 0.0
-    try:
-        while not (await asyncio.wait({task}, timeout=POLL))[0]:
-            if slot.interruption == "release" or (slot.interruption and not grace):
-                waited += POLL
-            if waited > grace:
-                raise Interrupted
-        return task.result()
-    finally:
-        task.cancel()
-
-
 async def _open(folders: Folders, inbox: Inbox, job: Job) -> int:
     """Open the version of the recording that the job is about."""
     try:
@@ -179,13 +153,11 @@ async def _open(folders: Folders, inbox: Inbox, job: Job) -> int:
         raise TaskFailed(code, error.strerror or type(error).__name__) from error
 
 
-async def _check_unchanged(slot: Slot, folders: Folders, inbox: Inbox, job: Job) -> None:
+async def _check_unchanged(folders: Folders, inbox: Inbox, job: Job) -> None:
     """Drop the result of a recording that was replaced while it was transcribed."""
     try:
-        start(os.close, await _patiently(slot, _open(folders, inbox, job)))
+        start(os.close, await _open(folders, inbox, job))
     except TaskFailed as error:
         if error.failure == "source_changed":
             raise
         # Gone or unreadable now: it was read to its end, and its transcript is worth keeping.
-    except Interrupted:  # so is it if nobody can say yet what has become of the recording
-        pass

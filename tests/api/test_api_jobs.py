@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from scriberrd.queue import queries
+from scriberrd.queue import jobs, queries
 
 if TYPE_CHECKING:
     from api_server import Server
@@ -27,6 +27,7 @@ async def test_a_new_job_shows_everything_and_no_absolute_path(server: Server) -
         "started_at": None,
         "finished_at": None,
         "not_before": None,
+        "lease_expires_at": None,
         "cancel_requested": False,
         "redo": False,
         "failures": 0,
@@ -74,6 +75,23 @@ async def test_progress_counts_what_this_run_did(server: Server) -> None:
     await server.progress(job, 60.0)
     view = await server.get("/v1/jobs/1")
     assert (view["not_before"], view["progress"]["eta_seconds"]) == (None, 20.0)
+
+
+async def test_a_job_in_processing_tells_until_when_its_lease_holds(server: Server) -> None:
+    await server.submit()
+    server.clock.now += 100
+    expires = server.clock.monotonic() + 600
+    times = {"now": server.clock.now, "expires": expires, "longest": 3600.0}
+    job = await server.store.run(jobs.claim, "cpu", **times)
+    assert job is not None
+    for _ in range(2):
+        view = await server.get("/v1/jobs/1")
+        assert view["lease_expires_at"] == "2023-11-14T22:25:00.000Z"
+        server.clock.now += 50
+    await server.store.run(jobs.renew, jobs.Lease(job.id, job.lease), expires=expires + 60)
+    assert (await server.get("/v1/jobs/1"))["lease_expires_at"] == "2023-11-14T22:26:00.000Z"
+    await server.fail(job)
+    assert (await server.get("/v1/jobs/1"))["lease_expires_at"] is None
 
 
 async def test_a_completed_job_names_its_outputs(server: Server) -> None:

@@ -54,6 +54,7 @@ def test_a_job_is_what_was_submitted(db: apsw.Connection) -> None:
         settings=Settings(),
         priority=2,
         lease=0,
+        lease_expires=None,
         failures=0,
         deaths=0,
         interruptions=0,

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -96,7 +97,9 @@ ID  STATE   DONE  PRIORITY  SUBMITTED            INBOX    PATH
 
 async def test_show(server: Server) -> None:
     await server.submit()
-    await server.fail(await server.claim(), "no_such_track", "track 3 of 1")
+    job = await server.claim()
+    assert re.search(r"lease until +2055-07-", (await ctl(server, "show", "1")).out)
+    await server.fail(job, "no_such_track", "track 3 of 1")
     shown = (await ctl(server, "show", "1")).out
     for part in ("job 1: talk.mp3", "no_such_track", "track 3 of 1", "see audio_track", "OUTCOME"):
         assert part in shown

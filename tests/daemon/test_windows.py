@@ -19,6 +19,7 @@ from scriberrd.output.publication import Publisher
 from scriberrd.queue import jobs, queries
 from scriberrd.queue.store import Store
 from scriberrd.work.dispatch import Dispatcher
+from scriberrd.work.stages import Means
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -51,7 +52,7 @@ async def dispatching(config: Config, store: Store, clock: Clock) -> AsyncIterat
     publisher = Publisher(store, folders, clock)
     live = Live(config)
     library = Library(config.file.parent, live, clock)
-    dispatcher = Dispatcher(live, store, clock, folders, publisher, library)
+    dispatcher = Dispatcher(Means(live, store, clock, folders, publisher, library))
     running = asyncio.create_task(dispatcher.run())
     try:
         yield dispatcher

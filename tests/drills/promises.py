@@ -15,7 +15,7 @@ from program import wait_for
 from scriberrctl.client import Client
 from scriberrctl.errors import ApiError
 from scriberrd.failures import FAILURES
-from scriberrd.fallback import Fallback
+from scriberrd.model import Fallback
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import subprocess
 import sys
 from pathlib import Path
@@ -39,6 +40,33 @@ def test_a_run_is_held_up_in_publication(program: Make) -> None:
     assert daemon.wait("talk.wav", "completed")["id"] == first["id"]
     wait_for(lambda: daemon.said("its result is dropped"), "the stale run")
     assert daemon.transcript("talk.json")["source"]["size"] == SENTENCE.stat().st_size
+
+
+@pytest.mark.fault(41)
+def test_a_run_outlives_its_lease_in_publication(program: Make) -> None:
+    """a run is held up in publication for longer than its lease
+    -> its output is out, and the recording is not begun again; ends well, in one run"""
+    daemon = program(start=False, stall_timeout="5s")
+    gate = daemon.root / "gate"
+    gate.touch()
+    daemon.start(*SABOTEUR, SABOTAGE_HOLD=f"output.staging.place:{gate}")
+    daemon.drop(SENTENCE, "one.wav")
+    wait_for(lambda: daemon.said("outage: output"), "the end of the lease")
+    outage = daemon.outage()
+    assert (outage["part"], outage["name"], outage["next_try"]) == ("output", "main", None)
+    job = daemon.wait("one.wav", "processing")
+    runs = len(daemon.ctl("show", job["id"])["executions"])
+    assert job["stage"] == "saving"
+    assert dt.datetime.fromisoformat(job["lease_expires_at"]) < dt.datetime.now(dt.UTC)
+    daemon.drop(SENTENCE.read_bytes() + b"2", "two.wav")
+    (daemon.root / "calm/other.wav").write_bytes(SENTENCE.read_bytes())
+    daemon.wait("two.wav", "queued")
+    assert daemon.outage() == outage
+    gate.unlink()
+    for name in ("one.wav", "two.wav", "other.wav"):
+        assert daemon.wait(name, "completed")["failures"] == 0
+    assert len(daemon.ctl("show", job["id"])["executions"]) == runs
+    assert (daemon.said("outage: output"), daemon.said("outage over: output")) == (1, 1)
 
 
 @pytest.mark.fault(48)

@@ -15,11 +15,10 @@ from support import block
 
 from scriberrd.config import Config, Daemon, Live, Retention, Retry
 from scriberrd.errors import DatabaseBusy
-from scriberrd.fallback import Fallback
 from scriberrd.library import library, shelf
 from scriberrd.library.gathering import gather
 from scriberrd.library.library import Library
-from scriberrd.model import Identity, Job, Settings, Source
+from scriberrd.model import Fallback, Identity, Job, Settings, Source
 from scriberrd.output.formats import FORMATS
 from scriberrd.protocol import Finished, Probed
 from scriberrd.queue import jobs, queries

@@ -18,12 +18,11 @@ from support import block
 
 from scriberrd.config import Config, Daemon, Inbox, Live, Retry
 from scriberrd.errors import LeaseLost, TaskFailed
-from scriberrd.fallback import Fallback
 from scriberrd.files.folders import Folders
 from scriberrd.library import library
 from scriberrd.library.gathering import gather
 from scriberrd.library.library import Library
-from scriberrd.model import Identity, Job, JobState, Settings, Source
+from scriberrd.model import Fallback, Identity, Job, JobState, Settings, Source
 from scriberrd.output.publication import Publisher
 from scriberrd.protocol import Finished, Probed
 from scriberrd.queue import jobs, queries

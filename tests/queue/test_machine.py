@@ -15,8 +15,7 @@ from support import block
 from scriberrd import config, toml
 from scriberrd.errors import IllegalMove, LeaseLost, WorkerDied
 from scriberrd.failures import FAILURES
-from scriberrd.fallback import Fallback
-from scriberrd.model import TERMINAL, Identity, JobState, Scope, Settings, Source
+from scriberrd.model import TERMINAL, Fallback, Identity, JobState, Scope, Settings, Source
 from scriberrd.protocol import Finished
 from scriberrd.queue import jobs, queries, store
 from scriberrd.queue.transactions import transaction

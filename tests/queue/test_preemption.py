@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from scriberrd.config import Worker
+from scriberrd.config import Config, Daemon, Retry, Worker
 from scriberrd.hours import Hours
 from scriberrd.model import Identity, Scope, Settings, Source
 from scriberrd.queue import jobs
 from scriberrd.queue.store import Store
 from scriberrd.work.preemption import to_preempt
+from scriberrd.work.run import Run
 from scriberrd.work.slot import Slot
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-    from pathlib import Path
+
+    from scriberrd.model import Job
 
 
 class Clock:
@@ -38,10 +41,27 @@ async def busy(store: Store, *runs: tuple[str, str, float] | None) -> list[Slot]
     """A slot for each run: the name of its pool, the priority of its job, when it began."""
     slots = []
     for number, run in enumerate(runs):
-        slots.append(Slot(f"s{number}", Worker(name=run[0] if run else "cpu"), store, Clock()))
+        slots.append(Slot(f"s{number}", Worker(name=run[0] if run else "cpu"), Clock()))
         if run is not None:
-            slots[-1].job = await running(store, f"{number}", run[1], run[2])
+            job = await running(store, f"{number}", run[1], run[2])
+            slots[-1].run = begun(job, slots[-1], store)
     return slots
+
+
+def begun(job: Job, slot: Slot, store: Store) -> Run:
+    config = Config(
+        file=Path(), daemon=Daemon(), inboxes=(), profiles={}, workers=(slot.pool,), retry=Retry()
+    )
+    return Run(
+        job,
+        slot.pool,
+        config,
+        store=store,
+        clock=Clock(),
+        worker=slot.worker,
+        loaded=lambda: None,
+        held_up=lambda: None,
+    )
 
 
 async def running(store: Store, name: str, priority: Any, since: float) -> Any:
@@ -74,7 +94,8 @@ async def test_nobody_makes_way_where_a_slot_is_free(store: Store) -> None:
 @pytest.mark.parametrize("interruption", ["cancel", "release", "preempt", "close"])
 async def test_one_that_is_about_to_be_free_is_enough(store: Store, interruption: Any) -> None:
     slots = await busy(store, ("cpu", "low", 1), ("cpu", "low", 2))
-    slots[1].interruption = interruption
+    assert slots[1].run is not None
+    slots[1].run.interrupt(interruption)
     assert names(to_preempt(slots, 1, [])) == []
 
 
@@ -86,11 +107,12 @@ async def test_for_one_that_runs_alone_a_whole_pool_makes_way(store: Store) -> N
         *[("big", "low", 1)] * 4,
     )
     assert names(to_preempt(slots, 1, [], alone=True)) == ["s2", "s3", "s4"]
-    slots[3].interruption = "preempt"
+    assert slots[3].run is not None
+    slots[3].run.interrupt("preempt")
     assert names(to_preempt(slots, 1, [], alone=True)) == ["s2", "s4"]
     assert names(to_preempt(slots[:2], 1, [], alone=True)) == []  # an urgent one does not
     assert names(to_preempt(slots[1:], 0, [], alone=True)) == []
-    slots[0].job = slots[1].job = None
+    slots[0].run = slots[1].run = None
     assert names(to_preempt(slots, 1, [], alone=True)) == []
 
 

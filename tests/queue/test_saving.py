@@ -17,10 +17,9 @@ from test_machine import block
 
 from scriberrd.config import Inbox, Retry
 from scriberrd.errors import LeaseLost, TaskFailed
-from scriberrd.fallback import Fallback
 from scriberrd.files import folders
 from scriberrd.files.folders import Folders
-from scriberrd.model import Identity, Job, Settings, Source
+from scriberrd.model import Fallback, Identity, Job, Settings, Source
 from scriberrd.output import staging
 from scriberrd.output.publication import Publisher
 from scriberrd.queue import jobs, queries
@@ -214,6 +213,14 @@ async def test_a_slow_publication_is_waited_for_by_the_next_one(
         await first
     await second
     assert "version 2" in content(inbox)["talk.json"]
+
+
+async def test_a_publication_tells_that_it_gets_on(store: Store, inbox: Inbox) -> None:
+    await submit(store, 1)
+    heartbeat = folders.Heartbeat()
+    publisher = Publisher(store, Folders(), time)
+    await publisher.save(inbox, await claim(store), text(1), heartbeat=heartbeat)
+    assert heartbeat.beats > 0
 
 
 async def test_an_output_folder_that_does_not_answer_gets_nothing_newer(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import signal
@@ -35,8 +36,9 @@ def send(process: Process, job: int, script: str) -> None:
 
 
 async def until(process: Process, kind: type[protocol.Reply]) -> None:
-    while not isinstance(await process.receive(DEADLINE), kind):
-        pass
+    async with asyncio.timeout(DEADLINE):
+        while not isinstance(await process.receive(), kind):
+            pass
 
 
 async def death(process: Process) -> str:

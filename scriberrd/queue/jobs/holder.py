@@ -33,13 +33,20 @@ if TYPE_CHECKING:
 
     from scriberrd.config import Retry
     from scriberrd.errors import WorkerDied
-    from scriberrd.fallback import Fallback
-    from scriberrd.model import Job
+    from scriberrd.model import Fallback, Job
 
 
-def renew(db: apsw.Connection, lease: Lease, *, expires: float, progress: float) -> None:
-    """Extend the lease, because the work has moved."""
-    write(db, lease, {"lease_expires": expires, "progress": progress})
+def renew(
+    db: apsw.Connection, lease: Lease, *, expires: float, progress: float | None = None
+) -> None:
+    """Extend the lease, because the work has moved: of a transcription up to there."""
+    moved = {} if progress is None else {"progress": progress}
+    write(db, lease, {"lease_expires": expires} | moved)
+
+
+def saving(db: apsw.Connection, lease: Lease, *, expires: float) -> None:
+    """Note that the transcript is on its way into its files."""
+    write(db, lease, {"lease_expires": expires, "stage": Stage.SAVING})
 
 
 def probed(db: apsw.Connection, lease: Lease, probe: Probed) -> None:

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 
 from scriberrd.errors import StoreError
 from scriberrd.failures import FAILURES, Part
-from scriberrd.fallback import short
+from scriberrd.model import short
 from scriberrd.output import staging
-from scriberrd.work import ladder
-from scriberrd.work.breaker import Breaker, Key
+from scriberrd.work import fallbacks
+from scriberrd.work.breaker import STORE, Breaker, Key
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from scriberrd.config import Inbox, Live
     from scriberrd.model import Clock, Job
     from scriberrd.queue.store import Bell
-    from scriberrd.work.breaker import Outage
     from scriberrd.work.slot import Slot
 
 DEATHS = 2  # from then on a job runs alone
@@ -35,12 +34,11 @@ DEATHS = 2  # from then on a job runs alone
 LOADED: tuple[Part, ...] = ("pool", "model", "inbox", "store")
 DONE: tuple[Part, ...] = ("output", "inbox", "store")
 
-STORE = Key("store", "database")
 TRIAL = 0  # no job: an output folder is tried without one
 
 
-class Gate:
-    """The gate that all slots pass."""
+class Admission:
+    """What all slots ask before they begin a job, and tell how it went."""
 
     def __init__(
         self,
@@ -53,12 +51,8 @@ class Gate:
         self._slots, self._bell, self._try_output = slots, bell, try_output
         self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._live = live
-        self._breaker = Breaker(lambda: live.config.retry, clock, bell.ring)
+        self.breaker = Breaker(lambda: live.config.retry, clock, bell.ring)
         self._trying: dict[Key, asyncio.Task[None]] = {}  # output folders
-
-    def reconfigure(self) -> None:
-        """Try anew what is out: another configuration may have mended it."""
-        self._breaker.reset("the configuration is another one")
 
     def turn(self, slot: Slot) -> asyncio.Lock:
         """To be held while a slot claims: one at a time in each pool."""
@@ -72,30 +66,22 @@ class Gate:
             return None
         if slot.retired or (not slot.started and any(other.retired for other in self._slots)):
             return None  # both processes might not fit into memory
-        wait = max(self._breaker.wait(key) for key in (STORE, _pool(slot)))
+        wait = max(self.breaker.wait(key) for key in (STORE, _pool(slot)))
         return None if wait == math.inf else wait
 
     def admit(self, slot: Slot, job: Job) -> float:
         """What `jobs.claim` asks; from another thread, so it only looks."""
-        wait = max(self._breaker.wait(key) for key in self._keys(slot, job).values())
+        wait = max(self.breaker.wait(key) for key in self._keys(slot, job).values())
         if wait > 0:  # while another one tries: until that has ended
             return min(wait, self._live.config.retry.backoff_max)
         busy = any(other.job is not None for other in self._others(slot))
         return math.inf if alone(job) and busy else 0.0
 
-    def reopened(self) -> bool:
-        """Whether what was put off is due, as it was not when this was last asked."""
-        return self._breaker.reopened()
-
-    def try_now(self) -> None:
-        """Try what is out at once: somebody wants a job to be tried."""
-        self._breaker.try_now()
-
     def enter(self, slot: Slot, job: Job) -> None:
         """A slot has claimed a job."""
         keys = self._keys(slot, job)
         del keys["output"]  # that is tried without a job: it would take as long as a recording
-        self._breaker.enter(keys.values(), job.id)
+        self.breaker.enter(keys.values(), job.id)
 
     def loaded(self, slot: Slot, job: Job) -> None:
         """The model of a job is loaded: much of the machine works."""
@@ -107,7 +93,7 @@ class Gate:
 
     def next_output(self) -> float | None:
         """Seconds until an output folder is to be tried; None: none is out, or not being tried."""
-        waits = [wait for wait in self._breaker.waits("output").values() if wait < math.inf]
+        waits = [wait for wait in self.breaker.waits("output").values() if wait < math.inf]
         return min(waits, default=None)
 
     def try_outputs(self) -> None:
@@ -115,9 +101,9 @@ class Gate:
 
         Nobody waits for that: one that does not answer holds up no claim.
         """
-        for key, wait in self._breaker.waits("output").items():
+        for key, wait in self.breaker.waits("output").items():
             if wait == 0:
-                self._breaker.enter([key], TRIAL)
+                self.breaker.enter([key], TRIAL)
                 self._trying[key] = asyncio.create_task(self._try(key))
 
     async def _try(self, key: Key) -> None:
@@ -127,48 +113,37 @@ class Gate:
                 await self._try_output(inbox)
         except OSError as error:
             detail = error.strerror or type(error).__name__
-            self._breaker.trip(key, staging.failure_code(error), detail)
+            self.breaker.trip(key, staging.failure_code(error), detail)
         except StoreError as error:
-            self._breaker.trip(key, "output_unwritable", str(error))
+            self.breaker.trip(key, "output_unwritable", str(error))
         else:
-            self._breaker.close([key])
+            self.breaker.close([key])
         finally:
             self._trying.pop(key, None)
 
     def failed(self, slot: Slot, job: Job, code: str, detail: str) -> None:
         """A run failed; before the job is put back, or the next slot would claim it."""
         if (part := FAILURES[code].part) is not None:
-            self._breaker.trip(self._keys(slot, job)[part], code, detail)
+            self.breaker.trip(self._keys(slot, job)[part], code, detail)
 
-    def store_failed(self, detail: str) -> None:
-        """The database could not be used for a claim, or for a new recording."""
-        self._breaker.trip(STORE, "store_failed", detail)
+    def held_up(self, slot: Slot, job: Job) -> None:
+        """A run has outlived its lease while it publishes: what it writes to is out until it ends.
 
-    @property
-    def store_out(self) -> bool:
-        """Whether the database could not be used."""
-        return self._breaker.out(STORE)
-
-    def store_works(self) -> None:
-        """The database could be written."""
-        self._breaker.close([STORE])
-
-    def rest(self) -> None:
-        """Nothing is queued, so nothing waits for what is out."""
-        self._breaker.rest()
+        Nobody tries meanwhile: that the folder can be written does not mean that the run gets on.
+        """
+        output = self._keys(slot, job)["output"]
+        if not self.breaker.out(output):
+            self.breaker.trip(output, "output_unwritable", "a publication does not get on")
+        self.breaker.enter([output], job.id)
 
     def leave(self, job: Job) -> None:
         """A slot is done with a job, however it ended."""
-        self._breaker.leave(job.id)
+        self.breaker.leave(job.id)
         self._bell.ring()  # somebody may have waited for the slot rather than for the job
-
-    def outages(self) -> tuple[Outage, ...]:
-        """What is out now."""
-        return self._breaker.outages()
 
     def _close(self, slot: Slot, job: Job, parts: Sequence[Part]) -> None:
         keys = self._keys(slot, job)
-        self._breaker.close([keys[part] for part in parts])
+        self.breaker.close([keys[part] for part in parts])
 
     def _others(self, slot: Slot) -> list[Slot]:
         return [one for one in self._slots if one.pool is slot.pool and one is not slot]
@@ -176,7 +151,7 @@ class Gate:
     def _keys(self, slot: Slot, job: Job) -> dict[Part, Key]:
         """What of the machine this job needs in this slot."""
         pool, inbox = slot.pool, self._live.config.inbox(job.inbox)
-        settings, _ = ladder.adapted(job, pool)
+        settings, _ = fallbacks.adapted(job, pool)
         model = f"{settings.engine} {short(settings.model)}"
         return {
             "pool": _pool(slot),

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from scriberrd.config import Retry
-from scriberrd.protocol import Loaded, Probed
-from scriberrd.toml import Seconds
+from scriberrd.config import Retry, Worker
+from scriberrd.protocol import Heartbeat, Loaded, Probed
+from scriberrd.toml import Seconds, Span
 from scriberrd.transcript import EngineInfo
-from scriberrd.work.limits import Limits
+from scriberrd.work.supervision import Limits, Supervision
 
 RETRY = Retry(soft_limit=2, hard_limit=3, limit_floor=Seconds(60))
+POOL = Worker(name="cpu", heartbeat_timeout=Span(10), stall_timeout=Span(60))
+HEARTBEAT = Heartbeat(job=1, lease=1, ticks=0, position=0.0)
 LOADED = Loaded(
     job=1,
     lease=1,
@@ -53,3 +55,34 @@ def test_there_are_runs_without_limits() -> None:
     assert limits(None).exceeded(1e9) is None
     assert limits(1.0, Retry(soft_limit=0, hard_limit=0)).exceeded(1e9) is None
     assert limits(1.0, Retry(soft_limit=0, hard_limit=0)).warning(1e9) is None
+
+
+def test_the_lease_ends_when_nothing_moves() -> None:
+    watched = Supervision(POOL, RETRY, 1000.0)
+    for second in range(1001, 1061):
+        watched.look(float(second))
+    watched.hear(HEARTBEAT, 1060.0)  # it lives, and does not move
+    assert (watched.expires, watched.expired(1060.0)) == (1060.0, None)
+    assert watched.silent(1061.0) == watched.expired(1061.0) == "no progress for 61 s"
+
+
+def test_what_the_daemon_slept_through_is_charged_to_nobody() -> None:
+    watched = Supervision(POOL, RETRY, 1000.0)
+    watched.hear(Probed(job=1, lease=1, container="", codec="", channels=1, duration=1.0), 1000.0)
+    watched.hear(LOADED, 1000.0)
+    watched.look(1001.0)
+    watched.look(9001.0)
+    assert (watched.silent(9001.0), watched.limits.exceeded(9001.0)) == (None, None)
+    assert watched.expires == 9060.0
+    assert watched.renewal_due()  # so that people see it, too
+    assert watched.silent(9011.0) == "silent for 11 s"
+
+
+def test_a_lease_is_renewed_every_few_seconds_while_the_work_moves() -> None:
+    watched = Supervision(POOL, RETRY, 1000.0)
+    due = []
+    for tenth in range(10_000, 10_100):
+        watched.moved(tenth / 10)
+        if watched.renewal_due():
+            due.append(watched.renewed())
+    assert due == [1062.0, 1064.0, 1066.0, 1068.0]

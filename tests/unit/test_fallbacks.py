@@ -6,10 +6,9 @@ import msgspec
 import pytest
 
 from scriberrd.config import Worker
-from scriberrd.fallback import Fallback
-from scriberrd.model import Identity, Job, JobState, Settings
+from scriberrd.model import Fallback, Identity, Job, JobState, Settings
 from scriberrd.transcript import EngineInfo
-from scriberrd.work import ladder
+from scriberrd.work import fallbacks
 
 
 def job(**settings: object) -> Job:
@@ -25,6 +24,7 @@ def job(**settings: object) -> Job:
         settings=msgspec.convert(settings, Settings),
         priority=2,
         lease=1,
+        lease_expires=None,
         failures=0,
         deaths=0,
         interruptions=0,
@@ -53,7 +53,7 @@ def engine(device: str, compute_type: str) -> EngineInfo:
 def descend(one: Job, pool: Worker, loaded: EngineInfo | None) -> list[str]:
     """All steps of an engine that heeds none of them."""
     steps: list[str] = []
-    while (step := ladder.next_step(one, pool, loaded)) is not None:
+    while (step := fallbacks.next_step(one, pool, loaded)) is not None:
         one = msgspec.structs.replace(one, fallbacks=(*one.fallbacks, step))
         steps.append(str(step))
         assert len(steps) < 20
@@ -103,7 +103,7 @@ def test_the_task_is_adapted_and_the_settings_stay() -> None:
         Fallback("model", "large", "small"),
     )
     one = msgspec.structs.replace(job(batch_size=2, model="large"), fallbacks=steps)
-    settings, hardware = ladder.adapted(one, Worker(name="w", device="cuda"))
+    settings, hardware = fallbacks.adapted(one, Worker(name="w", device="cuda"))
     assert (settings.batch_size, settings.model) == (1, "small")
     assert (hardware.device, hardware.compute_type) == ("cpu", "int8")
     assert (one.settings.batch_size, one.settings.model) == (2, "large")

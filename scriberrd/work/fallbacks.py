@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from scriberrd.fallback import Fallback
+from scriberrd.model import Fallback
 from scriberrd.protocol import Hardware
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def adapted(job: Job, pool: Worker) -> tuple[Settings, Hardware]:
 
 
 def next_step(job: Job, pool: Worker, engine: EngineInfo | None) -> Fallback | None:
-    """The step to take after memory ran out in this pool; None at the foot of the ladder.
+    """The step to take after memory ran out in this pool; None at the foot of the fallbacks.
 
     Args:
         job: with the steps that it has taken already.

@@ -1,0 +1,301 @@
+"""One run of a job: one queue of messages, and one loop that reads them.
+
+Everybody else only sends: a stage gives the worker its task, the worker answers or dies, somebody
+interrupts, what is waited for ends. The loop alone decides what follows, and asks the clocks when
+no message comes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import logging
+import math
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
+
+from scriberrd import protocol
+from scriberrd.errors import LeaseLost, StoreError, TaskFailed, WorkerDied
+from scriberrd.failures import FAILURES
+from scriberrd.files.folders import Heartbeat
+from scriberrd.model import Stage
+from scriberrd.queue import jobs
+from scriberrd.work.supervision import Supervision
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine
+
+    from scriberrd.config import Config, Worker
+    from scriberrd.model import Clock, Job
+    from scriberrd.queue.store import Store
+    from scriberrd.transcript import EngineInfo
+    from scriberrd.work.process import Process
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+LOOK = 1.0  # seconds without a message after which the clocks are looked at
+CANCEL_GRACE = 1.0  # seconds that a worker gets to give up a task before it is killed
+SAVE_GRACE = 5.0  # seconds that a publication gets when the daemon stops
+
+Interruption = Literal["cancel", "release", "preempt", "close"]
+# Cancel: at once. Release: at the next block, and soon. The others: at the next block.
+PRECEDENCE = {"cancel": 3, "release": 2, "preempt": 1, "close": 1, None: 0}
+
+
+class Interrupted(Exception):
+    """The run is given up: its job goes back, or ends if it is to be canceled."""
+
+
+class Errand(NamedTuple):
+    """What the worker is to do."""
+
+    task: protocol.Task
+    source: int  # a descriptor of the recording
+    done: asyncio.Future[None]
+
+
+# A task is a message when it has ended: the stages, or the worker's next reply.
+Message = Errand | Interruption | asyncio.Task[Any]
+
+
+class Run:
+    """One run of a job in a slot."""
+
+    def __init__(
+        self,
+        job: Job,
+        pool: Worker,
+        config: Config,
+        *,
+        store: Store,
+        clock: Clock,
+        worker: Callable[[], Awaitable[Process]],
+        loaded: Callable[[], None],
+        held_up: Callable[[], None],
+    ) -> None:
+        """Make it.
+
+        Args:
+            job: as it was claimed.
+            pool: where it runs.
+            config: as it is when the run begins.
+            store: where what is done is kept.
+            clock: where time comes from.
+            worker: gives a living process.
+            loaded: is called when the model is in memory.
+            held_up: is called while a publication outlives its lease.
+        """
+        self.job = job
+        self.pool = pool
+        self.lease = jobs.Lease(job.id, job.lease)
+        self.interruption: Interruption | None = None
+        self.engine: EngineInfo | None = None  # that it has loaded
+        self._store, self._clock = store, clock
+        self._worker, self._loaded, self._held_up = worker, loaded, held_up
+        self._stop_timeout = config.daemon.stop_timeout
+        self._supervision = Supervision(pool, config.retry, clock.monotonic())
+        self._messages: asyncio.Queue[Message] = asyncio.Queue()
+        self._stage = Stage.PREPARING
+        self._errand: Errand | None = None
+        self._process: Process | None = None  # while it is at the errand
+        self._reply: asyncio.Task[protocol.Reply] | None = None  # the next one of the worker
+        self._position: float | None = None  # seconds of the recording that are transcribed
+        self._stopping = False  # the worker was told to stop after the block that it is at
+        self._patience = math.inf  # until when an interrupted run may go on
+        self._heartbeat = Heartbeat()  # of the publication
+        self._beats = 0
+
+    def interrupt(self, how: Interruption) -> bool:
+        """Ask it to end; False if it was asked before, with as much reason."""
+        if PRECEDENCE[how] <= PRECEDENCE[self.interruption]:
+            return False
+        self.interruption = how
+        self._messages.put_nowait(how)
+        return True
+
+    async def transcribe(self, task: protocol.Task, source: int) -> None:
+        """Have the worker do a task; for a stage.
+
+        Every block is checkpointed as it comes, and the lease is renewed while the work moves.
+
+        Args:
+            task: what to do.
+            source: a descriptor of the recording; it stays the caller's.
+        """
+        errand = Errand(task, source, asyncio.get_running_loop().create_future())
+        self._messages.put_nowait(errand)
+        await errand.done
+
+    async def save(self) -> Heartbeat:
+        """From here on the run publishes; for a stage, which is to beat meanwhile."""
+        self._supervision.moved(self._clock.monotonic())
+        self._stage = Stage.SAVING
+        await self._store.insist(jobs.saving, self.lease, expires=self._supervision.renewed())
+        return self._heartbeat
+
+    async def through(self, stages: Coroutine[Any, Any, T]) -> T:
+        """Go through the stages to their end, or to that of the run.
+
+        Raises:
+            Interrupted: it was given up, because `interruption` asked for it.
+            TaskFailed: the recording could not be transcribed, or not in time.
+            WorkerDied: the process ended; or it hung, and was killed.
+            LeaseLost: the job was taken back.
+            StoreError: the database can't be used.
+        """
+        going = self._follow(stages)
+        try:
+            while True:
+                message = await self._next()
+                if going.done():
+                    return going.result()
+                now = self._clock.monotonic()
+                self._supervision.look(now)
+                await self._heed(message, now)
+                self._give_way(now)
+                await self._supervise(now)
+        finally:
+            await self._abandon()
+            going.cancel()
+            await asyncio.wait({going})
+
+    async def _next(self) -> Message | None:
+        """The next message; None when it is time to look at the clocks."""
+        try:
+            async with asyncio.timeout(min(LOOK, self._patience - self._clock.monotonic())):
+                return await self._messages.get()
+        except TimeoutError:
+            return None
+
+    def _follow(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Begin something whose end is a message."""
+        task = asyncio.create_task(work)
+        task.add_done_callback(self._messages.put_nowait)
+        # Nobody may read of it any more when it fails: asyncio would complain of that.
+        task.add_done_callback(lambda done: done.cancelled() or done.exception())
+        return task
+
+    async def _heed(self, message: Message | None, now: float) -> None:
+        if isinstance(message, Errand) and self.interruption is None:
+            await self._begin(message)
+        elif isinstance(message, asyncio.Task) and message is self._reply:
+            reply = message.result()
+            if self._take(reply):
+                self._supervision.hear(reply, now)
+                await self._keep(reply)
+
+    async def _begin(self, errand: Errand) -> None:
+        """Give the worker its task."""
+        process = await self._worker()
+        process.send(errand.task, errand.source)
+        self._errand, self._process, self._stage = errand, process, Stage.TRANSCRIBING
+        self._reply = self._follow(process.receive())
+        self._supervision.moved(self._clock.monotonic())
+
+    def _take(self, reply: protocol.Reply) -> bool:
+        """Whether a reply is about this run; the next one is waited for unless it is the last."""
+        mine = (reply.job, reply.lease) == self.lease
+        if mine and isinstance(reply, protocol.Finished | protocol.Failed | protocol.Stopped):
+            self._process = self._reply = None
+        elif self._process is not None:
+            self._reply = self._follow(self._process.receive())
+        return mine
+
+    async def _keep(self, reply: protocol.Reply) -> None:
+        """Write down what the worker says."""
+        store, lease, now = self._store, self.lease, self._clock.time()
+        match reply:
+            case protocol.Heartbeat():
+                self._position = reply.position
+            case protocol.Probed():
+                await store.insist(jobs.probed, lease, reply)
+            case protocol.Loaded():
+                self.engine = reply.engine
+                await store.insist(jobs.loaded, lease, reply.engine)
+                self._loaded()
+            case protocol.BlockDone():
+                self._position, expires = reply.block.end, self._supervision.renewed()
+                await store.insist(jobs.checkpoint, lease, reply.block, expires=expires, now=now)
+            case protocol.Finished():
+                self._stage, self._position, self._patience = Stage.SAVING, None, math.inf
+                await store.insist(jobs.transcribed, lease, reply, now=now)
+                if self._errand is not None:
+                    self._errand.done.set_result(None)
+            case protocol.Failed() if reply.code not in FAILURES:  # an engine may make up its own
+                detail = f"unknown failure {reply.code}: {reply.detail}"
+                raise TaskFailed("internal_error", detail)
+            case protocol.Failed():
+                raise TaskFailed(reply.code, reply.detail)
+            case protocol.Stopped():
+                raise Interrupted
+
+    def _give_way(self, now: float) -> None:
+        """Do what the interruption asks for."""
+        how, transcribing = self.interruption, self._stage is Stage.TRANSCRIBING
+        if how is None:
+            return
+        if self._stage is Stage.PREPARING or (transcribing and how == "cancel"):
+            raise Interrupted
+        if transcribing and self._process is not None and not self._stopping:
+            self._process.send(self._stop(after_block=True))
+            self._stopping = True
+        if how == "release":  # for the others there is no hurry, and a block is worth its time
+            grace = self._stop_timeout if transcribing else SAVE_GRACE
+            self._patience = min(self._patience, now + grace)
+        if now >= self._patience:
+            raise Interrupted
+
+    async def _supervise(self, now: float) -> None:
+        """See whether it gets on."""
+        supervision = self._supervision
+        match self._stage:
+            case Stage.TRANSCRIBING if self._process is not None:
+                if (why := supervision.silent(now)) is not None:
+                    raise await self._process.stalled(why)
+                if (seconds := supervision.limits.warning(now)) is not None:
+                    log.warning("job %d is slow: it has run for %.0f s", self.lease.job, seconds)
+                    await self._store.run(jobs.slow, self.lease, seconds, now=self._clock.time())
+                if (why := supervision.limits.exceeded(now)) is not None:
+                    raise TaskFailed("time_limit", why)
+            case Stage.SAVING:
+                if self._beats != self._heartbeat.beats:
+                    self._beats = self._heartbeat.beats
+                    supervision.moved(now)
+                if supervision.expired(now):
+                    self._held_up()
+            case Stage.PREPARING if (why := supervision.expired(now)) is not None:
+                raise TaskFailed("inbox_unavailable", why)
+        if supervision.renewal_due():
+            await self._renew()
+
+    async def _renew(self) -> None:
+        expires = self._supervision.renewed()
+        renew = functools.partial(jobs.renew, expires=expires, progress=self._position)
+        if self._stage is not Stage.SAVING:
+            await self._store.insist(renew, self.lease)
+            return
+        # A publication that has just completed the job, or has lost it, says so itself.
+        with contextlib.suppress(LeaseLost, StoreError):
+            await self._store.run(renew, self.lease)
+
+    async def _abandon(self) -> None:
+        """Have the worker give up its task, if it is at one; kill it when it does not obey."""
+        process = self._process
+        if process is not None and process.alive:
+            try:
+                process.send(self._stop(after_block=False))
+                async with asyncio.timeout(CANCEL_GRACE):
+                    while self._process is not None:
+                        message = await self._messages.get()
+                        if isinstance(message, asyncio.Task) and message is self._reply:
+                            self._take(message.result())
+            except (TimeoutError, WorkerDied):
+                await process.kill()
+        if self._reply is not None:
+            self._reply.cancel()
+
+    def _stop(self, *, after_block: bool) -> protocol.Stop:
+        job, token = self.lease
+        return protocol.Stop(job=job, lease=token, after_block=after_block)
