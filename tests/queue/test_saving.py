@@ -219,7 +219,7 @@ async def test_a_publication_tells_that_it_gets_on(store: Store, inbox: Inbox) -
     await submit(store, 1)
     heartbeat = folders.Heartbeat()
     publisher = Publisher(store, Folders(), time)
-    await publisher.save(inbox, await claim(store), text(1), heartbeat=heartbeat)
+    await publisher.publish(inbox, await claim(store), text(1), heartbeat=heartbeat)
     assert heartbeat.beats > 0
 
 
