@@ -27,14 +27,28 @@ answers with, so the API needs a single error handler.
     │   ├── TooSlow
     │   ├── TooManyConnections
     │   └── ShuttingDown
+    ├── SourceChanged          a recording is being written to
+    ├── NameTaken              somebody else's file has the name of an output
+    ├── OutputChanged          somebody edits a published file right now
     ├── LeaseLost              a run whose lease has ended tried to write
     ├── TaskFailed             a recording can't be transcribed (carries a failure code)
     └── WorkerDied             a worker process ended before its task did
+
+    OSError
+    ├── NoAnswer               a file system does not answer
+    ├── InboxUnavailable       an inbox folder, or its file system, is missing
+    ├── SourceUnavailable      the file system of a folder in it is not mounted
+    ├── NotRegular             a path leads to something other than a regular file
+    └── FileNotFoundError
+        └── Unmounted              what was mounted at an output folder is not
 """
 
 from __future__ import annotations
 
+import errno
 from typing import ClassVar
+
+from scriberrd.model import display
 
 
 class ScriberrdError(Exception):
@@ -206,6 +220,35 @@ class ShuttingDown(RequestError):
     status = 503
 
 
+class SourceChanged(ScriberrdError):
+    """The file changed while it was read, or after it had settled: let it settle again."""
+
+    code = "source_changed"
+    status = 409
+
+    def __init__(self, path: bytes) -> None:
+        super().__init__(f"{display(path)!r} is changing")
+        self.path = path
+
+
+class NameTaken(ScriberrdError):
+    """A file that is not ours has this name; nothing of the set was written."""
+
+    code = "name_taken"
+    status = 409
+
+    def __init__(self, name: bytes) -> None:
+        super().__init__(f"there is a file of somebody else: {display(name)!r}")
+        self.name = name
+
+
+class OutputChanged(ScriberrdError):
+    """Somebody has changed a file since it was looked at; it was left as it is."""
+
+    code = "output_changed"
+    status = 409
+
+
 class LeaseLost(ScriberrdError):
     """The run's lease has ended, so its result is dropped."""
 
@@ -238,3 +281,32 @@ class WorkerDied(ScriberrdError):
         how = f"was killed by signal {-status}" if status < 0 else f"exited with status {status}"
         super().__init__(detail or f"the worker {how}")
         self.returncode, self.stderr, self.failure = status, stderr, failure
+
+
+class NoAnswer(OSError):
+    """The file system of a folder does not answer; the outcome of the call is unknown."""
+
+    def __init__(self) -> None:
+        super().__init__(errno.ETIMEDOUT, "its file system does not answer")
+
+
+class InboxUnavailable(OSError):
+    """The inbox folder is missing, or its file system is not mounted."""
+
+
+class SourceUnavailable(OSError):
+    """The folder of a recording exists, but its file system is not mounted."""
+
+
+class NotRegular(OSError):
+    """The path leads to a link, a directory, a device, a FIFO or a socket, or through a link."""
+
+
+class Unmounted(FileNotFoundError):
+    """What was mounted when files were published is not mounted now."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            errno.ENOENT,
+            "its file system is not mounted; mount it, or put a file there if it is a plain folder",
+        )

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import functools
 import os
 import queue
@@ -18,6 +17,8 @@ import threading
 import time
 from collections import Counter
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
+
+from scriberrd.errors import NoAnswer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -30,13 +31,6 @@ LIMIT = 30.0  # seconds: a sleeping disk takes ten of them to wake up
 SPARE = 8  # idle threads that are kept for the next calls
 BUSY = "folder"  # the name of a thread with a call
 LOOK = 3.0  # seconds: for a look that a person at a terminal, or systemd at the start, waits for
-
-
-class NoAnswer(OSError):
-    """The file system of a folder does not answer; the outcome of the call is unknown."""
-
-    def __init__(self) -> None:
-        super().__init__(errno.ETIMEDOUT, "its file system does not answer")
 
 
 class Abandoned(Exception):

@@ -12,10 +12,15 @@ import os
 import stat
 from typing import TYPE_CHECKING, NamedTuple
 
-from scriberrd.errors import ScriberrdError
-from scriberrd.files.folders import NoAnswer
+from scriberrd.errors import (
+    InboxUnavailable,
+    NoAnswer,
+    NotRegular,
+    SourceChanged,
+    SourceUnavailable,
+)
 from scriberrd.files.names import FOLDER
-from scriberrd.model import Identity, display
+from scriberrd.model import Identity
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,29 +30,6 @@ if TYPE_CHECKING:
 BELOW = FOLDER | os.O_NOFOLLOW
 PIECE = 1 << 20  # bytes that are read at once
 FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # a FIFO must not block
-
-
-class InboxUnavailable(OSError):
-    """The inbox folder is missing, or its file system is not mounted."""
-
-
-class SourceUnavailable(OSError):
-    """The folder of a recording exists, but its file system is not mounted."""
-
-
-class NotRegular(OSError):
-    """The path leads to a link, a directory, a device, a FIFO or a socket, or through a link."""
-
-
-class SourceChanged(ScriberrdError):
-    """The file changed while it was read, or after it had settled: let it settle again."""
-
-    code = "source_changed"
-    status = 409
-
-    def __init__(self, path: bytes) -> None:
-        super().__init__(f"{display(path)!r} is changing")
-        self.path = path
 
 
 class Fingerprint(NamedTuple):

@@ -12,7 +12,12 @@ from typing import TYPE_CHECKING, get_args
 
 import msgspec
 
-from scriberrd.errors import InvalidRequest, UploadFailed, UploadTooLarge
+from scriberrd.errors import (
+    InvalidRequest,
+    SourceChanged,
+    UploadFailed,
+    UploadTooLarge,
+)
 from scriberrd.files import sources
 from scriberrd.files.folders import Heartbeat, start
 from scriberrd.inbox import rules, upload
@@ -183,7 +188,7 @@ class Intake:
             else:
                 version = partial(sources.open_version, inbox.path, job.path, job.identity)
                 start(os.close, await self._folders.open(inbox.path, version))
-        except (StopIteration, OSError, sources.SourceChanged):
+        except (StopIteration, OSError, SourceChanged):
             return False
         return True
 
@@ -223,7 +228,7 @@ class Intake:
         job = await self._store.read(queries.get, id_)
         inbox = self._live.config.inbox(job.inbox)
         if job.sha256 is None and inbox is not None:
-            with contextlib.suppress(OSError, sources.SourceChanged):  # its run will report it
+            with contextlib.suppress(OSError, SourceChanged):  # its run will report it
                 fingerprint = await self._fingerprint(inbox, job.path, None)
                 source = Source(job.inbox, job.path, *fingerprint)
                 await self._store.run(jobs.recognize, id_, source)

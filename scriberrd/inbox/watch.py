@@ -13,9 +13,8 @@ from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Literal
 
-from scriberrd.errors import ScriberrdError, StoreError
-from scriberrd.files.folders import Heartbeat, NoAnswer, start
-from scriberrd.files.sources import InboxUnavailable, SourceChanged
+from scriberrd.errors import InboxUnavailable, NoAnswer, ScriberrdError, SourceChanged, StoreError
+from scriberrd.files.folders import Heartbeat, start
 from scriberrd.inbox.hints import Hints
 from scriberrd.inbox.rules import wanted
 from scriberrd.inbox.scan import Found, scan

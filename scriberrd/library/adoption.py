@@ -8,7 +8,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from scriberrd import transcript
-from scriberrd.files.folders import NoAnswer
+from scriberrd.errors import NoAnswer
 from scriberrd.output import published, staging
 from scriberrd.queue import jobs
 

@@ -19,7 +19,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
-from scriberrd.errors import LeaseLost, TaskFailed
+from scriberrd.errors import LeaseLost, NameTaken, OutputChanged, TaskFailed
 from scriberrd.files.folders import Heartbeat
 from scriberrd.model import Print, display
 from scriberrd.output import published, staging
@@ -201,7 +201,7 @@ class _Publication:
                 continue
             try:
                 await self._bring_again(text, names)
-            except staging.NameTaken:
+            except NameTaken:
                 foreign = [n for n in names if n not in known or not _began(known[n])]
                 await self._store.insist(jobs.unreserve, self._lease, foreign)
             else:
@@ -218,7 +218,7 @@ class _Publication:
         for _ in range(EDITS):
             try:
                 await self._bring(text, names)
-            except staging.Changed as error:
+            except OutputChanged as error:
                 log.info("job %d: %s", self._job.id, error)
             else:
                 return

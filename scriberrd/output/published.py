@@ -14,6 +14,7 @@ import stat
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, NamedTuple
 
+from scriberrd.errors import NotRegular
 from scriberrd.files import sources
 from scriberrd.files.names import FOLDER
 from scriberrd.model import Identity, Print
@@ -114,7 +115,7 @@ def look(root: Path, name: bytes, prints: Collection[Print]) -> Seen:
             return Seen(identity, inspect(file.fileno(), prints).print)
     except FileNotFoundError:
         return Seen(None, None)
-    except (sources.NotRegular, PermissionError):
+    except (NotRegular, PermissionError):
         return Seen(NOT_OURS, None)
 
 

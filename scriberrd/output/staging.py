@@ -18,7 +18,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from itertools import chain, count
 from typing import TYPE_CHECKING, NamedTuple
 
-from scriberrd.errors import ScriberrdError
+from scriberrd.errors import NameTaken, OutputChanged, Unmounted
 from scriberrd.files import mounts
 from scriberrd.files.names import FOLDER, NEW, name_new
 from scriberrd.model import Identity, Print, display
@@ -33,34 +33,6 @@ LONGEST = 235  # bytes of a base name
 PIECE = 4 << 20  # bytes that are made durable at once: nobody waits long for a slow disk
 CONTINUATION = range(0x80, 0xC0)  # bytes of UTF-8 within a character
 TRIAL = 1 << 16  # bytes: about the outputs of an hour
-
-
-class NameTaken(ScriberrdError):
-    """A file that is not ours has this name; nothing of the set was written."""
-
-    code = "name_taken"
-    status = 409
-
-    def __init__(self, name: bytes) -> None:
-        super().__init__(f"there is a file of somebody else: {display(name)!r}")
-        self.name = name
-
-
-class Changed(ScriberrdError):
-    """Somebody has changed a file since it was looked at; it was left as it is."""
-
-    code = "output_changed"
-    status = 409
-
-
-class Unmounted(FileNotFoundError):
-    """What was mounted when files were published is not mounted now."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            errno.ENOENT,
-            "what was mounted there is not; mount it; a file there tells that it is a plain folder",
-        )
 
 
 class Target(NamedTuple):
@@ -205,7 +177,7 @@ def place(root: Path, job: int, targets: Sequence[Target]) -> None:
 
     Raises:
         NameTaken: somebody was first.
-        Changed: a file that was to be replaced is another one now.
+        OutputChanged: a file that was to be replaced is another one now.
         OSError: Nothing new is visible; of what is replaced each file is the old or the new one.
     """
     staged = [target.staged for target in targets]
@@ -223,7 +195,7 @@ def place(root: Path, job: int, targets: Sequence[Target]) -> None:
                 undo.callback(os.unlink, leaf, dir_fd=folder)
             else:
                 if Identity.of(os.stat(leaf, dir_fd=folder, follow_symlinks=False)) != target.there:
-                    raise Changed(f"{display(target.name)!r} is being edited")
+                    raise OutputChanged(f"{display(target.name)!r} is being edited")
                 os.replace(temporary, leaf, src_dir_fd=folder, dst_dir_fd=folder)
             folders.add(folder)
         _sync(folders)

@@ -11,8 +11,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING
 
-from scriberrd.errors import StoreError
-from scriberrd.files.folders import NoAnswer
+from scriberrd.errors import NoAnswer, StoreError
 from scriberrd.model import display
 from scriberrd.queue import jobs, queries
 

@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from scriberrd import protocol
-from scriberrd.errors import TaskFailed
+from scriberrd.errors import SourceChanged, TaskFailed
 from scriberrd.failures import FAILURES
 from scriberrd.files import sources
 from scriberrd.files.folders import start
@@ -146,7 +146,7 @@ async def _open(folders: Folders, inbox: Inbox, job: Job) -> int:
         return await folders.open(
             inbox.path, sources.open_version, inbox.path, job.path, job.identity
         )
-    except sources.SourceChanged as error:
+    except SourceChanged as error:
         raise TaskFailed(error.code) from error
     except OSError as error:
         code = sources.failure_code(error)

@@ -15,7 +15,7 @@ from msgspec import inspect
 import scriberrd.api.app
 from scriberrd import errors
 from scriberrd.api.endpoints import ENDPOINTS, Endpoint
-from scriberrd.files import sources
+from scriberrd.errors import SourceChanged
 from scriberrd.output.formats import FORMATS
 from scriberrd.queue import jobs
 
@@ -151,7 +151,7 @@ def descendants(kind: type[Any]) -> Iterator[type[Any]]:
 
 def test_every_code_is_described() -> None:
     reachable = [*descendants(errors.RequestError), *descendants(errors.StoreError)]
-    codes = {error.code for error in (*reachable, errors.ScriberrdError, sources.SourceChanged)}
+    codes = {error.code for error in (*reachable, errors.ScriberrdError, SourceChanged)}
     codes -= {"database_foreign", "database_newer"}  # the daemon does not start with these
     codes |= set(scriberrd.api.app.CODES.values())
     assert codes == rows(section("## Errors"), "Code")

@@ -266,7 +266,7 @@ async def test_where_nothing_is_mounted_nothing_is_written(
     await submit(store, 2, name)
     job, publisher = await claim(store), Publisher(store, Folders(), time)
     code = "output_blocked" if below else "output_unwritable"
-    with pytest.raises(TaskFailed, match=f"{code}: what was mounted there is not"):
+    with pytest.raises(TaskFailed, match=f"{code}: its file system is not mounted"):
         await publisher.publish(inbox, job, text(2))
     assert list(place.iterdir()) == []
     with mounted(place):

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from support import eventually
 
+from scriberrd.errors import NoAnswer
 from scriberrd.files import folders
-from scriberrd.files.folders import Folders, NoAnswer
+from scriberrd.files.folders import Folders
 
 DEAD, LIVE = Path("/dead"), Path("/live")
 
@@ -71,7 +72,7 @@ folders.LIMIT = 0.01
 async def main():
     try:
         await folders.Folders().run(Path("/dead"), threading.Event().wait)
-    except folders.NoAnswer as error:
+    except NoAnswer as error:
         print(error.strerror)
 asyncio.run(main())
 """

@@ -13,9 +13,8 @@ import pytest
 from support import eventually
 
 from scriberrd.config import Inbox
-from scriberrd.errors import DiskFull
+from scriberrd.errors import DiskFull, InboxUnavailable, SourceChanged
 from scriberrd.files.folders import Folders
-from scriberrd.files.sources import InboxUnavailable, SourceChanged
 from scriberrd.inbox import watch as inbox_module
 from scriberrd.inbox.watch import Found, InboxStatus, watch
 from scriberrd.toml import Seconds

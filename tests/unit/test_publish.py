@@ -16,8 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support import mounted
 
+from scriberrd.errors import NameTaken, OutputChanged
 from scriberrd.model import Print
-from scriberrd.output.staging import Changed, NameTaken, candidates, discard, place, stage, survey
+from scriberrd.output.staging import candidates, discard, place, stage, survey
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -295,7 +296,7 @@ def test_what_is_edited_between_the_two_looks_stays(tmp_path: Path) -> None:
     prints = stage(tmp_path, 1, {b"talk.json": [b"new"]})
     targets, _ = survey(tmp_path, prints, [print_of(b"old")], [b"talk.json"])
     (tmp_path / "talk.json").write_bytes(b"mine")
-    with pytest.raises(Changed):
+    with pytest.raises(OutputChanged):
         place(tmp_path, 1, targets)
     assert files(tmp_path) == {b"talk.json": b"mine"}
 
