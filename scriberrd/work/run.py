@@ -1,8 +1,7 @@
 """One run of a job: one queue of messages, and one loop that reads them.
 
-Everybody else only sends: a stage gives the worker its task, the worker answers or dies, somebody
-interrupts, what is waited for ends. The loop alone decides what follows, and asks the clocks when
-no message comes.
+Everybody else only sends: a stage has a task for the worker, the worker answers or dies, somebody
+interrupts, a stage ends. The loop alone decides what follows; without a message it asks the clocks.
 """
 
 from __future__ import annotations
@@ -87,8 +86,7 @@ class Run:
             loaded: is called when the model is in memory.
             held_up: is called while a publication outlives its lease.
         """
-        self.job = job
-        self.pool = pool
+        self.job, self.pool = job, pool
         self.lease = jobs.Lease(job.id, job.lease)
         self.interruption: Interruption | None = None
         self.engine: EngineInfo | None = None  # that it has loaded
