@@ -59,19 +59,19 @@ async def _problems(request: web.Request, handler: Handler) -> web.StreamRespons
 
 
 def _broken_off(request: web.Request, error: Exception) -> web.Response:
-    log.info("a request broke off: %s %s: %s", request.method, request.path, error)
+    log.info("a request was interrupted: %s %s: %s", request.method, request.path, error)
     request.content.feed_eof()  # or aiohttp reads on, and logs the same error as unexpected
     if isinstance(error, TooSlow):
         reply = _problem(error.status, error.code, str(error))
     else:
-        reply = _problem(400, InvalidRequest.code, "the request broke off")
+        reply = _problem(400, InvalidRequest.code, "the request was interrupted")
     reply.force_close()
     return reply
 
 
 def _internal(request: web.Request, error: Exception) -> web.Response:
     log.error("%s %s failed", request.method, request.path, exc_info=error)
-    return _problem(500, ScriberrdError.code, "an error inside scriberrd: see its journal")
+    return _problem(500, ScriberrdError.code, "an error inside scriberrd: see the journal")
 
 
 def _problem(status: int, code: str, detail: str) -> web.Response:

@@ -136,7 +136,7 @@ class Connections:
         except (BlockingIOError, InterruptedError, ConnectionAbortedError):
             return False
         except OSError as error:  # out of descriptors or memory: the socket stays readable
-            log.warning("nobody can connect for the moment: %s", error.strerror)
+            log.warning("can't accept connections for now: %s", error.strerror)
             self._make_room()
             self._loop.remove_reader(at)
             self._timers["listen"] = self._loop.call_later(PAUSE, self._listen)
@@ -155,7 +155,7 @@ class Connections:
             transport, _ = await self._loop.connect_accepted_socket(self._server, client)
         except OSError as error:
             client.close()
-            log.info("a client is gone before it was heard: %s", error)
+            log.info("a client disconnected before it was accepted: %s", error)
         else:
             self.open[transport] = Connection(client, transport, self._loop.time())
 
@@ -177,7 +177,7 @@ class Connections:
         idle = [one for one in self.open.values() if one.idle(now)]
         if not idle:
             return False
-        log.info("too many connections: the one that did nothing for longest is closed")
+        log.info("too many connections: closed the one that was idle for longest")
         self._drop(min(idle, key=lambda one: one.moved))
         return True
 
@@ -187,7 +187,7 @@ class Connections:
 
     def _refuse(self, client: socket.socket) -> None:
         """Tell a client that there is no room; it need not have asked yet, so it keeps its end."""
-        log.info("too many connections: another is refused")
+        log.info("too many connections: refused another")
         with contextlib.suppress(OSError):  # it has gone
             client.send(_refusal())
             client.shutdown(socket.SHUT_WR)
@@ -206,7 +206,7 @@ class Connections:
                 one.request.content.set_exception(TooSlow(TOO_SLOW))
                 one.moved = now  # for the answer
             else:
-                log.info("a connection is closed: its client does nothing")
+                log.info("closed an idle connection")
                 self._drop(one)
 
     def _tick(self) -> None:
@@ -227,10 +227,10 @@ class Connections:
             former = self._listener.again()
         except (ScriberrdError, OSError) as error:
             if str(error) != self._trouble:  # it is tried at every tick
-                log.error("no client can connect any more: %s", error)  # noqa: TRY400
+                log.error("can't listen any more, no client can connect: %s", error)  # noqa: TRY400
             self._trouble = str(error)
             return
-        log.warning("the socket was taken away, and is made anew: %s", self._listener.path)
+        log.warning("the socket was removed, created it again: %s", self._listener.path)
         self._trouble = ""
         self._loop.remove_reader(former)
         with former:

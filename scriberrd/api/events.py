@@ -78,7 +78,7 @@ async def _follow(rooms: Rooms, request: web.Request) -> web.StreamResponse:
     try:
         await _tell(rooms, response, request.app[ENDED], place, wanted.job)
     except ConnectionError:
-        log.debug("a client stopped following the events")
+        log.debug("a client stopped following events")
     except StoreError as error:  # too late for a status: the client resumes where this ends
         log.warning("a stream of events ended early: %s", error)
     return response

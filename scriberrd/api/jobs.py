@@ -108,7 +108,7 @@ async def cancel(rooms: Rooms, id_: int) -> views.JobView:
 async def retry(rooms: Rooms, id_: int) -> views.JobView:
     """Queue a failed or canceled job again, or let a waiting one go at once."""
     job = await rooms.intake.retry(id_)
-    log.info("job %d is retried: %s/%s", job.id, job.inbox, display(job.path))
+    log.info("job %d retried: %s/%s", job.id, job.inbox, display(job.path))
     rooms.try_now()
     return await _view(rooms, job)
 
@@ -138,7 +138,7 @@ async def remove(rooms: Rooms, id_: int, removal: Removal) -> views.JobView:
     else:
         job = await rooms.store.run(jobs.remove, id_, now)
     done = "purged" if removal.purge else "removed"
-    log.info("job %d is %s: %s/%s", job.id, done, job.inbox, display(job.path))
+    log.info("job %d %s: %s/%s", job.id, done, job.inbox, display(job.path))
     return await _view(rooms, job)
 
 

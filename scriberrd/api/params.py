@@ -47,7 +47,7 @@ def parse_body(body: bytes, kind: type[T]) -> T:
     try:
         given = msgspec.json.decode(body or b"{}", type=dict)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise InvalidRequest(f"the body is no JSON object: {error}") from error
+        raise InvalidRequest(f"the body is not a JSON object: {error}") from error
     return parse(given, kind, text=False)
 
 
@@ -58,7 +58,9 @@ def parse(given: Mapping[str, Any], kind: type[T], *, text: bool = True) -> T:
         InvalidRequest: a field is unknown, missing, of the wrong type or out of range.
     """
     for name in given.keys() - set(kind.__struct_fields__):
-        raise InvalidRequest(f"{name}: unknown; allowed: {', '.join(kind.__struct_fields__)}")
+        raise InvalidRequest(
+            f"{name}: unknown field; known fields: {', '.join(kind.__struct_fields__)}"
+        )
     for field in fields(kind):
         if field.required and field.name not in given:
             raise InvalidRequest(f"{field.name}: missing")
@@ -81,10 +83,10 @@ def _not_allowed(hint: Any) -> str:
     if NoneType in get_args(hint):  # it may be left out
         hint = next(one for one in get_args(hint) if one is not NoneType)
     if get_origin(hint) is Literal:
-        return f"none of {', '.join(get_args(hint))}"
+        return f"not one of {', '.join(get_args(hint))}"
     match inspect.type_info(hint):
         case inspect.EnumType(cls=cls):
-            return f"none of {', '.join(one.value for one in cls)}"
+            return f"not one of {', '.join(one.value for one in cls)}"
         case inspect.IntType(ge=int(least), le=int(most)):
             return f"not a whole number from {least} to {most}"
         case inspect.Metadata(extra_json_schema={"description": description}):
@@ -96,14 +98,14 @@ def _not_allowed(hint: Any) -> str:
 def choose(name: str, value: str, allowed: Collection[str]) -> None:
     """Raise InvalidRequest unless the value is one of those."""
     if value not in allowed:
-        raise InvalidRequest(f"{name}: {value!r} is none of {', '.join(allowed)}")
+        raise InvalidRequest(f"{name}: {value!r} is not one of {', '.join(allowed)}")
 
 
 def job_id(request: web.Request) -> int:
     """The id in the path of the request."""
     text = request.match_info["id"]
     if not (text.isascii() and text.isdecimal()):
-        raise InvalidRequest(f"id: {text!r} is not the number of a job")
+        raise InvalidRequest(f"id: {text!r} is not a job ID")
     text = text.lstrip("0") or "0"
     id_ = int(text[: len(str(LARGEST)) + 1])  # of a number that is too large, enough to see that
     if id_ > LARGEST:

@@ -76,7 +76,7 @@ async def _by_form(rooms: Rooms, form: MultipartReader) -> tuple[Job, bool]:
         with _malformed():
             part = await form.next()
             if part is None:
-                raise InvalidRequest("file: the form has no such part")
+                raise InvalidRequest("file: missing in the form")
             if not isinstance(part, BodyPartReader) or part.name is None:
                 raise InvalidRequest("a part of the form has no name")
             filename = part.filename or ""
@@ -85,7 +85,7 @@ async def _by_form(rooms: Rooms, form: MultipartReader) -> tuple[Job, bool]:
             given = parse(fields, Options)
             return await _receive(rooms, given, filename, _chunks(part))
         if part.name not in Options.__struct_fields__:
-            raise InvalidRequest(f"{part.name}: there is no such field before the file")
+            raise InvalidRequest(f"{part.name}: unknown field before the file")
         with _malformed():
             fields[part.name] = (await part.read()).decode()  # so much of it as of any request
 
@@ -93,7 +93,7 @@ async def _by_form(rooms: Rooms, form: MultipartReader) -> tuple[Job, bool]:
 def _check_plain(part: BodyPartReader, name: str) -> None:
     for header, allowed in PLAIN.items():
         if (value := part.headers.get(header, allowed[0])).strip().lower() not in allowed:
-            raise InvalidRequest(f"{name}: {header}: {value!r} is none of {', '.join(allowed)}")
+            raise InvalidRequest(f"{name}: {header}: {value!r} is not one of {', '.join(allowed)}")
     charset = part.get_charset("utf-8")
     if name != "file" and charset.lower() not in {"utf-8", "utf8", "us-ascii"}:
         raise InvalidRequest(f"{name}: the charset {charset!r} is not utf-8")
@@ -122,7 +122,7 @@ async def _receive(
 ) -> tuple[Job, bool]:
     inbox = _inbox(rooms.live.config, given) or next(iter(rooms.live.config.inboxes), None)
     if inbox is None:
-        raise InvalidRequest("inbox: none is configured that could take an upload")
+        raise InvalidRequest("inbox: no inbox is configured")
     chunks = _until_stopping(rooms, chunks)
     return await rooms.intake.receive(
         inbox, name, chunks, profile=given.profile, priority=given.priority
@@ -136,7 +136,7 @@ async def _until_stopping(rooms: Rooms, chunks: AsyncIterator[bytes]) -> AsyncIt
                 raise ShuttingDown(STOPPING)
             yield chunk
     except ConnectionError as error:  # an OSError, but not one of the inbox
-        raise InvalidRequest("the upload broke off") from error
+        raise InvalidRequest("the upload was interrupted") from error
 
 
 def _inbox(config: Config, given: Options) -> Inbox | None:
@@ -158,7 +158,7 @@ def locate(config: Config, text: str, named: Inbox | None) -> tuple[Inbox, bytes
     Raises:
         PathOutsideInbox: it lies in none, or not in the one that is named.
     """
-    path, outside = PurePosixPath(text), PathOutsideInbox("the path lies in no inbox")
+    path, outside = PurePosixPath(text), PathOutsideInbox("the path is not in an inbox")
     if "\0" in text or ".." in path.parts:
         raise outside
     if not path.is_absolute():

@@ -46,13 +46,13 @@ async def get(rooms: Rooms, request: web.Request) -> web.StreamResponse:
         raise TranscriptNotReady(f"job {id_} is {job.state}: it has no transcript")
     inbox = rooms.live.config.inbox(job.inbox)
     if inbox is None:
-        raise TranscriptNotReady(f"no inbox {job.inbox!r} is configured any more")
+        raise TranscriptNotReady(f"no inbox {job.inbox!r} is configured any longer")
     outputs = await rooms.store.read(queries.outputs, id_)
     try:
         return await _answer(rooms.folders, request, inbox.output, outputs, wanted)
     except OSError as error:
         raise TranscriptNotReady(
-            f"the published file can't be read, it was moved or removed: {error.strerror}"
+            f"can't read the published file; it was moved or removed: {error.strerror}"
         ) from error
     except ValueError as error:
         raise TranscriptNotReady(f"the published file was changed: {error}") from error
@@ -65,9 +65,7 @@ async def _answer(
     newest = {output.suffix: output for output in outputs if not output.edited}
     output = newest.get(wanted) or newest.get("json")
     if output is None:
-        raise TranscriptNotReady(
-            "there is no published file of this format, nor JSON to make it from"
-        )
+        raise TranscriptNotReady("no published file of this format, and no JSON to create it from")
     file = await folders.open(root, sources.open_source, root, output.name)
     try:
         size, print_ = await folders.run(root, published.inspect, file, output.prints)
@@ -99,7 +97,7 @@ async def _send(
             sent += len(piece)
             piece = await folders.run(root, os.pread, file, PIECE, sent)
     except OSError as error:  # too late for a status: the client sees that some of it is missing
-        log.info("a transcript was not sent to its end: %s", error)
+        log.info("a transcript was not sent completely: %s", error)
     if sent < size:
         response.force_close()
 

@@ -50,5 +50,5 @@ async def adopt(store: Store, folders: Folders, inbox: Inbox, job: Job) -> Trans
     except NoAnswer:
         return None
     if found is not None:
-        log.info("job %d: its transcript is there already", job.id)
+        log.info("job %d: found its transcript, nothing to do", job.id)
     return found

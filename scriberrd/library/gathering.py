@@ -27,7 +27,7 @@ async def gather(store: Store, db: apsw.Connection, job: Job) -> Result:
     """
     work = await store.read(jobs.work, job.id)
     if work.probe is None or work.engine is None or work.finished is None:
-        raise TaskFailed("internal_error", "the record of the finished blocks is incomplete")
+        raise TaskFailed("internal_error", "checkpoints are missing")
     return await asyncio.to_thread(
         transcript.assemble,
         queries.Blocks(db, job.id),

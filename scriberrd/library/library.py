@@ -76,9 +76,9 @@ class Library:
         try:
             await store.insist(jobs.restore, lease, work, _Blocks(self._path, found))
         except LookupError as error:
-            log.warning("job %d: its result in the library is lost: %s", job.id, error)
+            log.warning("job %d: lost its result in the library, working again: %s", job.id, error)
             return False
-        log.info("job %d: its result is in the library already", job.id)
+        log.info("job %d: found its result in the library, nothing to do", job.id)
         return True
 
     async def keep(self, store: Store, job: Job) -> None:

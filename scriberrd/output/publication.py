@@ -278,7 +278,7 @@ class _Publication:
         """Remember where something is mounted: nothing is to be written there without it."""
         changed = {place for place, mounted in places.items() if mounted != (place in known)}
         for place in changed.intersection(known):
-            log.warning("%s was a mount point: files are written there without it", display(place))
+            log.warning("%s is no longer a mount point: writing files there anyway", display(place))
         if changed:
             await self._store.insist(jobs.note_mounts, {p: places[p] for p in changed})
 
@@ -286,7 +286,7 @@ class _Publication:
         for target in targets:
             if target.staged in edited:
                 log.warning(
-                    "job %d: %r was edited after it was published: it stays, and %r is the new one",
+                    "job %d: %r was edited after it was published: keeping it, the new one is %r",
                     self._job.id,
                     display(target.staged),
                     display(target.name),

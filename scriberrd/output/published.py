@@ -62,7 +62,7 @@ def read(root: Path, name: bytes, prints: Collection[Print] | None = None) -> by
     with opened(root, name) as file:
         content = file.read(LARGEST + 1)
     if len(content) > LARGEST:
-        raise OSError(errno.EFBIG, "it is too large for a transcript")
+        raise OSError(errno.EFBIG, "too large for a transcript")
     if prints is not None and not _match(hashlib.sha256(content).hexdigest(), prints):
         raise ValueError("it was edited")
     return content

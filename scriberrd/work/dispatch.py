@@ -64,7 +64,7 @@ class Dispatcher:
         for slot in serving:
             if slot.pool not in kept:
                 slot.retired = True
-                _yield(slot, "close", "its pool is configured anew")
+                _yield(slot, "close", "the configuration of its pool has changed")
         for pool in config.workers:
             for slot in self._slots(pool) if pool not in kept else []:
                 self.slots.append(slot)
@@ -96,7 +96,7 @@ class Dispatcher:
                 leases = await self._store.read(jobs.cancel_requested)
                 preempted = await self._to_preempt(now)
             except StoreError as error:
-                log.error("can't read which runs are to be interrupted: %s", error)  # noqa: TRY400 - expected
+                log.error("can't read which jobs to interrupt: %s", error)  # noqa: TRY400 - expected
                 leases, preempted = [], []
             for slot in self.slots:
                 if slot.run is not None and slot.run.lease in leases:
@@ -165,7 +165,7 @@ class Dispatcher:
         log.info("job %d claimed by %s: %s/%s", job.id, slot.name, job.inbox, display(job.path))
         try:
             if alone(job):
-                log.info("job %d runs alone, since it has cost %d workers", job.id, job.deaths)
+                log.info("job %d runs alone: it has killed %d workers", job.id, job.deaths)
                 await slot.unload()
             ended = await self._run(slot, run)
             if ended.state is JobState.COMPLETED:
@@ -251,7 +251,7 @@ class Dispatcher:
         self.admission.failed(slot, job, failure, detail)
         step = None
         if failure == "out_of_memory" and (step := fallbacks.next_step(job, slot.pool, run.engine)):
-            log.warning("job %d will run with less, since memory ran out: %s", job.id, step)
+            log.warning("job %d continues with a fallback: memory ran out: %s", job.id, step)
         fail = functools.partial(jobs.fail, code=failure, detail=detail, died=died, step=step)
         fail = functools.partial(fail, retry=self._live.config.retry)
         return await self._end(fail, run.lease)
@@ -262,7 +262,7 @@ class Dispatcher:
             try:
                 return await self._store.run(move, lease, now=self._clock.time())
             except StoreError as error:
-                log.error("job %d: can't write how its run ended: %s", lease.job, error)  # noqa: TRY400
+                log.error("can't put job %d back into the queue: %s", lease.job, error)  # noqa: TRY400
                 if self.stopping:
                     raise  # the next daemon finds the job held, and releases it
             await asyncio.sleep(STORE_PAUSE)

@@ -182,8 +182,8 @@ class Process:
             ended = False
             self._listening.cancel()
             log.warning(
-                "worker %s, pid %d, can't be ended yet: it waits for a disk or a share; see the"
-                " inbox of its recording",
+                "worker %s, pid %d, can't be ended yet: it waits for a disk or a share;"
+                " check the inbox of its recording",
                 *(self.name, self.pid),
             )
         else:

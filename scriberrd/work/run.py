@@ -253,7 +253,7 @@ class Run:
                 if (why := supervision.silent(now)) is not None:
                     raise await self._process.stalled(why)
                 if (seconds := supervision.limits.warning(now)) is not None:
-                    log.warning("job %d is slow: it has run for %.0f s", self.lease.job, seconds)
+                    log.warning("job %d is slow: running for %.0f s", self.lease.job, seconds)
                     await self._store.run(jobs.slow, self.lease, seconds, now=self._clock.time())
                 if (why := supervision.limits.exceeded(now)) is not None:
                     raise TaskFailed("time_limit", why)

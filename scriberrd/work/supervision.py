@@ -107,7 +107,7 @@ class Limits:
     def exceeded(self, now: float) -> str | None:
         """Why the run is to be stopped, if it has passed the hard limit."""
         taken = self._beyond(self._retry.hard_limit, now)
-        return None if taken is None else f"{taken:.0f} s for {self._duration:.0f} s of sound"
+        return None if taken is None else f"{taken:.0f} s for {self._duration:.0f} s of audio"
 
     def _beyond(self, times: float, now: float) -> float | None:
         if not times or self._began is None or self._duration is None:

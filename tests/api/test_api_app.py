@@ -84,7 +84,7 @@ async def test_a_defect_stays_in_the_log(
         "title": "Internal Server Error",
         "status": 500,
         "code": "internal_error",
-        "detail": "an error inside scriberrd: see its journal",
+        "detail": "an error inside scriberrd: see the journal",
     }
     assert "KeyError: '/home/somebody/secret'" in caplog.text
 

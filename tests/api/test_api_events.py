@@ -170,7 +170,7 @@ NO_PLACE = "is not the cursor or the id of an event"
         ("after=-1", f"after: '-1' {NO_PLACE}"),
         ("after=1-1", f"after: '1-1' {NO_PLACE}"),
         ("job=x", f"job: 'x' is not a whole number from 0 to {queries.LARGEST}"),
-        ("since=1", "since: unknown; allowed: after, job"),
+        ("since=1", "since: unknown field; known fields: after, job"),
     ],
 )
 async def test_a_wrong_place_is_refused(server: Server, query: str, complaint: str) -> None:

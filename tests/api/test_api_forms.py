@@ -64,9 +64,12 @@ async def test_a_form_that_is_cut_short_is_no_recording(server: Server, body: by
     [
         ("Content-Type: text/plain; charset=foo", "inbox: the charset 'foo' is not utf-8"),
         ("Content-Type: text/plain; charset=utf-16", "inbox: the charset 'utf-16' is not utf-8"),
-        ("Content-Encoding: gzip", "inbox: Content-Encoding: 'gzip' is none of identity"),
-        ("Content-Transfer-Encoding: base64", "inbox: Content-Transfer-Encoding: 'base64' is none"),
-        ("Content-Transfer-Encoding: foo", "inbox: Content-Transfer-Encoding: 'foo' is none"),
+        ("Content-Encoding: gzip", "inbox: Content-Encoding: 'gzip' is not one of identity"),
+        (
+            "Content-Transfer-Encoding: base64",
+            "inbox: Content-Transfer-Encoding: 'base64' is not one",
+        ),
+        ("Content-Transfer-Encoding: foo", "inbox: Content-Transfer-Encoding: 'foo' is not one"),
         ("no header", "the form is malformed: Invalid HTTP header"),
         ("X-Long: " + "x" * 10_000, "the form is malformed"),
         ("X: x\r\n" * 200 + "X: x", "the form is malformed: Too many headers"),
@@ -109,7 +112,7 @@ async def test_a_file_that_would_have_to_be_decoded(server: Server) -> None:
     coded = FILE.replace(b"\r\n\r\n", b"\r\nContent-Transfer-Encoding: base64\r\n\r\n")
     body = BOUNDARY + coded + b"c291bmQ=\r\n--cut--\r\n"
     problem = await server.post("/v1/jobs", data=body, headers=FORM, status=422)
-    assert problem["detail"].startswith("file: Content-Transfer-Encoding: 'base64' is none of")
+    assert problem["detail"].startswith("file: Content-Transfer-Encoding: 'base64' is not one of")
 
 
 PIECES = st.sampled_from(

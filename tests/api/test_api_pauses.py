@@ -103,11 +103,11 @@ async def test_several_pauses_and_all_lifted_at_once(server: Server) -> None:
 @pytest.mark.parametrize(
     ("options", "detail"),
     [
-        ({"json": {"inbox": "nope"}}, "inbox: 'nope' is none of default, other"),
-        ({"json": {"worker": "nope"}}, "worker: 'nope' is none of cpu"),
+        ({"json": {"inbox": "nope"}}, "inbox: 'nope' is not one of default, other"),
+        ({"json": {"worker": "nope"}}, "worker: 'nope' is not one of cpu"),
         ({"json": {"inbox": 1}}, "inbox: 1 is not a string"),
-        ({"data": b"[]"}, "the body is no JSON object: Expected `object`, got `array`"),
-        ({"data": b'{"inbox": "\xff"}'}, f"the body is no JSON object: {NO_UTF8}"),
+        ({"data": b"[]"}, "the body is not a JSON object: Expected `object`, got `array`"),
+        ({"data": b'{"inbox": "\xff"}'}, f"the body is not a JSON object: {NO_UTF8}"),
     ],
 )
 async def test_what_is_refused(
@@ -123,7 +123,7 @@ async def test_what_is_refused(
 )
 async def test_what_is_unknown_is_refused(server: Server, verb: str, allowed: str) -> None:
     answer = await server.post(f"/v1/{verb}", status=422, json={"job": 1})
-    assert answer["detail"] == f"job: unknown; allowed: {allowed}"
+    assert answer["detail"] == f"job: unknown field; known fields: {allowed}"
 
 
 async def test_what_has_left_the_configuration_can_be_resumed(server: Server) -> None:

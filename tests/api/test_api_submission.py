@@ -41,7 +41,7 @@ async def test_a_path_outside_says_nothing_about_it(server: Server, path: str) -
     problem = await server.post("/v1/jobs", json={"path": path}, status=422)
     assert (problem["code"], problem["detail"]) == (
         "path_outside_inbox",
-        "the path lies in no inbox",
+        "the path is not in an inbox",
     )
 
 
@@ -55,23 +55,26 @@ async def test_a_named_inbox_is_meant(server: Server) -> None:
 @pytest.mark.parametrize(
     ("body", "complaint"),
     [
-        ("{", "no JSON object"),
-        ("[]", "no JSON object"),
+        ("{", "not a JSON object"),
+        ("[]", "not a JSON object"),
         ("{}", "path: missing"),
         ('{"path": 7}', "path: 7 is not a string"),
         ('{"path": null}', "path: null is not a string"),
         ('{"path": "a.mp3"}', "path: a relative path needs an inbox"),
-        ('{"path": "../a.mp3", "inbox": "default"}', "the path lies in no inbox"),
-        ('{"path": ".", "inbox": "default"}', "the path lies in no inbox"),
+        ('{"path": "../a.mp3", "inbox": "default"}', "the path is not in an inbox"),
+        ('{"path": ".", "inbox": "default"}', "the path is not in an inbox"),
         ('{"path": "gone.mp3", "inbox": "default"}', "gone.mp3"),
-        ('{"path": "a\\u0000.mp3", "inbox": "default"}', "the path lies in no inbox"),
-        ('{"path": "a\\udce9.mp3", "inbox": "default"}', "no JSON object"),
-        ('{"path": "a.mp3", "inbox": "x"}', "inbox: 'x' is none of default, other"),
+        ('{"path": "a\\u0000.mp3", "inbox": "default"}', "the path is not in an inbox"),
+        ('{"path": "a\\udce9.mp3", "inbox": "default"}', "not a JSON object"),
+        ('{"path": "a.mp3", "inbox": "x"}', "inbox: 'x' is not one of default, other"),
         ('{"path": "a.mp3", "inbox": "default", "profile": "x"}', "default, fast"),
         ('{"path": "a.mp3", "inbox": "default", "priority": "x"}', "urgent, high, normal, low"),
-        ('{"path": "a.mp3", "nice": 1}', "nice: unknown; allowed: inbox, profile, priority, path"),
-        (b'{"path": "\xed\xb3\xbf"}', "no JSON object"),
-        (b'{"\xff": "a.mp3"}', "no JSON object"),
+        (
+            '{"path": "a.mp3", "nice": 1}',
+            "nice: unknown field; known fields: inbox, profile, priority, path",
+        ),
+        (b'{"path": "\xed\xb3\xbf"}', "not a JSON object"),
+        (b'{"\xff": "a.mp3"}', "not a JSON object"),
     ],
 )
 async def test_a_wrong_field_is_named(server: Server, body: str | bytes, complaint: str) -> None:
@@ -84,7 +87,7 @@ async def test_an_upload_without_any_inbox(server: Server, monkeypatch: pytest.M
     none = replace(server.config, inboxes=())
     monkeypatch.setattr(server.rooms.live, "config", none)
     problem = await server.post("/v1/jobs?name=a.mp3", data=b"sound", status=422)
-    assert problem["detail"].startswith("inbox: none is configured")
+    assert problem["detail"].startswith("inbox: no inbox is configured")
 
 
 async def test_a_broken_compressed_upload(

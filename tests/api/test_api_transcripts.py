@@ -86,7 +86,7 @@ async def test_not_before_it_is_completed(server: Server) -> None:
 async def test_an_unknown_format(server: Server) -> None:
     await server.submit()
     problem = await server.get("/v1/jobs/1/transcript?format=pdf", status=422)
-    assert problem["detail"] == "format: 'pdf' is none of json, txt, srt, vtt"
+    assert problem["detail"] == "format: 'pdf' is not one of json, txt, srt, vtt"
 
 
 async def test_the_files_have_gone(server: Server) -> None:

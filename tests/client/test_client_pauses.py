@@ -32,7 +32,7 @@ async def test_pause_and_resume(server: Server) -> None:
 
 async def test_an_unknown_name_is_told_with_what_exists(server: Server) -> None:
     assert await ctl(server, "pause", "--worker", "x") == Ended(
-        1, "", "scriberrctl: worker: 'x' is none of cpu\n"
+        1, "", "scriberrctl: worker: 'x' is not one of cpu\n"
     )
 
 

@@ -36,7 +36,9 @@ async def test_retry_all_goes_on_after_a_refusal(server: Server) -> None:
         await server.fail(await server.claim())
     retried = await ctl(server, "retry", "--all", "--json")
     assert (retried.status, json.loads(retried.out)["id"]) == (1, 2)
-    assert "job 1 is failed: it can't be retried: job 2 has its recording now" in retried.err
+    assert (
+        "job 1 is failed: it can't be retried: job 2 is newer and has its recording" in retried.err
+    )
 
 
 async def test_retry_all_of_many_pages(server: Server) -> None:

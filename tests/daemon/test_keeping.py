@@ -84,7 +84,7 @@ def test_after_damage_the_backup_is_restored_and_nothing_is_done_twice(
     said = daemon.log.read_text()
     assert "ERROR scriberrd.db" in said
     assert f"restored backup {backup.name}" in said
-    assert "its transcript is there already" in said
+    assert "found its transcript, nothing to do" in said
     aside = [file.name for file in (daemon.root / "state").glob("*.corrupt-*")]
     assert len([name for name in aside if name[-4] != "-"]) == 1
 

@@ -93,7 +93,9 @@ def test_no_descriptors(program: Make, crowd: Callable[..., object]) -> None:
     assert limits[0] == limits[1]  # it takes what it may
     resource.prlimit(pid, resource.RLIMIT_NOFILE, (3, limits[1]))
     crowd(daemon.socket, 50, HEADER)
-    wait_for(lambda: daemon.said("nobody can connect for the moment: ") > 1, "the shortage")
+    wait_for(
+        lambda: daemon.said("can't accept connections for now for the moment: ") > 1, "the shortage"
+    )
     resource.prlimit(pid, resource.RLIMIT_NOFILE, limits)
     works(daemon, "after.wav")
 
@@ -118,7 +120,7 @@ def test_the_socket_is_taken_away(
         shutil.rmtree(path.parent)
     wait_for(path.exists, "the socket")
     works(daemon, "after.wav")
-    assert daemon.said("is made anew") == 1
+    assert daemon.said("created it again") == 1
     told = b""
     while b'"job":2,"type":"finished"' not in told:
         told += (more := stream.recv(10_000))

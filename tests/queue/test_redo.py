@@ -88,7 +88,7 @@ def test_what_has_not_ended_or_has_a_newer_version_is_refused(db: apsw.Connectio
     with transaction(db):
         jobs.finish(db, lease, language="en", now=5.0)
     submit(db, V2)
-    with pytest.raises(IllegalMove, match="job 2 has its recording now"):
+    with pytest.raises(IllegalMove, match="job 2 is newer and has its recording"):
         redo(db)
 
 

@@ -241,7 +241,7 @@ def test_retry_is_refused_where_a_newer_job_has_the_recording(db: apsw.Connectio
     submit(db, V1, "one")
     fail(db, "invalid_media")
     submit(db, V2, "two")
-    with transaction(db), pytest.raises(IllegalMove, match="job 2 has its recording"):
+    with transaction(db), pytest.raises(IllegalMove, match="job 2 is newer and has its recording"):
         jobs.retry(db, 1, 4.0)
     assert queries.get(db, 1).state is JobState.FAILED
 

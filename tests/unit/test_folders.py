@@ -67,6 +67,7 @@ def test_the_exit_does_not_wait() -> None:
     script = """
 import asyncio, threading
 from pathlib import Path
+from scriberrd.errors import NoAnswer
 from scriberrd.files import folders
 folders.LIMIT = 0.01
 async def main():

@@ -32,7 +32,7 @@ def test_a_warning_comes_once_and_the_end_later() -> None:
     run = limits(100.0)
     assert (run.warning(1200.0), run.warning(1201.0), run.warning(1202.0)) == (None, 201.0, None)
     assert run.exceeded(1300.0) is None
-    assert run.exceeded(1301.0) == "301 s for 100 s of sound"
+    assert run.exceeded(1301.0) == "301 s for 100 s of audio"
 
 
 def test_a_short_recording_has_some_time_all_the_same() -> None:
@@ -45,7 +45,7 @@ def test_time_that_is_skipped_does_not_count() -> None:
     run = limits(100.0)
     run.skip(500.0)
     assert (run.warning(1700.0), run.exceeded(1800.0)) == (None, None)
-    assert run.exceeded(1801.0) == "301 s for 100 s of sound"
+    assert run.exceeded(1801.0) == "301 s for 100 s of audio"
     early = Limits(RETRY)
     early.skip(500.0)
     assert early.exceeded(1e9) is None

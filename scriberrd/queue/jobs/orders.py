@@ -106,4 +106,6 @@ def redo(db: apsw.Connection, id_: int, *, profile: str, settings: Settings, now
 def _require_newest(db: apsw.Connection, job: Job, verb: str) -> None:
     latest = newest(db, job.inbox, job.path)
     if latest is not None and latest.id != job.id:
-        raise IllegalMove(job.id, job.state, f"{verb}: job {latest.id} has its recording now")
+        raise IllegalMove(
+            job.id, job.state, f"{verb}: job {latest.id} is newer and has its recording"
+        )
