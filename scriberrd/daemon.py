@@ -3,54 +3,45 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import fcntl
 import functools
 import logging
-import os
 import resource
-import signal
 import time
 from collections import defaultdict
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-import msgspec
-
-from scriberrd import __version__, logs, systemd
+from scriberrd import __version__, orders, systemd
 from scriberrd.api.app import application
 from scriberrd.api.connections import serving
 from scriberrd.api.rooms import LiveStatus, Rooms
 from scriberrd.api.socket import listening
-from scriberrd.config import Live, missing
-from scriberrd.errors import AlreadyRunning, ConfigError, StoreError
-from scriberrd.files.folders import Folders, start
+from scriberrd.config import Live
+from scriberrd.errors import ConfigError, StoreError
+from scriberrd.files.folders import Folders
 from scriberrd.inbox import watch
 from scriberrd.inbox.intake import Intake
 from scriberrd.library.library import Library
 from scriberrd.model import InboxStatus, JobState
 from scriberrd.output.publication import Publisher
-from scriberrd.queue import backup, jobs, restore, retention
+from scriberrd.queue import backup, jobs, lock, restore, retention
 from scriberrd.queue.store import probe
 from scriberrd.work.breaker import STORE
 from scriberrd.work.dispatch import Dispatcher
 from scriberrd.work.stages import Means
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Hashable, Iterator, Mapping
+    from collections.abc import Callable, Coroutine, Hashable, Mapping
 
     from scriberrd.config import Config, Inbox
+    from scriberrd.orders import Orders
     from scriberrd.queue.store import Store
     from scriberrd.work.breaker import Breaker
 
-    Orders = asyncio.Queue[Literal["reload", "stop"]]
     Statuses = Mapping[str, watch.InboxStatus]
 
 log = logging.getLogger(__name__)
-
-LOOK = 1.0  # seconds between two looks at the orders while a configuration is read
-AT_START = ("state_dir", "socket")  # what a running daemon can't change, of [daemon]
 
 
 async def run(config: Config, reload: Callable[[], Config]) -> None:
@@ -67,15 +58,15 @@ async def run(config: Config, reload: Callable[[], Config]) -> None:
         ConfigError: the state directory or the socket can't be made.
         StoreError: the database can't be used.
     """
-    orders = _listen_to_signals()
+    told = orders.listen()
     # Folders and clients may be many. What uses select(), which ends at 1024, opens few of them.
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    await _warn(config)
+    await orders.warn(config)
     # After an unclean stop all of the database is read, and that takes its time.
     systemd.notify("EXTEND_TIMEOUT_USEC=900000000")
     with (
-        locked(Path(config.daemon.state_dir)) as state,
+        lock.held(Path(config.daemon.state_dir)) as state,
         restore.opened(state, now=time.time()) as store,
     ):
         known = await retention.known(store, time)
@@ -85,7 +76,7 @@ async def run(config: Config, reload: Callable[[], Config]) -> None:
             if job.state is JobState.FAILED:
                 log.warning("job %d failed: %s: %s", job.id, job.error_code, job.error_detail)
         try:
-            await _serve(Live(config), store, orders, reload, known)
+            await _serve(Live(config), store, told, reload, known)
         except BaseExceptionGroup:
             if store.failure is None:
                 raise
@@ -93,68 +84,21 @@ async def run(config: Config, reload: Callable[[], Config]) -> None:
     log.info("stopped")
 
 
-@contextlib.contextmanager
-def locked(state: Path) -> Iterator[Path]:
-    """Hold the state directory: nobody else touches database, leases and socket meanwhile.
-
-    Raises:
-        AlreadyRunning: another daemon uses it.
-        ConfigError: there can be no such directory.
-    """
-    try:
-        state.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(state / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except (FileExistsError, NotADirectoryError, PermissionError) as error:
-        raise ConfigError([f"daemon.state_dir: {state}: {error.strerror}"]) from error
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise AlreadyRunning(
-                f"another daemon uses {state}: stop it, or set daemon.state_dir"
-            ) from None
-        yield state
-    finally:
-        os.close(descriptor)
-
-
-def _listen_to_signals() -> Orders:
-    """What the daemon is told to do, as it is told."""
-    loop, terminal = asyncio.get_running_loop(), os.isatty(0)
-    orders: Orders = asyncio.Queue()
-
-    def hear(number: int) -> None:
-        if number == signal.SIGHUP and os.isatty(0) == terminal:  # that of a closed one is none
-            if orders.empty():
-                orders.put_nowait("reload")
-            return
-        log.info("stopping: got %s", signal.Signals(number).name)
-        orders.put_nowait("stop")
-        # Who asks again does not want to wait: the next signal kills, and recovery does the rest.
-        loop.remove_signal_handler(number)
-
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup leaves it
-            loop.add_signal_handler(number, hear, number)
-    return orders
-
-
 async def _serve(
     live: Live,
     store: Store,
-    orders: Orders,
+    told: Orders,
     reload: Callable[[], Config],
     known: retention.Known,
 ) -> None:
     folders = Folders()
-    publisher = Publisher(store, folders, time)
     library = Library(Path(live.config.daemon.state_dir), live, time)
-    dispatcher = Dispatcher(Means(live, store, time, folders, publisher, library))
+    means = Means(live, store, time, folders, Publisher(store, folders, time), library)
+    dispatcher, intake = Dispatcher(means), Intake(live, store, time, folders)
     breaker = dispatcher.admission.breaker
-    intake = Intake(live, store, time, folders)
     with closing(library), listening(Path(live.config.daemon.socket)) as listener:
         statuses = defaultdict[str, watch.InboxStatus](watch.InboxStatus)
-        rooms = _rooms(live, store, folders, publisher, library, intake, dispatcher, statuses)
+        rooms = _rooms(means, intake, dispatcher, statuses)
         tasks: dict[Hashable, asyncio.Task[None]] = {}
         async with serving(application(rooms), listener), asyncio.TaskGroup() as group:
             drained = group.create_task(dispatcher.run())
@@ -163,11 +107,11 @@ async def _serve(
             names = ", ".join(one.name for one in live.config.inboxes) or "none"
             log.info("scriberrd %s is ready, inboxes: %s", __version__, names)
             systemd.notify("READY=1")
-            while await orders.get() == "reload":
+            while await told.get() == "reload":
                 systemd.notify(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
                 status = "The new configuration can't be used: see the journal"
                 try:
-                    live.config = await _read_again(live.config, reload, orders)
+                    live.config = await orders.read_again(live.config, reload, told)
                 except ConfigError as error:
                     for problem in error.problems:
                         log.error("keeping the old configuration: %s", problem)  # noqa: TRY400
@@ -186,23 +130,9 @@ async def _serve(
             await systemd.stopping(drained)
 
 
-def _rooms(
-    live: Live,
-    store: Store,
-    folders: Folders,
-    publisher: Publisher,
-    library: Library,
-    intake: Intake,
-    dispatcher: Dispatcher,
-    statuses: Statuses,
-) -> Rooms:
+def _rooms(means: Means, intake: Intake, dispatcher: Dispatcher, statuses: Statuses) -> Rooms:
     return Rooms(
-        store=store,
-        folders=folders,
-        publisher=publisher,
-        library=library,
-        clock=time,
-        live=live,
+        *means,
         intake=intake,
         stopping=lambda: dispatcher.stopping,
         try_now=dispatcher.admission.breaker.try_now,
@@ -215,35 +145,10 @@ def _rooms(
                     state=statuses[one.name].state,
                     reason=statuses[one.name].reason or None,
                 )
-                for one in live.config.inboxes
+                for one in means.live.config.inboxes
             ),
         ),
     )
-
-
-async def _read_again(config: Config, reload: Callable[[], Config], orders: Orders) -> Config:
-    """The configuration as it is now, with what a running daemon can't change as it was.
-
-    Raises:
-        ConfigError: it can't be used; or it does not answer, and another order came.
-    """
-    reading = start(reload)
-    while not (await asyncio.wait({reading}, timeout=LOOK))[0]:
-        if not orders.empty():
-            raise ConfigError(["can't read it: its file system does not answer"])
-    new = reading.result()
-    fixed = {key: getattr(config.daemon, key) for key in AT_START}
-    for key, value in fixed.items():
-        if getattr(new.daemon, key) != value:
-            log.warning("daemon.%s stays %s until the daemon is restarted", key, value)
-    logs.start(new.daemon.log_level)
-    await _warn(new)
-    return msgspec.structs.replace(new, daemon=msgspec.structs.replace(new.daemon, **fixed))
-
-
-async def _warn(config: Config) -> None:
-    for one in await start(missing, config):
-        log.warning("%s", one)
 
 
 def _keep(

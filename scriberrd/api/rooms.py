@@ -32,14 +32,14 @@ class LiveStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass
 class Rooms:
-    """The rooms below the API."""
+    """The rooms below the API; the first ones in the order of `stages.Means`."""
 
+    live: Live
     store: Store
+    clock: Clock
     folders: Folders
     publisher: Publisher
     library: Library
-    clock: Clock
-    live: Live
     intake: Intake
     stopping: Callable[[], bool]
     status: Callable[[], LiveStatus]

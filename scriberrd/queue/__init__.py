@@ -6,6 +6,7 @@ schema.sql    the tables
 migrations    from older tables to these
 jobs          every change of a job
 queries       every look at jobs
+lock          one daemon at a time
 retention     what is forgotten for its age
 backup        copies of the database
 restore       what is done with a damaged one
