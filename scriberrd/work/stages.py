@@ -65,9 +65,9 @@ async def transcribe(run: Run, means: Means) -> Transcript | None:
         source = await _open(means.folders, inbox, job)
         try:
             await run.transcribe(_task(run, work, means.live.config), source)
-            await _check_unchanged(means.folders, inbox, job)
         finally:
             start(os.close, source)
+    await _check_unchanged(means.folders, inbox, job)
     await means.library.keep(store, job)
     return None
 

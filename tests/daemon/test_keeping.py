@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import http.client
 import json
 import socket
@@ -103,6 +104,30 @@ def test_finished_work_outlasts_its_job_and_its_files(program: Make) -> None:
     assert run["device"] is None  # no worker has loaded a model for it
     source = before["source"] | {"name": "two.wav"}
     assert daemon.transcript("sub/two.json") == before | {"source": source}
+
+
+def test_what_was_read_of_two_versions_is_neither_published_nor_kept(program: Make) -> None:
+    daemon = program(start=False, model="slow", block_seconds=5)
+    settle = ('settle = "0.2s"\n[profile.default]', 'settle = "1h"\n[profile.default]')
+    configure(daemon, settle)
+    daemon.start()
+    daemon.drop(DIALOGUE, "talk.opus")
+    daemon.ctl("submit", daemon.inbox / "talk.opus")
+    daemon.underway("talk.opus", 5)
+    with (daemon.inbox / "talk.opus").open("ab") as file:  # nobody says so for an hour
+        file.write(b"more")
+
+    def refused() -> bool:
+        errors = [run["error"] or {} for run in daemon.ctl("show", 1)["executions"]]
+        return [error.get("code") for error in errors].count("source_changed") > 1
+
+    wait_for(refused, "the change is noticed by two runs")
+    assert daemon.files() == []
+    daemon.drop(SENTENCE, "talk.opus")
+    daemon.ctl("submit", daemon.inbox / "talk.opus")
+    daemon.wait("talk.opus", "completed")
+    sha256 = hashlib.sha256(SENTENCE.read_bytes()).hexdigest()
+    assert daemon.transcript("talk.json")["source"]["sha256"] == sha256
 
 
 def test_damage_that_a_backup_finds_ends_the_daemon_and_is_mended(program: Make) -> None:
