@@ -88,6 +88,13 @@ def removed(job: Job) -> str:
     return f"job {job['id']} removed: {plain(job['name'])}"
 
 
+def purged(job: Job) -> str:
+    """A job that was removed with its transcripts, and what is left of them."""
+    text = f"job {job['id']} and its transcripts removed: {plain(job['name'])}"
+    left = ", ".join(map(plain, job["edited"]))
+    return f"{text}; kept, because edited: {left}" if left else text
+
+
 def jobs(jobs: Iterable[Job]) -> str:
     """A table of jobs."""
     return table(

@@ -17,4 +17,6 @@ from scriberrctl.session import JOB_ID, Session, json_option, pass_session
 @pass_session
 def command(session: Session, ids: tuple[int, ...], purge: bool) -> None:
     """Remove ended jobs from the list. Recordings and transcripts stay."""
-    session.each(ids, partial(session.client.remove, purge=purge), render.removed)
+    session.each(
+        ids, partial(session.client.remove, purge=purge), render.purged if purge else render.removed
+    )

@@ -127,6 +127,9 @@ class Library:
         """Run `function(db, ...)` as one transaction; None when the library can't be used."""
 
         def transact() -> T:
+            if self._db is not None and not self._path.exists():
+                log.warning("the library is gone and begins anew: %s", self._path)
+                self._begin_anew()
             self._db = self._db or _open(self._path)
             with transaction(self._db):
                 result = function(self._db, *args, **kwargs)

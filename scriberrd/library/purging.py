@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from scriberrd.errors import IllegalMove, PurgeFailed
 from scriberrd.model import TERMINAL
 from scriberrd.queue import jobs, queries
@@ -21,7 +23,8 @@ async def purge(
 ) -> Job:
     """Forget an ended job, with what it has published and what the library has of its bytes.
 
-    Gives the job as it was.
+    Gives the job as it was: its outputs are those that are deleted now, and what is left of all
+    that was published of the recording was edited.
 
     It can be tried again where it fails: the job goes last.
 
@@ -37,10 +40,11 @@ async def purge(
     if inbox is None:
         raise PurgeFailed(f"no inbox {job.inbox!r} is configured, which knows where its files are")
     try:
-        await publisher.purge(inbox, job)
+        left = await publisher.purge(inbox, job)
     except OSError as error:
         raise PurgeFailed(f"its files can't be deleted: {error.strerror}") from error
     if job.sha256 is not None:
         await library.forget(job.sha256)
     await store.run(jobs.remove, id_, now)
-    return job
+    gone = tuple(name for name in job.outputs if name not in left)
+    return msgspec.structs.replace(job, outputs=gone, edited=tuple(left))

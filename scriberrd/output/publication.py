@@ -139,8 +139,10 @@ class Publisher:
                 await self._store.run(jobs.forget_output, output)
             return gone
 
-    async def purge(self, inbox: Inbox, job: Job) -> None:
+    async def purge(self, inbox: Inbox, job: Job) -> list[bytes]:
         """Delete all that is published of the recording of a job, but for files that were edited.
+
+        Gives the names of those that are left.
 
         Raises:
             OSError: it can't be deleted, or something is wrong with the output folder.
@@ -150,14 +152,16 @@ class Publisher:
             outputs = await self._store.read(queries.outputs_of_recording, job.inbox, job.path)
             names = [output.name for output in outputs]
 
-            def remove() -> None:
+            def remove() -> list[bytes]:
                 staging.require_mounted(root, names, mounts)
                 for output in outputs:
                     published.remove(root, output.name, output.prints)
+                return [name for name in names if published.is_there(root, name)]
 
-            await self._folders.run(root, remove)
+            left = await self._folders.run(root, remove)
             for output in outputs:
                 await self._store.run(jobs.forget_output, output)
+            return left
 
     async def try_folder(self, inbox: Inbox) -> None:
         """See that files can be written to an output folder: raises OSError, and leaves nothing."""

@@ -42,6 +42,15 @@ def opened(root: Path, name: bytes) -> BufferedReader:
     return os.fdopen(sources.open_source(root, name), "rb")
 
 
+def is_there(root: Path, name: bytes) -> bool:
+    """Whether there is something that can be read under a name."""
+    try:
+        require(root, name)
+    except OSError:
+        return False
+    return True
+
+
 def require(root: Path, name: bytes) -> None:
     """See that a published file is there: raises OSError otherwise."""
     opened(root, name).close()

@@ -186,8 +186,14 @@ async def test_remove_with_purge_deletes_the_transcript_too(server: Server) -> N
         await server.submit(name)
         await server.complete(await server.claim())
     assert (await ctl(server, "remove", "1")).out == "job 1 removed: a.mp3\n"
-    assert (await ctl(server, "remove", "--purge", "2")).out == "job 2 removed: b.mp3\n"
+    purged = await ctl(server, "remove", "--purge", "2")
+    assert purged.out == "job 2 and its transcripts removed: b.mp3\n"
     assert [file.name for file in server.inbox.output.iterdir()] == ["a.mp3.json"]
+    await server.submit("c.mp3")
+    await server.complete(await server.claim())
+    (server.inbox.output / "c.mp3.json").write_text("corrected")
+    purged = await ctl(server, "remove", "--purge", "3")
+    assert purged.out.endswith("removed: c.mp3; kept, because edited: c.mp3.json\n")
 
 
 async def test_events_say_which_job_was_removed(server: Server) -> None:

@@ -93,9 +93,7 @@ def test_no_descriptors(program: Make, crowd: Callable[..., object]) -> None:
     assert limits[0] == limits[1]  # it takes what it may
     resource.prlimit(pid, resource.RLIMIT_NOFILE, (3, limits[1]))
     crowd(daemon.socket, 50, HEADER)
-    wait_for(
-        lambda: daemon.said("can't accept connections for now for the moment: ") > 1, "the shortage"
-    )
+    wait_for(lambda: daemon.said("can't accept connections for now: ") > 1, "the shortage")
     resource.prlimit(pid, resource.RLIMIT_NOFILE, limits)
     works(daemon, "after.wav")
 

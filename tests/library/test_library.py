@@ -229,6 +229,20 @@ async def test_a_library_that_is_lost_or_damaged_begins_anew(
     assert house.kept() == 1
 
 
+async def test_a_library_that_is_deleted_while_it_is_open_begins_anew(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    await house.work(await house.claim("a.wav"))
+    for file in house.state.glob(f"{library.NAME}*"):
+        file.unlink()
+    job = await house.claim("b.wav")
+    assert not await house.restored(job)
+    assert "the library is gone and begins anew" in caplog.text
+    await house.work(job)
+    assert house.kept() == 1
+    assert await house.restored(await house.claim("c.wav"))
+
+
 async def test_a_library_that_can_not_be_written_holds_nothing_up(
     house: House, caplog: pytest.LogCaptureFixture
 ) -> None:
