@@ -12,7 +12,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scriberrd import __version__, orders, systemd
+from scriberrd import __version__, signals, systemd
 from scriberrd.api.app import application
 from scriberrd.api.connections import serving
 from scriberrd.api.rooms import LiveStatus, Rooms
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Hashable, Mapping
 
     from scriberrd.config import Config, Inbox
-    from scriberrd.orders import Orders
     from scriberrd.queue.store import Store
+    from scriberrd.signals import Orders
     from scriberrd.work.breaker import Breaker
 
     Statuses = Mapping[str, watch.InboxStatus]
@@ -58,11 +58,11 @@ async def run(config: Config, reload: Callable[[], Config]) -> None:
         ConfigError: the state directory or the socket can't be made.
         StoreError: the database can't be used.
     """
-    told = orders.listen()
+    told = signals.listen()
     # Folders and clients may be many. What uses select(), which ends at 1024, opens few of them.
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    await orders.warn(config)
+    await signals.warn(config)
     # After an unclean stop all of the database is read, and that takes its time.
     systemd.notify("EXTEND_TIMEOUT_USEC=900000000")
     with (
@@ -111,7 +111,7 @@ async def _serve(
                 systemd.notify(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
                 status = "The new configuration can't be used: see the journal"
                 try:
-                    live.config = await orders.read_again(live.config, reload, told)
+                    live.config = await signals.read_again(live.config, reload, told)
                 except ConfigError as error:
                     for problem in error.problems:
                         log.error("keeping the old configuration: %s", problem)  # noqa: TRY400

@@ -1,10 +1,10 @@
 """From a file in a folder to a job in the queue.
 
-watch   the loop that watches one inbox
-hints   notifications from the kernel
-scan    the files in an inbox
-rules   which files are recordings
-settle  which files have stopped changing
-intake  queue settled and uploaded files
-upload  store an uploaded file in an inbox
+watch          the loop that watches one inbox
+notifications  from the kernel: hints that something has changed
+scan           the files in an inbox
+rules          which files are recordings
+settle         which files have stopped changing
+intake         queue settled and uploaded files
+upload         store an uploaded file in an inbox
 """

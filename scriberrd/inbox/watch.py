@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal
 
 from scriberrd.errors import InboxUnavailable, NoAnswer, ScriberrdError, SourceChanged, StoreError
 from scriberrd.files.folders import Heartbeat, start
-from scriberrd.inbox.hints import Hints
+from scriberrd.inbox.notifications import Notifications
 from scriberrd.inbox.rules import wanted
 from scriberrd.inbox.scan import Found, scan
 from scriberrd.inbox.settle import Settling
@@ -98,10 +98,12 @@ class _Watch:
         self._unreadable: dict[bytes, str] = {}  # what the latest scan could not read, and why
         self._changed = asyncio.Event()
         loop = asyncio.get_running_loop()
-        self._hints = Hints(inbox.path, recursive=inbox.recursive, changed=self._changed, loop=loop)
+        self._notifications = Notifications(
+            inbox.path, recursive=inbox.recursive, changed=self._changed, loop=loop
+        )
         self._trouble = ""  # the error of the queue at the latest scan
-        self._hints_error = ""
-        self._hints_due = 0.0  # when to try again to set up notifications
+        self._unnotified = ""
+        self._notify_again = 0.0  # when to try again to set up notifications
         self._setting: asyncio.Future[None] | None = None  # while they are being set up
 
     async def run(self) -> None:
@@ -116,7 +118,7 @@ class _Watch:
                         await self._hand_over(file)
                 except _FolderError as error:
                     self._tell("unavailable", str(error))
-                    self._hints_due = 0.0
+                    self._notify_again = 0.0
                     await self._pause(POLL)
                 except Exception as error:  # noqa: BLE001 - logged; nothing may end the watch
                     self._tell_trouble(error)
@@ -124,15 +126,15 @@ class _Watch:
                 else:
                     self._trouble = ""
                     now = self._clock.monotonic()
-                    interval = POLL if self._hints_error else self._rescan
+                    interval = POLL if self._unnotified else self._rescan
                     waits = (began + interval - now, self._settling.next_due(now))
                     await self._pause(min(wait for wait in waits if wait is not None), took)
         finally:
-            await asyncio.wait({start(self._hints.close)}, timeout=FAREWELL)
+            await asyncio.wait({start(self._notifications.close)}, timeout=FAREWELL)
 
     async def _look(self) -> list[Found]:
         """Scan the folder, and return the files that have settled, oldest first."""
-        await self._refresh_hints()
+        await self._refresh_notifications()
         unreadable: dict[bytes, str] = {}
         heartbeat = Heartbeat()
         files = scan(
@@ -145,7 +147,7 @@ class _Watch:
         new = []
         while batch := await self._batch(files, heartbeat):
             new += await self._unknown(batch)
-        self._tell("polling" if self._hints_error else "watching", self._hints_error)
+        self._tell("polling" if self._unnotified else "watching", self._unnotified)
         for path, reason in unreadable.items() - self._unreadable.items():
             log.warning("inbox %s: %r can't be read: %s", self._inbox.name, display(path), reason)
         self._unreadable = unreadable
@@ -160,25 +162,25 @@ class _Watch:
         except OSError as error:
             raise _FolderError(_reason(error)) from error
 
-    async def _refresh_hints(self) -> None:
+    async def _refresh_notifications(self) -> None:
         now = self._clock.monotonic()
         if self._setting is None:
-            if self._hints_error and now < self._hints_due:
+            if self._unnotified and now < self._notify_again:
                 return
             # Not through `folders`: a large tree takes long, and is scanned without notifications
             # meanwhile.
-            self._setting = start(self._hints.refresh)
+            self._setting = start(self._notifications.refresh)
         await asyncio.wait({self._setting}, timeout=SETTING)
         if not self._setting.done():
-            self._hints_error = "no notifications yet"
+            self._unnotified = "no notifications yet"
             return
         setting, self._setting = self._setting, None
         try:
             setting.result()
-            self._hints_error = ""
+            self._unnotified = ""
         except OSError as error:
-            self._hints_error = f"no notifications: {_reason(error)}"
-            self._hints_due = now + self._rescan
+            self._unnotified = f"no notifications: {_reason(error)}"
+            self._notify_again = now + self._rescan
 
     async def _hand_over(self, file: Found) -> None:
         """Accept one file. Only an error that concerns all files stops the others."""

@@ -41,12 +41,8 @@ T = TypeVar("T")
 NAME = "library.db"
 VERSION = 1  # of the schema: a library of another one begins anew
 SCHEMA = resources.files("scriberrd.library").joinpath("schema.sql").read_text("utf-8")
-BUSY_TIMEOUT = 5000  # milliseconds that the lock of another process is waited for
+BUSY_TIMEOUT = 500  # milliseconds to wait for the lock of another process
 DAMAGED = (apsw.CorruptError, apsw.NotADBError)
-UNUSABLE = (
-    *(apsw.FullError, apsw.ReadOnlyError, apsw.IOError, apsw.CantOpenError, apsw.PermissionsError),
-    *(apsw.BusyError, apsw.LockedError, apsw.NoMemError),
-)
 
 
 class Library:
@@ -141,7 +137,7 @@ class Library:
         except DAMAGED as error:
             log.warning("the library is damaged and begins anew: %s", error)
             await self._in_thread(self._begin_anew)
-        except UNUSABLE as error:
+        except apsw.Error as error:
             if self._trouble != str(error):
                 log.warning("the library can't be used, work may be done again: %s", error)
             self._trouble = str(error)

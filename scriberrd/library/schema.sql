@@ -8,7 +8,7 @@ CREATE TABLE result (
     model TEXT NOT NULL,
     revision TEXT NOT NULL,         -- of the model; '' where it has none
     policy INTEGER NOT NULL,        -- protocol.POLICY: how the worker decoded
-    head BLOB NOT NULL,             -- JSON library.Head
+    head BLOB NOT NULL,             -- JSON shelf.Head
     parts INTEGER NOT NULL DEFAULT 0,   -- how many it has
     size INTEGER NOT NULL DEFAULT 0,    -- bytes of them
     created_at REAL NOT NULL,

@@ -28,7 +28,7 @@ from scriberrd.protocol import Finished, Probed
 from scriberrd.queue import jobs, queries
 from scriberrd.queue.store import Store
 from scriberrd.toml import Seconds
-from scriberrd.transcript import Segment
+from scriberrd.transcript import Result, Segment
 
 RECORDINGS = [b"talk.wav", b"talk.mp3"]  # of one name without what it ends in
 STEP = Fallback("batch_size", "2", "1")
@@ -143,11 +143,15 @@ class Publications(RuleBasedStateMachine):
             job = await self.store.run(jobs.claim, "cpu", **times)
             assert job is not None
         said = await self._work(job)
-        if ended == "replaced":
+        with self.store.reader() as db:
+            result = await gather(self.store, db, job)
+            segments = tuple(result.segments)
+        if ended == "replaced":  # by somebody who comes before it publishes
             self.versions[job.path] += 1
             await self._submit(job.path)
             self.newest.pop(job.path, None)
-        await self._publish(job, said, twice=twice, ended=ended)
+        text = msgspec.structs.replace(result, segments=segments, words=())
+        await self._publish(job, text, said, twice=twice, ended=ended)
 
     async def _work(self, job: Job) -> str:
         """What the recording says: as the library has it, or as a worker hears it now."""
@@ -176,20 +180,19 @@ class Publications(RuleBasedStateMachine):
         self.kept[f"{sha256} {len(job.fallbacks)}"] = text
         return text
 
-    async def _publish(self, job: Job, said: str, *, twice: bool, ended: str) -> None:
+    async def _publish(
+        self, job: Job, result: Result, said: str, *, twice: bool, ended: str
+    ) -> None:
         publisher = Publisher(self.store, self.publisher_folders, self.clock)
         lease = jobs.Lease(job.id, job.lease)
         try:
-            with self.store.reader() as db:
-                result = await gather(self.store, db, job) if ended != "replaced" else None
-                for warnings in [("once",), ("twice",)][: 1 + twice]:
-                    if result is None:  # its checkpoints have gone with the bytes
-                        return
-                    text = msgspec.structs.replace(result, warnings=warnings)
-                    await publisher.publish(self.inbox, job, text)
-                    outputs = await self.store.read(queries.outputs, job.id)
-                    self.deleted -= {output.name.decode() for output in outputs}
-                    self.newest[job.path], self.noted = f"{said} {warnings[0]}", True
+            for warnings in [("once",), ("twice",)][: 1 + twice]:
+                text = msgspec.structs.replace(result, warnings=warnings)
+                await publisher.publish(self.inbox, job, text)
+                assert ended != "replaced"
+                outputs = await self.store.read(queries.outputs, job.id)
+                self.deleted -= {output.name.decode() for output in outputs}
+                self.newest[job.path], self.noted = f"{said} {warnings[0]}", True
             if ended == "finish":
                 how = {"language": "en", "now": self.clock.now}
                 await self.store.run(jobs.finish, lease, **how)

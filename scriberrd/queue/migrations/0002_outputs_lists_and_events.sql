@@ -1,13 +1,3 @@
-ALTER TABLE seen RENAME TO tombstone;
-
--- How long the work took is noted when it is done, and a transcript counts from when it is published.
-UPDATE job SET result = json_set(result, '$.seconds', (
-    SELECT total(max(0, min(coalesce(finished_at, transcribed_at), transcribed_at) - started_at))
-    FROM execution WHERE execution.job = job.id)) WHERE result IS NOT NULL;
-ALTER TABLE job DROP COLUMN transcribed_at;
-ALTER TABLE job ADD COLUMN published_at REAL;
-UPDATE job SET published_at = coalesce(finished_at, queued_at) WHERE state = 'completed' OR redo;
-
 -- An output is found by its inbox and its name, wherever the folder is.
 CREATE TABLE moved (
     inbox TEXT NOT NULL,
@@ -21,11 +11,11 @@ CREATE TABLE moved (
 ) STRICT, WITHOUT ROWID;
 -- Two rows have the same name only where an inbox had two output folders: the later one counts.
 INSERT OR REPLACE INTO moved
-    SELECT coalesce(job.inbox, tombstone.inbox), output.name, output.job, output.sha256,
-           output.published,
-           iif(output.published, coalesce(job.finished_at, tombstone.finished_at), NULL), 0
-    FROM output LEFT JOIN job ON job.id = output.job LEFT JOIN tombstone ON tombstone.job = output.job
-    WHERE coalesce(job.inbox, tombstone.inbox) IS NOT NULL
+    SELECT coalesce(job.inbox, seen.inbox), output.name, output.job, output.sha256,
+           output.published, iif(output.published, coalesce(job.finished_at, seen.finished_at), NULL),
+           0
+    FROM output LEFT JOIN job ON job.id = output.job LEFT JOIN seen ON seen.job = output.job
+    WHERE coalesce(job.inbox, seen.inbox) IS NOT NULL
     ORDER BY output.published, output.job;
 DROP TABLE output;
 ALTER TABLE moved RENAME TO output;

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 from support import eventually
 
-from scriberrd.inbox.hints import Hints
+from scriberrd.inbox.notifications import Notifications
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,7 +19,7 @@ async def test_hints_come_again_for_a_root_that_was_replaced(tmp_path: Path) -> 
     root = tmp_path / "inbox"
     root.mkdir()
     changed = asyncio.Event()
-    hints = Hints(root, recursive=True, changed=changed, loop=asyncio.get_running_loop())
+    hints = Notifications(root, recursive=True, changed=changed, loop=asyncio.get_running_loop())
     assert not hints.alive()
     hints.refresh()
     assert hints.alive()
@@ -44,7 +44,7 @@ async def test_hints_come_again_for_a_root_that_was_replaced(tmp_path: Path) -> 
 
 def test_the_end_of_any_thread_is_noticed(tmp_path: Path) -> None:
     before = set(threading.enumerate())
-    ended = Hints(tmp_path, recursive=True, changed=asyncio.Event(), loop=cast("Any", None))
+    ended = Notifications(tmp_path, recursive=True, changed=asyncio.Event(), loop=cast("Any", None))
     ended.refresh()
     kinds = {type(thread) for thread in set(threading.enumerate()) - before}
     assert len(kinds) == 3
@@ -68,7 +68,7 @@ async def test_a_notification_after_the_end_of_the_loop_is_harmless(tmp_path: Pa
             raise RuntimeError("Event loop is closed")
 
     loop = cast("asyncio.AbstractEventLoop", Ended())
-    hints = Hints(tmp_path, recursive=False, changed=asyncio.Event(), loop=loop)
+    hints = Notifications(tmp_path, recursive=False, changed=asyncio.Event(), loop=loop)
     hints.refresh()
     for n in range(3):
         before = len(calls)

@@ -53,7 +53,7 @@ class _Handler(FileSystemEventHandler):
             log.debug("ignored a notification after the end")
 
 
-class Hints:
+class Notifications:
     """Watches one folder, as long as `refresh` is called every now and then.
 
     All methods may block, and can be called from any thread; they run one at a time.
