@@ -199,10 +199,9 @@ def _wanted(
 
 async def _delete(rooms: Rooms, inbox: Inbox, aged: jobs.Aged, before: float) -> bool:
     """Delete a published file for its age, and what the library has of it."""
-    gone = await rooms.publisher.delete(inbox, aged, before)
-    if gone and aged.sha256 is not None:
-        await rooms.library.forget(aged.sha256)
-    return gone
+    if aged.sha256 is not None and not await rooms.library.forget([aged.sha256]):
+        return False  # it is tried again, as long as the file tells of it
+    return await rooms.publisher.delete(inbox, aged, before)
 
 
 async def _end_with(store: Store) -> None:

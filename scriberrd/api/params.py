@@ -46,7 +46,7 @@ def parse_body(body: bytes, kind: type[T]) -> T:
     """
     try:
         given = msgspec.json.decode(body or b"{}", type=dict)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidRequest(f"the body is not a JSON object: {error}") from error
     return parse(given, kind, text=False)
 

@@ -12,7 +12,6 @@ import contextlib
 import logging
 import math
 import os
-import sys
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from importlib import resources
@@ -20,13 +19,14 @@ from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
 import apsw
 import apsw.bestpractice
+import msgspec
 
 from scriberrd.library import shelf
 from scriberrd.queue import jobs, queries
 from scriberrd.queue.transactions import transaction
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
     from pathlib import Path
 
     from scriberrd.config import Live
@@ -41,8 +41,14 @@ T = TypeVar("T")
 NAME = "library.db"
 VERSION = 1  # of the schema: a library of another one begins anew
 SCHEMA = resources.files("scriberrd.library").joinpath("schema.sql").read_text("utf-8")
-BUSY_TIMEOUT = 500  # milliseconds to wait for the lock of another process
-DAMAGED = (apsw.CorruptError, apsw.NotADBError)
+BUSY_TIMEOUT = 200  # milliseconds that the lock of another process is waited for
+REST = 60.0  # seconds without the library once it can't be used: nothing may wait for a cache
+APPLICATION_ID = 0x5C21B00C
+# What may pass by itself. All else means that the file is not, or not any more, what it should be.
+PASSING = (
+    *(apsw.FullError, apsw.ReadOnlyError, apsw.IOError, apsw.CantOpenError, apsw.PermissionsError),
+    *(apsw.BusyError, apsw.LockedError, apsw.NoMemError),
+)
 
 
 class Library:
@@ -53,6 +59,7 @@ class Library:
         self._db: apsw.Connection | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="library")
         self._trouble = ""
+        self._rests_until = 0.0  # on the monotonic clock
 
     async def restore(self, store: Store, job: Job) -> bool:
         """Give a job the finished work of the same bytes with the same settings, if there is any.
@@ -61,7 +68,7 @@ class Library:
             LeaseLost: the job was taken back.
             StoreError: the queue's database can't be used.
         """
-        if job.redo or job.sha256 is None:
+        if job.redo or job.sha256 is None or self._rests():
             return False
         key = shelf.Key.of(job.sha256, job.settings, map(str, job.fallbacks))
         found = await self._run(shelf.find, key, self._clock.time())
@@ -72,7 +79,7 @@ class Library:
         try:
             await store.insist(jobs.restore, lease, work, _Blocks(self._path, found))
         except LookupError as error:
-            log.warning("job %d: lost its result in the library, working again: %s", job.id, error)
+            log.warning("job %d: can't use its result in the library: %s", job.id, error)
             return False
         log.info("job %d: found its result in the library, nothing to do", job.id)
         return True
@@ -84,18 +91,23 @@ class Library:
             StoreError: the queue's database can't be used.
         """
         work = await store.read(jobs.work, job.id)
-        if job.sha256 is None or work.probe is None or work.engine is None or work.finished is None:
+        if (
+            self._rests()
+            or job.sha256 is None
+            or work.probe is None
+            or work.engine is None
+            or work.finished is None
+        ):
             return
         key = shelf.Key.of(job.sha256, job.settings, work.engine.fallbacks)
         head = shelf.Head(probe=work.probe, engine=work.engine, done=work.finished)
         with store.reader() as db:
             blocks = queries.Blocks(db, job.id)
-            await self._run(shelf.put, key, head, blocks, self._clock.time())
-        await self._run(shelf.prune, -math.inf, self._limit)
+            await self._run(shelf.put, key, head, blocks, self._clock.time(), self._limit)
 
-    async def forget(self, sha256: str) -> None:
-        """Keep nothing of a recording any more."""
-        await self._run(shelf.forget, sha256)
+    async def forget(self, recordings: Collection[str]) -> bool:
+        """Keep nothing of these recordings any more, by their SHA-256; False when that fails."""
+        return await self._run(shelf.forget, recordings) is not None
 
     async def prune(self, now: float) -> None:
         """Forget what was not used for as long as `[retention]` says, which 0 does not limit."""
@@ -104,9 +116,9 @@ class Library:
             log.info("the library has forgotten what was not used for long")
 
     @property
-    def _limit(self) -> int:
+    def _limit(self) -> float:
         """Bytes that the library may have."""
-        return self._live.config.retention.library_size or sys.maxsize
+        return self._live.config.retention.library_size or math.inf
 
     def close(self) -> None:
         """Finish what runs, then close the file."""
@@ -134,17 +146,20 @@ class Library:
 
         try:
             result = await self._in_thread(transact)
-        except DAMAGED as error:
-            log.warning("the library is damaged and begins anew: %s", error)
-            await self._in_thread(self._begin_anew)
-        except apsw.Error as error:
+        except PASSING as error:
             if self._trouble != str(error):
-                log.warning("the library can't be used, work may be done again: %s", error)
-            self._trouble = str(error)
+                log.warning("can't use the library, work may be done again: %s", error)
+            self._trouble, self._rests_until = str(error), self._clock.monotonic() + REST
+        except apsw.Error as error:
+            log.warning("the library is damaged, setting it aside and beginning anew: %s", error)
+            await self._in_thread(self._begin_anew)
         else:
-            self._trouble = ""
+            self._trouble, self._rests_until = "", 0.0
             return result
         return None
+
+    def _rests(self) -> bool:
+        return self._clock.monotonic() < self._rests_until
 
     async def _in_thread(self, function: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, function)
@@ -153,7 +168,7 @@ class Library:
         db, self._db = self._db, None
         if db is not None:
             db.close()
-        _remove(self._path)
+        _set_aside(self._path)
 
 
 class _Blocks:
@@ -172,7 +187,7 @@ class _Blocks:
             with contextlib.closing(connection) as db:
                 db.set_busy_timeout(BUSY_TIMEOUT)
                 yield from shelf.blocks(db, self._found)
-        except (apsw.Error, zlib.error) as error:
+        except (apsw.Error, zlib.error, msgspec.MsgspecError) as error:
             raise LookupError(str(error)) from error
 
 
@@ -180,19 +195,18 @@ def _open(path: Path) -> apsw.Connection:
     db = apsw.Connection(str(path))
     try:
         db.set_busy_timeout(BUSY_TIMEOUT)
-        version = db.pragma("user_version")
-        if version not in (0, VERSION):
-            log.warning("the library is of another version of scriberrd and begins anew")
-            db.close()
-            _remove(path)
-            return _open(path)
+        found = db.pragma("application_id"), db.pragma("user_version")
+        empty = db.execute("SELECT 1 FROM sqlite_master LIMIT 1").get is None
+        if not empty and found != (APPLICATION_ID, VERSION):
+            raise apsw.NotADBError(f"{path.name} is of another program or version")  # noqa: TRY301
         db.pragma("auto_vacuum", "incremental")
         apsw.bestpractice.connection_wal(db)
         apsw.bestpractice.connection_dqs(db)
         apsw.bestpractice.connection_enable_foreign_keys(db)
-        with transaction(db):
-            if db.pragma("user_version") == 0:
+        if empty:
+            with transaction(db):
                 db.execute(SCHEMA)
+                db.pragma("application_id", APPLICATION_ID)
                 db.pragma("user_version", VERSION)
     except BaseException:
         db.close()
@@ -200,7 +214,8 @@ def _open(path: Path) -> apsw.Connection:
     return db
 
 
-def _remove(path: Path) -> None:
+def _set_aside(path: Path) -> None:
+    """Rename a library, instead of the one that was set aside before."""
     for suffix in ("", "-wal", "-shm"):
         with contextlib.suppress(OSError):
-            os.unlink(f"{path}{suffix}")
+            os.replace(f"{path}{suffix}", f"{path}.damaged{suffix}")

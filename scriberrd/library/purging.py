@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from scriberrd.errors import IllegalMove, PurgeFailed
-from scriberrd.model import TERMINAL
-from scriberrd.queue import jobs, queries
+from scriberrd.errors import PurgeFailed
+from scriberrd.queue import jobs
 
 if TYPE_CHECKING:
     from scriberrd.config import Config
@@ -21,30 +20,26 @@ if TYPE_CHECKING:
 async def purge(
     store: Store, publisher: Publisher, library: Library, config: Config, id_: int, now: float
 ) -> Job:
-    """Forget an ended job, with what it has published and what the library has of its bytes.
+    """Forget an ended job, with what is published and what the library has of its recording.
 
-    Gives the job as it was: its outputs are those that are deleted now, and what is left of all
-    that was published of the recording was edited.
-
-    It can be tried again where it fails: the job goes last.
+    It can be tried again where it fails: the same id still tells what is to be deleted. Gives the
+    job as it was: its outputs are those that are deleted now, and what is left was edited.
 
     Raises:
         JobNotFound: no such job.
-        IllegalMove: it has not ended.
-        PurgeFailed: its files can't be deleted.
+        IllegalMove: it has not ended, or a newer job has its recording.
+        PurgeFailed: not all of it can be deleted.
     """
-    job = await store.read(queries.get, id_)
-    if job.state not in TERMINAL:
-        raise IllegalMove(id_, job.state, "be removed")
+    recordings = await store.read(jobs.purgeable, id_)
+    if not await library.forget(recordings):
+        raise PurgeFailed("the library can't be used: see the journal, and try again")
+    # From here on nobody redoes it; its files are still known to be its own.
+    job = await store.run(jobs.purge, id_, now)
     inbox = config.inbox(job.inbox)
     if inbox is None:
         raise PurgeFailed(f"no inbox {job.inbox!r} is configured, which knows where its files are")
     try:
-        left = await publisher.purge(inbox, job)
+        gone, left = await publisher.purge(inbox, job)
     except OSError as error:
-        raise PurgeFailed(f"its files can't be deleted: {error.strerror}") from error
-    if job.sha256 is not None:
-        await library.forget(job.sha256)
-    await store.run(jobs.remove, id_, now)
-    gone = tuple(name for name in job.outputs if name not in left)
-    return msgspec.structs.replace(job, outputs=gone, edited=tuple(left))
+        raise PurgeFailed(f"its files can't be deleted: {error.strerror}; try again") from error
+    return msgspec.structs.replace(job, outputs=gone, edited=left)

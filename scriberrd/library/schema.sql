@@ -1,7 +1,8 @@
 -- Results of finished stages. A cache: whatever is lost here is only done again.
 
 CREATE TABLE result (
-    id INTEGER PRIMARY KEY,
+    -- AUTOINCREMENT: nobody finds another result under the id of one that has gone
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
     stage TEXT NOT NULL,
     sha256 TEXT NOT NULL,           -- of the recording
     settings TEXT NOT NULL,         -- JSON: the settings as used, with the fallbacks

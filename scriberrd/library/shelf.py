@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import zlib
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -52,6 +53,7 @@ class Found(NamedTuple):
     """A result in the library."""
 
     id: int
+    key: Key
     head: Head
     parts: int
 
@@ -76,30 +78,42 @@ def find(db: apsw.Connection, key: Key, now: float) -> Found | None:
         return None
     id_, head, parts = row
     try:
-        return Found(id_, msgspec.json.decode(head, type=Head), parts)
+        return Found(id_, key, msgspec.json.decode(head, type=Head), parts)
     except msgspec.MsgspecError:  # another version of scriberrd has written it
         return None
 
 
 def blocks(db: apsw.Connection, found: Found) -> Iterator[str]:
-    """The JSON of each block of a result, read as it is asked for.
+    """The JSON of each block of a result, checked, and read as it is asked for.
 
     Raises:
-        LookupError: some of it has gone.
+        LookupError: it has gone, or some of it has.
+        MsgspecError: it is no block: another version of scriberrd has written it.
     """
-    rows = db.execute("SELECT content FROM part WHERE result = ? ORDER BY number", (found.id,))
+    rows = db.execute(
+        "SELECT content FROM result JOIN part ON part.result = id"
+        " WHERE id = ? AND sha256 = ? AND settings = ? ORDER BY number",
+        (found.id, found.key.sha256, found.key.settings),
+    )
     left = found.parts
     for (content,) in rows:
         left -= 1
-        yield zlib.decompress(content).decode()
+        text = zlib.decompress(content)
+        msgspec.json.decode(text, type=BlockResult)
+        yield text.decode()
     if left:
-        raise LookupError("some of its blocks have gone")
+        raise LookupError("it is gone")
 
 
 def put(
-    db: apsw.Connection, key: Key, head: Head, blocks: Iterable[BlockResult], now: float
+    db: apsw.Connection,
+    key: Key,
+    head: Head,
+    blocks: Iterable[BlockResult],
+    now: float,
+    limit: float,
 ) -> None:
-    """Keep a result instead of what there was of this key.
+    """Keep a result instead of what there was of this key, and no more than there is room for.
 
     Args:
         db: the library.
@@ -107,6 +121,7 @@ def put(
         head: what it says of the whole recording.
         blocks: what was said in each, in their order.
         now: the time.
+        limit: see `prune`.
     """
     unique = (key.sha256, STAGE, key.settings, head.engine.revision or "", POLICY)
     db.execute(
@@ -127,28 +142,35 @@ def put(
         " WHERE id = ?",
         (id_,),
     )
+    prune(db, -math.inf, limit)
 
 
-def forget(db: apsw.Connection, sha256: str) -> None:
-    """Delete all results of a recording."""
-    db.execute("DELETE FROM result WHERE sha256 = ?", (sha256,))
+def forget(db: apsw.Connection, recordings: Iterable[str]) -> int:
+    """Delete all results of recordings, by their SHA-256; how many."""
+    before = db.total_changes()
+    db.executemany("DELETE FROM result WHERE sha256 = ?", [(sha256,) for sha256 in recordings])
+    return db.total_changes() - before
 
 
-def prune(db: apsw.Connection, before: float, limit: int) -> int:
+def prune(db: apsw.Connection, before: float, limit: float) -> int:
     """Delete what was not used since a time, and more of what was not used for longest.
 
     Args:
         db: the library.
         before: the time.
-        limit: bytes that the rest may have.
+        limit: bytes that the rest may have; math.inf: any number.
 
     Returns:
         How many results are deleted.
     """
-    db.execute(
-        "DELETE FROM result WHERE used_at < ? OR id IN (SELECT id FROM ("
-        " SELECT id, sum(size) OVER (ORDER BY used_at DESC, id DESC) AS so_far FROM result"
-        ") WHERE so_far > ?)",
-        (before, limit),
-    )
-    return db.changes()
+    ever = db.total_changes()
+    db.execute("DELETE FROM result WHERE used_at < ?", (before,))
+    # First whether there is too much at all: to look for the oldest takes longer.
+    if limit < math.inf and db.execute("SELECT total(size) FROM result").get > limit:
+        db.execute(
+            "DELETE FROM result WHERE id IN (SELECT id FROM ("
+            " SELECT id, sum(size) OVER (ORDER BY used_at DESC, id DESC) AS so_far FROM result"
+            ") WHERE so_far > ?)",
+            (limit,),
+        )
+    return db.total_changes() - ever

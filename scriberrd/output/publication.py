@@ -139,10 +139,10 @@ class Publisher:
                 await self._store.run(jobs.forget_output, output)
             return gone
 
-    async def purge(self, inbox: Inbox, job: Job) -> list[bytes]:
-        """Delete all that is published of the recording of a job, but for files that were edited.
+    async def purge(self, inbox: Inbox, job: Job) -> tuple[tuple[bytes, ...], tuple[bytes, ...]]:
+        """Delete all that is published of the recording of a job that was removed.
 
-        Gives the names of those that are left.
+        Gives the names of what was deleted, and of what was edited and is left.
 
         Raises:
             OSError: it can't be deleted, or something is wrong with the output folder.
@@ -152,16 +152,18 @@ class Publisher:
             outputs = await self._store.read(queries.outputs_of_recording, job.inbox, job.path)
             names = [output.name for output in outputs]
 
-            def remove() -> list[bytes]:
+            def remove() -> tuple[tuple[bytes, ...], tuple[bytes, ...]]:
                 staging.require_mounted(root, names, mounts)
-                for output in outputs:
+                there = [output for output in outputs if published.is_there(root, output.name)]
+                for output in there:
                     published.remove(root, output.name, output.prints)
-                return [name for name in names if published.is_there(root, name)]
+                left = tuple(o.name for o in there if published.is_there(root, o.name))
+                return tuple(o.name for o in there if o.name not in left), left
 
-            left = await self._folders.run(root, remove)
+            gone, left = await self._folders.run(root, remove)
             for output in outputs:
                 await self._store.run(jobs.forget_output, output)
-            return left
+            return gone, left
 
     async def try_folder(self, inbox: Inbox) -> None:
         """See that files can be written to an output folder: raises OSError, and leaves nothing."""

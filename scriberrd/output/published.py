@@ -43,11 +43,13 @@ def opened(root: Path, name: bytes) -> BufferedReader:
 
 
 def is_there(root: Path, name: bytes) -> bool:
-    """Whether there is something that can be read under a name."""
+    """Whether there is something under a name; raises OSError when it can't be looked for."""
     try:
         require(root, name)
-    except OSError:
+    except FileNotFoundError:
         return False
+    except (NotRegular, PermissionError):
+        return True
     return True
 
 

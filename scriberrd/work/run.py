@@ -101,12 +101,16 @@ class Run:
         self._reply: asyncio.Task[protocol.Reply] | None = None  # the next one of the worker
         self._position: float | None = None  # seconds of the recording that are transcribed
         self._stopping = False  # the worker was told to stop after the block that it is at
+        self._releasing = False  # the daemon stops, whatever else interrupts the run
         self._patience = math.inf  # until when an interrupted run may go on
         self._heartbeat = Heartbeat()  # of the publication
         self._beats = 0
 
     def interrupt(self, how: Interruption) -> bool:
         """Ask it to end; False if it was asked before, with as much reason."""
+        if how == "release" and not self._releasing:
+            self._releasing = True
+            self._messages.put_nowait(how)
         if PRECEDENCE[how] <= PRECEDENCE[self.interruption]:
             return False
         self.interruption = how
@@ -239,7 +243,7 @@ class Run:
         if transcribing and self._process is not None and not self._stopping:
             self._process.send(self._stop(after_block=True))
             self._stopping = True
-        if how == "release":  # for the others there is no hurry, and a block is worth its time
+        if self._releasing:  # for the others there is no hurry, and a block is worth its time
             grace = self._stop_timeout if transcribing else SAVE_GRACE
             self._patience = min(self._patience, now + grace)
         if now >= self._patience:

@@ -68,7 +68,8 @@ async def transcribe(run: Run, means: Means) -> Transcript | None:
         finally:
             start(os.close, source)
     await _check_unchanged(means.folders, inbox, job)
-    await means.library.keep(store, job)
+    if work.finished is None:
+        await means.library.keep(store, job)
     return None
 
 

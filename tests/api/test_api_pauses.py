@@ -106,6 +106,11 @@ async def test_several_pauses_and_all_lifted_at_once(server: Server) -> None:
         ({"json": {"inbox": "nope"}}, "inbox: 'nope' is not one of default, other"),
         ({"json": {"worker": "nope"}}, "worker: 'nope' is not one of cpu"),
         ({"json": {"inbox": 1}}, "inbox: 1 is not a string"),
+        (
+            {"data": b'{"a":' * 2000},
+            "the body is not a JSON object: maximum recursion depth exceeded while"
+            " deserializing an object",
+        ),
         ({"data": b"[]"}, "the body is not a JSON object: Expected `object`, got `array`"),
         ({"data": b'{"inbox": "\xff"}'}, f"the body is not a JSON object: {NO_UTF8}"),
     ],

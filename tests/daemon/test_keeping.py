@@ -106,6 +106,20 @@ def test_finished_work_outlasts_its_job_and_its_files(program: Make) -> None:
     assert daemon.transcript("sub/two.json") == before | {"source": source}
 
 
+def test_what_is_deleted_for_its_age_is_not_kept_in_the_library(program: Make) -> None:
+    daemon = program()
+    daemon.drop(SENTENCE, "one.wav")
+    daemon.wait("one.wav", "completed")
+    daemon.stop()
+    configure(daemon, ("[retry]", '[retention]\ntranscripts = "1ms"\n[retry]'))
+    daemon.start()
+    wait_for(lambda: daemon.files() == [], "the transcript is deleted")
+    daemon.drop(SENTENCE, "two.wav")
+    job = daemon.wait("two.wav", "completed")
+    (run,) = daemon.ctl("show", job["id"])["executions"]
+    assert run["device"] is not None
+
+
 def test_what_was_read_of_two_versions_is_neither_published_nor_kept(program: Make) -> None:
     daemon = program(start=False, model="slow", block_seconds=5)
     settle = ('settle = "0.2s"\n[profile.default]', 'settle = "1h"\n[profile.default]')

@@ -170,6 +170,34 @@ async def test_who_makes_way_ends_at_the_block(owner: Owner, store: Store) -> No
     assert (await owner.slot.worker()).alive  # it goes on with the next job
 
 
+@pytest.mark.usefixtures("quick_looks")
+async def test_a_stop_waits_no_longer_because_of_a_cancel(owner: Owner, clock: Clock) -> None:
+    """A publication that hangs, or that is endlessly slow."""
+    clock.step = 0.1
+
+    async def publish() -> None:
+        heartbeat = await owner.run.save()
+        owner.run.interrupt("cancel")
+        owner.run.interrupt("release")
+        while True:
+            heartbeat.beat()
+            await asyncio.sleep(0)
+
+    with pytest.raises(Interrupted):
+        await ended(owner.run, publish())
+
+
+@pytest.mark.usefixtures("quick_looks")
+async def test_what_the_daemon_slept_through_ends_no_run(
+    owner: Owner, store: Store, clock: Clock
+) -> None:
+    running = asyncio.create_task(ended(owner.run, owner.transcribe("slow")))
+    await soon(lambda job: job.progress > 0, store)
+    clock.now += 10 * LEASE
+    await running
+    assert (await store.read(jobs.work, 1)).finished is not None
+
+
 async def test_the_stronger_reason_counts(owner: Owner) -> None:
     asked = [owner.run.interrupt(how) for how in ("close", "preempt", "release", "close")]
     assert (asked, owner.run.interruption) == ([True, False, True, False], "release")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import zlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -224,7 +225,7 @@ async def test_a_library_that_is_lost_or_damaged_begins_anew(
     (house.state / library.NAME).write_bytes(b"no database " * 1000)
     house.library = Library(house.state, house.live, house.clock)
     assert not await house.restored(await house.claim("b.wav"))
-    assert "the library is damaged and begins anew" in caplog.text
+    assert "the library is damaged, setting it aside and beginning anew" in caplog.text
     await house.work(await house.claim("c.wav", version=2))
     assert house.kept() == 1
 
@@ -253,7 +254,70 @@ async def test_a_library_that_can_not_be_written_holds_nothing_up(
         await house.work(job)
     warnings = [one for one in caplog.records if one.levelno == logging.WARNING]
     assert len(warnings) == 1
-    assert "the library can't be used" in warnings[0].message
+    assert "can't use the library" in warnings[0].message
+
+
+@pytest.mark.parametrize(
+    "tables", ["PRAGMA user_version = 1; CREATE TABLE x (y)", "CREATE TABLE result (z)"]
+)
+async def test_a_library_that_is_something_else_is_set_aside(house: House, tables: str) -> None:
+    path = house.state / library.NAME
+    with contextlib.closing(apsw.Connection(str(path))) as db:
+        db.execute(tables)
+    job = await house.claim("a.wav")
+    assert not await house.restored(job)
+    await house.library.prune(house.clock.now)
+    await house.work(job)
+    assert house.kept() == 1
+    with contextlib.closing(apsw.Connection(f"{path}.damaged")) as db:
+        assert db.execute("SELECT count(*) FROM sqlite_master").get == 1
+
+
+async def test_nothing_waits_for_the_lock_of_a_library_again_and_again(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    await house.work(await house.claim("a.wav"))
+    with contextlib.closing(apsw.Connection(str(house.state / library.NAME))) as db:
+        db.execute("BEGIN IMMEDIATE")
+        assert not await house.restored(await house.claim("b.wav"))
+        db.execute("ROLLBACK")
+    assert not await house.restored(await house.claim("c.wav"))  # it is not even looked at
+    assert caplog.text.count("can't use the library") == 1
+    house.clock.now += library.REST
+    assert await house.restored(await house.claim("d.wav"))
+
+
+@pytest.mark.parametrize("forgotten", ["the result", "all of the library"])
+async def test_no_words_of_another_recording_are_given(
+    house: House, monkeypatch: pytest.MonkeyPatch, forgotten: str
+) -> None:
+    await house.work(await house.claim("a.wav"))
+    copy, other = await house.claim("copy.wav"), await house.claim("b.wav", version=2)
+    insist = house.store.insist
+
+    async def meanwhile(function: Any, *args: Any) -> Any:
+        if function is jobs.restore:  # between the find and the look at what was found
+            monkeypatch.undo()
+            if forgotten == "the result":
+                await house.library.forget([copy.sha256 or ""])
+            else:
+                for file in house.state.glob(f"{library.NAME}*"):
+                    file.unlink()
+            await house.work(other)
+        return await insist(function, *args)
+
+    monkeypatch.setattr(house.store, "insist", meanwhile)
+    assert not await house.restored(copy)
+    assert (await house.store.read(jobs.work, copy.id)).finished is None
+
+
+async def test_what_is_no_block_is_no_hit(house: House) -> None:
+    await house.work(await house.claim("a.wav"))
+    with contextlib.closing(apsw.Connection(str(house.state / library.NAME))) as db:
+        db.execute("UPDATE part SET content = ?", (zlib.compress(b'{"number": 0}'),))
+    job = await house.claim("b.wav")
+    assert not await house.restored(job)
+    assert (await house.store.read(jobs.work, job.id)).finished is None
 
 
 async def test_a_library_of_another_version_begins_anew(house: House) -> None:
@@ -296,5 +360,5 @@ async def test_a_recording_can_be_forgotten(house: House) -> None:
     job = await house.claim("a.wav")
     await house.work(job)
     await house.work(await house.claim("b.wav", beam_size=1))
-    await house.library.forget(job.sha256 or "")
+    assert await house.library.forget([job.sha256 or ""])
     assert house.kept() == 0

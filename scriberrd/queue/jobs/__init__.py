@@ -42,6 +42,8 @@ from scriberrd.queue.jobs.pruning import (
     prune,
     prune_events,
     published_before,
+    purge,
+    purgeable,
     remove,
 )
 from scriberrd.queue.jobs.recovery import recover

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from scriberrd.errors import IllegalMove
-from scriberrd.model import TERMINAL, display
+from scriberrd.model import TERMINAL, Priority, display
 from scriberrd.queue import queries
 from scriberrd.queue.jobs.rows import record_event
 
@@ -85,6 +85,47 @@ def remove(db: apsw.Connection, id_: int, now: float) -> Job:
     forget(db, due)
     for (gone,) in due:
         record_event(db, None, "removed", now, id=gone, inbox=job.inbox, path=display(job.path))
+    return job
+
+
+def purgeable(db: apsw.Connection, id_: int) -> list[str]:
+    """The SHA-256 of all versions of a recording that go with its newest job, removed or not.
+
+    Raises:
+        JobNotFound: no such job.
+        IllegalMove: it has not ended, or a newer job has its recording.
+    """
+    removed = db.execute("SELECT sha256 FROM tombstone WHERE job = ?", (id_,)).get
+    if removed is not None:
+        return [removed]
+    job = queries.get(db, id_)
+    if job.state not in TERMINAL:
+        raise IllegalMove(id_, job.state, "be removed")
+    latest = queries.first(db, "inbox = ? AND path = ?", (job.inbox, job.path))
+    if latest is not None and latest.id != id_:
+        newer = f"job {latest.id} is newer and has its recording"
+        raise IllegalMove(id_, job.state, f"be purged: {newer}")
+    rows = db.execute(
+        "SELECT DISTINCT sha256 FROM job WHERE inbox = ? AND path = ? AND sha256 IS NOT NULL",
+        (job.inbox, job.path),
+    )
+    return [sha256 for (sha256,) in rows]
+
+
+def purge(db: apsw.Connection, id_: int, now: float) -> Job:
+    """Remove a job so that nobody redoes it, or find what is left of one that was removed.
+
+    Raises:
+        JobNotFound, IllegalMove: see `purgeable`.
+    """
+    purgeable(db, id_)
+    of = db.execute("SELECT inbox, path FROM tombstone WHERE job = ?", (id_,)).get
+    if of is None:
+        return remove(db, id_, now)
+    inbox, path = of
+    nothing = {"profile": "", "settings": "{}", "priority": Priority.NORMAL}
+    job = revive(db, inbox, path, nothing) or queries.get(db, id_)
+    forget(db, [(id_,)])
     return job
 
 
