@@ -37,7 +37,7 @@ Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 class Daemon(msgspec.Struct, frozen=True, kw_only=True):
     """`[daemon]`: settings for all inboxes and workers."""
 
-    state_dir: str = ""  # the database and the lock; load() fills in the default
+    state_dir: str = ""  # databases and lock; load() fills in the default
     socket: str = ""  # of the API; load() fills in the default
     auto_download: bool = True
     model_cache: str = ""

@@ -1,1 +1,1 @@
-"""The HTTP API on a Unix socket. Each handler is one call downward."""
+"""The HTTP API on a Unix socket: `endpoints` has all of it in one table."""

@@ -41,9 +41,11 @@ ENDPOINTS = (
     Endpoint("GET", "/v1/health", "whether the daemon is well", status.health, status.Health),
     Endpoint("GET", "/v1/status", "the daemon at a glance", status.status, status.StatusView),
     Endpoint(
-        "POST", "/v1/pause", "claim nothing more", pauses.pause, pauses.Pauses, body=pauses.Paused
+        "POST", "/v1/pause", "pause claiming", pauses.pause, pauses.Pauses, body=pauses.Paused
     ),
-    Endpoint("POST", "/v1/resume", "go on", pauses.resume, pauses.Pauses, body=pauses.Resumed),
+    Endpoint(
+        "POST", "/v1/resume", "resume claiming", pauses.resume, pauses.Pauses, body=pauses.Resumed
+    ),
     Endpoint("GET", "/v1/jobs", "list jobs", jobs.find, jobs.Page, parameters=jobs.Wanted),
     Endpoint(
         *("POST", "/v1/jobs", "submit a recording", jobs.submit, JobView),
@@ -61,13 +63,18 @@ ENDPOINTS = (
         parameters=transcripts.Wanted,
         streams=True,
     ),
-    Endpoint("POST", "/v1/jobs/{id}/cancel", "end a job", jobs.cancel, JobView),
+    Endpoint("POST", "/v1/jobs/{id}/cancel", "cancel a job", jobs.cancel, JobView),
     Endpoint("POST", "/v1/jobs/{id}/retry", "queue a job again", jobs.retry, JobView),
     Endpoint(
-        "POST", "/v1/jobs/{id}/redo", "do a job anew", jobs.redo, JobView, parameters=jobs.Anew
+        "POST",
+        "/v1/jobs/{id}/redo",
+        "transcribe a job again",
+        jobs.redo,
+        JobView,
+        parameters=jobs.Anew,
     ),
     Endpoint(
-        *("DELETE", "/v1/jobs/{id}", "forget a job", jobs.remove, JobView),
+        *("DELETE", "/v1/jobs/{id}", "remove a job", jobs.remove, JobView),
         parameters=jobs.Removal,
     ),
     Endpoint(

@@ -3,5 +3,6 @@
 library    what finished stages have made, kept by what it was made of
 shelf      the rows of that
 adoption   a transcript that is published already, and that a lost database knew
+purging    what is to be deleted of a recording, deleted
 gathering  from the checkpoints of a job to its transcript
 """

@@ -64,7 +64,7 @@ class Process:
         self._killed = False  # by us
         self._end: asyncio.Task[None] | None = None
         self._ready = False  # to work on the recording of its latest task
-        self._oom_kills = self._latest_oom_kills = oom.kills()  # before the last two beats
+        self._oom_kills = self._latest_oom_kills = oom.kills()  # before the last two heartbeats
         self._process = process
         self._commands = commands
         self._replies = replies

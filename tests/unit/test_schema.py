@@ -56,7 +56,7 @@ def transcript(*blocks: BlockResult) -> bytes:
 def test_the_documented_schema_is_up_to_date() -> None:
     command = [sys.executable, "-m", "scriberrd.output.formats.schema"]
     assert SCHEMA.read_bytes() == run(command, check=True, capture_output=True).stdout, (
-        "run: python -m scriberrd.formats.schema > docs/transcript.schema.json"
+        "run: python -m scriberrd.output.formats.schema > docs/transcript.schema.json"
     )
 
 

@@ -1,4 +1,4 @@
-"""The JSON Schema of the canonical transcript: `python -m scriberrd.formats.schema`."""
+"""The JSON Schema of the canonical transcript: `python -m scriberrd.output.formats.schema`."""
 
 from __future__ import annotations
 

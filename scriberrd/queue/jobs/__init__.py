@@ -1,4 +1,4 @@
-"""The moves of a job: every function here changes the queue, in the transaction of its caller.
+"""The moves of a job, in the transaction of their caller, and the looks that they begin with.
 
 Each change commits together with the event that tells of it. A holder's writes are fenced: they
 name the lease that the claim gave out, and raise LeaseLost when the job has been taken back.

@@ -44,7 +44,7 @@ def cancel(db: apsw.Connection, id_: int, now: float) -> Job:
 
 
 def cancel_requested(db: apsw.Connection) -> list[Lease]:
-    """The holds that are to be given up because somebody canceled their job."""
+    """The leases that are to be given up because somebody canceled their job."""
     return [
         Lease(*row)
         for row in db.execute(
