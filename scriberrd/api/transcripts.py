@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from scriberrd.api.rooms import Rooms
     from scriberrd.files.folders import Folders
-    from scriberrd.queue.queries import Output
+    from scriberrd.queue.columns import Output
 
 log = logging.getLogger(__name__)
 

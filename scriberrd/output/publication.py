@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from scriberrd.files.folders import Folders
     from scriberrd.model import Clock, Format, Job
     from scriberrd.output.staging import Target
-    from scriberrd.queue.queries import Output
+    from scriberrd.queue.columns import Output
     from scriberrd.queue.store import Store
     from scriberrd.transcript import Result, Transcript
 

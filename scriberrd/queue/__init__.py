@@ -4,6 +4,7 @@ store         the open database
 transactions  all of a change, or nothing
 schema.sql    the tables
 migrations    from older tables to these
+columns       what rows hold
 jobs          every change of a job
 queries       every look at jobs
 lock          one daemon at a time

@@ -10,18 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from scriberrd.errors import JobNotFound
-from scriberrd.model import (
-    Event,
-    Execution,
-    Fallback,
-    Identity,
-    Job,
-    JobState,
-    Print,
-    Settings,
-    Stage,
-    display,
-)
+from scriberrd.model import Event, Execution, Job, JobState, display
+from scriberrd.queue.columns import JOB_COLUMNS, OUTPUT_COLUMNS, Output, Row, job, output
 from scriberrd.queue.store import translated
 from scriberrd.transcript import BlockResult
 
@@ -30,75 +20,11 @@ if TYPE_CHECKING:
 
     import apsw
 
-Row = tuple[Any, ...]
-
 LARGEST = 2**63 - 1  # what SQLite can hold
 WINDOW = 5000  # jobs that are looked at in one step
 
-# Names are reserved before their files are in place: they count once the job has published there.
-# While it is done anew that is still so.
-_OUTPUTS = """
-    CASE WHEN job.published_at IS NOT NULL THEN (
-        SELECT json_group_array(json_array(hex(output.name), output.edited) ORDER BY output.name)
-        FROM output WHERE output.job = job.id AND output.published = job.id
-    ) ELSE '[]' END
-"""
-_FIELDS = tuple(f for f in Job.__struct_fields__ if f not in {"outputs", "edited"})
-
-JOB_COLUMNS = ", ".join([*(f"job.{field}" for field in _FIELDS), _OUTPUTS])
-"""What `job` decodes; for SELECT ... FROM job, and for RETURNING."""
-
-identity = msgspec.json.Decoder(Identity).decode
-_settings = msgspec.json.Decoder(Settings).decode
-_fallbacks = msgspec.json.Decoder(tuple[Fallback, ...]).decode
-_names = msgspec.json.Decoder(list[tuple[str, int]]).decode
 _block = msgspec.json.Decoder(BlockResult).decode
 _data = msgspec.json.Decoder(dict[str, str | int | float | None]).decode
-
-
-class Output(NamedTuple):
-    """A published file."""
-
-    inbox: str  # whose output folder it lies in
-    name: bytes  # relative to it
-    prints: tuple[Print, ...]  # of what was published; until then of all that runs began to write
-    published: bool  # otherwise the name is only reserved
-    edited: bool  # somebody has changed it since
-
-    @property
-    def suffix(self) -> str:
-        """What its name ends in: its format."""
-        return self.name.rpartition(b".")[2].decode("latin-1")
-
-
-OUTPUT_COLUMNS = "output.inbox, output.name, output.prints, output.published, output.edited"
-"""What `output` decodes."""
-
-
-def job(row: Row) -> Job:
-    """The job that a row of `JOB_COLUMNS` holds."""
-    values = dict(zip(_FIELDS, row[:-1], strict=True))
-    values["state"] = JobState(values["state"])
-    values["stage"] = values["stage"] and Stage(values["stage"])
-    values["identity"] = identity(values["identity"])
-    values["settings"] = _settings(values["settings"])
-    values["fallbacks"] = _fallbacks(values["fallbacks"])
-    values["cancel_requested"] = bool(values["cancel_requested"])
-    values["redo"] = bool(values["redo"])
-    names = [(bytes.fromhex(name), bool(edited)) for name, edited in _names(row[-1])]
-    return Job(
-        **values,
-        outputs=tuple(name for name, edited in names if not edited),
-        edited=tuple(name for name, edited in names if edited),
-    )
-
-
-def output(row: Row) -> Output:
-    """The output that a row of `OUTPUT_COLUMNS` holds."""
-    inbox, name, prints, published, edited = row
-    return Output(
-        inbox, name, tuple(map(Print.read, prints.split())), bool(published), bool(edited)
-    )
 
 
 def get(db: apsw.Connection, id_: int) -> Job:

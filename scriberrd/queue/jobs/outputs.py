@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from scriberrd.model import Stage
-from scriberrd.queue import queries
+from scriberrd.queue import columns
 from scriberrd.queue.jobs.rows import Lease, write
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import apsw
 
     from scriberrd.model import Print
-    from scriberrd.queue.queries import Output
+    from scriberrd.queue.columns import Output
 
 
 def reserve(
@@ -41,7 +41,7 @@ def reserve(
     for name in names:
         for *row, mine in db.execute(
             f"""
-            SELECT {queries.OUTPUT_COLUMNS},
+            SELECT {columns.OUTPUT_COLUMNS},
                    (coalesce(job.inbox, tombstone.inbox), coalesce(job.path, tombstone.path))
                    = (SELECT inbox, path FROM job WHERE id = ?)
             FROM json_each(?) AS folder CROSS JOIN output ON output.inbox = folder.value
@@ -52,7 +52,7 @@ def reserve(
         ).fetchall():
             if not mine:
                 return None
-            known[name] = queries.output(tuple(row))
+            known[name] = columns.output(tuple(row))
     db.executemany(
         "INSERT INTO output (inbox, name, job) VALUES (?, ?, ?)"
         " ON CONFLICT DO UPDATE SET job = excluded.job",

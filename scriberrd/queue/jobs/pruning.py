@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from scriberrd.errors import IllegalMove
 from scriberrd.model import TERMINAL, Priority, display
-from scriberrd.queue import queries
+from scriberrd.queue import columns, queries
 from scriberrd.queue.jobs.rows import record_event
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import apsw
 
     from scriberrd.model import Job
-    from scriberrd.queue.queries import Output
+    from scriberrd.queue.columns import Output
 
 
 def prune(db: apsw.Connection, ids: Iterable[int], before: float, *, now: float) -> int:
@@ -209,7 +209,7 @@ class Aged(NamedTuple):
 
 # Those of a job that is done anew are still wanted.
 _AGED = f"""
-    SELECT output.published_at, {queries.OUTPUT_COLUMNS}, coalesce(job.path, tombstone.path),
+    SELECT output.published_at, {columns.OUTPUT_COLUMNS}, coalesce(job.path, tombstone.path),
            coalesce(job.sha256, tombstone.sha256)
     FROM output LEFT JOIN job ON job.id = output.job
     LEFT JOIN tombstone ON tombstone.job = output.job
@@ -232,7 +232,7 @@ def published_before(
     """
     start = (-1.0, "", b"") if after is None else (after.at, after.output.inbox, after.output.name)
     rows = db.execute(_AGED, (before, *start, limit))
-    return [Aged(at, queries.output(tuple(row)), path, sha256) for at, *row, path, sha256 in rows]
+    return [Aged(at, columns.output(tuple(row)), path, sha256) for at, *row, path, sha256 in rows]
 
 
 def is_aged(db: apsw.Connection, aged: Aged) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from scriberrd.model import TERMINAL, JobState, Priority
-from scriberrd.queue import queries
+from scriberrd.queue import columns, queries
 from scriberrd.queue.jobs.pruning import forget, revive
 from scriberrd.queue.jobs.rows import (
     FRESH,
@@ -124,7 +124,7 @@ def unknown(
         if missing:
             news.append(path)
         elif text != encode(identity):  # rare, and dearer
-            known = queries.identity(text)
+            known = columns.identity(text)
             touched = may_be_readable and known.ctime_ns != identity.ctime_ns
             if touched or known.version != identity.version:
                 news.append(path)
@@ -137,7 +137,7 @@ def renumber(db: apsw.Connection, inbox: str, found: Iterable[tuple[bytes, Ident
     """Note the numbers that files have now, where they are the versions that are known."""
     for path, identity in found:
         known = _known(db, inbox, path)
-        if known is not None and queries.identity(known[0]).version == identity.version:
+        if known is not None and columns.identity(known[0]).version == identity.version:
             row = {"inbox": inbox, "path": path, "identity": encode(identity)}
             db.execute(f"UPDATE job SET identity = :identity WHERE id = ({NEWEST})", row)
             db.execute(
