@@ -63,13 +63,13 @@ class Supervision:
 
     def silent(self, now: float) -> str | None:
         """Why a worker is to be killed, if it is."""
-        if now - self._heard > self._pool.heartbeat_timeout:
-            return f"silent for {now - self._heard:.0f} s"
+        if now - self._heard > (limit := self._pool.heartbeat_timeout):
+            return f"silent for {limit:g} s"
         return self.expired(now)
 
     def expired(self, now: float) -> str | None:
         """Why the lease has ended, if it has."""
-        return f"no progress for {now - self._moved:.0f} s" if now > self.expires else None
+        return f"no progress for {self._pool.stall_timeout:g} s" if now > self.expires else None
 
 
 class Limits:

@@ -63,7 +63,7 @@ def test_the_lease_ends_when_nothing_moves() -> None:
         watched.look(float(second))
     watched.hear(HEARTBEAT, 1060.0)  # it lives, and does not move
     assert (watched.expires, watched.expired(1060.0)) == (1060.0, None)
-    assert watched.silent(1061.0) == watched.expired(1061.0) == "no progress for 61 s"
+    assert watched.silent(1061.0) == watched.expired(1061.0) == "no progress for 60 s"
 
 
 def test_what_the_daemon_slept_through_is_charged_to_nobody() -> None:
@@ -75,7 +75,7 @@ def test_what_the_daemon_slept_through_is_charged_to_nobody() -> None:
     assert (watched.silent(9001.0), watched.limits.exceeded(9001.0)) == (None, None)
     assert watched.expires == 9060.0
     assert watched.renewal_due()  # so that people see it, too
-    assert watched.silent(9011.0) == "silent for 11 s"
+    assert watched.silent(9011.0) == "silent for 10 s"
 
 
 def test_a_lease_is_renewed_every_few_seconds_while_the_work_moves() -> None:
