@@ -154,11 +154,11 @@ class Publisher:
 
             def remove() -> tuple[tuple[bytes, ...], tuple[bytes, ...]]:
                 staging.require_mounted(root, names, mounts)
-                there = [output for output in outputs if published.is_there(root, output.name)]
-                for output in there:
+                before = published.existing(root, names)
+                for output in outputs:
                     published.remove(root, output.name, output.prints)
-                left = tuple(o.name for o in there if published.is_there(root, o.name))
-                return tuple(o.name for o in there if o.name not in left), left
+                left = published.existing(root, before)
+                return tuple(name for name in before if name not in left), left
 
             gone, left = await self._folders.run(root, remove)
             for output in outputs:

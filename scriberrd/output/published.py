@@ -20,7 +20,7 @@ from scriberrd.files.names import FOLDER
 from scriberrd.model import Identity, Print
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable
     from io import BufferedReader
     from pathlib import Path
 
@@ -40,17 +40,6 @@ def opened(root: Path, name: bytes) -> BufferedReader:
         OSError: it has gone, or is something else now.
     """
     return os.fdopen(sources.open_source(root, name), "rb")
-
-
-def is_there(root: Path, name: bytes) -> bool:
-    """Whether there is something under a name; raises OSError when it can't be looked for."""
-    try:
-        require(root, name)
-    except FileNotFoundError:
-        return False
-    except (NotRegular, PermissionError):
-        return True
-    return True
 
 
 def require(root: Path, name: bytes) -> None:
@@ -128,6 +117,15 @@ def look(root: Path, name: bytes, prints: Collection[Print]) -> Seen:
         return Seen(None, None)
     except (NotRegular, PermissionError):
         return Seen(NOT_OURS, None)
+
+
+def existing(root: Path, names: Iterable[bytes]) -> tuple[bytes, ...]:
+    """Those of the names under which there is something.
+
+    Raises:
+        OSError: they can't be looked at.
+    """
+    return tuple(name for name in names if look(root, name, ()).identity is not None)
 
 
 def is_of(root: Path, name: bytes, sha256: str) -> bool:
