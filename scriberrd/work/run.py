@@ -2,6 +2,7 @@
 
 Everybody else only sends: a stage has a task for the worker, the worker answers or dies, somebody
 interrupts, a stage ends. The loop alone decides what follows; without a message it asks the clocks.
+A stage says by itself only that it begins to publish (`save`).
 """
 
 from __future__ import annotations
