@@ -107,7 +107,7 @@ class Library:
 
     async def forget(self, recordings: Collection[str]) -> bool:
         """Keep nothing of these recordings any more, by their SHA-256; False when that fails."""
-        return await self._run(shelf.forget, recordings) is not None
+        return await self._run(shelf.forget, recordings) or False
 
     async def prune(self, now: float) -> None:
         """Forget what was not used for as long as `[retention]` says, which 0 does not limit."""

@@ -145,14 +145,13 @@ def put(
     prune(db, -math.inf, limit)
 
 
-def forget(db: apsw.Connection, recordings: Iterable[str]) -> int:
-    """Delete all results of recordings, by their SHA-256; how many."""
-    before = db.total_changes()
+def forget(db: apsw.Connection, recordings: Iterable[str]) -> bool:
+    """Delete all results of recordings, by their SHA-256; True, since it is done."""
     db.executemany("DELETE FROM result WHERE sha256 = ?", [(sha256,) for sha256 in recordings])
-    return db.total_changes() - before
+    return True
 
 
-def prune(db: apsw.Connection, before: float, limit: float) -> int:
+def prune(db: apsw.Connection, before: float, limit: float) -> bool:
     """Delete what was not used since a time, and more of what was not used for longest.
 
     Args:
@@ -161,7 +160,7 @@ def prune(db: apsw.Connection, before: float, limit: float) -> int:
         limit: bytes that the rest may have; math.inf: any number.
 
     Returns:
-        How many results are deleted.
+        Whether there was anything to delete.
     """
     ever = db.total_changes()
     db.execute("DELETE FROM result WHERE used_at < ?", (before,))
@@ -173,4 +172,4 @@ def prune(db: apsw.Connection, before: float, limit: float) -> int:
             ") WHERE so_far > ?)",
             (limit,),
         )
-    return db.total_changes() - ever
+    return db.total_changes() != ever

@@ -50,6 +50,18 @@ async def test_where_files_can_not_be_deleted_it_is_tried_again(server: Server) 
     assert list(out.iterdir()) == []
 
 
+async def test_a_recording_that_could_not_be_read_is_purged_as_well(server: Server) -> None:
+    await server.submit("talk.mp3")
+    job = await server.complete(await server.claim())
+    await server.store.run(lambda db: db.execute("UPDATE job SET sha256 = NULL"))
+    out = server.inbox.output
+    out.rename(out.with_name("away"))
+    await server.call("DELETE", PURGE, status=503)
+    out.with_name("away").rename(out)
+    assert (await server.call("DELETE", PURGE))["id"] == job.id
+    assert list(out.iterdir()) == []
+
+
 async def test_where_the_library_can_not_be_used_job_and_files_stay(server: Server) -> None:
     await server.submit("talk.mp3")
     job = await server.complete(await server.claim())

@@ -47,9 +47,8 @@ from scriberrd.queue.jobs.pruning import (
     remove,
 )
 from scriberrd.queue.jobs.recovery import recover
-from scriberrd.queue.jobs.rows import Lease
+from scriberrd.queue.jobs.rows import Lease, newest
 from scriberrd.queue.jobs.submission import (
-    newest,
     recognize,
     renumber,
     submit,

@@ -16,9 +16,10 @@ from scriberrd.queue.jobs.rows import (
     move,
     record_event,
     requeue,
+    require_newest,
     update,
 )
-from scriberrd.queue.jobs.submission import adjust, newest
+from scriberrd.queue.jobs.submission import adjust
 
 if TYPE_CHECKING:
     import apsw
@@ -68,7 +69,7 @@ def retry(db: apsw.Connection, id_: int, now: float, *, settings: Settings | Non
     if job.state in {JobState.PROCESSING, JobState.COMPLETED}:
         raise IllegalMove(id_, job.state, "be retried")
     if job.state is not JobState.QUEUED:
-        _require_newest(db, job, "be retried")
+        require_newest(db, job, "be retried")
     if settings is not None:
         adjust(db, job, job.profile, settings)
     if job.state is JobState.QUEUED:
@@ -89,7 +90,7 @@ def redo(db: apsw.Connection, id_: int, *, profile: str, settings: Settings, now
     job = queries.get(db, id_)
     if job.state not in TERMINAL:
         raise IllegalMove(id_, job.state, "be redone")
-    _require_newest(db, job, "be redone")
+    require_newest(db, job, "be redone")
     forget_work(db, id_)
     anew = {
         "redo": 1,
@@ -101,11 +102,3 @@ def redo(db: apsw.Connection, id_: int, *, profile: str, settings: Settings, now
     }
     update(db, id_, anew)
     return requeue(db, job, now, "redone")
-
-
-def _require_newest(db: apsw.Connection, job: Job, verb: str) -> None:
-    latest = newest(db, job.inbox, job.path)
-    if latest is not None and latest.id != job.id:
-        raise IllegalMove(
-            job.id, job.state, f"{verb}: job {latest.id} is newer and has its recording"
-        )

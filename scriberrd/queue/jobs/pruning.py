@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from scriberrd.errors import IllegalMove
 from scriberrd.model import TERMINAL, Priority, display
 from scriberrd.queue import columns, queries
-from scriberrd.queue.jobs.rows import record_event
+from scriberrd.queue.jobs.rows import record_event, require_newest
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -95,16 +95,14 @@ def purgeable(db: apsw.Connection, id_: int) -> list[str]:
         JobNotFound: no such job.
         IllegalMove: it has not ended, or a newer job has its recording.
     """
-    removed = db.execute("SELECT sha256 FROM tombstone WHERE job = ?", (id_,)).get
+    removed = db.execute("SELECT 1, sha256 FROM tombstone WHERE job = ?", (id_,)).get
     if removed is not None:
-        return [removed]
+        _, sha256 = removed
+        return [] if sha256 is None else [sha256]
     job = queries.get(db, id_)
     if job.state not in TERMINAL:
         raise IllegalMove(id_, job.state, "be removed")
-    latest = queries.first(db, "inbox = ? AND path = ?", (job.inbox, job.path))
-    if latest is not None and latest.id != id_:
-        newer = f"job {latest.id} is newer and has its recording"
-        raise IllegalMove(id_, job.state, f"be purged: {newer}")
+    require_newest(db, job, "be purged")
     rows = db.execute(
         "SELECT DISTINCT sha256 FROM job WHERE inbox = ? AND path = ? AND sha256 IS NOT NULL",
         (job.inbox, job.path),

@@ -117,6 +117,19 @@ def record_event(
     )
 
 
+def newest(db: apsw.Connection, inbox: str, path: bytes) -> Job | None:
+    """The latest job about this path, if any."""
+    return queries.first(db, "inbox = ? AND path = ?", (inbox, path))
+
+
+def require_newest(db: apsw.Connection, job: Job, verb: str) -> None:
+    """Raise IllegalMove unless this is the latest job about its recording."""
+    latest = newest(db, job.inbox, job.path)
+    if latest is not None and latest.id != job.id:
+        newer = f"job {latest.id} is newer and has its recording"
+        raise IllegalMove(job.id, job.state, f"{verb}: {newer}")
+
+
 def requeue(db: apsw.Connection, job: Job, now: float, event: str) -> Job:
     """An ended job starts again, with a fresh budget and its checkpoints."""
     record_event(db, job.id, event, now)

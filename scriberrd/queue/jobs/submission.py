@@ -14,6 +14,7 @@ from scriberrd.queue.jobs.rows import (
     end_execution,
     forget_work,
     move,
+    newest,
     record_event,
     requeue,
     update,
@@ -88,11 +89,6 @@ def submit(
         forget(db, [(known.id,)])
     record_event(db, job.id, "submitted", now)
     return job, True
-
-
-def newest(db: apsw.Connection, inbox: str, path: bytes) -> Job | None:
-    """The latest job about this path, if any."""
-    return queries.first(db, "inbox = ? AND path = ?", (inbox, path))
 
 
 def submit_again(
