@@ -138,6 +138,7 @@ class Server:
         await self.store.run(jobs.transcribed, lease, finished, now=self.clock.now)
         await self.store.run(jobs.reserve, lease, list(prints))
         await self.store.run(jobs.begin, lease, prints, ())
+        await self.store.run(jobs.published, lease, now=self.clock.now)
         return await self.store.run(jobs.finish, lease, language="de", now=self.clock.now)
 
     async def get(self, path: str, **options: Any) -> Any:

@@ -77,6 +77,7 @@ class Maker:
         with transaction(self.db):
             jobs.transcribed(self.db, lease, finished, now=self.now)
             jobs.reserve(self.db, lease, names)
+            jobs.published(self.db, lease, now=self.now)
             jobs.finish(self.db, lease, language="de", now=self.now)
 
     def fail(self, code: str) -> None:

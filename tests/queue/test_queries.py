@@ -179,6 +179,7 @@ def test_outputs_count_when_they_are_in_place(db: apsw.Connection) -> None:
     names = [b"a.txt", b"\xff.json"]
     jobs.reserve(db, lease, names)
     assert queries.get(db, 1).outputs == ()
+    jobs.published(db, lease, now=3.0)
     done = jobs.finish(db, lease, language=None, now=3.0)
     assert done.outputs == (b"a.txt", b"\xff.json")
     assert [output.name for output in queries.outputs(db, 1)] == names

@@ -29,6 +29,7 @@ def db(tmp_path: Path) -> Iterator[apsw.Connection]:
     lease = claim(connection)
     with transaction(connection):
         jobs.reserve(connection, lease, NAMES)
+        jobs.published(connection, lease, now=3.0)
         jobs.finish(connection, lease, language="en", now=3.0)
     yield connection
     connection.close()
@@ -73,6 +74,7 @@ def test_the_outputs_are_served_until_and_after_the_end(db: apsw.Connection, end
         elif end == "fail":
             job = jobs.fail(db, lease, "source_missing", "", retry=config.Retry(), now=5.0)
         else:
+            jobs.published(db, lease, now=5.0)
             job = jobs.finish(db, lease, language="en", now=5.0)
     assert job.outputs == expected
     assert (job.redo, job.state is JobState.COMPLETED) == (end != "finish", end == "finish")
@@ -86,6 +88,7 @@ def test_what_has_not_ended_or_has_a_newer_version_is_refused(db: apsw.Connectio
     with pytest.raises(IllegalMove, match="is processing"):
         redo(db)
     with transaction(db):
+        jobs.published(db, lease, now=5.0)
         jobs.finish(db, lease, language="en", now=5.0)
     submit(db, V2)
     with pytest.raises(IllegalMove, match="job 2 is newer and has its recording"):

@@ -63,6 +63,7 @@ class Queue:
             (self.out / name).parent.mkdir(exist_ok=True)
             (self.out / name).write_text(text)
             os.utime(self.out / name, (now, now))
+        await self.store.run(jobs.published, lease, now=now)
         return await self.store.run(jobs.finish, lease, language=None, now=now)
 
     async def fail(self, now: float) -> Job:

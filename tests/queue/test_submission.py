@@ -106,6 +106,7 @@ def test_a_file_under_other_numbers_is_not_read_again(
     elif end is not None:
         lease = claim(db)
         with db:
+            jobs.published(db, lease, now=3.0)
             jobs.finish(db, lease, language=None, now=3.0)
     if end == "removed":
         with db:
@@ -128,6 +129,7 @@ def test_a_file_replaced_after_its_job_has_completed_gets_another_job(db: apsw.C
     submit(db, V1, "one")
     lease = claim(db)
     with transaction(db):
+        jobs.published(db, lease, now=3.0)
         jobs.finish(db, lease, language=None, now=3.0)
     job, new = submit(db, V2, "two")
     assert (job.id, new) == (2, True)
@@ -155,6 +157,7 @@ def test_what_became_readable_is_recognized_and_its_work_is_kept(db: apsw.Connec
     job, new = submit(db, CHMODDED, "one")  # while it is processed
     assert (job.state, job.sha256, new) == (JobState.PROCESSING, "one", False)
     with transaction(db):
+        jobs.published(db, lease, now=5.0)
         jobs.finish(db, lease, language=None, now=5.0)
     job, new = submit(db, V1, "one")
     assert (job.id, job.state, new) == (1, JobState.COMPLETED, False)
@@ -164,6 +167,7 @@ def test_a_finished_recording_of_unknown_bytes_is_not_done_again(db: apsw.Connec
     submit(db, V1, None)
     lease = claim(db)
     with transaction(db):
+        jobs.published(db, lease, now=3.0)
         jobs.finish(db, lease, language=None, now=3.0)
     job, new = submit(db, CHMODDED, "one")
     assert (job.id, job.state, job.sha256, new) == (1, JobState.COMPLETED, "one", False)
@@ -178,6 +182,7 @@ def test_a_recording_that_can_no_longer_be_read_is_no_news(
     lease = claim(db)
     if state is JobState.COMPLETED:
         with transaction(db):
+            jobs.published(db, lease, now=3.0)
             jobs.finish(db, lease, language=None, now=3.0)
     job, new = submit(db, CHMODDED, None)
     assert (job.id, job.state, job.sha256, new) == (1, state, "one", False)
@@ -233,6 +238,7 @@ def test_a_removed_job_stays_away_when_its_recording_is_replaced(db: apsw.Connec
             assert bool(jobs.reserve(db, lease, names)) == (
                 id_ > 1
             )  # what was published is its own
+            jobs.published(db, lease, now=3.0)
             jobs.finish(db, lease, language=None, now=3.0)
             jobs.remove(db, id_, 4.0)
 
@@ -278,6 +284,7 @@ def test_names_of_another_recording_are_not_reserved(db: apsw.Connection) -> Non
         assert jobs.reserve(db, second, [b"talk.json"]) is None
         jobs.unreserve(db, first, [b"talk.txt"])
         assert jobs.reserve(db, second, [b"talk.txt"]) == {}
+        jobs.published(db, first, now=3.0)
         jobs.finish(db, first, language=None, now=3.0)
     submit(db, TOUCHED, "three", b"talk.mp3")
     third = claim(db)

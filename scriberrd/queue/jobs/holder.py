@@ -11,7 +11,6 @@ from msgspec.structs import replace
 from scriberrd.failures import FAILURES
 from scriberrd.model import JobState, Stage, display
 from scriberrd.protocol import Finished, Probed
-from scriberrd.queue.jobs.outputs import note_published
 from scriberrd.queue.jobs.rows import (
     NO_ERROR,
     Lease,
@@ -183,11 +182,9 @@ def finish(
 ) -> Job:
     """The outputs are in place: the job is done, and so is all of the recording."""
     job = held(db, lease)
-    done = NO_ERROR | {"finished_at": now, "published_at": now, "language": language}
-    done |= {"redo": 0, "result": None}
+    done = NO_ERROR | {"finished_at": now, "language": language, "redo": 0, "result": None}
     if duration is not None:  # nobody has told it of a transcript that was there already
         done |= {"duration": duration, "progress": duration}
-    note_published(db, lease.job, now)
     end_execution(db, lease, now, "completed")
     db.execute("DELETE FROM checkpoint WHERE job = ?", (lease.job,))
     edited = db.execute(

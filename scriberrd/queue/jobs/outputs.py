@@ -87,15 +87,10 @@ def begin(
 def published(db: apsw.Connection, lease: Lease, *, now: float) -> None:
     """The files are in place: they are what the job has, until it publishes again."""
     write(db, lease, {"published_at": now})
-    note_published(db, lease.job, now)
-
-
-def note_published(db: apsw.Connection, job: int, now: float) -> None:
-    """Note that all outputs of a job are in place."""
     db.execute(
         "UPDATE output SET published = job, published_at = ?,"
         " prints = substr(prints, 1, instr(prints || ' ', ' ') - 1) WHERE job = ?",
-        (now, job),
+        (now, lease.job),
     )
 
 
