@@ -14,7 +14,7 @@ from scriberrd.model import Settings
 from scriberrd.transcript import BlockResult, EngineInfo
 
 # How the worker decodes: raised whenever the same settings come to give another text.
-POLICY = 1
+POLICY = 2
 MAX_LINE = 16 * 1024 * 1024  # bytes; a longer reply is babble, and its worker is killed
 
 
@@ -33,7 +33,6 @@ class Resume(msgspec.Struct, frozen=True, kw_only=True):
     position: float  # seconds: where it starts
     language: str | None
     language_probability: float | None
-    prompt: str
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True, tag="task"):

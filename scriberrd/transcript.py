@@ -51,7 +51,6 @@ class BlockResult(msgspec.Struct, frozen=True, kw_only=True):
     speech: float  # seconds of speech in it
     language: str | None  # None while nothing was said
     language_probability: float | None
-    prompt: str  # the tail of the text, which the next block is prompted with
     segments: tuple[Segment, ...]
     words: tuple[Word, ...]
 

@@ -10,7 +10,6 @@ from contextlib import closing
 from io import FileIO
 from typing import TYPE_CHECKING, TypeVar
 
-from msgspec import UNSET
 from msgspec.structs import replace
 
 from scriberrd.errors import TaskFailed
@@ -36,7 +35,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
 Moved = TypeVar("Moved", Segment, Word)
-PROMPT_TAIL = 1000  # characters; Whisper takes the last 223 tokens of them
 
 
 class Kept:
@@ -125,7 +123,6 @@ def _blocks(ahead: Iterable[Block], engine: Engine, run: Run) -> Iterator[BlockR
         position=0.0,
         language=None,
         language_probability=None,
-        prompt=run.task.settings.initial_prompt,
     )
     for block in ahead:
         run.pass_boundary()
@@ -136,24 +133,21 @@ def _blocks(ahead: Iterable[Block], engine: Engine, run: Run) -> Iterator[BlockR
             position=result.end,
             language=result.language,
             language_probability=result.language_probability,
-            prompt=result.prompt,
         )
 
 
 def _block(block: Block, before: Resume, engine: Engine, run: Run) -> BlockResult:
     settings = run.task.settings
-    language, probability, prompt = before.language, before.language_probability, before.prompt
+    language, probability = before.language, before.language_probability
     phrases: list[Phrase] = []
     if block.spans:
         code, sure = _language(block, before, engine, run)
-        context = Context(settings, code, prompt)
+        context = Context(settings, code)
         for phrase in engine.transcribe(block, context, run.tick):
             phrases.append(_placed(phrase, block))
             run.reach(phrases[-1].segment.end)
         if phrases:  # without speech, nothing changes for the next block
             language, probability = code, sure
-            said = [phrase.segment for phrase in phrases]
-            prompt = _prompt(prompt, said) if settings.condition_on_previous_text else ""
     run.reach(block.end / RATE)
     return BlockResult(
         number=before.block,
@@ -162,7 +156,6 @@ def _block(block: Block, before: Resume, engine: Engine, run: Run) -> BlockResul
         speech=sum(b - a for a, b in block.voiced) / RATE,
         language=language,
         language_probability=probability,
-        prompt=prompt,
         segments=tuple(phrase.segment for phrase in phrases),
         words=tuple(word for phrase in phrases for word in phrase.words),
     )
@@ -175,14 +168,6 @@ def _language(block: Block, before: Resume, engine: Engine, run: Run) -> tuple[s
     if before.language is not None:
         return before.language, before.language_probability
     return engine.identify(block, run.tick)
-
-
-def _prompt(before: str, segments: Iterable[Segment]) -> str:
-    """The tail of the text, after the last suspect segment: that would infect what follows."""
-    for segment in segments:
-        before = f"{before} {segment.text}" if segment.suspect is UNSET else ""
-    before = before.strip()
-    return before if len(before) <= PROMPT_TAIL else before[-PROMPT_TAIL:].partition(" ")[2]
 
 
 def _placed(phrase: Phrase, block: Block) -> Phrase:

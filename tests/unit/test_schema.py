@@ -27,7 +27,6 @@ SPOKEN = BlockResult(
     speech=1.0,
     language="en",
     language_probability=1.0,
-    prompt="",
     segments=(
         Segment(start=0.0, end=0.5, text=" Hello", speaker="SPEAKER_00"),
         Segment(start=0.5, end=1.0, text=" there.", suspect=("repetitive",)),

@@ -52,7 +52,6 @@ def block(
         "speech": sum(one.end - one.start for one in segments),
         "language": language if segments else None,
         "language_probability": 0.9 if segments else None,
-        "prompt": "",
         "segments": segments,
         "words": (),
     }

@@ -144,7 +144,6 @@ def after(block: BlockResult) -> Resume:
         position=block.end,
         language=block.language,
         language_probability=block.language_probability,
-        prompt=block.prompt,
     )
 
 

@@ -35,8 +35,8 @@ def block_of(samples: Samples) -> Block:
     return block
 
 
-def say(engine: Engine, block: Block, prompt: str = "", **settings: Any) -> list[Phrase]:
-    context = Context(Settings(**settings), "en", prompt)
+def say(engine: Engine, block: Block, **settings: Any) -> list[Phrase]:
+    context = Context(Settings(**settings), "en")
     return list(engine.transcribe(block, context, nothing))
 
 
@@ -138,7 +138,10 @@ def test_a_block_does_not_depend_on_those_before(
 
 def test_the_prompt_matters(engine: Engine) -> None:
     block = block_of(decode_audio(str(AUDIO / "sentence.wav")))
-    plain, prompted = say(engine, block), say(engine, block, "The train to Rome leaves.")
+    plain, prompted = (
+        say(engine, block),
+        say(engine, block, initial_prompt="The train to Rome leaves."),
+    )
     assert plain[0].segment.text == prompted[0].segment.text
     assert plain[0].segment.avg_logprob != prompted[0].segment.avg_logprob
 

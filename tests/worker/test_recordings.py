@@ -6,7 +6,7 @@ from difflib import SequenceMatcher
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from child import AUDIO, TALK, Child, after, beginning, text_of
+from child import AUDIO, Child, after, beginning, text_of
 
 from scriberrd.protocol import Finished, Resume
 
@@ -119,7 +119,6 @@ def test_silence_is_a_result(worker: Child, name: str, engine: str) -> None:
     blocks, finished = worker.blocks(name, engine=engine, initial_prompt="Once upon a time")
     (block,) = blocks
     assert (block.segments, block.words, block.speech, block.language) == ((), (), 0.0, None)
-    assert block.prompt == "Once upon a time"
     assert finished.duration == 3.0
 
 
@@ -163,7 +162,7 @@ def test_resume_equals_no_interruption(
 
 
 def test_a_resumed_task_keeps_its_language(worker: Child) -> None:
-    resume = Resume(block=4, position=0.0, language="en", language_probability=0.7, prompt="")
+    resume = Resume(block=4, position=0.0, language="en", language_probability=0.7)
     blocks, _ = worker.blocks("sentence.wav", resume)
     assert (blocks[0].number, blocks[0].language_probability) == (4, 0.7)
 
@@ -174,14 +173,3 @@ def test_a_truncated_recording_is_transcribed_and_told(worker: Child, tmp_path: 
     blocks, finished = worker.blocks(half)
     assert text_of(blocks).startswith("Martin will arrive on Thursday in the evening.")
     assert finished.warnings == ("the recording ends at 5.0 s of 9.7 s: it may be truncated",)
-
-
-def test_suspect_text_prompts_nothing(worker: Child) -> None:
-    settings = {"engine": "fake", "block_seconds": 30.0, "initial_prompt": "Before."}
-    good, _ = worker.blocks("dialogue.opus", model="ok", **settings)
-    bad, _ = worker.blocks(TALK, model="suspect", **settings)
-    alone, _ = worker.blocks(TALK, model="ok", condition_on_previous_text=False, **settings)
-    assert good[0].prompt.startswith("Before. second0 second1 ")
-    assert len(good[-1].prompt) <= 1000
-    assert {block.prompt for block in bad} == {""}
-    assert {block.prompt for block in alone} == {""}

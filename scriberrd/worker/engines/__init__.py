@@ -60,7 +60,6 @@ class Context(NamedTuple):
 
     settings: Settings
     language: str  # a code
-    prompt: str  # what was said before, or an initial prompt; may be ""
 
 
 class Phrase(NamedTuple):

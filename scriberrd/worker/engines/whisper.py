@@ -111,7 +111,7 @@ class Whisper:
         found, _ = self._model.transcribe(
             speech,
             **_options(context),
-            initial_prompt=context.prompt or None,
+            initial_prompt=settings.initial_prompt or None,
             condition_on_previous_text=settings.condition_on_previous_text,
         )
         restored: Iterable[Any] = restore_speech_timestamps(found, chunks, RATE)
