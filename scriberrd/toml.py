@@ -24,6 +24,10 @@ Where = tuple[str | int, ...]  # the path to a value: ("inbox", 0, "path")
 
 
 LARGEST = 2**53  # bytes
+# Keys of earlier versions, and what to write now.
+REPLACED = {
+    "condition_on_previous_text": 'write context = "carry" instead of true, or "none" for false',
+}
 LONGEST = 100 * 365 * 86400  # seconds: added to a time, the sum is still a valid time
 
 
@@ -116,6 +120,9 @@ class Document:
         before = len(self.problems)
         fields = {field.name: field for field in msgspec.structs.fields(kind)}
         for key in value.keys() - fields.keys():
+            if key in REPLACED:
+                self.problem((*where, key), REPLACED[key])
+                continue
             close = difflib.get_close_matches(key, fields, 1)
             hint = f"did you mean {close[0]!r}? " if close else ""
             self.problem((*where, key), f"unknown key; {hint}known keys: {', '.join(fields)}")

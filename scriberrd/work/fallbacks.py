@@ -52,8 +52,9 @@ def next_step(job: Job, pool: Worker, engine: EngineInfo | None) -> Fallback | N
     compute_type = engine.compute_type if engine is not None else hardware.compute_type
     if compute_type == "auto" and device == "cpu":
         compute_type = "int8"  # that is what auto means there
-    if settings.batch_size > 1:
-        return Fallback("batch_size", str(settings.batch_size), str(settings.batch_size // 2))
+    size = settings.clips_at_once(device)
+    if size > 1:
+        return Fallback("batch_size", str(size), str(size // 2))
     if "compute_type" not in taken and compute_type.startswith(LARGE):
         smallest = "int8_float16" if device.startswith("cuda") else "int8"
         return Fallback("compute_type", compute_type, smallest)

@@ -19,6 +19,7 @@ class Run:
     def __init__(self, task: Task, descriptor: int) -> None:
         self.task, self.descriptor = task, descriptor  # the working thread closes the descriptor
         self.position = task.resume.position if task.resume else 0.0  # seconds transcribed
+        self.most = self.share = max(1, task.hardware.threads)  # clips to decode at once
         self._ticks = 0
         self._stop: Stop | None = None
 

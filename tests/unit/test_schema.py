@@ -47,6 +47,7 @@ def transcript(*blocks: BlockResult) -> bytes:
             name="talk.wav", sha256="0" * 64, size=1, container="wav", codec="pcm", channels=1
         ),
         processing_seconds=1.0,
+        word_timestamps=True,
         warnings=(),
     )
     return b"".join(encode(made))

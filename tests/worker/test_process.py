@@ -148,7 +148,7 @@ def test_babble_does_not_reach_the_protocol(spawn: Spawn, tmp_path: Path) -> Non
     with (tmp_path / "journal").open("wb") as journal:
         child = spawn(stderr=journal)
         blocks, _ = child.blocks("sentence.wav", engine="fake", model="babble")
-    assert text_of(blocks) == "second0 second1"
+    assert text_of(blocks) == "second0. second1."
     assert (tmp_path / "journal").stat().st_size > 3 << 20
 
 
