@@ -22,6 +22,7 @@ with speech. What else it does is its script, `settings.model`: words joined by 
     raise       raises RuntimeError, with a path in its message, in any block but the first
     odd         fails in any block but the first with a code that nobody knows
     suspect     each segment is marked as repetitive
+    share       says into how many clips at once its task may be cut, instead of the second
     missing     fails to load: model_missing
     no-device   fails to load: device_unavailable
     no-cuda     the same, unless device is cpu or auto
@@ -131,7 +132,9 @@ class Fake:
             segment = Segment(
                 start=word.start,
                 end=word.end,
-                text=f"second{second}",
+                text=f"share{tick.__self__.share}"
+                if "share" in self._script
+                else f"second{second}",  # type: ignore[attr-defined]
                 avg_logprob=-0.1,
                 no_speech_prob=0.0,
                 compression_ratio=1.0,
