@@ -197,7 +197,9 @@ def status(status: Status) -> str:
     for worker in status["workers"]:
         doing = f" with job {worker['job']}" if worker["job"] is not None else ""
         reason = f", {plain(worker['reason'])}" if worker["reason"] else ""
-        what = f"{worker['name']} on {worker['device']}"
+        part = f"{worker['share']} of " if worker["share"] is not None else ""
+        cores = f"{part}{worker['threads']} core{'s' if worker['threads'] > 1 else ''}"
+        what = f"{worker['name']} on {worker['device']} ({cores})"
         lines.append(f"worker   {what}: {worker['state']}{doing}{reason}")
     for inbox in status["inboxes"]:
         reason = f": {plain(inbox['reason'])}" if inbox["reason"] else ""

@@ -116,6 +116,8 @@ class Worker(TypedDict):
     state: str
     job: int | None
     pid: int | None
+    threads: int
+    share: int | None
     reason: str | None
 
 

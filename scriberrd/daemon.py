@@ -28,7 +28,9 @@ from scriberrd.output.publication import Publisher
 from scriberrd.queue import backup, jobs, lock, restore, retention
 from scriberrd.queue.store import probe
 from scriberrd.work.breaker import STORE
+from scriberrd.work.capacity import fit
 from scriberrd.work.dispatch import Dispatcher
+from scriberrd.work.machine import look
 from scriberrd.work.stages import Means
 
 if TYPE_CHECKING:
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from scriberrd.queue.store import Store
     from scriberrd.signals import Orders
     from scriberrd.work.breaker import Breaker
+    from scriberrd.work.machine import Machine
 
     Statuses = Mapping[str, watch.InboxStatus]
 
@@ -58,7 +61,7 @@ async def run(config: Config, reload: Callable[[], Config]) -> None:
         ConfigError: the state directory or the socket can't be made.
         StoreError: the database can't be used.
     """
-    told = signals.listen()
+    told, machine = signals.listen(), look()
     # Folders and clients may be many. What uses select(), which ends at 1024, opens few of them.
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
@@ -76,7 +79,8 @@ async def run(config: Config, reload: Callable[[], Config]) -> None:
             if job.state is JobState.FAILED:
                 log.warning("job %d failed: %s: %s", job.id, job.error_code, job.error_detail)
         try:
-            await _serve(Live(config), store, told, reload, known)
+            live = Live(fit(config, machine))
+            await _serve(live, store, told, lambda: fit(reload(), machine), known, machine)
         except BaseExceptionGroup:
             if store.failure is None:
                 raise
@@ -90,11 +94,12 @@ async def _serve(
     told: Orders,
     reload: Callable[[], Config],
     known: retention.Known,
+    machine: Machine,
 ) -> None:
     folders = Folders()
     library = Library(Path(live.config.daemon.state_dir), live, time)
     means = Means(live, store, time, folders, Publisher(store, folders, time), library)
-    dispatcher, intake = Dispatcher(means), Intake(live, store, time, folders)
+    dispatcher, intake = Dispatcher(means, machine), Intake(live, store, time, folders)
     breaker = dispatcher.admission.breaker
     with closing(library), listening(Path(live.config.daemon.socket)) as listener:
         statuses = defaultdict[str, watch.InboxStatus](watch.InboxStatus)

@@ -259,6 +259,8 @@ class WorkerStatus(msgspec.Struct, frozen=True, kw_only=True):
     state: Literal["stopped", "idle", "busy"]
     job: int | None
     pid: int | None
+    threads: int  # the cores that it may use
+    share: int | None  # the cores that its run may use now
     reason: str | None = None  # why it claims nothing right now, for people
 
 

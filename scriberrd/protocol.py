@@ -22,7 +22,7 @@ class Hardware(msgspec.Struct, frozen=True, kw_only=True):
     """What a worker computes on, from its `[[worker]]` table."""
 
     device: str  # auto, cpu, cuda or cuda:N
-    threads: int  # 0: the engine decides
+    threads: int  # the cores that its process may use, at least 1: so many clips at once
     compute_type: str  # a CTranslate2 name, or "auto"
 
 
@@ -42,6 +42,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True, tag="task"):
     lease: int
     settings: Settings
     hardware: Hardware
+    share: int  # the clips that are decoded at once now; the text does not depend on it
     resume: Resume | None
     auto_download: bool
     model_cache: str  # a directory; "" is the cache of the Hugging Face hub
@@ -55,7 +56,15 @@ class Stop(msgspec.Struct, frozen=True, kw_only=True, tag="stop"):
     after_block: bool
 
 
-Command = Task | Stop
+class Share(msgspec.Struct, frozen=True, kw_only=True, tag="share"):
+    """From the next clip on, decode so many clips of the current task at once."""
+
+    job: int
+    lease: int
+    clips: int
+
+
+Command = Task | Stop | Share
 
 
 class Heartbeat(msgspec.Struct, frozen=True, kw_only=True, tag="heartbeat"):

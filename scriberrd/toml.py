@@ -82,6 +82,22 @@ class Bytes(int):
         raise ValueError
 
 
+class Count(int):
+    """A number that may be left to the machine: written as "auto", and 0 until it is chosen."""
+
+    MOST: ClassVar = 1000
+    ALLOWED = f'"auto", or a whole number from 1 to {MOST}'
+
+    @classmethod
+    def read(cls, value: object) -> Self:
+        """Parse a value of the file; ValueError when it is no such number."""
+        if value == "auto":
+            return cls(0)
+        if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= cls.MOST:
+            return cls(value)
+        raise ValueError
+
+
 class Document:
     """A configuration file that is being read, and its problems so far.
 
@@ -149,7 +165,7 @@ class Document:
         return [(where, entry) for where, entry in entries if entry is not None]
 
     def _hook(self, kind: type, value: object) -> object:
-        if issubclass(kind, Seconds | Bytes | Hours):
+        if issubclass(kind, Seconds | Bytes | Count | Hours):
             return kind.read(value)
         if kind is Path and isinstance(value, str) and value and "\0" not in value:
             try:
@@ -204,7 +220,7 @@ def allowed(kind: inspect.Type) -> str:  # noqa: C901, PLR0911, PLR0912 - a tabl
         case inspect.CustomType(cls=cls) if cls is Path:
             return "a valid path"
         case inspect.CustomType(cls=cls):
-            return cls.ALLOWED if issubclass(cls, Seconds | Bytes | Hours) else cls.__name__
+            return cls.ALLOWED if issubclass(cls, Seconds | Bytes | Count | Hours) else cls.__name__
         case other:
             return str(other)
 

@@ -50,7 +50,11 @@ TRANSCRIPT = Transcript(
     stats=Stats(words=2, processing_seconds=1.0, real_time_factor=0.01, confidence=None),
 )
 LIVE = LiveStatus(
-    workers=(WorkerStatus(name="cpu", device="cpu", state="idle", job=None, pid=42),),
+    workers=(
+        WorkerStatus(
+            name="cpu", device="cpu", state="idle", job=None, pid=42, threads=2, share=None
+        ),
+    ),
     inboxes=(InboxStatus(name="default", state="watching"),),
 )
 

@@ -24,7 +24,9 @@ LARGE = ("auto", "default", "float", "bfloat", "int16")  # how compute types beg
 def adapted(job: Job, pool: Worker) -> tuple[Settings, Hardware]:
     """What the next run of a job in this pool is to work with."""
     settings = job.settings
-    hardware = Hardware(device=pool.device, threads=pool.threads, compute_type=pool.compute_type)
+    hardware = Hardware(
+        device=pool.device, threads=int(pool.threads), compute_type=pool.compute_type
+    )
     for step in job.fallbacks:
         match step.setting:
             case "batch_size":

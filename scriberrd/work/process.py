@@ -16,7 +16,6 @@ import signal
 import socket
 import sys
 import time
-from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -24,9 +23,6 @@ from scriberrd import protocol
 from scriberrd.errors import WorkerDied
 from scriberrd.work import oom
 from scriberrd.work.printed import Printed
-
-if TYPE_CHECKING:
-    from scriberrd.config import Worker
 
 log = logging.getLogger(__name__)
 
@@ -82,7 +78,7 @@ class Process:
         return not poll.poll(0)
 
     @classmethod
-    async def spawn(cls, name: str, pool: Worker) -> Process:
+    async def spawn(cls, name: str) -> Process:
         """Start a worker.
 
         Raises:
@@ -101,7 +97,8 @@ class Process:
                 stdout=asyncio.subprocess.DEVNULL,
                 stderr=asyncio.subprocess.PIPE,
                 pass_fds=(theirs.fileno(), write_fd),
-                env=_environment(pool),
+                env=MEMORY
+                | {key: value for key, value in os.environ.items() if key not in PRIVATE},
                 process_group=0,  # a Ctrl-C at the terminal is for the daemon alone
             )
         except BaseException:
@@ -226,10 +223,3 @@ class Process:
             if status == -signal.SIGKILL and oom.kills() > self._oom_kills:
                 failure, why = "out_of_memory", OOM_KILLER
         return WorkerDied(status, stderr, failure, why)
-
-
-def _environment(pool: Worker) -> dict[str, str]:
-    environment = MEMORY | {key: value for key, value in os.environ.items() if key not in PRIVATE}
-    if pool.threads:
-        environment["OMP_NUM_THREADS"] = str(pool.threads)
-    return environment

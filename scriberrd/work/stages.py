@@ -120,6 +120,7 @@ def _task(run: Run, work: jobs.Work, config: Config) -> protocol.Task:
         lease=job.lease,
         settings=settings,
         hardware=hardware,
+        share=run.share,
         resume=resume,
         auto_download=config.daemon.auto_download,
         model_cache=config.daemon.model_cache,

@@ -31,8 +31,13 @@ BEAT = 1.0  # seconds
 CHUNK = 65536  # bytes read at a time
 EX_PROTOCOL, EX_CONFIG = 76, 78  # exit statuses, from sysexits.h
 PR_SET_PDEATHSIG = 1  # from linux/prctl.h
-# Set before any library is imported: no user has agreed to telemetry.
+# Set before any library is imported.
 ENVIRONMENT = {
+    # Clips are decoded side by side, each on one core: threads within one gain little, and the
+    # last bits of what they compute, and the text with them, would depend on their number.
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    # No user has agreed to telemetry.
     "DO_NOT_TRACK": "1",
     "ORT_DISABLE_TELEMETRY": "1",  # of onnxruntime, which the voice detector runs on
     "PYANNOTE_METRICS_ENABLED": "0",
@@ -127,7 +132,7 @@ def listen(
         for command, descriptor in commands(connection):
             if not isinstance(command, Task):
                 if latest is not None:
-                    latest.stop(command)
+                    latest.heed(command)
             elif descriptor is None:
                 detail = "the recording of the task is missing"
                 send(

@@ -47,6 +47,7 @@ def transcribe(blocks: Iterable[Block], engine: Engine, run: Run) -> Iterator[Bl
     """Transcribe blocks, in order."""
     settings = run.task.settings
     size = settings.clips_at_once(engine.info.device)
+    most = run.task.hardware.threads
 
     def work(batch: Batch) -> tuple[Batch, list[Decoded]]:
         if not batch.clips:
@@ -57,7 +58,7 @@ def transcribe(blocks: Iterable[Block], engine: Engine, run: Run) -> Iterator[Bl
     batches = (batch for plan in _planned(blocks, engine, run) for batch in _batches(plan, size))
     done: list[Decoded] = []
     run.pass_boundary()
-    for batch, decoded in side_by_side(work, batches, run.most, lambda: run.share):
+    for batch, decoded in side_by_side(work, batches, most, lambda: run.share):
         done += decoded
         if batch.clips:
             run.reach((batch.plan.block.start + batch.clips[-1].span.end) / RATE)

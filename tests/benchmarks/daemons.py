@@ -36,6 +36,7 @@ language = "en"
 [[worker]]
 name = "cpu"
 device = "cpu"
+count = 1
 threads = {threads}
 """
 

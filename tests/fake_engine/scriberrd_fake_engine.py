@@ -22,6 +22,7 @@ speech. What else it does is its script, `settings.model`: words joined by "+".
     raise       raises RuntimeError, with a path in its message, in any block but the first
     odd         fails in any block but the first with a code that nobody knows
     deaf        hears nothing
+    share       says how many clips its task may decode at once, instead of the second
     missing     fails to load: model_missing
     no-device   fails to load: device_unavailable
     no-cuda     the same, unless device is cpu or auto
@@ -139,6 +140,8 @@ class Fake:
                 time.sleep(0.1)
             tick()
             text = f" second{int(clip.start) + second}."
+            if "share" in self._script:
+                text = f" share{tick.__self__.share}."  # type: ignore[attr-defined]
             words.append(Word(start=second, end=second + 0.9, word=text, probability=0.9))
         if "deaf" in self._script:
             words = []

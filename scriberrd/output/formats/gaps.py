@@ -25,7 +25,8 @@ class _Marked(Generic[Part]):
     def __init__(
         self, parts: Iterable[Part], gaps: Iterable[Gap], mark: Callable[[Gap], Part]
     ) -> None:
-        self._parts, self._gaps, self._mark = parts, gaps, mark
+        self._parts: Iterable[Part] = parts
+        self._gaps, self._mark = gaps, mark
 
     def __iter__(self) -> Iterator[Part]:
         marks = (self._mark(gap) for gap in self._gaps if gap.why == "no_words")
