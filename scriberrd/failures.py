@@ -97,13 +97,20 @@ FAILURES: dict[str, FailureKind] = {
     "model_missing": FailureKind(
         "machine",
         "the model is missing",
-        "download it, or change model or auto_download, then retry",
+        "download it (`scriberrctl models pull`), or change model or auto_download, then retry",
         part="model",
     ),
     "model_unreadable": FailureKind(
         "machine",
         "the model can't be read",
         "give the daemon's user permission for the named file and the folders above it",
+        part="model",
+    ),
+    "model_altered": FailureKind(
+        "machine",
+        "what the package index has is not the model",
+        "nothing of it is kept: see which index pip is configured to use, or let the machine reach"
+        " the model hub",
         part="model",
     ),
     "hub_refused": FailureKind(

