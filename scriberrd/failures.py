@@ -92,7 +92,7 @@ FAILURES: dict[str, FailureKind] = {
         part="pool",
     ),
     "engine_missing": FailureKind(
-        "machine", "the profile's engine is not installed", "install its extra", part="model"
+        "machine", "the profile's engine is not installed", "install its package", part="model"
     ),
     "model_missing": FailureKind(
         "machine",

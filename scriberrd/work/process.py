@@ -150,7 +150,7 @@ class Process:
         Raises:
             WorkerDied: it ended, or sends what is no reply.
         """
-        reply = await self._hear(protocol.decode_reply)
+        reply: protocol.Reply = await self._hear(protocol.decode_reply)
         self._ready = self._ready or isinstance(reply, protocol.Ready)
         if isinstance(reply, protocol.Heartbeat):  # what the kernel killed long ago was another
             self._oom_kills, self._latest_oom_kills = self._latest_oom_kills, oom.kills()
@@ -158,7 +158,8 @@ class Process:
 
     async def receive_of_pull(self) -> protocol.PullReply:
         """The next reply about a pull; raises like `receive`."""
-        return await self._hear(protocol.decode_pull_reply)
+        reply: protocol.PullReply = await self._hear(protocol.decode_pull_reply)
+        return reply
 
     async def _hear(self, decode: Callable[[bytes], T]) -> T:
         try:

@@ -1,9 +1,9 @@
 """The worker process: `python -m scriberrd.worker COMMAND_FD REPLY_FD`.
 
 Commands come over a Unix stream socket, a `Task` with its recording as a descriptor, or a `Pull`;
-replies go into a pipe. The end of the socket means that the daemon is gone: the process exits at once,
-whatever it is doing. Exit statuses: 0 the daemon is gone, 76 an invalid command, 78 the process may
-not do what its libraries need (see `may_make_code`).
+replies go into a pipe. The end of the socket means that the daemon is gone: the process exits at
+once, whatever it is doing. Exit statuses: 0 the daemon is gone, 76 an invalid command, 78 the
+process may not do what its libraries need (see `may_make_code`).
 """
 
 from __future__ import annotations
