@@ -168,5 +168,7 @@ class Pulls:
 
 
 def _failure(code: str | None, detail: str) -> PullFailed:
+    if code == "model_missing":  # which it is, or nobody would pull it
+        return PullFailed(detail)
     kind = FAILURES[code if code in FAILURES else "internal_error"]
     return PullFailed("; ".join(filter(None, [f"{kind.message}: {detail}", kind.advice])))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from fnmatch import fnmatch
@@ -28,6 +29,7 @@ PARTS = ("model.bin", "config.json", "tokenizer.json")  # what a folder must hol
 VOCABULARIES = ("vocabulary.json", "vocabulary.txt")  # the one or the other
 OPTIONAL = "preprocessor_config.json"
 PATTERNS = [*PARTS, OPTIONAL, "vocabulary.*"]  # what is downloaded
+LOCAL = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
 PATIENCE = 10.0  # seconds for the hub's first answer
 
 
@@ -188,9 +190,7 @@ def _is_refusal(error: BaseException | None) -> bool:
 
 def _is_local(error: Exception) -> bool:
     """Whether this machine is at fault: a full disk, a folder that can't be written."""
-    return (
-        isinstance(error, OSError) and not isinstance(error, ConnectionError) and bool(error.errno)
-    )
+    return isinstance(error, OSError) and error.errno in LOCAL
 
 
 def _check_cache(repository: str, cache: Path) -> None:

