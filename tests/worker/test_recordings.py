@@ -114,27 +114,17 @@ def test_tracks(worker: Child, expected: dict[str, Any], track: int) -> None:
 
 
 @pytest.mark.parametrize("name", ["silence.wav", "noise.wav"])
-@pytest.mark.parametrize("engine", ["faster-whisper", "offline"])  # each is loaded once
-def test_silence_is_a_result(worker: Child, name: str, engine: str) -> None:
-    blocks, finished = worker.blocks(name, engine=engine, initial_prompt="Once upon a time")
+def test_silence_is_a_result(worker: Child, name: str) -> None:
+    blocks, finished = worker.blocks(name, initial_prompt="Once upon a time")
     (block,) = blocks
     assert (block.segments, block.words, block.speech, block.language) == ((), (), 0.0, None)
     assert block.prompt == "Once upon a time"
     assert finished.duration == 3.0
 
 
-def test_offline(worker: Child, expected: dict[str, Any], tmp_path: Path) -> None:
-    talk = beginning("stereo.flac", 6.4, tmp_path)
-    turns = [turn["text"] for turn in expected["stereo.flac"]["turns"] if turn["end"] < 6.4]
-    blocks, finished = worker.blocks(talk, engine="offline", vad=False)
-    check_shape(blocks, finished)
-    assert likeness(text_of(blocks), " ".join(turns)) > 0.8
-
-
 @pytest.mark.parametrize(
     ("name", "seconds", "settings"),
     [
-        ("stereo.flac", 8.5, {"block_seconds": 5.0, "engine": "offline"}),
         ("dialogue.opus", 56, {"block_seconds": 30.0}),
         ("dialogue.opus", 56, {"block_seconds": 30.0, "batch_size": 3}),
         ("dialogue.opus", 56, {"block_seconds": 30.0, "vad": False, "hotwords": "train"}),
