@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
-from aiohttp import web
 from msgspec import Meta
 
 from scriberrd import protocol
@@ -33,10 +31,10 @@ class PullView(msgspec.Struct, frozen=True, kw_only=True):
     state: Literal["pulling", "pulled"]
     repository: str
     license: str | None
-    revision: str | None = None
-    source: Literal["hub", "index"] | None = None
+    revision: str | None
+    source: Literal["hub", "index"] | None
     bytes: int
-    total: int | None = None
+    total: int | None
 
 
 class Models(msgspec.Struct, frozen=True):
@@ -51,26 +49,18 @@ async def find(rooms: Rooms) -> Models:
     return Models(await rooms.folders.run(folder, cached, folder))
 
 
-async def pull(rooms: Rooms, wanted: Wanted) -> web.Response | PullView:
-    """Have a model in the cache."""
+async def pull(rooms: Rooms, wanted: Wanted) -> PullView:
+    """Have a model in the cache; answers as soon as it is known how."""
     news = await rooms.pull(wanted.model)
-    if isinstance(news, protocol.Pulled):
-        return PullView(
-            model=wanted.model,
-            state="pulled",
-            repository=news.repository,
-            license=news.license,
-            revision=news.revision,
-            bytes=news.bytes,
-            total=news.bytes,
-        )
-    view = PullView(
+    pulled = news if isinstance(news, protocol.Pulled) else None
+    pulling = news if isinstance(news, protocol.Pulling) else None
+    return PullView(
         model=wanted.model,
-        state="pulling",
+        state="pulled" if pulled else "pulling",
         repository=news.repository,
         license=news.license,
-        source=news.source,
+        revision=pulled.revision if pulled else None,
+        source=pulling.source if pulling else None,
         bytes=news.bytes,
-        total=news.total,
+        total=pulling.total if pulling else news.bytes,
     )
-    return web.json_bytes_response(view, dumps=msgspec.json.encode, status=HTTPStatus.ACCEPTED)

@@ -19,6 +19,7 @@ from huggingface_hub.utils.tqdm import tqdm  # shows nothing: see ENVIRONMENT in
 from scriberrd.errors import TaskFailed
 from scriberrd.worker.describe import describe, is_out_of_memory
 from scriberrd.worker.engines import whisper_index
+from scriberrd.worker.engines.whisper_packages import PACKAGES, Package
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,7 +55,7 @@ def names() -> str:
 
 def known_license(repository: str) -> str | None:
     """The license of a model, if it is known without asking the hub."""
-    package = whisper_index.PACKAGES.get(repository)
+    package = PACKAGES.get(repository)
     return package.license if package else None
 
 
@@ -101,7 +102,7 @@ def download(repository: str, cache: Path, tell: Tell) -> Path:
         if is_out_of_memory(error):
             raise
         why = f"can't download {repository}: {describe(error)}"
-        package = whisper_index.PACKAGES.get(repository)
+        package = PACKAGES.get(repository)
         if _is_refusal(error):
             raise TaskFailed("hub_refused", why) from error
         if package is None or _is_local(error):
@@ -144,7 +145,7 @@ def _from_hub(repository: str, cache: Path, tell: Tell) -> Path:
     )
 
 
-def _from_index(package: whisper_index.Package, repository: str, cache: Path, tell: Tell) -> Path:
+def _from_index(package: Package, repository: str, cache: Path, tell: Tell) -> Path:
     news = News("index", package.license, 0, package.size)
     tell(news)
     try:
