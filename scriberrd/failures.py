@@ -97,7 +97,7 @@ FAILURES: dict[str, FailureKind] = {
     "model_missing": FailureKind(
         "machine",
         "the model is missing",
-        "download it (`scriberrctl models pull`), or change model or auto_download, then retry",
+        "download it, or change model or auto_download, then retry",
         part="model",
     ),
     "model_unreadable": FailureKind(
