@@ -31,6 +31,7 @@ from scriberrd.work.breaker import STORE
 from scriberrd.work.capacity import fit
 from scriberrd.work.dispatch import Dispatcher
 from scriberrd.work.machine import look
+from scriberrd.work.pulls import Pulls
 from scriberrd.work.stages import Means
 
 if TYPE_CHECKING:
@@ -101,13 +102,14 @@ async def _serve(
     means = Means(live, store, time, folders, Publisher(store, folders, time), library)
     dispatcher, intake = Dispatcher(means, machine), Intake(live, store, time, folders)
     breaker = dispatcher.admission.breaker
+    pulls = Pulls(live, store, time, breaker.try_now)
     with closing(library), listening(Path(live.config.daemon.socket)) as listener:
         statuses = defaultdict[str, watch.InboxStatus](watch.InboxStatus)
-        rooms = _rooms(means, intake, dispatcher, statuses)
+        rooms = _rooms(means, intake, dispatcher, pulls, statuses)
         tasks: dict[Hashable, asyncio.Task[None]] = {}
         async with serving(application(rooms), listener), asyncio.TaskGroup() as group:
             drained = group.create_task(dispatcher.run())
-            sweeping = group.create_task(intake.sweep())
+            beside = [group.create_task(intake.sweep()), group.create_task(pulls.run())]
             _keep(group, tasks, _wanted(rooms, breaker, statuses, known))
             names = ", ".join(one.name for one in live.config.inboxes) or "none"
             log.info("scriberrd %s is ready, inboxes: %s", __version__, names)
@@ -130,17 +132,21 @@ async def _serve(
                 systemd.notify(f"READY=1\nSTATUS={status}")
             # Take in nothing more, let the runs end; the API answers to the last.
             _keep(group, tasks, {})
-            sweeping.cancel()
+            for task in beside:
+                task.cancel()
             dispatcher.stop()
             await systemd.stopping(drained)
 
 
-def _rooms(means: Means, intake: Intake, dispatcher: Dispatcher, statuses: Statuses) -> Rooms:
+def _rooms(
+    means: Means, intake: Intake, dispatcher: Dispatcher, pulls: Pulls, statuses: Statuses
+) -> Rooms:
     return Rooms(
         *means,
         intake=intake,
         stopping=lambda: dispatcher.stopping,
         try_now=dispatcher.admission.breaker.try_now,
+        pull=pulls.pull,
         status=lambda: LiveStatus(
             workers=tuple(slot.status() for slot in dispatcher.slots),
             outages=dispatcher.admission.breaker.outages(),

@@ -246,7 +246,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
 
     id: int
     at: float
-    job: int | None  # None: it is about a pause, or a job that is forgotten
+    job: int | None  # None: it is about a pause, a model, or a job that is forgotten
     type: str  # submitted, claimed, checkpointed, released, retried, failed, finished, canceled ...
     data: dict[str, str | int | float | None]
 

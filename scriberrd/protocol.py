@@ -3,10 +3,12 @@
 The daemon sends commands over a Unix socket, so that a `Task` can carry the open recording with
 it as a descriptor (SCM_RIGHTS): a worker opens no path of a recording. The worker replies over a
 pipe. Every reply about a task names its job and lease; the daemon drops those of a task it has
-given up.
+given up. Or it sends one `Pull`, and hears of that alone.
 """
 
 from __future__ import annotations
+
+from typing import Literal
 
 import msgspec
 
@@ -64,7 +66,14 @@ class Share(msgspec.Struct, frozen=True, kw_only=True, tag="share"):
     clips: int
 
 
-Command = Task | Stop | Share
+class Pull(msgspec.Struct, frozen=True, kw_only=True, tag="pull"):
+    """Have a model in the cache; a worker is given nothing else then."""
+
+    model: str  # a name of the engine's, or an id of the hub
+    model_cache: str  # as in a task
+
+
+Command = Task | Stop | Share | Pull
 
 
 class Heartbeat(msgspec.Struct, frozen=True, kw_only=True, tag="heartbeat"):
@@ -140,6 +149,36 @@ class Stopped(msgspec.Struct, frozen=True, kw_only=True, tag="stopped"):
 
 Reply = Heartbeat | Ready | Probed | Loaded | BlockDone | Finished | Failed | Stopped
 
+
+class Pulling(msgspec.Struct, frozen=True, kw_only=True, tag="pulling"):
+    """A model is being downloaded; sent as it comes."""
+
+    repository: str  # its id on the hub
+    source: Literal["hub", "index"]
+    license: str | None  # None: not stated
+    bytes: int  # that have come
+    total: int | None  # None: not known
+
+
+class Pulled(msgspec.Struct, frozen=True, kw_only=True, tag="pulled"):
+    """The model is in the cache; without a `Pulling` before, it was there."""
+
+    repository: str
+    revision: str
+    license: str | None
+    bytes: int  # of its files
+
+
+class PullFailed(msgspec.Struct, frozen=True, kw_only=True, tag="pull_failed"):
+    """The model can't be had; `code` is a key of `failures.FAILURES`, or None: unknown name."""
+
+    code: str | None
+    detail: str  # for people, without absolute paths
+
+
+PullReply = Pulling | Pulled | PullFailed
+
 encode = msgspec.json.encode
 decode_command = msgspec.json.Decoder(Command).decode
 decode_reply = msgspec.json.Decoder(Reply).decode
+decode_pull_reply = msgspec.json.Decoder(PullReply).decode

@@ -36,6 +36,7 @@ Language "auto" is "en" with probability 0.5; language "xx" is an unsupported se
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import sys
@@ -193,7 +194,9 @@ def run_out_of_memory() -> None:
 
 def hang() -> NoReturn:
     """Never move again."""
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    ctypes.CDLL(None).signal(
+        signal.SIGTERM, signal.SIG_IGN
+    )  # Python's own: in the main thread only
     while True:
         time.sleep(3600)
 

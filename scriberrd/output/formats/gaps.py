@@ -26,7 +26,8 @@ class _Marked(Generic[Part]):
         self, parts: Iterable[Part], gaps: Iterable[Gap], mark: Callable[[Gap], Part]
     ) -> None:
         self._parts: Iterable[Part] = parts
-        self._gaps, self._mark = gaps, mark
+        self._gaps: Iterable[Gap] = gaps
+        self._mark: Callable[[Gap], Part] = mark
 
     def __iter__(self) -> Iterator[Part]:
         marks = (self._mark(gap) for gap in self._gaps if gap.why == "no_words")

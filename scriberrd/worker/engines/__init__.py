@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from scriberrd.worker.clips import Clip
 
 GROUP = "scriberrd.engines"
-EXTRAS = {"offline": "offline"}  # engines that an extra of scriberrd installs
 
 Tick = Callable[[], None]
 """To be called whenever work has progressed; it raises when the task is to stop."""
@@ -113,11 +112,7 @@ def load(wanted: Wanted, tick: Tick) -> Engine:
     try:
         start: Load = found[wanted.engine].load()
     except ImportError as error:
-        raise TaskFailed("engine_missing", _advice(wanted.engine, error)) from error
+        raise TaskFailed(
+            "engine_missing", f"{wanted.engine!r} can't be imported: {error.msg}"
+        ) from error
     return start(wanted, tick)
-
-
-def _advice(engine: str, error: ImportError) -> str:
-    if engine in EXTRAS:
-        return f"{engine!r} needs pip install 'scriberrd[{EXTRAS[engine]}]'"
-    return f"{engine!r} can't be imported: {error.msg}"
