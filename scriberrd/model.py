@@ -131,7 +131,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     fallback_model: str = ""  # when memory does not suffice for the other one
     language: str = "auto"
     task: Literal["transcribe", "translate"] = "transcribe"
-    audio_track: Annotated[int, Meta(ge=0, le=1_000_000)] | Literal["default"] = "default"
+    audio_track: Annotated[int, Meta(ge=0, le=1_000_000)] | Literal["default", "speech"] = "default"
     word_timestamps: bool = True
     vad: bool = True
     beam_size: Positive = 5
