@@ -100,7 +100,7 @@ def _chunked(dialect: Dialect, file: Bytes, start: int) -> Part:
     rate, wide, frames = None, None, None
     for chunk in _chunks(dialect, file, start + dialect.first):
         if chunk.name in (b"fmt ", b"COMM", b"desc"):
-            rate = _bytes_a_second(chunk.name, file.at(chunk.body, 32))
+            rate = _bytes_a_second(chunk.name, file.at(chunk.body, min(chunk.size, 32)))
             frames = chunk.body + 2 if chunk.name == b"COMM" else None
         elif chunk.name == b"ds64":
             wide = chunk.body + 8

@@ -16,7 +16,7 @@ JITTER = 0.05  # seconds that timestamps may be off by and nothing follows
 MOST_DRIFT = 1.0  # seconds; what is off by more has jumped
 HASTE = 0.5  # the share of the drift that is made up for in a second
 MOST_FITTING = 0.1  # the share of a piece that is added or taken away; speech bears it
-TOLD = 0.5  # seconds of fitting, or of times that are off, that are worth a warning
+TOLD = 0.2  # seconds of fitting that are worth a warning
 
 
 class Timeline:
