@@ -105,6 +105,23 @@ def test_recordings_in_a_row_are_heard_one_after_the_other() -> None:
     assert warnings == ()
 
 
+@pytest.mark.parametrize(("box", "codec"), [("mp4", "aac"), ("mov", "pcm_s16le")])
+def test_films_in_a_row_are_heard_one_after_the_other(box: str, codec: str) -> None:
+    files = [encoded(noise(2.0, 48_000, 2), box, codec, 48_000), encoded(noise(1.0), box, codec)]
+    got, warnings = decode(b"".join(files))
+    assert np.array_equal(got, np.concatenate([decode(file)[0] for file in files]))
+    assert warnings == ()
+
+
+def test_the_duration_of_the_first_of_several_files_is_none() -> None:
+    first, second = (encoded(noise(3.0, channels=n), "mp3", "libmp3lame") for n in (1, 2))
+    recording = Recording(io.BytesIO(first + second))
+    assert recording.duration is None
+    assert sum(len(piece) for piece in recording.samples()) / RATE == pytest.approx(6.0, abs=0.2)
+    assert not any("truncated" in warning for warning in recording.warnings())
+    recording.close()
+
+
 def test_sound_from_4_gigabytes_on_is_read(tmp_path: Path) -> None:
     data = bytearray(made("wav", 1.0))
     path = tmp_path / "long.wav"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import struct
 from typing import TYPE_CHECKING, Any, cast
 
 import av
@@ -25,6 +27,7 @@ BARE = frozenset(  # formats of bare packets without a stated duration
     ("aac", "ac3", "adx", "amr", "amrnb", "amrwb", "dts", "dtshd", "eac3", "loas", "mlp", "truehd")
 )
 FIRST_FRAME = 4096  # bytes: of an MP3 file, with padding; it states the number of frames
+FRAMES_AND_BYTES = 3  # flags: it states both
 
 
 def opened(view: View) -> InputContainer:
@@ -163,11 +166,16 @@ def _guessed(name: str, view: View) -> bool:
     """Whether FFmpeg can only guess the duration: where the bit rate varies, it is nonsense."""
     if name != "mp3":
         return name in BARE
-    before = view.tell()
+    before, size = view.tell(), view.seek(0, os.SEEK_END)
     view.seek(0)
     head = view.read(10)
     tag = sum(b << 7 * (3 - i) for i, b in enumerate(head[6:10])) if head[:3] == b"ID3" else 0
     view.seek(tag)
     first = view.read(FIRST_FRAME)
     view.seek(before)
-    return not any(name in first for name in (b"Xing", b"Info", b"VBRI"))
+    at = max(first.find(b"Xing"), first.find(b"Info"))
+    if at < 0:
+        return b"VBRI" not in first
+    flags, _, stated = struct.unpack_from(">III", first[at + 4 :].ljust(12, b"\0"))
+    # With much behind it, several files in a row, FFmpeg does not believe the first one's.
+    return bool(flags & FRAMES_AND_BYTES == FRAMES_AND_BYTES and size - tag > stated * 17 / 16)

@@ -13,6 +13,7 @@ from scriberrd.worker.audio.samples import RATE, Samples
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from fractions import Fraction
 
 STEREO = 2
 CANCELLED = 0.1  # the share of the louder channel's power that is left in a mix that cancels
@@ -32,7 +33,9 @@ class Mix:
 
     def _start(self) -> None:
         self._fifo, self._resampler = AudioFifo(), AudioResampler("s16", "mono", RATE)
-        self._form: tuple[str, str, int] | None = None  # of the frames since the last flush
+        self._form: tuple[str, str, int, Fraction | None] | None = (
+            None  # of the frames since the last flush
+        )
 
     @property
     def held(self) -> int:
@@ -41,7 +44,7 @@ class Mix:
 
     def add(self, frame: AudioFrame) -> Iterator[Samples]:
         """The pieces that are ready once this frame is there."""
-        form = (frame.format.name, frame.layout.name, frame.sample_rate)
+        form = (frame.format.name, frame.layout.name, frame.sample_rate, frame.time_base)
         if form != self._form:  # some streams change their form midway
             yield from self.flush()
             self._form = form

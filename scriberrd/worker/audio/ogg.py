@@ -35,9 +35,8 @@ def links(file: Bytes) -> list[Part]:
         within = not first
         table = head[HEAD : HEAD + head[26]]
         at += HEAD + head[26] + sum(table)
-    cut = at > file.size
     ends = [*starts[1:], file.end]
-    return [Part(a, b, cut=cut and b == file.end) for a, b in zip(starts, ends, strict=True)]
+    return [Part(a, b, cut=b == file.end < at) for a, b in zip(starts, ends, strict=True)]
 
 
 def _next_page(file: Bytes, at: int) -> int:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from scriberrd.worker.audio import headers, ogg
+from scriberrd.worker.audio import boxes, headers, ogg
 from scriberrd.worker.audio.part import Part
 
 if TYPE_CHECKING:
     from scriberrd.worker.audio.view import Bytes
 
-INDEXED = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")  # MPEG-4, QuickTime
 TRUNCATED = 2.0  # seconds that may be missing at the end without a warning, and
 TRUNCATED_SHARE = 0.02  # the share of the duration
 
@@ -19,8 +18,10 @@ def parts(file: Bytes) -> list[Part]:
     """The recordings in a file, at least one, in their order."""
     if file.at(0, 4) == ogg.CAPTURE:
         return ogg.links(file)
+    if file.at(4, 4) in boxes.NAMES:
+        return boxes.files(file)
     if not headers.begins(file, 0):
-        return [Part(0, file.size if file.at(4, 4) in INDEXED else file.end)]
+        return [Part(0, file.end)]
     found = [headers.read(file, 0)]
     while headers.begins(file, found[-1].end):
         found.append(headers.read(file, found[-1].end))
