@@ -12,7 +12,7 @@ from scriberrd.worker.audio.samples import RATE, Samples
 LATE_START = 0.1  # seconds; smaller ones, also after damage, are what codecs begin with
 GAP = 0.5  # seconds without samples that become silence; smaller ones may add up to this
 MOST_SILENCE = 24 * 3600.0  # seconds; no timestamp makes us invent more
-JITTER = 0.05  # seconds that timestamps may be off by and nothing follows
+JITTER = 0.03  # seconds that timestamps may be off by and nothing follows
 MOST_DRIFT = 1.0  # seconds; what is off by more has jumped
 HASTE = 0.5  # the share of the drift that is made up for in a second
 MOST_FITTING = 0.1  # the share of a piece that is added or taken away; speech bears it
