@@ -153,12 +153,12 @@ class Input:
         """When a packet ends, in seconds of the whole."""
         if packet.pts is None or packet.time_base is None:
             return None
-        last = float((packet.pts + (packet.duration or 0)) * packet.time_base)
+        last = (packet.pts + (packet.duration or 0)) * float(packet.time_base)
         return last - self._start + self._base
 
     def _note_damage(self, packet: Packet[Any] | None) -> None:
         end = (packet and self._end(packet)) or self.ended
-        length = float((packet.duration or 0) * packet.time_base) if packet else 0.0
+        length = (packet.duration or 0) * float(packet.time_base) if packet else 0.0
         self._damage.add(end - length, end)
 
 
