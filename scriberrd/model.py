@@ -134,7 +134,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     languages: tuple[str, ...] = ()  # that "auto" chooses from; () is all
     multilingual: bool = False  # choose for each clip
     task: Literal["transcribe", "translate"] = "transcribe"
-    audio_track: Annotated[int, Meta(ge=0, le=1_000_000)] | Literal["default"] = "default"
+    audio_track: Annotated[int, Meta(ge=0, le=1_000_000)] | Literal["default", "speech"] = "default"
     word_timestamps: bool = True
     vad: bool = True
     beam_size: Positive = 5

@@ -21,7 +21,7 @@ from scriberrd.protocol import (
 )
 from scriberrd.worker import engines
 from scriberrd.worker.audio import RATE, Recording, Source
-from scriberrd.worker.blocks import blocks
+from scriberrd.worker.blocks import blocks, find_speech
 from scriberrd.worker.describe import describe, is_out_of_memory
 from scriberrd.worker.engines import Engine, Tick, Wanted
 from scriberrd.worker.run import GivenUp, Run
@@ -72,7 +72,10 @@ def perform(run: Run, kept: Kept, send: Callable[[Reply], None]) -> Reply:
 def _transcribe(run: Run, kept: Kept, send: Callable[[Reply], None]) -> Finished:
     task, settings = run.task, run.task.settings
     job, lease = task.job, task.lease
-    with _file(run) as file, closing(Recording(file, settings.audio_track)) as recording:
+    with (
+        _file(run) as file,
+        closing(Recording(file, settings.audio_track, find_speech, run.tick)) as recording,
+    ):
         send(
             Probed(
                 job=job,
