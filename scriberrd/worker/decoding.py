@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from scriberrd.worker.engines import Context, Engine, Heard, Tick
 
 AT_LEAST = 0.3  # seconds of speech; a phantom phrase on less is left out
+AROUND = 0.4  # seconds before a hole that are heard with it
 WIDER = RATE  # samples more on each side that a clip is decoded with when nothing else helps
 
 
@@ -89,14 +90,54 @@ def _carried(
 def _best(clip: Clip, heard: Heard, engine: Engine, context: Context, tick: Tick) -> Attempt:
     """The first good attempt at a clip, or else the best of all."""
     attempts = [_judged(clip, heard)]
-    wider = _widened(clip)
-    again = [(clip, way) for way in range(1, engine.ways)]
-    for sound, way in (*again, (wider, min(1, engine.ways - 1))):
-        if attempts[-1].verdict.good:
-            return attempts[-1]
-        (heard,) = engine.decode([sound], context, way, tick)
-        attempts.append(_judged(clip, heard if sound is clip else _narrowed(heard, wider, clip)))
+    if attempts[0].verdict.holes and (
+        longer := _continued(clip, attempts[0], engine, context, tick)
+    ):
+        attempts.append(longer)
+    others = _others(clip, engine, context, tick)
+    while not attempts[-1].verdict.good and (another := next(others, None)) is not None:
+        attempts.append(_judged(clip, another))
     return min(attempts, key=lambda attempt: attempt.verdict)
+
+
+def _others(clip: Clip, engine: Engine, context: Context, tick: Tick) -> Iterator[Heard]:
+    """Other attempts at a clip: those that the engine knows, and with the sound around it."""
+    for way in range(1, engine.ways):
+        yield engine.decode([clip], context, way, tick)[0]
+    wider = _widened(clip)
+    (heard,) = engine.decode([wider], context, min(1, engine.ways - 1), tick)
+    yield _narrowed(heard, wider, clip)
+
+
+def _continued(
+    clip: Clip, attempt: Attempt, engine: Engine, context: Context, tick: Tick
+) -> Attempt | None:
+    """The attempt with what is heard after its last word, if that is where words are missing.
+
+    Whisper stops now and then in the middle of a clip. What it skips within a clip can't be heard
+    alone: the words around it are drawn into it.
+    """
+    start = attempt.verdict.holes[0][0]
+    if not attempt.words or attempt.words[-1].end > start:
+        return None
+    begin = clip.span.start + round(max(attempt.words[-1].end, start - AROUND) * RATE)
+    rest = Clip(clip.block, Span(begin, clip.span.end))
+    (heard,) = engine.decode([rest], context, 0, tick)
+    shift = rest.start - clip.start
+    words = [replace(w, start=w.start + shift, end=w.end + shift) for w in heard.words]
+    before = attempt.heard._replace(words=attempt.words)
+    return _judged(clip, _joined([before, heard._replace(words=tuple(words))]))
+
+
+def _joined(parts: Sequence[Heard]) -> Heard:
+    """What was heard in the parts of a clip, one after the other."""
+    words = tuple(word for part in parts for word in part.words)
+    logprob = sum((part.avg_logprob or 0.0) * len(part.words) for part in parts)
+    return parts[0]._replace(
+        words=words,
+        text="".join(part.text for part in parts),
+        avg_logprob=logprob / len(words),
+    )
 
 
 def _judged(clip: Clip, heard: Heard) -> Attempt:
