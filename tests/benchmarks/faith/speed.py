@@ -1,0 +1,1 @@
+def main(v): raise SystemExit
