@@ -39,7 +39,7 @@ def main() -> None:
         mine = [s for s in sounds if s.language == "en" or not model.endswith(ENGLISH)]
         rows.append(list(_rows(model, mine, given)))
         tables.errors(model, rows[-1])
-        tables.faults(model, rows[-1])
+        tables.faults(rows[-1])
         tables.judgement(model, rows[-1])
     if given.json:
         found = {model: tables.as_json(its) for model, its in zip(given.models, rows, strict=True)}

@@ -26,11 +26,29 @@ LOOP = 4  # times that the same words follow each other
 LONGEST_LOOP = 8  # words
 SPACELESS = {"ja", "km", "lo", "my", "th", "yue", "zh"}  # scripts without spaces
 
-ONES = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen "
-    "fifteen sixteen seventeen eighteen nineteen"
-).split()
-TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
+ONES = [
+    "zero",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+    "thirteen",
+    "fourteen",
+    "fifteen",
+    "sixteen",
+    "seventeen",
+    "eighteen",
+    "nineteen",
+]
+TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
 
 
 @dataclass(frozen=True)
@@ -72,7 +90,7 @@ def measure(sound: Sound, heard: Heard, beside: Heard | None) -> Figures:
 
 def units(text: str, language: str) -> list[str]:
     """The words as they are compared: lower case, no punctuation, English numbers spelled out."""
-    text = re.sub(r"['’ʼ]", "", unicodedata.normalize("NFKC", text).lower())
+    text = re.sub(r"['\u2019\u02bc]", "", unicodedata.normalize("NFKC", text).lower())
     text = "".join(mark if unicodedata.category(mark)[0] in "LMN" else " " for mark in text)
     if language in SPACELESS:
         return list(text.replace(" ", ""))
@@ -119,7 +137,9 @@ def loops(words: list[str]) -> int:
     while at < len(words):
         lengths = range(1, LONGEST_LOOP + 1)
         ends = [_end(words, at, length) for length in lengths]
-        repeated = [end for length, end in zip(lengths, ends, strict=True) if end - at >= LOOP * length]
+        repeated = [
+            end for length, end in zip(lengths, ends, strict=True) if end - at >= LOOP * length
+        ]
         found += bool(repeated)
         at = max(repeated, default=at + 1)
     return found

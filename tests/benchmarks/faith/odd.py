@@ -30,7 +30,9 @@ def sounds(voices: list[Voice]) -> list[Sound]:
     pause = np.zeros(SILENCE * RATE)
     loud = float(np.sqrt(np.mean(speech**2)))
     hissing = speech + loud * 10 ** (-10 / 20) * noise.standard_normal(len(speech))
-    found.append(saved("5 minutes apart", np.concatenate([speech, pause, speech]), "en", f"{text} {text}"))
+    found.append(
+        saved("5 minutes apart", np.concatenate([speech, pause, speech]), "en", f"{text} {text}")
+    )
     for name, samples, rate in (
         ("as it is", speech, RATE),
         ("at -40 dB", speech / np.abs(speech).max() / 100, RATE),

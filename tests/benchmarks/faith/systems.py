@@ -55,15 +55,20 @@ class Bare:
     def name(self) -> str:
         return f"faster-whisper, {self.way}"
 
-    def hear(self, sound: Sound, language: str) -> Heard:
-        """Runs before are remembered: it only changes with its version."""
+    def hear(self, sound: Sound, language: str, *, again: bool = False) -> Heard:
+        """What is remembered of a run before is taken, unless it is to run `again`."""
         wanted = [self.way, self.model, str(self.threads), language]
         versions = [version(name) for name in ("faster-whisper", "ctranslate2", "numpy", "av")]
         key = hashlib.sha256(sound.path.read_bytes() + json.dumps([wanted, versions]).encode())
         kept = CACHE / f"{key.hexdigest()}.json"
-        there = kept.exists()
+        there = kept.exists() and not again
         if not there:
-            command = [sys.executable, str(Path(__file__).with_name("bare.py")), *wanted, sound.path]
+            command = [
+                sys.executable,
+                str(Path(__file__).with_name("bare.py")),
+                *wanted,
+                sound.path,
+            ]
             env = os.environ | {"OMP_NUM_THREADS": str(self.threads)}
             found = subprocess.run(command, env=env, check=True, capture_output=True).stdout
             CACHE.mkdir(parents=True, exist_ok=True)

@@ -49,7 +49,7 @@ def _error(row: Row) -> str:
     return f"{share([row]):.2f}" if row.figures.words else f"{row.figures.invented} words"
 
 
-def faults(model: str, rows: list[Row]) -> None:
+def faults(rows: list[Row]) -> None:
     """What else is wrong, over all sounds."""
     lines = []
     for system, its in _by_system(rows):
@@ -57,6 +57,7 @@ def faults(model: str, rows: list[Row]) -> None:
         late = [one.late for one in figures if one.late]
         holes = [hole for one in figures for hole in one.holes]
         gaps = [gap for one in figures for gap in one.gaps]
+        kept = "*" if any(row.heard.kept for row in its) else ""
         lines.append(
             [
                 system,
@@ -68,7 +69,7 @@ def faults(model: str, rows: list[Row]) -> None:
                 f"{max(one.longest for one in figures):.1f} s",
                 f"{median(a for a, _ in late):.3f} s" if late else "",
                 f"{max(b for _, b in late):.3f} s" if late else "",
-                f"{sum(row.heard.wall for row in its):.1f} s{'*' * any(row.heard.kept for row in its)}",
+                f"{sum(row.heard.wall for row in its):.1f} s{kept}",
                 f"{sum(row.heard.cpu for row in its):.1f} s",
                 f"{max(row.heard.memory for row in its):.0f} MB",
             ]
@@ -89,10 +90,14 @@ def judgement(model: str, rows: list[Row]) -> None:
     for name, its in list(ours.items())[:1]:
         for other, others in theirs.items():
             verdict = "better" if share(its) < share(others) else "NOT better"
-            print(f"{model}, {name}: {verdict} than {other} ({share(its):.2f}, {share(others):.2f})")
+            print(
+                f"{model}, {name}: {verdict} than {other} ({share(its):.2f}, {share(others):.2f})"
+            )
     for name, its in ours.items():
         for number, row in enumerate(its):
-            other, best = min(((k, share([v[number]])) for k, v in theirs.items()), key=lambda it: it[1])
+            other, best = min(
+                ((k, share([v[number]])) for k, v in theirs.items()), key=lambda it: it[1]
+            )
             if share([row]) > best + WORSE:
                 told = f"{share([row]):.2f} where {other} has {best:.2f}"
                 print(f"{model}, {name}: worse on {row.sound.name}, {told}")

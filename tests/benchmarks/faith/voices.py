@@ -6,7 +6,6 @@ import json
 import math
 import wave
 from dataclasses import dataclass
-from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,7 @@ from faster_whisper import decode_audio
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
 RATE = 16_000
 # How they are joined: minutes of speech at most, and the shortest and longest pause in seconds.
