@@ -58,7 +58,8 @@ clean:
 	$(PYTHON) -m venv .venv
 
 .venv/demo: pyproject.toml | .venv/bin/python
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[offline]'
+	@echo 'installing scriberrd and what it needs into .venv (once; about 250 MB):'
+	$(BIN)/pip install --disable-pip-version-check --editable .
 	@touch $@
 
 .venv/test: pyproject.toml | .venv/bin/python

@@ -20,7 +20,16 @@ from scriberrctl.shapes import Transcript
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from scriberrctl.shapes import Event, Execution, Job, Page, Pause, Status
+    from scriberrctl.shapes import (
+        Event,
+        Execution,
+        Job,
+        Model,
+        Page,
+        Pause,
+        Pull,
+        Status,
+    )
 
 VERSION_HEADER = "Scriberrd-Version"
 EDITED_HEADER = "Scriberrd-Edited"
@@ -113,6 +122,16 @@ class Client:
     def resume(self, **scope: str | None) -> list[Pause]:
         """Resume an inbox, a worker pool, or everything; returns the pauses that are left."""
         return self._pauses("/v1/resume", scope)
+
+    def models(self) -> list[Model]:
+        """The models on the daemon's machine."""
+        return cast("list[Model]", self._json("GET", "/v1/models")["models"])
+
+    def pull(self, model: str) -> Pull:
+        """Have a model on the daemon's machine; how far that is tells an event."""
+        body = json.dumps({"model": model}).encode()
+        answer = self._exchange("POST", "/v1/models", body, "application/json")[1]
+        return cast("Pull", json.loads(answer))
 
     def _pauses(self, path: str, scope: Mapping[str, str | None]) -> list[Pause]:
         body = json.dumps({key: value for key, value in scope.items() if value is not None})

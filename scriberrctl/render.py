@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from scriberrctl.shapes import Event, Execution, Failure, Job, Outage, Pause, Status
+    from scriberrctl.shapes import (
+        Event,
+        Execution,
+        Failure,
+        Job,
+        Model,
+        Outage,
+        Pause,
+        Pull,
+        Status,
+    )
 
 BAR = 20  # characters
 SPACES_AND_JOINERS = "\u00a0\u202f\u200c\u200d"  # harmless, and common in names
@@ -197,7 +207,9 @@ def status(status: Status) -> str:
     for worker in status["workers"]:
         doing = f" with job {worker['job']}" if worker["job"] is not None else ""
         reason = f", {plain(worker['reason'])}" if worker["reason"] else ""
-        what = f"{worker['name']} on {worker['device']}"
+        part = f"{worker['share']} of " if worker["share"] is not None else ""
+        cores = f"{part}{worker['threads']} core{'s' if worker['threads'] > 1 else ''}"
+        what = f"{worker['name']} on {worker['device']} ({cores})"
         lines.append(f"worker   {what}: {worker['state']}{doing}{reason}")
     for inbox in status["inboxes"]:
         reason = f": {plain(inbox['reason'])}" if inbox["reason"] else ""
@@ -239,6 +251,41 @@ def pauses(pauses: Sequence[Pause]) -> str:
     return "\n".join(f"paused: {pause(one)}" for one in pauses) or "nothing is paused"
 
 
+def size(bytes_: float) -> str:
+    """Such as 148 MB."""
+    return f"{bytes_ / 1e6:.0f} MB"
+
+
+def models(models: Iterable[Model]) -> str:
+    """A table of models."""
+    return table(
+        ["MODEL", "REVISION", "SIZE"],
+        ([model["name"], model["revision"][:8], size(model["bytes"])] for model in models),
+    )
+
+
+def offer(pull: Pull) -> str:
+    """What is pulled, and under which license it comes."""
+    stated = f"license {plain(pull['license'])}" if pull["license"] else "see its license there"
+    return f"{plain(pull['model'])} is {plain(pull['repository'])}, {stated}"
+
+
+def pulling(pull: Mapping[str, Any]) -> str:
+    """The progress of a pull, on one line."""
+    where = {"hub": "the hub", "index": "the package index"}[pull["source"]]
+    text, total = size(pull["bytes"]), pull["total"]
+    if total:
+        filled = int(pull["bytes"] / total * BAR)
+        text = f"[{'#' * filled}{'-' * (BAR - filled)}] {text} of {size(total)}"
+    return f"{plain(pull['model'])}  {text}  from {where}"
+
+
+def pulled(pull: Mapping[str, Any]) -> str:
+    """A model that is on the daemon's machine."""
+    what = f"{pull['repository']}, revision {pull['revision'][:8]}, {size(pull['bytes'])}"
+    return plain(f"{pull['model']} is in the cache: {what}")
+
+
 def event(event: Event) -> str:
     """An event, on one line."""
     about, facts = f"job {event['job']}", event["data"]
@@ -248,6 +295,8 @@ def event(event: Event) -> str:
         other = event["data"]["why"] == "other_database"
         why = "the database was replaced" if other else "they were deleted"
         about, facts = f"events are missing here: {why}", {}
+    elif event["job"] is None and "model" in facts:
+        about, facts = f"model {facts['model']}", {**facts, "model": None}
     elif event["job"] is None:
         about, facts = scope(facts), {"reason": facts.get("reason") or None}
     data = " ".join(f"{key}={value}" for key, value in facts.items() if value is not None)

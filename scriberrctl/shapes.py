@@ -97,8 +97,29 @@ class Execution(TypedDict):
     real_time_factor: float | None
 
 
+class Model(TypedDict):
+    """A model on the daemon's machine."""
+
+    name: str
+    revision: str
+    bytes: int
+
+
+class Pull(TypedDict):
+    """A model that is pulled, or was."""
+
+    model: str
+    state: Literal["pulling", "pulled"]
+    repository: str
+    license: str | None
+    revision: str | None
+    source: Literal["hub", "index"] | None
+    bytes: int
+    total: int | None
+
+
 class Event(TypedDict):
-    """Something that happened to a job, or a pause; a removed job is in `data`."""
+    """Something that happened to a job or a model, or a pause; a removed job is in `data`."""
 
     id: int
     cursor: str
@@ -116,6 +137,8 @@ class Worker(TypedDict):
     state: str
     job: int | None
     pid: int | None
+    threads: int
+    share: int | None
     reason: str | None
 
 

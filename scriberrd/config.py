@@ -16,7 +16,7 @@ from scriberrd.errors import ConfigError
 from scriberrd.files.folders import look_at
 from scriberrd.hours import Hours
 from scriberrd.model import Positive, Settings
-from scriberrd.toml import Bytes, Document, Seconds, Span, Where
+from scriberrd.toml import Bytes, Count, Document, Seconds, Span, Where
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -67,8 +67,8 @@ class Worker(msgspec.Struct, frozen=True, kw_only=True):
 
     name: Name
     device: Annotated[str, Meta(pattern=r"^(auto|cpu|cuda|cuda:\d+)$")] = "auto"
-    count: Positive = 1
-    threads: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
+    count: Count = Count(0)  # 0: auto, until the daemon has looked at the machine
+    threads: Count = Count(0)
     compute_type: Annotated[str, Meta(pattern=COMPUTE_TYPE)] = "auto"
     cpu_fallback: bool = False
     hours: Hours = Hours()

@@ -28,7 +28,10 @@ from scriberrd.output.publication import Publisher
 from scriberrd.queue import backup, jobs, lock, restore, retention
 from scriberrd.queue.store import probe
 from scriberrd.work.breaker import STORE
+from scriberrd.work.capacity import fit
 from scriberrd.work.dispatch import Dispatcher
+from scriberrd.work.machine import look
+from scriberrd.work.pulls import Pulls
 from scriberrd.work.stages import Means
 
 if TYPE_CHECKING:
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
     from scriberrd.queue.store import Store
     from scriberrd.signals import Orders
     from scriberrd.work.breaker import Breaker
+    from scriberrd.work.machine import Machine
 
     Statuses = Mapping[str, watch.InboxStatus]
 
@@ -58,7 +62,7 @@ async def run(config: Config, reload: Callable[[], Config]) -> None:
         ConfigError: the state directory or the socket can't be made.
         StoreError: the database can't be used.
     """
-    told = signals.listen()
+    told, machine = signals.listen(), look()
     # Folders and clients may be many. What uses select(), which ends at 1024, opens few of them.
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
@@ -76,7 +80,8 @@ async def run(config: Config, reload: Callable[[], Config]) -> None:
             if job.state is JobState.FAILED:
                 log.warning("job %d failed: %s: %s", job.id, job.error_code, job.error_detail)
         try:
-            await _serve(Live(config), store, told, reload, known)
+            live = Live(fit(config, machine))
+            await _serve(live, store, told, lambda: fit(reload(), machine), known, machine)
         except BaseExceptionGroup:
             if store.failure is None:
                 raise
@@ -90,19 +95,21 @@ async def _serve(
     told: Orders,
     reload: Callable[[], Config],
     known: retention.Known,
+    machine: Machine,
 ) -> None:
     folders = Folders()
     library = Library(Path(live.config.daemon.state_dir), live, time)
     means = Means(live, store, time, folders, Publisher(store, folders, time), library)
-    dispatcher, intake = Dispatcher(means), Intake(live, store, time, folders)
+    dispatcher, intake = Dispatcher(means, machine), Intake(live, store, time, folders)
     breaker = dispatcher.admission.breaker
+    pulls = Pulls(live, store, time, breaker.try_now)
     with closing(library), listening(Path(live.config.daemon.socket)) as listener:
         statuses = defaultdict[str, watch.InboxStatus](watch.InboxStatus)
-        rooms = _rooms(means, intake, dispatcher, statuses)
+        rooms = _rooms(means, intake, dispatcher, pulls, statuses)
         tasks: dict[Hashable, asyncio.Task[None]] = {}
         async with serving(application(rooms), listener), asyncio.TaskGroup() as group:
             drained = group.create_task(dispatcher.run())
-            sweeping = group.create_task(intake.sweep())
+            beside = [group.create_task(intake.sweep()), group.create_task(pulls.run())]
             _keep(group, tasks, _wanted(rooms, breaker, statuses, known))
             names = ", ".join(one.name for one in live.config.inboxes) or "none"
             log.info("scriberrd %s is ready, inboxes: %s", __version__, names)
@@ -125,17 +132,21 @@ async def _serve(
                 systemd.notify(f"READY=1\nSTATUS={status}")
             # Take in nothing more, let the runs end; the API answers to the last.
             _keep(group, tasks, {})
-            sweeping.cancel()
+            for task in beside:
+                task.cancel()
             dispatcher.stop()
             await systemd.stopping(drained)
 
 
-def _rooms(means: Means, intake: Intake, dispatcher: Dispatcher, statuses: Statuses) -> Rooms:
+def _rooms(
+    means: Means, intake: Intake, dispatcher: Dispatcher, pulls: Pulls, statuses: Statuses
+) -> Rooms:
     return Rooms(
         *means,
         intake=intake,
         stopping=lambda: dispatcher.stopping,
         try_now=dispatcher.admission.breaker.try_now,
+        pull=pulls.pull,
         status=lambda: LiveStatus(
             workers=tuple(slot.status() for slot in dispatcher.slots),
             outages=dispatcher.admission.breaker.outages(),

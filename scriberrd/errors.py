@@ -24,6 +24,8 @@ answers with, so the API needs a single error handler.
     │   ├── UploadTooLarge
     │   ├── UploadFailed
     │   ├── PurgeFailed
+    │   ├── ModelUnknown
+    │   ├── PullFailed
     │   ├── TooSlow
     │   ├── TooManyConnections
     │   └── ShuttingDown
@@ -196,6 +198,20 @@ class PurgeFailed(RequestError):
     """What is published of a job can't be deleted; the job stays."""
 
     code = "purge_failed"
+    status = 503
+
+
+class ModelUnknown(RequestError):
+    """No model has this name; the error lists those that are known."""
+
+    code = "model_unknown"
+    status = 404
+
+
+class PullFailed(RequestError):
+    """The model can't be had, neither from the hub nor from the package index."""
+
+    code = "pull_failed"
     status = 503
 
 

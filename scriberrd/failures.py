@@ -92,7 +92,7 @@ FAILURES: dict[str, FailureKind] = {
         part="pool",
     ),
     "engine_missing": FailureKind(
-        "machine", "the profile's engine is not installed", "install its extra", part="model"
+        "machine", "the profile's engine is not installed", "install its package", part="model"
     ),
     "model_missing": FailureKind(
         "machine",
@@ -104,6 +104,13 @@ FAILURES: dict[str, FailureKind] = {
         "machine",
         "the model can't be read",
         "give the daemon's user permission for the named file and the folders above it",
+        part="model",
+    ),
+    "model_altered": FailureKind(
+        "machine",
+        "what the package index has is not the model",
+        "nothing of it is kept: see which index pip is configured to use, or let the machine reach"
+        " the model hub",
         part="model",
     ),
     "hub_refused": FailureKind(

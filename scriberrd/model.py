@@ -67,6 +67,7 @@ class Priority(enum.IntEnum):
 PriorityName = Literal["urgent", "high", "normal", "low"]
 Format = Literal["json", "txt", "srt", "vtt"]
 Positive = Annotated[int, Meta(ge=1, le=1_000_000)]
+AUTO_BATCH = 8  # clips that a GPU decodes at once
 
 
 class Identity(NamedTuple):
@@ -130,22 +131,33 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     model: str = "base"
     fallback_model: str = ""  # when memory does not suffice for the other one
     language: str = "auto"
+    languages: tuple[str, ...] = ()  # that "auto" chooses from; () is all
+    multilingual: bool = False  # choose for each clip
     task: Literal["transcribe", "translate"] = "transcribe"
-    audio_track: Annotated[int, Meta(ge=0, le=1_000_000)] | Literal["default"] = "default"
+    audio_track: Annotated[int, Meta(ge=0, le=1_000_000)] | Literal["default", "speech"] = "default"
     word_timestamps: bool = True
     vad: bool = True
     beam_size: Positive = 5
-    batch_size: Positive = 1
-    condition_on_previous_text: bool = True
+    batch_size: Positive | Literal["auto"] = "auto"
+    context: Literal["none", "carry"] = "none"
     initial_prompt: str = ""
     hotwords: str = ""
     block_seconds: Annotated[float, Meta(ge=5, le=3600)] = 300.0
+    show_gaps: bool = False
     formats: tuple[Format, ...] = ("json", "txt", "srt", "vtt")
     priority: PriorityName = "normal"
 
     def comparable(self) -> Settings:
         """Those that what is said in a recording depends on; the others as if they were alike."""
-        return msgspec.structs.replace(self, priority="normal", formats=())
+        return msgspec.structs.replace(
+            self, priority="normal", formats=(), show_gaps=False, word_timestamps=True
+        )
+
+    def clips_at_once(self, device: str) -> int:
+        """The batch size on a device ("cpu", "cuda:0"): on a CPU, "auto" uses the cores instead."""
+        if self.batch_size != "auto":
+            return self.batch_size
+        return AUTO_BATCH if device.startswith("cuda") else 1
 
 
 class Fallback(msgspec.Struct, frozen=True):
@@ -234,7 +246,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
 
     id: int
     at: float
-    job: int | None  # None: it is about a pause, or a job that is forgotten
+    job: int | None  # None: it is about a pause, a model, or a job that is forgotten
     type: str  # submitted, claimed, checkpointed, released, retried, failed, finished, canceled ...
     data: dict[str, str | int | float | None]
 
@@ -247,6 +259,8 @@ class WorkerStatus(msgspec.Struct, frozen=True, kw_only=True):
     state: Literal["stopped", "idle", "busy"]
     job: int | None
     pid: int | None
+    threads: int  # the cores that it may use
+    share: int | None  # the cores that its run may use now
     reason: str | None = None  # why it claims nothing right now, for people
 
 

@@ -3,10 +3,12 @@
 The daemon sends commands over a Unix socket, so that a `Task` can carry the open recording with
 it as a descriptor (SCM_RIGHTS): a worker opens no path of a recording. The worker replies over a
 pipe. Every reply about a task names its job and lease; the daemon drops those of a task it has
-given up.
+given up. Or it sends one `Pull`, and hears of that alone.
 """
 
 from __future__ import annotations
+
+from typing import Literal
 
 import msgspec
 
@@ -14,7 +16,7 @@ from scriberrd.model import Settings
 from scriberrd.transcript import BlockResult, EngineInfo
 
 # How the worker decodes: raised whenever the same settings come to give another text.
-POLICY = 1
+POLICY = 2
 MAX_LINE = 16 * 1024 * 1024  # bytes; a longer reply is babble, and its worker is killed
 
 
@@ -22,7 +24,7 @@ class Hardware(msgspec.Struct, frozen=True, kw_only=True):
     """What a worker computes on, from its `[[worker]]` table."""
 
     device: str  # auto, cpu, cuda or cuda:N
-    threads: int  # 0: the engine decides
+    threads: int  # the cores that its process may use, at least 1: so many clips at once
     compute_type: str  # a CTranslate2 name, or "auto"
 
 
@@ -33,7 +35,6 @@ class Resume(msgspec.Struct, frozen=True, kw_only=True):
     position: float  # seconds: where it starts
     language: str | None
     language_probability: float | None
-    prompt: str
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True, tag="task"):
@@ -43,6 +44,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True, tag="task"):
     lease: int
     settings: Settings
     hardware: Hardware
+    share: int  # the clips that are decoded at once now; the text does not depend on it
     resume: Resume | None
     auto_download: bool
     model_cache: str  # a directory; "" is the cache of the Hugging Face hub
@@ -56,7 +58,22 @@ class Stop(msgspec.Struct, frozen=True, kw_only=True, tag="stop"):
     after_block: bool
 
 
-Command = Task | Stop
+class Share(msgspec.Struct, frozen=True, kw_only=True, tag="share"):
+    """From the next clip on, decode so many clips of the current task at once."""
+
+    job: int
+    lease: int
+    clips: int
+
+
+class Pull(msgspec.Struct, frozen=True, kw_only=True, tag="pull"):
+    """Have a model in the cache; a worker is given nothing else then."""
+
+    model: str  # a name of the engine's, or an id of the hub
+    model_cache: str  # as in a task
+
+
+Command = Task | Stop | Share | Pull
 
 
 class Heartbeat(msgspec.Struct, frozen=True, kw_only=True, tag="heartbeat"):
@@ -132,6 +149,36 @@ class Stopped(msgspec.Struct, frozen=True, kw_only=True, tag="stopped"):
 
 Reply = Heartbeat | Ready | Probed | Loaded | BlockDone | Finished | Failed | Stopped
 
+
+class Pulling(msgspec.Struct, frozen=True, kw_only=True, tag="pulling"):
+    """A model is being downloaded; sent as it comes."""
+
+    repository: str  # its id on the hub
+    source: Literal["hub", "index"]
+    license: str | None  # None: not stated
+    bytes: int  # that have come
+    total: int | None  # None: not known
+
+
+class Pulled(msgspec.Struct, frozen=True, kw_only=True, tag="pulled"):
+    """The model is in the cache; without a `Pulling` before, it was there."""
+
+    repository: str
+    revision: str
+    license: str | None
+    bytes: int  # of its files
+
+
+class PullFailed(msgspec.Struct, frozen=True, kw_only=True, tag="pull_failed"):
+    """The model can't be had; `code` is a key of `failures.FAILURES`, or None: unknown name."""
+
+    code: str | None
+    detail: str  # for people, without absolute paths
+
+
+PullReply = Pulling | Pulled | PullFailed
+
 encode = msgspec.json.encode
 decode_command = msgspec.json.Decoder(Command).decode
 decode_reply = msgspec.json.Decoder(Reply).decode
+decode_pull_reply = msgspec.json.Decoder(PullReply).decode

@@ -24,6 +24,10 @@ Where = tuple[str | int, ...]  # the path to a value: ("inbox", 0, "path")
 
 
 LARGEST = 2**53  # bytes
+# Keys of earlier versions, and what to write now.
+REPLACED = {
+    "condition_on_previous_text": 'write context = "carry" instead of true, or "none" for false',
+}
 LONGEST = 100 * 365 * 86400  # seconds: added to a time, the sum is still a valid time
 
 
@@ -78,6 +82,22 @@ class Bytes(int):
         raise ValueError
 
 
+class Count(int):
+    """A number that may be left to the machine: written as "auto", and 0 until it is chosen."""
+
+    MOST: ClassVar = 1000
+    ALLOWED = f'"auto", or a whole number from 1 to {MOST}'
+
+    @classmethod
+    def read(cls, value: object) -> Self:
+        """Parse a value of the file; ValueError when it is no such number."""
+        if value == "auto":
+            return cls(0)
+        if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= cls.MOST:
+            return cls(value)
+        raise ValueError
+
+
 class Document:
     """A configuration file that is being read, and its problems so far.
 
@@ -116,6 +136,9 @@ class Document:
         before = len(self.problems)
         fields = {field.name: field for field in msgspec.structs.fields(kind)}
         for key in value.keys() - fields.keys():
+            if key in REPLACED:
+                self.problem((*where, key), REPLACED[key])
+                continue
             close = difflib.get_close_matches(key, fields, 1)
             hint = f"did you mean {close[0]!r}? " if close else ""
             self.problem((*where, key), f"unknown key; {hint}known keys: {', '.join(fields)}")
@@ -142,7 +165,7 @@ class Document:
         return [(where, entry) for where, entry in entries if entry is not None]
 
     def _hook(self, kind: type, value: object) -> object:
-        if issubclass(kind, Seconds | Bytes | Hours):
+        if issubclass(kind, Seconds | Bytes | Count | Hours):
             return kind.read(value)
         if kind is Path and isinstance(value, str) and value and "\0" not in value:
             try:
@@ -197,7 +220,7 @@ def allowed(kind: inspect.Type) -> str:  # noqa: C901, PLR0911, PLR0912 - a tabl
         case inspect.CustomType(cls=cls) if cls is Path:
             return "a valid path"
         case inspect.CustomType(cls=cls):
-            return cls.ALLOWED if issubclass(cls, Seconds | Bytes | Hours) else cls.__name__
+            return cls.ALLOWED if issubclass(cls, Seconds | Bytes | Count | Hours) else cls.__name__
         case other:
             return str(other)
 

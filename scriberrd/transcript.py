@@ -6,7 +6,7 @@ All times are seconds from the start of the recording, as float.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Literal
 
@@ -14,8 +14,10 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 NO_SPEECH = "no speech was found"  # the warning of a transcript without text
+SURE = 0.5  # probability of the language; below, the reader is told
 
-Suspicion = Literal["low_confidence", "repetitive", "maybe_silence"]
+Suspicion = Literal["low_confidence", "repetitive", "too_fast", "maybe_silence", "phantom"]
+Why = Literal["no_words", "phantom"]
 
 
 class Word(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -39,7 +41,16 @@ class Segment(msgspec.Struct, frozen=True, kw_only=True):
     avg_logprob: float | None = None
     no_speech_prob: float | None = None
     compression_ratio: float | None = None
+    language: str | UnsetType = UNSET
     suspect: tuple[Suspicion, ...] | UnsetType = UNSET
+
+
+class Gap(msgspec.Struct, frozen=True, kw_only=True):
+    """A stretch where speech was heard, or words were written, that the text does not have."""
+
+    start: float
+    end: float
+    why: Why
 
 
 class BlockResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,9 +62,9 @@ class BlockResult(msgspec.Struct, frozen=True, kw_only=True):
     speech: float  # seconds of speech in it
     language: str | None  # None while nothing was said
     language_probability: float | None
-    prompt: str  # the tail of the text, which the next block is prompted with
     segments: tuple[Segment, ...]
     words: tuple[Word, ...]
+    gaps: tuple[Gap, ...] = ()
 
 
 class SourceInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,6 +110,7 @@ class Transcript(msgspec.Struct, frozen=True, kw_only=True):
     speech_duration: float
     segments: tuple[Segment, ...]
     words: tuple[Word, ...]
+    gaps: tuple[Gap, ...] | UnsetType = UNSET
     engine: EngineInfo
     source: SourceInfo
     stats: Stats
@@ -118,6 +130,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     speech_duration: float
     segments: Iterable[Segment]
     words: Iterable[Word]
+    gaps: Iterable[Gap] | UnsetType = UNSET
     engine: EngineInfo
     source: SourceInfo
     stats: Stats
@@ -145,6 +158,16 @@ class _Segments:
             yield msgspec.structs.replace(segment, id=f"seg_{number:06d}")
 
 
+class _Gaps:
+    """The gaps of some blocks."""
+
+    def __init__(self, blocks: Iterable[BlockResult]) -> None:
+        self._blocks = blocks
+
+    def __iter__(self) -> Iterator[Gap]:
+        return chain.from_iterable(block.gaps for block in self._blocks)
+
+
 class _Words:
     """The words of some blocks."""
 
@@ -162,6 +185,7 @@ def assemble(
     engine: EngineInfo,
     source: SourceInfo,
     processing_seconds: float,
+    word_timestamps: bool,
     warnings: Iterable[str],
 ) -> Result:
     """Join the blocks of a whole recording.
@@ -174,10 +198,12 @@ def assemble(
         engine: what made them.
         source: the recording.
         processing_seconds: that the work took, all runs together.
+        word_timestamps: whether it is to hold the words, too.
         warnings: of the worker; those that are there twice are said once.
     """
     speech, words, spelled, said = 0.0, 0, 0, False
     known, sums = 0, []  # probabilities of words: how many, and the sum of each block's
+    missed: list[float] = []  # seconds of each gap
     language = probability = None
     for block in blocks:
         texts = [segment.text.split() for segment in block.segments]
@@ -188,15 +214,19 @@ def assemble(
         said = said or any(texts)
         known += len(probabilities)
         sums.append(math.fsum(probabilities))
-        if language is None and block.language is not None:
+        missed += (gap.end - gap.start for gap in block.gaps)
+        if language is None or (block.language_probability or 0.0) > (probability or 0.0):
             language, probability = block.language, block.language_probability
+    if not said:
+        language = probability = None
     return Result(
         language=language,
         language_probability=probability,
         duration=duration,
         speech_duration=round(speech, 3),
         segments=_Segments(blocks),
-        words=_Words(blocks),
+        words=_Words(blocks) if word_timestamps else (),
+        gaps=_Gaps(blocks) if missed else UNSET,
         engine=engine,
         source=source,
         stats=Stats(
@@ -205,8 +235,24 @@ def assemble(
             real_time_factor=round(processing_seconds / duration, 4) if duration > 0 else None,
             confidence=round(math.fsum(sums) / known, 4) if known else None,
         ),
-        warnings=tuple(dict.fromkeys(warnings if said else (*warnings, NO_SPEECH))),
+        warnings=tuple(dict.fromkeys((*warnings, *_warnings(language, probability, missed, said)))),
     )
+
+
+def _warnings(
+    language: str | None, probability: float | None, missed: Sequence[float], said: bool
+) -> Iterator[str]:
+    """What a reader should know of the text."""
+    if not said:
+        yield NO_SPEECH
+    if probability is not None and probability < SURE:
+        yield (
+            f"the language is not clear: {language} with a probability of {probability:.2f};"
+            " set language, or languages to choose from"
+        )
+    if missed:
+        places = "1 place" if len(missed) == 1 else f"{len(missed)} places"
+        yield f"{sum(missed):.1f} s have no words, in {places}: see gaps"
 
 
 def encode(transcript: Transcript | Result) -> Iterator[bytes]:
@@ -221,6 +267,8 @@ def encode(transcript: Transcript | Result) -> Iterator[bytes]:
         _require_finite(part)
     start = b"{\n"
     for name in Transcript.__struct_fields__:
+        if getattr(transcript, name, None) is UNSET:
+            continue
         yield b'%s  "%s": ' % (start, name.encode())
         start = b",\n"
         if name == "text":
@@ -229,14 +277,14 @@ def encode(transcript: Transcript | Result) -> Iterator[bytes]:
             for text in parts:
                 yield msgspec.json.encode(text)[1:-1]
             yield b'"'
-        elif name in ("segments", "words"):
+        elif name in ("segments", "words", "gaps"):
             yield from _lines(getattr(transcript, name))
         else:
             yield msgspec.json.encode(getattr(transcript, name))
     yield b"\n}\n"
 
 
-def _lines(parts: Iterable[Segment] | Iterable[Word]) -> Iterator[bytes]:
+def _lines(parts: Iterable[Segment | Word | Gap]) -> Iterator[bytes]:
     start = b"[\n    "
     for part in parts:
         _require_finite(part)
@@ -245,7 +293,7 @@ def _lines(parts: Iterable[Segment] | Iterable[Word]) -> Iterator[bytes]:
     yield b"[]" if start == b"[\n    " else b"\n  ]"
 
 
-def _require_finite(part: Transcript | Result | Stats | Segment | Word) -> None:
+def _require_finite(part: Transcript | Result | Stats | Segment | Word | Gap) -> None:
     for name in part.__struct_fields__:
         value = getattr(part, name)
         if isinstance(value, float) and not math.isfinite(value):

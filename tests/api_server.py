@@ -21,7 +21,7 @@ from scriberrd.inbox.intake import Intake
 from scriberrd.library.library import Library
 from scriberrd.model import InboxStatus, Job, Print, Settings, WorkerStatus
 from scriberrd.output.publication import Publisher
-from scriberrd.protocol import Finished, Probed
+from scriberrd.protocol import Finished, Probed, Pulled
 from scriberrd.queue import jobs
 from scriberrd.queue.jobs import Lease
 from scriberrd.queue.store import Store
@@ -50,7 +50,11 @@ TRANSCRIPT = Transcript(
     stats=Stats(words=2, processing_seconds=1.0, real_time_factor=0.01, confidence=None),
 )
 LIVE = LiveStatus(
-    workers=(WorkerStatus(name="cpu", device="cpu", state="idle", job=None, pid=42),),
+    workers=(
+        WorkerStatus(
+            name="cpu", device="cpu", state="idle", job=None, pid=42, threads=2, share=None
+        ),
+    ),
     inboxes=(InboxStatus(name="default", state="watching"),),
 )
 
@@ -160,6 +164,11 @@ class Server:
             return answer
 
 
+async def pull(model: str) -> Pulled:
+    """A worker's answer: every model is in the cache."""
+    return Pulled(repository=f"owner/{model}", revision="0" * 40, license="MIT", bytes=1)
+
+
 @contextlib.contextmanager
 def below(base: Path) -> Iterator[Server]:
     """All that the API stands on; what answers, and `http` to ask it, are still to come."""
@@ -171,7 +180,12 @@ def below(base: Path) -> Iterator[Server]:
     )
     config = Config(
         file=base / "scriberrd.toml",
-        daemon=Daemon(state_dir=base, socket=base / "run" / "s", max_upload=1_000_000),
+        daemon=Daemon(
+            state_dir=base,
+            socket=base / "run" / "s",
+            max_upload=1_000_000,
+            model_cache=str(base / "models"),
+        ),
         inboxes=inboxes,
         profiles={"default": Settings(), "fast": Settings(model="tiny", priority="low")},
         workers=(Worker(name="cpu"),),
@@ -192,6 +206,7 @@ def below(base: Path) -> Iterator[Server]:
             stopping=lambda: server.stopping,
             status=lambda: LIVE,
             try_now=lambda: None,
+            pull=pull,
         )
         yield server
 

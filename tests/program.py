@@ -58,7 +58,7 @@ block_seconds = 10
 [[worker]]
 name = "cpu"
 count = {count}
-threads = 1
+threads = {threads}
 {worker}
 hours = "{hours}"
 heartbeat_timeout = "{heartbeat_timeout}"
@@ -73,6 +73,7 @@ DEFAULTS = {
     "model": "ok",
     "block_seconds": 10,
     "count": 1,
+    "threads": 1,
     "hours": "",
     "heartbeat_timeout": "60s",
     "stall_timeout": "600s",

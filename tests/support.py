@@ -36,7 +36,6 @@ def block(number: int) -> BlockResult:
         speech=0.0,
         language="en",
         language_probability=1.0,
-        prompt="",
         segments=(),
         words=(),
     )

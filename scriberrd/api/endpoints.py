@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 from aiohttp import web
 
-from scriberrd.api import events, jobs, pauses, status, submission, transcripts
+from scriberrd.api import events, jobs, models, pauses, status, submission, transcripts
 from scriberrd.api.params import Params, job_id, parse_body, parse_query
 from scriberrd.api.views import EventView, JobView
 
@@ -76,6 +76,10 @@ ENDPOINTS = (
     Endpoint(
         *("DELETE", "/v1/jobs/{id}", "remove a job", jobs.remove, JobView),
         parameters=jobs.Removal,
+    ),
+    Endpoint("GET", "/v1/models", "list the models on this machine", models.find, models.Models),
+    Endpoint(
+        *("POST", "/v1/models", "pull a model", models.pull, models.PullView), body=models.Wanted
     ),
     Endpoint(
         *("GET", "/v1/events", "what happens, as it happens", events.follow, EventView),

@@ -11,7 +11,7 @@ from scriberrd.model import InboxStatus, WorkerStatus
 from scriberrd.work.breaker import Outage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from scriberrd.config import Live
     from scriberrd.files.folders import Folders
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from scriberrd.model import Clock
     from scriberrd.output.publication import Publisher
     from scriberrd.queue.store import Store
+    from scriberrd.work.pulls import News
 
 
 class LiveStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,6 +45,7 @@ class Rooms:
     stopping: Callable[[], bool]
     status: Callable[[], LiveStatus]
     try_now: Callable[[], None]  # what the machine could not do
+    pull: Callable[[str], Awaitable[News]]  # a model
     started: float = field(init=False)  # on the monotonic clock
 
     def __post_init__(self) -> None:

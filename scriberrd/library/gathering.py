@@ -42,5 +42,6 @@ async def gather(store: Store, db: apsw.Connection, job: Job) -> Result:
             channels=work.probe.channels,
         ),
         processing_seconds=work.finished.seconds,
+        word_timestamps=job.settings.word_timestamps,
         warnings=work.finished.warnings,
     )

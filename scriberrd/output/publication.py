@@ -24,6 +24,7 @@ from scriberrd.files.folders import Heartbeat
 from scriberrd.model import Print, display
 from scriberrd.output import published, staging
 from scriberrd.output.formats import FORMATS
+from scriberrd.output.formats.gaps import marked
 from scriberrd.queue import jobs, queries
 
 if TYPE_CHECKING:
@@ -235,7 +236,11 @@ class _Publication:
 
     async def _bring(self, text: Transcript | Result, names: Mapping[bytes, Format]) -> None:
         mounts = await self._store.read(jobs.mounts)
-        files = {name: FORMATS[format_].render(text) for name, format_ in names.items()}
+        to_read = marked(text) if self._job.settings.show_gaps else text
+        files = {
+            name: FORMATS[format_].render(text if format_ == "json" else to_read)
+            for name, format_ in names.items()
+        }
 
         def stage() -> tuple[dict[bytes, bool], dict[bytes, Print]]:
             places = staging.require_mounted(self._root, names, mounts)

@@ -4,6 +4,8 @@ dispatch     the slots of all worker pools: claim, run, end
 admission    who may claim what, and when
 breaker      the circuit breaker: what is out of order, and when it is tried again
 preemption   which run makes way for an urgent job
+machine      the cores and the memory that there are
+capacity     how many processes these bear, and each run's share of the cores
 slot         a place in a pool, and its worker process
 run          one run of a job: its messages, and the loop that reads them
 supervision  whether a run gets on: heartbeats, lease, time limits

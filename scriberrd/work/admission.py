@@ -74,7 +74,12 @@ class Admission:
         wait = max(self.breaker.wait(key) for key in self._keys(slot, job).values())
         if wait > 0:  # while another one tries: until that has ended
             return min(wait, self._live.config.retry.backoff_max)
-        busy = any(other.job is not None for other in self._others(slot))
+        others = self._others(slot)
+        if not slot.has_model_of(job) and any(
+            other.job is None and other.has_model_of(job) for other in others
+        ):
+            return math.inf  # that one takes it, or another job: then this one is asked again
+        busy = any(other.job is not None for other in others)
         return math.inf if alone(job) and busy else 0.0
 
     def enter(self, slot: Slot, job: Job) -> None:
@@ -85,6 +90,7 @@ class Admission:
 
     def loaded(self, slot: Slot, job: Job) -> None:
         """The model of a job is loaded: much of the machine works."""
+        slot.load(job)
         self._close(slot, job, LOADED)
 
     def done(self, slot: Slot, job: Job) -> None:

@@ -12,7 +12,7 @@ from scriberrd.failures import FAILURES
 from scriberrd.model import JobState, display
 from scriberrd.queue import jobs, queries
 from scriberrd.queue.store import probe
-from scriberrd.work import fallbacks, stages
+from scriberrd.work import capacity, fallbacks, stages
 from scriberrd.work.admission import Admission, alone
 from scriberrd.work.breaker import STORE
 from scriberrd.work.preemption import to_preempt
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from scriberrd.config import Worker
     from scriberrd.model import Job
+    from scriberrd.work.machine import Machine
     from scriberrd.work.stages import Means
 
 log = logging.getLogger(__name__)
@@ -35,8 +36,8 @@ STOOD_STILL = {"worker_stalled", "time_limit"}  # or so it looked
 class Dispatcher:
     """All slots of all pools."""
 
-    def __init__(self, means: Means) -> None:
-        self._means, self._live = means, means.live
+    def __init__(self, means: Means, machine: Machine) -> None:
+        self._means, self._live, self._machine = means, means.live, machine
         self._store, self._clock = means.store, means.clock
         self.stopping = False
         self._serving = asyncio.TaskGroup()
@@ -46,6 +47,8 @@ class Dispatcher:
         )
 
     def _slots(self, pool: Worker) -> list[Slot]:
+        what = f"{pool.count} processes at most, {pool.threads} clips at once in each at most"
+        log.info("worker pool %s on %s: %s", pool.name, pool.device, what)
         return [
             Slot(f"{pool.name}-{number}" if pool.count > 1 else pool.name, pool, self._clock)
             for number in range(1, pool.count + 1)
@@ -162,6 +165,7 @@ class Dispatcher:
             if self.stopping or slot.retired:  # meanwhile
                 run.interrupt("release")
             self.admission.enter(slot, job)
+        capacity.deal(self.slots, self._machine)
         log.info("job %d claimed by %s: %s/%s", job.id, slot.name, job.inbox, display(job.path))
         try:
             if alone(job):
@@ -177,6 +181,7 @@ class Dispatcher:
             if alone(job):
                 await slot.unload()
             await slot.leave()
+            capacity.deal(self.slots, self._machine)
             self.admission.leave(job)
         return True
 
@@ -194,6 +199,7 @@ class Dispatcher:
             longest=self._live.config.retry.backoff_max,
             pool=slot.pool.name,
             ageing=self._live.config.daemon.ageing,
+            like=slot.prefers(),
         )
         if job is None and breaker.outages():
             if breaker.out(STORE):

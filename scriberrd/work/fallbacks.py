@@ -24,7 +24,9 @@ LARGE = ("auto", "default", "float", "bfloat", "int16")  # how compute types beg
 def adapted(job: Job, pool: Worker) -> tuple[Settings, Hardware]:
     """What the next run of a job in this pool is to work with."""
     settings = job.settings
-    hardware = Hardware(device=pool.device, threads=pool.threads, compute_type=pool.compute_type)
+    hardware = Hardware(
+        device=pool.device, threads=int(pool.threads), compute_type=pool.compute_type
+    )
     for step in job.fallbacks:
         match step.setting:
             case "batch_size":
@@ -52,8 +54,9 @@ def next_step(job: Job, pool: Worker, engine: EngineInfo | None) -> Fallback | N
     compute_type = engine.compute_type if engine is not None else hardware.compute_type
     if compute_type == "auto" and device == "cpu":
         compute_type = "int8"  # that is what auto means there
-    if settings.batch_size > 1:
-        return Fallback("batch_size", str(settings.batch_size), str(settings.batch_size // 2))
+    size = settings.clips_at_once(device)
+    if size > 1:
+        return Fallback("batch_size", str(size), str(size // 2))
     if "compute_type" not in taken and compute_type.startswith(LARGE):
         smallest = "int8_float16" if device.startswith("cuda") else "int8"
         return Fallback("compute_type", compute_type, smallest)

@@ -16,7 +16,7 @@ import signal
 import socket
 import sys
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
@@ -26,9 +26,11 @@ from scriberrd.work import oom
 from scriberrd.work.printed import Printed
 
 if TYPE_CHECKING:
-    from scriberrd.config import Worker
+    from collections.abc import Callable
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 OOM_KILLER = "the worker was killed by signal 9: the kernel does so when memory runs out"
 # With these somebody ends a process; no code dies of them by itself.
@@ -82,7 +84,7 @@ class Process:
         return not poll.poll(0)
 
     @classmethod
-    async def spawn(cls, name: str, pool: Worker) -> Process:
+    async def spawn(cls, name: str) -> Process:
         """Start a worker.
 
         Raises:
@@ -101,7 +103,8 @@ class Process:
                 stdout=asyncio.subprocess.DEVNULL,
                 stderr=asyncio.subprocess.PIPE,
                 pass_fds=(theirs.fileno(), write_fd),
-                env=_environment(pool),
+                env=MEMORY
+                | {key: value for key, value in os.environ.items() if key not in PRIVATE},
                 process_group=0,  # a Ctrl-C at the terminal is for the daemon alone
             )
         except BaseException:
@@ -141,13 +144,25 @@ class Process:
             raise self._death("worker_crashed", "it does not listen to its commands")
 
     async def receive(self) -> protocol.Reply:
-        """The next reply.
+        """The next reply about a task.
 
         Raises:
             WorkerDied: it ended, or sends what is no reply.
         """
+        reply: protocol.Reply = await self._hear(protocol.decode_reply)
+        self._ready = self._ready or isinstance(reply, protocol.Ready)
+        if isinstance(reply, protocol.Heartbeat):  # what the kernel killed long ago was another
+            self._oom_kills, self._latest_oom_kills = self._latest_oom_kills, oom.kills()
+        return reply
+
+    async def receive_of_pull(self) -> protocol.PullReply:
+        """The next reply about a pull; raises like `receive`."""
+        reply: protocol.PullReply = await self._hear(protocol.decode_pull_reply)
+        return reply
+
+    async def _hear(self, decode: Callable[[bytes], T]) -> T:
         try:
-            reply: protocol.Reply = protocol.decode_reply(await self._replies.readuntil())
+            return decode(await self._replies.readuntil())
         except asyncio.IncompleteReadError:  # it ended; what it died of is soon known
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._process.wait(), LAST_MOMENTS)
@@ -157,10 +172,6 @@ class Process:
             self._printed.tell(f"what it sent is no reply: {error}", time.monotonic())
             await self.kill()
             raise self._death() from error
-        self._ready = self._ready or isinstance(reply, protocol.Ready)
-        if isinstance(reply, protocol.Heartbeat):  # what the kernel killed long ago was another
-            self._oom_kills, self._latest_oom_kills = self._latest_oom_kills, oom.kills()
-        return reply
 
     async def kill(self) -> None:
         """End it, whatever it does, and wait until it is gone: but not for ever.
@@ -226,10 +237,3 @@ class Process:
             if status == -signal.SIGKILL and oom.kills() > self._oom_kills:
                 failure, why = "out_of_memory", OOM_KILLER
         return WorkerDied(status, stderr, failure, why)
-
-
-def _environment(pool: Worker) -> dict[str, str]:
-    environment = MEMORY | {key: value for key, value in os.environ.items() if key not in PRIVATE}
-    if pool.threads:
-        environment["OMP_NUM_THREADS"] = str(pool.threads)
-    return environment

@@ -14,6 +14,8 @@ import logging
 import math
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
+from msgspec.structs import replace
+
 from scriberrd import protocol
 from scriberrd.errors import LeaseLost, StoreError, TaskFailed, WorkerDied
 from scriberrd.failures import FAILURES
@@ -57,7 +59,7 @@ class Errand(NamedTuple):
 
 
 # A task is a message when it has ended: the stages, or the worker's next reply.
-Message = Errand | Interruption | asyncio.Task[Any]
+Message = Errand | Interruption | protocol.Share | asyncio.Task[Any]
 
 
 class Run:
@@ -89,6 +91,7 @@ class Run:
         """
         self.job, self.pool = job, pool
         self.lease = jobs.Lease(job.id, job.lease)
+        self.share = int(pool.threads)  # how many cores it may use now
         self.interruption: Interruption | None = None
         self.engine: EngineInfo | None = None  # that it has loaded
         self._store, self._clock = store, clock
@@ -117,6 +120,13 @@ class Run:
         self.interruption = how
         self._messages.put_nowait(how)
         return True
+
+    def deal(self, share: int) -> None:
+        """Use so many cores from now on."""
+        if share != self.share:
+            self.share = share
+            job, token = self.lease
+            self._messages.put_nowait(protocol.Share(job=job, lease=token, clips=share))
 
     async def transcribe(self, task: protocol.Task, source: int) -> None:
         """Have the worker do a task; for a stage.
@@ -183,6 +193,8 @@ class Run:
     async def _heed(self, message: Message | None, now: float) -> None:
         if isinstance(message, Errand) and self.interruption is None:
             await self._begin(message)
+        elif isinstance(message, protocol.Share) and self._process is not None:
+            self._process.send(message)
         elif isinstance(message, asyncio.Task) and message is self._reply:
             reply = message.result()
             if self._take(reply):
@@ -192,7 +204,8 @@ class Run:
     async def _begin(self, errand: Errand) -> None:
         """Give the worker its task."""
         process = await self._worker()
-        process.send(errand.task, errand.source)
+        # Others may have begun or ended since the task was made.
+        process.send(replace(errand.task, share=self.share), errand.source)
         self._errand, self._process, self._stage = errand, process, Stage.TRANSCRIBING
         self._reply = self._follow(process.receive())
         self._supervision.moved(self._clock.monotonic())

@@ -14,6 +14,11 @@ if TYPE_CHECKING:
     from scriberrd.work.run import Run
 
 
+# How long it may prefer jobs with the model that it has loaded to older ones of equal priority.
+STRETCH_JOBS = 16
+STRETCH = 600.0  # seconds
+
+
 class Slot:
     """A place for one worker process, which outlives the runs in it."""
 
@@ -25,6 +30,9 @@ class Slot:
         self._idle_since = clock.monotonic()
         self._clock = clock
         self._process: Process | None = None
+        self._loaded: Job | None = None  # the latest one whose model the process has loaded
+        self._stretch = 0  # jobs that had the same model one after the other
+        self._stretch_since = 0.0
 
     @property
     def job(self) -> Job | None:
@@ -40,6 +48,8 @@ class Slot:
             state=loaded if self.job is None else "busy",
             job=None if self.job is None else self.job.id,
             pid=None if self._process is None else self._process.pid,
+            threads=int(self.pool.threads),
+            share=None if self.run is None else self.run.share,
             reason=None if self.in_hours() else f"outside its hours ({self.pool.hours})",
         )
 
@@ -52,6 +62,22 @@ class Slot:
         """Whether its pool works at this time of the day."""
         return self.pool.hours.include(self._clock.time())
 
+    def load(self, job: Job) -> None:
+        """Its process has loaded the model of a job, or had it already."""
+        if not self.has_model_of(job):
+            self._stretch, self._stretch_since = 0, self._clock.monotonic()
+        self._loaded = job
+        self._stretch += 1
+
+    def has_model_of(self, job: Job) -> bool:
+        """Whether its process has loaded the model of this job."""
+        return self._loaded is not None and _model(self._loaded) == _model(job)
+
+    def prefers(self) -> Job | None:
+        """A job with the model that goes first; None when it is the turn of any other."""
+        over = self._clock.monotonic() - self._stretch_since > STRETCH
+        return None if over or self._stretch >= STRETCH_JOBS else self._loaded
+
     async def worker(self) -> Process:
         """A living process, started if there is none.
 
@@ -61,7 +87,7 @@ class Slot:
         await self._bury()  # it died while it was idle: that is nobody's fault
         if self._process is None:
             try:
-                self._process = await Process.spawn(self.name, self.pool)
+                self._process = await Process.spawn(self.name)
             except OSError as error:
                 raise TaskFailed("no_worker", error.strerror or str(error)) from error
         return self._process
@@ -79,10 +105,15 @@ class Slot:
 
     async def unload(self) -> None:
         """End the process: the only way that gives all its memory back."""
-        process, self._process = self._process, None
+        process, self._process, self._loaded = self._process, None, None
         if process is not None:
             await process.kill()
 
     async def _bury(self) -> None:
         if self._process is not None and not self._process.alive:
             await self.unload()
+
+
+def _model(job: Job) -> tuple[object, ...]:
+    """What is loaded for a job; of two jobs in one pool, the same if these are."""
+    return job.settings.engine, job.settings.model, job.fallbacks

@@ -113,7 +113,6 @@ def _task(run: Run, work: jobs.Work, config: Config) -> protocol.Task:
             position=last.end,
             language=last.language,
             language_probability=last.language_probability,
-            prompt=last.prompt,
         )
     settings, hardware = fallbacks.adapted(job, run.pool)
     return protocol.Task(
@@ -121,6 +120,7 @@ def _task(run: Run, work: jobs.Work, config: Config) -> protocol.Task:
         lease=job.lease,
         settings=settings,
         hardware=hardware,
+        share=run.share,
         resume=resume,
         auto_download=config.daemon.auto_download,
         model_cache=config.daemon.model_cache,

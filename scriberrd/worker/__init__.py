@@ -3,6 +3,7 @@
     __main__  the process: descriptors, commands in, replies out, heartbeat
     run       a task in progress, and whether it is to be given up
     task      one recording from its descriptor to `Finished`, `Stopped` or `Failed`
+    pull      a model into the cache, apart from any task
     blocks    a stream of samples, cut at silences
     audio     a container as a stream of samples
     describe  errors of libraries, for people

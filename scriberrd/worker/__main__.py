@@ -1,9 +1,9 @@
 """The worker process: `python -m scriberrd.worker COMMAND_FD REPLY_FD`.
 
-Commands come over a Unix stream socket, a `Task` with its recording as a descriptor; replies go
-into a pipe. The end of the socket means that the daemon is gone: the process exits at once,
-whatever it is doing. Exit statuses: 0 the daemon is gone, 76 an invalid command, 78 the process may
-not do what its libraries need (see `may_make_code`).
+Commands come over a Unix stream socket, a `Task` with its recording as a descriptor, or a `Pull`;
+replies go into a pipe. The end of the socket means that the daemon is gone: the process exits at
+once, whatever it is doing. Exit statuses: 0 the daemon is gone, 76 an invalid command, 78 the
+process may not do what its libraries need (see `may_make_code`).
 """
 
 from __future__ import annotations
@@ -21,18 +21,36 @@ from collections import deque
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NoReturn
 
-from scriberrd.protocol import Command, Failed, Ready, Reply, Task, decode_command, encode
+from scriberrd.protocol import (
+    Command,
+    Failed,
+    Pull,
+    PullReply,
+    Ready,
+    Reply,
+    Task,
+    decode_command,
+    encode,
+)
 from scriberrd.worker.run import Run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    Orders = queue.SimpleQueue[Run | Pull]
+    Send = Callable[[Reply | PullReply], None]
+
 BEAT = 1.0  # seconds
 CHUNK = 65536  # bytes read at a time
 EX_PROTOCOL, EX_CONFIG = 76, 78  # exit statuses, from sysexits.h
 PR_SET_PDEATHSIG = 1  # from linux/prctl.h
-# Set before any library is imported: no user has agreed to telemetry.
+# Set before any library is imported.
 ENVIRONMENT = {
+    # Clips are decoded side by side, each on one core: threads within one gain little, and the
+    # last bits of what they compute, and the text with them, would depend on their number.
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    # No user has agreed to telemetry.
     "DO_NOT_TRACK": "1",
     "ORT_DISABLE_TELEMETRY": "1",  # of onnxruntime, which the voice detector runs on
     "PYANNOTE_METRICS_ENABLED": "0",
@@ -47,11 +65,11 @@ def main() -> NoReturn:
     """Work off tasks until the daemon is gone or kills us."""
     command_fd, reply_fd = (int(argument) for argument in sys.argv[1:])
     settle_in()
-    runs: queue.SimpleQueue[Run] = queue.SimpleQueue()
+    orders: Orders = queue.SimpleQueue()
     send = replier(reply_fd)
     connection = socket.socket(fileno=command_fd)
-    threading.Thread(target=listen, args=(connection, runs, send), daemon=True).start()
-    work(runs, send)
+    threading.Thread(target=listen, args=(connection, orders, send), daemon=True).start()
+    work(orders, send)
 
 
 def settle_in() -> None:
@@ -84,11 +102,11 @@ def may_make_code() -> bool:
     return True
 
 
-def replier(fd: int) -> Callable[[Reply], None]:
+def replier(fd: int) -> Send:
     """A function that writes a reply as one whole line, from any thread."""
     lock = threading.Lock()
 
-    def send(reply: Reply) -> None:
+    def send(reply: Reply | PullReply) -> None:
         line = memoryview(encode(reply) + b"\n")
         with lock:
             while line:
@@ -117,17 +135,17 @@ def commands(connection: socket.socket) -> Iterator[tuple[Command, int | None]]:
             yield command, descriptors.popleft() if takes else None
 
 
-def listen(
-    connection: socket.socket, runs: queue.SimpleQueue[Run], send: Callable[[Reply], None]
-) -> None:
+def listen(connection: socket.socket, orders: Orders, send: Send) -> None:
     """Read commands (in a thread of its own); never returns."""
     status = EX_PROTOCOL
     try:
         latest: Run | None = None
         for command, descriptor in commands(connection):
-            if not isinstance(command, Task):
+            if isinstance(command, Pull):
+                orders.put(command)
+            elif not isinstance(command, Task):
                 if latest is not None:
-                    latest.stop(command)
+                    latest.heed(command)
             elif descriptor is None:
                 detail = "the recording of the task is missing"
                 send(
@@ -137,7 +155,7 @@ def listen(
                 )
             else:
                 latest = Run(command, descriptor)
-                runs.put(latest)
+                orders.put(latest)
         status = 0
     except ConnectionError:
         status = 0
@@ -146,11 +164,16 @@ def listen(
     os._exit(status)
 
 
-def work(runs: queue.SimpleQueue[Run], send: Callable[[Reply], None]) -> NoReturn:
+def work(orders: Orders, send: Send) -> NoReturn:
     """Do one task after the other."""
     kept = None
     while True:
-        run = runs.get()
+        run = orders.get()
+        if isinstance(run, Pull):
+            from scriberrd.worker import pull  # noqa: PLC0415 - as below
+
+            send(pull.perform(run, send))
+            continue
         with heartbeat(run, send):
             # Imported when there is something to do: this takes a second or two.
             from scriberrd.worker import task  # noqa: PLC0415
@@ -162,7 +185,7 @@ def work(runs: queue.SimpleQueue[Run], send: Callable[[Reply], None]) -> NoRetur
 
 
 @contextmanager
-def heartbeat(run: Run, send: Callable[[Reply], None]) -> Iterator[None]:
+def heartbeat(run: Run, send: Send) -> Iterator[None]:
     """Report every second how far `run` is."""
     done = threading.Event()
 

@@ -6,22 +6,25 @@ block cuts the same blocks as a run that was not interrupted.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from itertools import pairwise
-from typing import Any, NamedTuple, TypeVar
+import math
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from scriberrd.worker.audio import RATE, Samples, Source
 
 SHORTEST_PAUSE_MS = 160  # what counts as a pause in speech
-LONG_SILENCE = 2 * RATE  # samples; shorter silences stay with the speech around them
-PADDING = RATE * 2 // 5  # samples that are heard before and after speech
 MARGIN = RATE  # samples at the end of a full buffer where no cut falls: no crumbs
 VAD_SLICE = 500  # windows of 32 ms that the detector gets at once
 LAST_RESORT = 10 * RATE  # samples at the end where the quietest moment is sought
 MOMENT = RATE // 10  # samples
+NEARLY = 0.25  # of the power of speech: no silence any more
+AS_QUIET = 2.0  # times the power of the quietest moment
+# The detector is deaf to what is much quieter than -20 dBFS, and hears it when it is amplified.
+LOUD_ENOUGH = 0.1  # of full scale: the root mean square of what only a tenth of a block exceeds
+MOST_GAIN = 30.0
 
 
 class Span(NamedTuple):
@@ -36,8 +39,7 @@ class Block(NamedTuple):
 
     start: int  # samples from the start of the recording
     samples: Samples  # one-dimensional, 16 kHz
-    voiced: tuple[Span, ...]  # speech alone, without its pauses
-    spans: tuple[Span, ...]  # what is to be listened to: speech with its surroundings, or all
+    voiced: tuple[Span, ...] | None  # speech without its pauses; None: nobody listened for it
 
     @property
     def end(self) -> int:
@@ -45,7 +47,6 @@ class Block(NamedTuple):
         return self.start + len(self.samples)
 
 
-T = TypeVar("T")
 Finder = Callable[[Samples], Sequence[Span]]
 
 
@@ -61,7 +62,17 @@ def find_speech(samples: Samples) -> list[Span]:
     if not isinstance(detector.session, _Sliced):
         detector.session = _Sliced(detector.session)
     options = VadOptions(min_silence_duration_ms=SHORTEST_PAUSE_MS, speech_pad_ms=0)
-    return [Span(s["start"], s["end"]) for s in get_speech_timestamps(samples, options)]
+    found = get_speech_timestamps(amplified(samples), options)
+    return [Span(s["start"], s["end"]) for s in found]
+
+
+def amplified(samples: Samples) -> Samples:
+    """The same sound, so loud that its loudest tenth is at a usual level; never quieter."""
+    power = _power(samples)
+    if not len(power):
+        return samples
+    gain = min(MOST_GAIN, LOUD_ENOUGH / max(math.sqrt(np.quantile(power, 0.9)), 1e-9))
+    return samples if gain <= 1 else np.clip(samples * np.float32(gain), -1, 1)
 
 
 class _Sliced:
@@ -91,7 +102,7 @@ def blocks(
     Args:
         source: its position is the start of the first block.
         limit: in samples; at least 4 seconds.
-        vad: listen to speech only; otherwise to everything.
+        vad: listen for speech; otherwise all is taken for it.
         find: the voice activity detector.
     """
     buffer = source.read(0)
@@ -103,10 +114,10 @@ def blocks(
             return
         last = len(buffer) <= limit
         window = buffer[:limit]
-        voiced = find(window)
-        end = len(window) if last else cut(window, voiced)
-        inside = tuple(Span(a, min(b, end)) for a, b in voiced if a < end)
-        yield Block(start, window[:end], inside, _heard(inside, end) if vad else (Span(0, end),))
+        voiced = find(window) if vad else None
+        end = len(window) if last else cut(window, voiced or ())
+        inside = tuple(Span(a, min(b, end)) for a, b in voiced or () if a < end)
+        yield Block(start, window[:end], inside if vad else None)
         if last:
             return
         buffer = buffer[end:]
@@ -115,58 +126,45 @@ def blocks(
 def cut(samples: Samples, voiced: Sequence[Span]) -> int:
     """Where to end a block that fills its buffer: at a sample in its second half.
 
-    It is the middle of the longest silence there, or else of the quietest 100 ms near the end; of
-    several equals the last.
+    It is the quietest moment of the longest silence there. The detector may be deaf to somebody, so
+    what is nearly as loud as speech is no silence. Without one it is the quietest moment near the
+    end.
     """
     first, last = len(samples) // 2, len(samples) - MARGIN
-    silences = [(max(a, first), min(b, last)) for a, b in _silences(voiced, len(samples))]
-    length, start = max(((b - a, a) for a, b in silences), default=(0, 0))
-    if length >= MOMENT:
-        return start + length // 2
-    first = max(first, last - LAST_RESORT)
-    moments = samples[first : first + (last - first) // MOMENT * MOMENT].reshape(-1, MOMENT)
-    loudness = np.square(moments, dtype=np.float64).mean(axis=1)
-    quietest = len(loudness) - 1 - int(np.argmin(loudness[::-1]))
-    return first + quietest * MOMENT + MOMENT // 2
+    between = [(max(a, first), min(b, last)) for a, b in _silences(voiced, len(samples))]
+    silences = sorted((span for span in between if span[1] - span[0] >= MOMENT), key=_length)
+    speech = np.concatenate([_power(samples[a:b]) for a, b in voiced] or [np.zeros(0)])
+    limit = NEARLY * speech.mean() if len(speech) else math.inf
+    while silences:
+        at = quietest(samples, *silences.pop())
+        if _power(samples[at - MOMENT // 2 : at + MOMENT // 2])[0] <= limit:
+            return at
+    return quietest(samples, max(first, last - LAST_RESORT), last)
 
 
-def clips(block: Block, longest: int) -> list[Span]:
-    """The spans of a block, packed into clips of at most `longest` samples.
+def quietest(samples: Samples, first: int, last: int) -> int:
+    """The middle of the quietest 100 ms from `first` to `last`; of several, the most central.
 
-    A greedy pass makes them few: a clip holds several spans and the silence between them. A span
-    that is too long is split in the middle of a pause, or else anywhere.
+    Where there is less than that, it is the middle of all.
     """
-    middles = [(a.end + b.start) // 2 for a, b in pairwise(block.voiced)]
-    packed: list[Span] = []
-    for span in block.spans:
-        for piece in _split(span, middles, longest):
-            if packed and piece.end - packed[-1].start <= longest:
-                packed[-1] = Span(packed[-1].start, piece.end)
-            else:
-                packed.append(piece)
-    return packed
+    count = (last - first) // MOMENT
+    if not count:
+        return (first + last) // 2
+    power = _power(samples[first:last])
+    quiet = np.flatnonzero(power <= AS_QUIET * power.min())
+    at = int(quiet[np.argmin(np.abs(quiet - (count - 1) / 2))])
+    return first + at * MOMENT + MOMENT // 2
 
 
-def prefetch(items: Iterator[T]) -> Generator[T, None, None]:
-    """The same items, each computed in a thread while the one before is used.
-
-    Errors of `items` are raised here. Closing this waits for the item in progress.
-    """
-    with ThreadPoolExecutor(1, "prefetch") as thread:
-        ahead = thread.submit(next, items, None)
-        while (item := ahead.result()) is not None:
-            ahead = thread.submit(next, items, None)
-            yield item
+def _power(samples: Samples) -> npt.NDArray[np.float64]:
+    """The mean square of each moment."""
+    moments = samples[: len(samples) // MOMENT * MOMENT].reshape(-1, MOMENT)
+    sums: npt.NDArray[np.float64] = np.einsum("ij,ij->i", moments, moments, dtype=np.float64)
+    return sums / MOMENT
 
 
-def _split(span: Span, middles: Sequence[int], longest: int) -> Iterator[Span]:
-    start = span.start
-    while span.end - start > longest:
-        within = [m for m in middles if start < m <= start + longest]
-        end = within[-1] if within else start + longest
-        yield Span(start, end)
-        start = end
-    yield Span(start, span.end)
+def _length(span: tuple[int, int]) -> int:
+    return span[1] - span[0]
 
 
 def _silences(voiced: Sequence[Span], length: int) -> Iterator[Span]:
@@ -175,17 +173,3 @@ def _silences(voiced: Sequence[Span], length: int) -> Iterator[Span]:
         yield Span(at, span.start)
         at = span.end
     yield Span(at, length)
-
-
-def _heard(voiced: Sequence[Span], length: int) -> tuple[Span, ...]:
-    """Speech with short silences and some padding, as the VAD filter of faster-whisper keeps it.
-
-    That filter is this detector with other options, so that one pass serves both purposes.
-    """
-    merged: list[Span] = []
-    for span in voiced:
-        if merged and span.start - merged[-1].end < LONG_SILENCE:
-            merged[-1] = Span(merged[-1].start, span.end)
-        else:
-            merged.append(span)
-    return tuple(Span(max(0, a - PADDING), min(length, b + PADDING)) for a, b in merged)

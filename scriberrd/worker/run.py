@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scriberrd.protocol import Heartbeat, Stop, Task
+from scriberrd.protocol import Heartbeat, Share, Stop, Task
 
 
 class GivenUp(BaseException):
@@ -10,15 +10,16 @@ class GivenUp(BaseException):
 
 
 class Run:
-    """A task, its recording, its progress, and whether it is to stop.
+    """A task, its recording, its progress, its share of the cores, and whether it is to stop.
 
-    One thread works and calls `tick`, another reads commands and calls `stop`. The count is not
+    Some threads work and call `tick`, another reads commands and calls `heed`. The count is not
     exact when two threads tick at once; it only has to grow.
     """
 
     def __init__(self, task: Task, descriptor: int) -> None:
         self.task, self.descriptor = task, descriptor  # the working thread closes the descriptor
         self.position = task.resume.position if task.resume else 0.0  # seconds transcribed
+        self.share = task.share  # how many clips are decoded at once: looked at before each
         self._ticks = 0
         self._stop: Stop | None = None
 
@@ -39,9 +40,13 @@ class Run:
         if self._stop is not None:
             raise GivenUp
 
-    def stop(self, command: Stop) -> None:
+    def heed(self, command: Stop | Share) -> None:
         """Take in a command; one for another task is ignored."""
-        if (command.job, command.lease) == (self.task.job, self.task.lease):
+        if (command.job, command.lease) != (self.task.job, self.task.lease):
+            return
+        if isinstance(command, Share):
+            self.share = command.clips
+        else:
             self._stop = command
 
     def beat(self) -> Heartbeat:

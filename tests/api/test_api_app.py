@@ -46,6 +46,8 @@ async def test_status(server: Server) -> None:
                 "state": "idle",
                 "job": None,
                 "pid": 42,
+                "threads": 2,
+                "share": None,
                 "reason": None,
             }
         ],

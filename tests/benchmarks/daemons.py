@@ -36,7 +36,7 @@ language = "en"
 [[worker]]
 name = "cpu"
 device = "cpu"
-{threads}
+{workers}
 """
 
 
@@ -47,8 +47,8 @@ class Daemon:
         self.inbox.mkdir(exist_ok=True)
         self.output.mkdir(exist_ok=True)
         (folder / "state").mkdir(mode=0o700, exist_ok=True)
-        told = "" if threads is None else f"threads = {threads}"  # or the defaults
-        config = CONFIG.format(folder=folder, model=model, threads=told)
+        workers = f"count = 1\nthreads = {threads}" if threads else ""  # or the defaults
+        config = CONFIG.format(folder=folder, model=model, workers=workers)
         (folder / "scriberrd.toml").write_text(config)
         self.environment = os.environ | ({"OMP_NUM_THREADS": str(threads)} if threads else {})
         self.ready_after = 0.0  # seconds from its start to its first answer

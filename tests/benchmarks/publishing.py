@@ -68,7 +68,6 @@ def block(number: int) -> BlockResult:
         speech=250.0,
         language="en",
         language_probability=0.99,
-        prompt="",
         segments=segments,
         words=words,
     )

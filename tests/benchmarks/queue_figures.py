@@ -127,7 +127,6 @@ def block() -> BlockResult:
         speech=290.0,
         language="en",
         language_probability=0.9,
-        prompt="the tail of the text " * 40,
         segments=segments,
         words=words,
     )

@@ -64,7 +64,7 @@ async def test_status_is_the_default(server: Server) -> None:
     out = f"""\
 scriberrd 0.1.0 is running (pid {os.getpid()}, up 1:02:03)
 jobs     0 queued, 1 processing, 0 completed, 0 failed, 0 canceled
-worker   cpu on cpu: idle
+worker   cpu on cpu (2 cores): idle
 inbox    default: watching
 job 1  [##########----------] 50 %  transcribing  0:50 of 1:40  1:02:03 left  talk.mp3
 """

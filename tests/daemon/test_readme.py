@@ -10,7 +10,7 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from program import AUDIO, BIN, wait_for
+from program import AUDIO, BIN, MODEL, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,8 +54,8 @@ def test_the_commands_for_a_plain_user(tmp_path: Path) -> None:
     assert blocks is not None
     first, second = blocks.groups()
     # No hub is needed for the test; nor may it take the settling time of people's copies.
-    engine = r"""sed -i 's/^engine = .*/engine = "offline"/; s/^settle = .*/settle = 0.2/'"""
-    first = re.sub(r"(scriberrd init (\S+).*)", rf"\1\n{engine} \2", first)
+    model = rf"""sed -i 's|^model = .*|model = "{MODEL}"|; s/^settle = .*/settle = 0.2/'"""
+    first = re.sub(r"(scriberrd init (\S+).*)", rf"\1\n{model} \2", first)
     (tmp_path / "interview.m4a").write_bytes((AUDIO / "speech.m4a").read_bytes())
     (tmp_path / "talk.wav").write_bytes((AUDIO / "sentence.wav").read_bytes())
     transcripts = tmp_path / "scriberrd/transcripts"
@@ -71,7 +71,7 @@ def test_the_commands_for_a_plain_user(tmp_path: Path) -> None:
             shown, _ = client.communicate(timeout=60)
         assert client.returncode == 0, shown
         # Which of the two is job 1 depends on how fast they are noticed.
-        assert "the train to madrid" in shown or "martin will arrive on thursday" in shown
+        assert "The train to Madrid" in shown or "Martin will arrive on Thursday" in shown
         assert all(f"\ntalk.{kind}\n" in shown for kind in KINDS), shown
         wait_for((transcripts / "interview.json").exists, "what was copied")
         os.killpg(daemon.pid, signal.SIGINT)  # Ctrl-C

@@ -17,7 +17,7 @@ from scriberrd.errors import TaskFailed
 from scriberrd.model import Identity, Job, Settings, Source, Stage
 from scriberrd.queue import jobs, queries
 from scriberrd.queue.store import Store
-from scriberrd.toml import Span
+from scriberrd.toml import Count, Span
 from scriberrd.work import run as runs
 from scriberrd.work.run import Interrupted, Run
 from scriberrd.work.slot import Slot
@@ -47,7 +47,7 @@ class Owner:
     """A run of the only job, and what its slot is told."""
 
     def __init__(self, store: Store, job: Job, clock: Clock) -> None:
-        pool = Worker(name="cpu", threads=1, stall_timeout=Span(LEASE))
+        pool = Worker(name="cpu", threads=Count(1), stall_timeout=Span(LEASE))
         config = Config(
             file=Path(), daemon=Daemon(), inboxes=(), profiles={}, workers=(pool,), retry=Retry()
         )
@@ -71,6 +71,7 @@ class Owner:
             lease=self.run.job.lease,
             settings=Settings(engine="fake", model=script, block_seconds=5),
             hardware=protocol.Hardware(device="cpu", threads=1, compute_type="auto"),
+            share=1,
             resume=None,
             auto_download=False,
             model_cache="",

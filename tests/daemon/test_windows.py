@@ -18,7 +18,9 @@ from scriberrd.model import Job, JobState, Settings
 from scriberrd.output.publication import Publisher
 from scriberrd.queue import jobs, queries
 from scriberrd.queue.store import Store
+from scriberrd.toml import Count
 from scriberrd.work.dispatch import Dispatcher
+from scriberrd.work.machine import Machine
 from scriberrd.work.stages import Means
 
 if TYPE_CHECKING:
@@ -52,7 +54,9 @@ async def dispatching(config: Config, store: Store, clock: Clock) -> AsyncIterat
     publisher = Publisher(store, folders, clock)
     live = Live(config)
     library = Library(config.file.parent, live, clock)
-    dispatcher = Dispatcher(Means(live, store, clock, folders, publisher, library))
+    dispatcher = Dispatcher(
+        Means(live, store, clock, folders, publisher, library), Machine(1, 0, gpu=False)
+    )
     running = asyncio.create_task(dispatcher.run())
     try:
         yield dispatcher
@@ -82,7 +86,7 @@ def configured(folder: Path, hours: Hours) -> Config:
         daemon=Daemon(),
         inboxes=(Inbox(name="main", path=folder / "in", output=folder / "out"),),
         profiles={"default": Settings(engine="fake", model="slow", block_seconds=5)},
-        workers=(Worker(name="cpu", threads=1, hours=hours),),
+        workers=(Worker(name="cpu", count=Count(1), threads=Count(1), hours=hours),),
         retry=Retry(),
     )
 

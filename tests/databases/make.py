@@ -34,7 +34,6 @@ def block(number: int) -> BlockResult:
         speech=1.0,
         language="de",
         language_probability=0.9,
-        prompt="Grüß Gott.",
         segments=(segment,),
         words=(word,),
     )

@@ -1,8 +1,8 @@
 """An engine without a model, for tests of everything around engines.
 
-Put this folder on PYTHONPATH and ask for engine "fake". It says one deterministic segment, of one
-word, for each second of each block that it is given; with vad on, the worker gives it only those
-with speech. What else it does is its script, `settings.model`: words joined by "+".
+Put this folder on PYTHONPATH and ask for engine "fake". It says one word, which is a sentence, for
+each whole second of each clip that it is given; with vad on, the worker gives it only those with
+speech. What else it does is its script, `settings.model`: words joined by "+".
 
     ok          nothing else
     slow        0.1 s of sleep before each segment
@@ -21,7 +21,8 @@ with speech. What else it does is its script, `settings.model`: words joined by 
     oom-float   the same, unless compute_type is int8
     raise       raises RuntimeError, with a path in its message, in any block but the first
     odd         fails in any block but the first with a code that nobody knows
-    suspect     each segment is marked as repetitive
+    deaf        hears nothing
+    share       says how many clips its task may decode at once, instead of the second
     missing     fails to load: model_missing
     no-device   fails to load: device_unavailable
     no-cuda     the same, unless device is cpu or auto
@@ -35,6 +36,7 @@ Language "auto" is "en" with probability 0.5; language "xx" is an unsupported se
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import sys
@@ -44,18 +46,17 @@ from types import ModuleType, SimpleNamespace
 from typing import TYPE_CHECKING, NoReturn, cast
 
 import numpy as np
-from msgspec import UNSET
 
 from scriberrd.errors import TaskFailed
-from scriberrd.transcript import EngineInfo, Segment, Word
+from scriberrd.transcript import EngineInfo, Word
 from scriberrd.worker.audio import RATE, Samples
-from scriberrd.worker.engines import Context, Language, Phrase, Tick, Wanted
+from scriberrd.worker.engines import Context, Heard, Tick, Wanted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Mapping, Sequence
 
     from scriberrd.model import Settings
-    from scriberrd.worker.blocks import Block
+    from scriberrd.worker.clips import Clip
 
 MEGABYTE = 1 << 20
 WINDOW, LOUD = 512, 0.02  # samples that are loud or not together; of 1
@@ -104,6 +105,8 @@ class Loudness:
 class Fake:
     """The engine "fake"."""
 
+    ways = 1
+
     def __init__(self, script: list[str], compute_type: str) -> None:
         self._script = script
         self.info = EngineInfo(
@@ -117,27 +120,34 @@ class Fake:
         if settings.language == "xx":
             raise TaskFailed("unsupported_setting", "the fake engine knows no language 'xx'")
 
-    def identify(self, block: Block, tick: Tick) -> Language:  # noqa: ARG002
-        return Language("en", 0.5)
+    def identify(self, clips: Sequence[Clip], tick: Tick) -> list[Mapping[str, float]]:  # noqa: ARG002
+        return [{"en": 0.5} for _ in clips]
 
-    def transcribe(self, block: Block, context: Context, tick: Tick) -> Iterator[Phrase]:
-        self._misbehave(context.settings.batch_size, later=block.start > 0)
-        seconds = len(block.samples) // RATE
-        for second in range(seconds):
+    def decode(
+        self,
+        clips: Sequence[Clip],
+        context: Context,
+        way: int,  # noqa: ARG002
+        tick: Tick,
+    ) -> list[Heard]:
+        batch_size = context.settings.clips_at_once("cpu")
+        return [self._words(clip, batch_size, tick) for clip in clips]
+
+    def _words(self, clip: Clip, batch_size: int, tick: Tick) -> Heard:
+        self._misbehave(batch_size, later=clip.block.start > 0)
+        words = []
+        for second in range(len(clip.samples) // RATE):
             if "slow" in self._script:
                 time.sleep(0.1)
             tick()
-            word = Word(start=second, end=second + 0.9, word=f" second{second}", probability=0.9)
-            segment = Segment(
-                start=word.start,
-                end=word.end,
-                text=f"second{second}",
-                avg_logprob=-0.1,
-                no_speech_prob=0.0,
-                compression_ratio=1.0,
-                suspect=("repetitive",) if "suspect" in self._script else UNSET,
-            )
-            yield Phrase(segment, (word,) if context.settings.word_timestamps else ())
+            text = f" second{int(clip.start) + second}."
+            if "share" in self._script:
+                text = f" share{tick.__self__.share}."  # type: ignore[attr-defined]
+            words.append(Word(start=second, end=second + 0.9, word=text, probability=0.9))
+        if "deaf" in self._script:
+            words = []
+        text = "".join(word.word for word in words)
+        return Heard(tuple(words), text, avg_logprob=-0.1, no_speech_prob=0.0)
 
     def _misbehave(self, batch_size: int, *, later: bool) -> None:
         """Do what the script says; `later`: not in the first block of a recording."""
@@ -184,7 +194,9 @@ def run_out_of_memory() -> None:
 
 def hang() -> NoReturn:
     """Never move again."""
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    ctypes.CDLL(None).signal(
+        signal.SIGTERM, signal.SIG_IGN
+    )  # Python's own: in the main thread only
     while True:
         time.sleep(3600)
 

@@ -9,7 +9,7 @@ from support import steps
 
 from scriberrd.config import Retry
 from scriberrd.model import Identity, Job, Settings, Source
-from scriberrd.queue import jobs, store
+from scriberrd.queue import jobs, queries, store
 from scriberrd.queue.transactions import transaction
 
 if TYPE_CHECKING:
@@ -29,20 +29,33 @@ def db(tmp_path: Path) -> Iterator[apsw.Connection]:
 
 
 def submit(
-    db: apsw.Connection, name: str, priority: Any = "normal", *, inbox: str = "a", now: float = 1.0
+    db: apsw.Connection,
+    name: str,
+    priority: Any = "normal",
+    *,
+    inbox: str = "a",
+    now: float = 1.0,
+    model: str = "base",
 ) -> Job:
     source = Source(inbox, name.encode(), Identity(1, 2, 3, 4, 5), name)
-    settings = Settings(priority=priority)
+    settings = Settings(priority=priority, model=model)
     with transaction(db):
         return jobs.submit(db, source, profile="default", settings=settings, now=now)[0]
 
 
 def claim(
-    db: apsw.Connection, *, now: float = 10.0, ageing: float = 0.0, pool: str = "cpu"
+    db: apsw.Connection,
+    *,
+    now: float = 10.0,
+    ageing: float = 0.0,
+    pool: str = "cpu",
+    like: Job | None = None,
 ) -> str | None:
     """The name of the next job."""
     with transaction(db):
-        job = jobs.claim(db, "cpu-1", now=now, expires=1e9, longest=HOUR, pool=pool, ageing=ageing)
+        job = jobs.claim(
+            db, "c", now=now, expires=1e9, longest=HOUR, pool=pool, ageing=ageing, like=like
+        )
     return None if job is None else job.name
 
 
@@ -71,6 +84,36 @@ def test_priority_outranks_turns(db: apsw.Connection) -> None:
         submit(db, f"a{number}", "high")
     submit(db, "b0", inbox="b")
     assert [claim(db) for _ in range(4)] == ["a0", "a1", "a2", "b0"]
+
+
+def test_a_model_at_hand_goes_before_turns_and_age(db: apsw.Connection) -> None:
+    like = submit(db, "a0", model="small")
+    for number in (1, 3):
+        submit(db, f"a{number}", now=number, model="base")
+        submit(db, f"a{number + 1}", now=number + 1, model="small")
+    submit(db, "b0", inbox="b", now=9.0, model="base")
+    assert [claim(db, like=like) for _ in range(3)] == ["a0", "a2", "a4"]
+    assert [claim(db, like=like) for _ in range(4)] == ["b0", "a1", "a3", None]
+
+
+def test_priority_outranks_a_model_at_hand(db: apsw.Connection) -> None:
+    like = submit(db, "normal", now=1.5 * HOUR, model="small")
+    submit(db, "high", "high", now=1.5 * HOUR)
+    submit(db, "old", "low", now=0.0)
+    assert claim(db, now=1.5 * HOUR, like=like) == "high"
+    assert claim(db, now=2 * HOUR, ageing=HOUR, like=like) == "old"  # which has climbed higher
+    assert claim(db, like=like) == "normal"
+
+
+def test_a_model_that_memory_did_not_bear_is_another_one(db: apsw.Connection) -> None:
+    submit(db, "a0", now=1.0, model="small")
+    second = submit(db, "a1", now=2.0, model="small")
+    db.execute(
+        "UPDATE job SET fallbacks = ? WHERE id = ?",
+        ('[{"setting":"device","before":"cuda","after":"cpu"}]', second.id),
+    )
+    like = queries.get(db, second.id)
+    assert claim(db, like=like) == "a1"
 
 
 def test_a_waiting_job_climbs_up_to_high(db: apsw.Connection) -> None:

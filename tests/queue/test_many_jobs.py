@@ -65,9 +65,9 @@ def fill(db: apsw.Connection, rows: int) -> None:
         )
 
 
-def claim(db: apsw.Connection) -> Job | None:
+def claim(db: apsw.Connection, like: Job | None = None) -> Job | None:
     with transaction(db):
-        return jobs.claim(db, "cpu", now=2e4, expires=1e9, longest=HOUR, ageing=HOUR)
+        return jobs.claim(db, "cpu", now=2e4, expires=1e9, longest=HOUR, ageing=HOUR, like=like)
 
 
 def test_claims_and_looks_take_as_many_steps_whatever_the_number_of_jobs(tmp_path: Path) -> None:
@@ -87,6 +87,20 @@ def test_claims_and_looks_take_as_many_steps_whatever_the_number_of_jobs(tmp_pat
                 steps(db, lambda: jobs.ended_before(db, 2.0, (0.0, 0), 4)),  # noqa: B023
             )
         )
+        db.close()
+    few, many = taken
+    assert many == pytest.approx(few, rel=0.05)
+
+
+def test_a_look_for_a_model_at_hand_takes_as_many_steps_whatever_the_number_of_jobs(
+    tmp_path: Path,
+) -> None:
+    taken = []
+    for rows in (600, 6000):
+        db = store.connect(tmp_path / f"{rows}.db")
+        fill(db, rows)
+        like = claim(db)
+        taken.append(steps(db, lambda: claim(db, like)))  # noqa: B023 - called at once
         db.close()
     few, many = taken
     assert many == pytest.approx(few, rel=0.05)

@@ -257,3 +257,12 @@ def test_lines_are_found_in_odd_files() -> None:
     )
     assert locate(text, ("profile", "default", "model")) == 5
     assert locate(text, ("inbox", 1, "path")) == 7
+
+
+def test_numbers_may_be_left_to_the_machine(folder: Path) -> None:
+    pools = [("count", '"auto"'), ("threads", "0"), ("count", "3")]
+    tables = [f'[[worker]]\nname = "{n}"\n{key} = {value}' for n, (key, value) in enumerate(pools)]
+    found = [(one.count, one.threads) for one in load(folder, "\n".join(tables)).workers]
+    assert found == [(0, 0), (0, 0), (3, 0)]
+    (problem,) = problems(folder, '[[worker]]\nname = "a"\ncount = "many"\n')
+    assert "worker[1].count: 'many' is not \"auto\", or a whole number from 1 to 1000" in problem

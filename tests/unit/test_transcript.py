@@ -10,6 +10,8 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import UNSET
+from msgspec.structs import replace
 
 from scriberrd import transcript
 from scriberrd.output.formats import FORMATS
@@ -17,6 +19,7 @@ from scriberrd.transcript import (
     NO_SPEECH,
     BlockResult,
     EngineInfo,
+    Gap,
     Result,
     Segment,
     SourceInfo,
@@ -52,7 +55,6 @@ def block(
         "speech": sum(one.end - one.start for one in segments),
         "language": language if segments else None,
         "language_probability": 0.9 if segments else None,
-        "prompt": "",
         "segments": segments,
         "words": (),
     }
@@ -66,6 +68,7 @@ def result(*blocks: BlockResult, duration: float = 600.0, warnings: tuple[str, .
         engine=ENGINE,
         source=SOURCE,
         processing_seconds=60.0,
+        word_timestamps=True,
         warnings=warnings,
     )
 
@@ -103,6 +106,27 @@ def test_words_are_counted_and_weighed() -> None:
     made = join(block(0, segment(0, 3, " a b c"), words=words))
     assert made.words == words
     assert (made.stats.words, made.stats.confidence) == (3, 0.75)
+
+
+def test_gaps_are_kept_and_told() -> None:
+    gaps = (Gap(start=1.0, end=3.5, why="no_words"),)
+    whole = result(replace(block(0, segment(0, 1, "eins")), gaps=gaps), block(1))
+    assert whole.warnings == ("2.5 s have no words, in 1 place: see gaps",)
+    assert decode(encode(whole)).gaps == gaps
+    assert decode(encode(result(block(0, segment(0, 1, "eins"))))).gaps is UNSET
+
+
+def test_the_surest_language_counts_and_doubt_is_told() -> None:
+    unsure, sure = (
+        replace(block(n, segment(n, n + 1, "x")), language=code, language_probability=p)
+        for n, (code, p) in enumerate([("el", 0.26), ("es", 0.4)])
+    )
+    whole = result(unsure, sure)
+    assert (whole.language, whole.language_probability) == ("es", 0.4)
+    (warning,) = whole.warnings
+    assert warning.startswith("the language is not clear: es with a probability of 0.40; set")
+    fixed = result(replace(unsure, language="el", language_probability=None))
+    assert (fixed.language, fixed.warnings) == ("el", ())
 
 
 def test_silence_is_a_result() -> None:
@@ -145,7 +169,8 @@ def test_the_canonical_json_reads_back(segments: list[Segment], words: list[Word
 
 def test_the_canonical_json_has_the_declared_order_and_a_line_for_each_part() -> None:
     data = encode(join(block(0, segment(0, 1, "eins"), segment(1, 2, "zwei"))))
-    assert list(json.loads(data)) == list(Transcript.__struct_fields__)
+    names = [name for name in Transcript.__struct_fields__ if name != "gaps"]
+    assert list(json.loads(data)) == names
     assert len(re.findall(rb'^    \{"id":"seg_\d{6}",.*\},?$', data, re.MULTILINE)) == 2
     assert b"speaker" not in data
 
@@ -192,7 +217,13 @@ class Speech:
 @pytest.mark.parametrize("format_", FORMATS)
 def test_an_hour_takes_no_more_memory_than_ten_minutes(format_: Format) -> None:
     def peak(minutes: int) -> int:
-        facts = {"engine": ENGINE, "source": SOURCE, "processing_seconds": 1.0, "warnings": ()}
+        facts = {
+            "engine": ENGINE,
+            "source": SOURCE,
+            "processing_seconds": 1.0,
+            "word_timestamps": True,
+            "warnings": (),
+        }
         made = assemble(Speech(minutes), duration=minutes * 60.0, **facts)
         tracemalloc.start()
         size = sum(map(len, FORMATS[format_].render(made)))

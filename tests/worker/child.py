@@ -131,6 +131,7 @@ def task(resume: Resume | None = None, job: int = 1, lease: int = 1, **settings:
         lease=lease,
         settings=Settings(**given),
         hardware=Hardware(**hardware),
+        share=1,
         resume=resume,
         auto_download=given.get("auto_download", False),
         model_cache="",
@@ -144,7 +145,6 @@ def after(block: BlockResult) -> Resume:
         position=block.end,
         language=block.language,
         language_probability=block.language_probability,
-        prompt=block.prompt,
     )
 
 

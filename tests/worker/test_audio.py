@@ -181,7 +181,7 @@ def test_damage_in_the_middle_is_skipped_and_counted(name: str) -> None:
     data[middle : middle + 3000] = np.random.default_rng(1).bytes(3000)
     got, warnings = decode(io.BytesIO(bytes(data)))
     assert 8 * RATE < len(got) <= 10 * RATE
-    assert len([w for w in warnings if "damaged packet" in w]) <= 1
+    assert len([w for w in warnings if "damaged" in w]) <= 1
 
 
 def test_damaged_packets_are_counted() -> None:
@@ -189,7 +189,7 @@ def test_damaged_packets_are_counted() -> None:
     middle = len(data) // 2
     data[middle : middle + 3000] = bytes(3000)
     _, warnings = decode(io.BytesIO(bytes(data)))
-    assert warnings == ("23 damaged packets were skipped",)
+    assert warnings == ("23 packets are damaged, from 4.9 to 5.4 s",)
 
 
 class Failing(io.FileIO):
@@ -216,14 +216,10 @@ def test_a_read_that_fails_is_no_end(name: str, number: int, good: int) -> None:
 
 
 def test_a_place_that_is_none_is_damage_and_no_failed_read() -> None:
-    class Torn(io.FileIO):
-        """A file whose index tells of places that can't be."""
-
-        def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-            beyond = whence == os.SEEK_SET and offset > 30_000
-            return super().seek(-1 if beyond else offset, whence)
-
-    _, warnings = decode(Torn(AUDIO / "speech.m4a"))
+    data = bytearray((AUDIO / "speech.m4a").read_bytes())
+    offset = data.index(b"stco") + 12  # of the only chunk, in an index of 32 bits
+    data[offset : offset + 4] = b"\xff\xff\xff\xf0"
+    _, warnings = decode(io.BytesIO(bytes(data)))
     assert "it may be truncated" in warnings[-1]
 
 

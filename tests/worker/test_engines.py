@@ -3,26 +3,25 @@ from __future__ import annotations
 import random
 import shutil
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pytest
 from child import AUDIO, MODEL, task
-from faster_whisper import WhisperModel
 from faster_whisper.audio import decode_audio
-from faster_whisper.feature_extractor import FeatureExtractor
 
 from scriberrd.errors import TaskFailed
 from scriberrd.model import Settings
 from scriberrd.worker import engines
 from scriberrd.worker.audio import RATE, Samples, Source
-from scriberrd.worker.blocks import Block, Span, blocks
-from scriberrd.worker.engines import Context, Engine, Phrase, Wanted, whisper
-from scriberrd.worker.engines.whisper_steady import SlicedFeatures
+from scriberrd.worker.blocks import Block, blocks
+from scriberrd.worker.clips import Clip, pack
+from scriberrd.worker.decoding import Decoded, decode
+from scriberrd.worker.engines import Context, Engine, Wanted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 
@@ -35,9 +34,8 @@ def block_of(samples: Samples) -> Block:
     return block
 
 
-def say(engine: Engine, block: Block, prompt: str = "", **settings: Any) -> list[Phrase]:
-    context = Context(Settings(**settings), "en", prompt)
-    return list(engine.transcribe(block, context, nothing))
+def say(engine: Engine, clips: Sequence[Clip], **settings: Any) -> list[Decoded]:
+    return decode(clips, engine, Context(Settings(**settings), "en"), nothing)
 
 
 def wanted(**settings: Any) -> Wanted:
@@ -55,143 +53,73 @@ def engine() -> Engine:
     return engines.load(wanted(), nothing)
 
 
-@pytest.fixture(scope="module")
-def offline() -> Engine:
-    return engines.load(wanted(engine="offline"), nothing)
-
-
-@pytest.fixture(scope="module")
-def bare() -> WhisperModel:
-    return WhisperModel(str(MODEL), device="cpu", compute_type="int8", cpu_threads=1)
-
-
-@pytest.fixture(scope="module")
-def heard(offline: Engine) -> list[Phrase]:
-    """What the slower of the engines makes of a sentence."""
-    return say(offline, block_of(decode_audio(str(AUDIO / "sentence.wav"))))
-
-
-@pytest.mark.parametrize("name", ["sentence.wav", "speech.mp3", "stereo.flac", "dialogue.opus"])
-def test_one_block_is_what_bare_faster_whisper_makes(
-    name: str, engine: Engine, bare: WhisperModel
-) -> None:
-    samples = decode_audio(str(AUDIO / name))[: 75 * RATE]  # three windows at the most
-    segments, _ = bare.transcribe(samples, language="en", vad_filter=True, word_timestamps=True)
-    truth = list(segments)
-    got = say(engine, block_of(samples))
-    assert [p.segment.text for p in got] == [s.text.strip() for s in truth]
-    assert [(p.segment.start, p.segment.end) for p in got] == [(s.start, s.end) for s in truth]
-    assert [[(w.start, w.end, w.word) for w in p.words] for p in got] == [
-        [(w.start, w.end, w.word) for w in s.words] for s in truth
-    ]
-
-
-@pytest.mark.parametrize("seconds", [0.005, 1, 29.99, 30, 30.01, 60, 61.2345, 140])
-def test_features_of_slices_are_those_of_the_whole(seconds: float) -> None:
-    samples = decode_audio(str(AUDIO / "dialogue.opus"))[: int(seconds * RATE)]
-    assert np.array_equal(SlicedFeatures()(samples), FeatureExtractor()(samples))
-
-
-def test_what_was_used_is_told(engine: Engine, offline: Engine) -> None:
+def test_what_was_used_is_told(engine: Engine) -> None:
     assert engine.info.provider == "faster-whisper"
     assert engine.info.model == "model"  # the folder's name, not its path
     assert engine.info.device == "cpu"
     assert engine.info.compute_type == "int8_float32"
-    assert offline.info.provider == "pocketsphinx"
 
 
 def hard() -> Samples:
-    """Speech so fast that the model stumbles."""
-    samples = decode_audio(str(AUDIO / "speech.mp3"))
-    faster = np.interp(np.arange(0, len(samples) - 1, 2.0), np.arange(len(samples)), samples)
-    return faster.astype(np.float32)
+    """Parts of words, of which the model makes far more words."""
+    return decode_audio(str(AUDIO / "dialogue.opus"))[int(30.1 * RATE) : int(31.4 * RATE)]
 
 
-def whole(samples: Samples) -> Block:
-    return Block(0, samples, (Span(0, len(samples)),), (Span(0, len(samples)),))
+def test_bad_clips_end_the_same_every_time(engine: Engine) -> None:
+    clips = pack(block_of(hard()))
+    first = say(engine, clips)
+    assert any(segment.suspect for clip in first for segment in clip.segments)
+    say(engine, pack(block_of(decode_audio(str(AUDIO / "speech.mp3")))))
+    assert say(engine, clips) == first
+    assert say(engines.load(wanted(), nothing), clips) == first
 
 
-def test_bad_windows_end_the_same_every_time(engine: Engine, bare: WhisperModel) -> None:
-    block = whole(hard())
-    segments, _ = bare.transcribe(block.samples, language="en")
-    assert any(segment.temperature > 0 for segment in segments)  # it is as bad as it should be
-    first = say(engine, block)
-    say(engine, block_of(decode_audio(str(AUDIO / "speech.mp3"))))
-    assert say(engine, block) == first
-    assert say(engines.load(wanted(), nothing), block) == first
-
-
-@pytest.mark.parametrize(("which", "seconds", "how_long"), [("engine", 15, 36), ("offline", 4, 7)])
-def test_a_block_does_not_depend_on_those_before(
-    which: str, seconds: int, how_long: int, request: pytest.FixtureRequest
-) -> None:
-    used: Engine = request.getfixturevalue(which)
-    samples = decode_audio(str(AUDIO / "dialogue.opus"))[: int(how_long * RATE)]
-    cuts = list(blocks(Source(iter([samples])), seconds * RATE))
-    assert len(cuts) >= 3
-    forward = [say(used, cut) for cut in cuts]
-    order = list(range(len(cuts)))
+def test_a_clip_depends_on_itself_alone(engine: Engine) -> None:
+    clips = pack(block_of(decode_audio(str(AUDIO / "dialogue.opus"))[: 100 * RATE]))
+    assert len(clips) >= 4
+    one_by_one = [say(engine, [clip])[0] for clip in clips]
+    order = list(range(len(clips)))
     random.Random(5).shuffle(order)
     for number in order:
-        assert say(used, cuts[number]) == forward[number]
+        assert say(engine, [clips[number]])[0] == one_by_one[number]
+    with ThreadPoolExecutor(4) as threads:
+        assert list(threads.map(lambda clip: say(engine, [clip])[0], clips)) == one_by_one
 
 
 def test_the_prompt_matters(engine: Engine) -> None:
-    block = block_of(decode_audio(str(AUDIO / "sentence.wav")))
-    plain, prompted = say(engine, block), say(engine, block, "The train to Rome leaves.")
-    assert plain[0].segment.text == prompted[0].segment.text
-    assert plain[0].segment.avg_logprob != prompted[0].segment.avg_logprob
+    clips = pack(block_of(decode_audio(str(AUDIO / "sentence.wav"))))
+    (plain,) = say(engine, clips)
+    (prompted,) = say(engine, clips, initial_prompt="The train to Rome leaves.")
+    assert plain.segments[0].text == prompted.segments[0].text
+    assert plain.segments[0].avg_logprob != prompted.segments[0].avg_logprob
 
 
-def test_words_are_optional(engine: Engine, offline: Engine, heard: list[Phrase]) -> None:
-    block = block_of(decode_audio(str(AUDIO / "sentence.wav")))
-    for used, with_words in ((engine, say(engine, block)), (offline, heard)):
-        assert with_words[0].words
-        assert say(used, block, word_timestamps=False)[0].words == ()
-
-
-def test_batches_keep_what_follows_the_last_time_token(engine: Engine) -> None:
+@pytest.mark.parametrize("settings", [{}, {"batch_size": 4}, {"context": "carry"}], ids=str)
+def test_no_sentence_is_lost(engine: Engine, settings: dict[str, Any]) -> None:
     samples = decode_audio(str(AUDIO / "dialogue.opus"))[: 60 * RATE]
-    text = " ".join(p.segment.text for p in say(engine, whole(samples), batch_size=4))
+    found = say(engine, pack(block_of(samples)), **settings)
+    text = " ".join(segment.text for clip in found for segment in clip.segments)
     assert "hospital" in text
-    assert len(text.split()) > 120
-
-
-def test_offline_hears_the_sentence(heard: list[Phrase]) -> None:
-    (phrase,) = heard
-    assert phrase.segment.text == "the train to madrid leaves at twelve twenty"
-    assert [word.word for word in phrase.words][:3] == [" the", " train", " to"]
-    assert all(0 <= (word.probability or 0) <= 1 for word in phrase.words)
-    assert phrase.words[0].start == pytest.approx(0.184, abs=0.1)
-    assert phrase.words[-1].end == pytest.approx(2.407, abs=0.2)
+    assert len(text.split()) > 140
+    assert not [gap for clip in found for gap in clip.gaps]
 
 
 def test_unsupported_settings() -> None:
     assert refusal(model=str(MODEL), language="de")[0] == "unsupported_setting"
     assert "'de'" in refusal(model=str(MODEL), language="de")[1]
     assert refusal(model=str(MODEL), task="translate")[0] == "unsupported_setting"
-    assert refusal(engine="offline", language="fr")[0] == "unsupported_setting"
-    assert refusal(engine="offline", task="translate")[0] == "unsupported_setting"
 
 
 def test_devices_that_are_not_there() -> None:
     for device in ("cuda:99", "tpu"):
         assert refusal(hardware={"device": device})[0] == "device_unavailable"
     assert refusal(hardware={"compute_type": "int3"})[0] == "device_unavailable"
-    assert refusal(engine="offline", hardware={"device": "cuda"})[0] == "device_unavailable"
 
 
-def test_engines_that_are_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_engines_that_are_not_there() -> None:
     code, detail = refusal(engine="magic")
     assert code == "engine_missing"
     assert "faster-whisper" in detail
-    monkeypatch.setitem(__import__("sys").modules, "pocketsphinx", None)
-    monkeypatch.delitem(
-        __import__("sys").modules, "scriberrd.worker.engines.offline", raising=False
-    )
-    code, detail = refusal(engine="offline")
-    assert code == "engine_missing"
-    assert "pip install 'scriberrd[offline]'" in detail
 
 
 def test_models_that_are_not_there(tmp_path: Path) -> None:
@@ -261,23 +189,3 @@ def test_what_the_hub_refuses(
         hub.join()
     assert caught.value.failure == code
     assert "can't download someone/tiny" in caught.value.detail
-
-
-def test_suspicions() -> None:
-    assert whisper.suspicions(-0.2, 0.9, 1.5) == ()
-    assert whisper.suspicions(-1.2, 0.1, 1.5) == ("low_confidence",)
-    assert whisper.suspicions(-0.2, 0.1, 2.6) == ("repetitive",)
-    assert whisper.suspicions(-0.7, 0.7, 1.0) == ("maybe_silence",)
-
-
-def test_language_windows_spread_over_the_speech() -> None:
-    seconds = np.arange(200 * RATE) // RATE
-    windows = whisper.spread(seconds.astype(np.float32))
-    assert [int(w[0]) for w in windows] == [0, 42, 85, 127, 170]
-    assert {len(w) for w in windows} == {30 * RATE}
-    assert [len(w) for w in whisper.spread(np.zeros(5 * RATE, np.float32))] == [5 * RATE]
-
-
-def test_the_language_is_the_most_probable_on_average() -> None:
-    votes = [{"en": 0.9, "de": 0.1}, {"en": 0.1, "de": 0.8}, {"en": 0.2, "de": 0.7}]
-    assert whisper.average(votes) == ("de", 0.5333)

@@ -6,7 +6,7 @@ from difflib import SequenceMatcher
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from child import AUDIO, TALK, Child, after, beginning, text_of
+from child import AUDIO, Child, after, beginning, text_of
 
 from scriberrd.protocol import Finished, Resume
 
@@ -71,9 +71,10 @@ def test_every_container(worker: Child, expected: dict[str, Any], name: str) -> 
         (LONG, {}),
         (THIRD, {"vad": False}),
         (THIRD, {"block_seconds": 20.0}),
-        (THIRD, {"block_seconds": 5.0, "condition_on_previous_text": False}),
+        (THIRD, {"block_seconds": 10.0}),
+        (HALF, {"context": "carry"}),
         (HALF, {"block_seconds": 40.0, "vad": False}),
-        (HALF, {"batch_size": 4}),
+        (THIRD, {"batch_size": 4}),
         (HALF, {"batch_size": 2, "vad": False, "block_seconds": 50.0}),
         (THIRD, {"initial_prompt": "A talk.", "hotwords": "umbrella"}),
     ],
@@ -114,30 +115,21 @@ def test_tracks(worker: Child, expected: dict[str, Any], track: int) -> None:
 
 
 @pytest.mark.parametrize("name", ["silence.wav", "noise.wav"])
-@pytest.mark.parametrize("engine", ["faster-whisper", "offline"])  # each is loaded once
-def test_silence_is_a_result(worker: Child, name: str, engine: str) -> None:
-    blocks, finished = worker.blocks(name, engine=engine, initial_prompt="Once upon a time")
+def test_silence_is_a_result(worker: Child, name: str) -> None:
+    blocks, finished = worker.blocks(name, initial_prompt="Once upon a time")
     (block,) = blocks
     assert (block.segments, block.words, block.speech, block.language) == ((), (), 0.0, None)
-    assert block.prompt == "Once upon a time"
     assert finished.duration == 3.0
-
-
-def test_offline(worker: Child, expected: dict[str, Any], tmp_path: Path) -> None:
-    talk = beginning("stereo.flac", 6.4, tmp_path)
-    turns = [turn["text"] for turn in expected["stereo.flac"]["turns"] if turn["end"] < 6.4]
-    blocks, finished = worker.blocks(talk, engine="offline", vad=False)
-    check_shape(blocks, finished)
-    assert likeness(text_of(blocks), " ".join(turns)) > 0.8
 
 
 @pytest.mark.parametrize(
     ("name", "seconds", "settings"),
     [
-        ("stereo.flac", 8.5, {"block_seconds": 5.0, "engine": "offline"}),
+        ("stereo.flac", 8.5, {"block_seconds": 5.0}),
         ("dialogue.opus", 56, {"block_seconds": 30.0}),
         ("dialogue.opus", 56, {"block_seconds": 30.0, "batch_size": 3}),
         ("dialogue.opus", 56, {"block_seconds": 30.0, "vad": False, "hotwords": "train"}),
+        ("dialogue.opus", 56, {"block_seconds": 30.0, "context": "carry"}),
     ],
     ids=str,
 )
@@ -163,7 +155,7 @@ def test_resume_equals_no_interruption(
 
 
 def test_a_resumed_task_keeps_its_language(worker: Child) -> None:
-    resume = Resume(block=4, position=0.0, language="en", language_probability=0.7, prompt="")
+    resume = Resume(block=4, position=0.0, language="en", language_probability=0.7)
     blocks, _ = worker.blocks("sentence.wav", resume)
     assert (blocks[0].number, blocks[0].language_probability) == (4, 0.7)
 
@@ -174,14 +166,3 @@ def test_a_truncated_recording_is_transcribed_and_told(worker: Child, tmp_path: 
     blocks, finished = worker.blocks(half)
     assert text_of(blocks).startswith("Martin will arrive on Thursday in the evening.")
     assert finished.warnings == ("the recording ends at 5.0 s of 9.7 s: it may be truncated",)
-
-
-def test_suspect_text_prompts_nothing(worker: Child) -> None:
-    settings = {"engine": "fake", "block_seconds": 30.0, "initial_prompt": "Before."}
-    good, _ = worker.blocks("dialogue.opus", model="ok", **settings)
-    bad, _ = worker.blocks(TALK, model="suspect", **settings)
-    alone, _ = worker.blocks(TALK, model="ok", condition_on_previous_text=False, **settings)
-    assert good[0].prompt.startswith("Before. second0 second1 ")
-    assert len(good[-1].prompt) <= 1000
-    assert {block.prompt for block in bad} == {""}
-    assert {block.prompt for block in alone} == {""}

@@ -13,7 +13,6 @@ import pytest
 from child import AUDIO, DEADLINE, FAKE, task
 
 from scriberrd import protocol
-from scriberrd.config import Worker
 from scriberrd.errors import WorkerDied
 from scriberrd.work.process import Process
 
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 async def process(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Process]:
     monkeypatch.setenv("PYTHONPATH", str(FAKE))
-    worker = await Process.spawn("cpu", Worker(name="cpu"))
+    worker = await Process.spawn("cpu")
     yield worker
     await worker.kill()
 

@@ -46,6 +46,7 @@ from scriberrd.queue.jobs.pruning import (
     purgeable,
     remove,
 )
+from scriberrd.queue.jobs.pulls import pull_failed, pulled, pulling
 from scriberrd.queue.jobs.recovery import recover
 from scriberrd.queue.jobs.rows import Lease, newest
 from scriberrd.queue.jobs.submission import (

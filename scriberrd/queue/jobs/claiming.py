@@ -1,7 +1,8 @@
 """Which job a worker gets next. No claim takes longer because more jobs are queued or finished.
 
-Priority decides, and a waiting job climbs. Within a priority the inbox goes first whose latest
-claim is the longest ago, and within an inbox the job that was queued first.
+Priority decides, and a waiting job climbs. Within a priority a worker may prefer the model that it
+has loaded; then the inbox goes first whose latest claim is the longest ago, and within an inbox the
+job that was queued first.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from scriberrd.model import Priority
 from scriberrd.queue import queries
-from scriberrd.queue.jobs.rows import record_event, update
+from scriberrd.queue.jobs.rows import encode, record_event, update
 from scriberrd.queue.transactions import savepoint
 
 if TYPE_CHECKING:
@@ -47,27 +48,28 @@ _OPEN = """
 """
 
 # Of an inbox's jobs with one priority, the head has waited the longest and climbed the highest:
-# the heads alone are enough to choose from. A job climbs to high (1) at most.
+# the heads alone are enough to choose from, unless a worker looks for one with its model: then a
+# few behind each head, too. A job climbs to high (1) at most.
 _NEXT = f"""
-    WITH head AS (
-        SELECT turn.claimed, (
-            SELECT id FROM job
-            WHERE {_QUEUED} AND not_before = 0
-                  AND job.inbox = turn.inbox AND priority = level.column1
-            ORDER BY queued_at, created_at, id LIMIT 1
-        ) AS id
-        FROM turn, (VALUES (0), (1), (2), (3)) AS level
-        WHERE {_OPEN} AND NOT EXISTS (SELECT 1 FROM pause WHERE (kind, name) = ('worker', :pool))
-    )
-    SELECT job.id FROM head JOIN job ON job.id = head.id
+    SELECT job.id FROM turn, (VALUES (0), (1), (2), (3)) AS level CROSS JOIN job
+    WHERE {_OPEN} AND NOT EXISTS (SELECT 1 FROM pause WHERE (kind, name) = ('worker', :pool))
+          AND job.id IN (
+              SELECT id FROM job
+              WHERE {_QUEUED} AND not_before = 0
+                    AND job.inbox = turn.inbox AND priority = level.column1
+              ORDER BY queued_at, created_at, id LIMIT :look
+          )
     ORDER BY
         CASE WHEN priority <= 1 OR :ageing = 0 THEN priority
         ELSE max(1, priority - CAST(max(0, :now - queued_at) / :ageing AS INTEGER)) END,
-        head.claimed, queued_at, created_at, job.id
+        (settings ->> 'engine', settings ->> 'model', fallbacks)
+            IS NOT (:engine, :model, :fallbacks),
+        turn.claimed, queued_at, created_at, job.id
     LIMIT 1
 """
 
 
+LOOK = 16  # jobs of each inbox and priority among which one with the model at hand is looked for
 AT_ONCE = 200  # jobs that are moved in one transaction: others have to write too
 
 
@@ -84,7 +86,7 @@ def _always(_: Job) -> float:
     return 0.0
 
 
-def claim(
+def claim(  # noqa: PLR0913 - all that a claim depends on
     db: apsw.Connection,
     worker: str,
     *,
@@ -93,6 +95,7 @@ def claim(
     longest: float,
     pool: str = "",
     ageing: float = 0.0,
+    like: Job | None = None,
     admit: Callable[[Job], float] = _always,
 ) -> Job | None:
     """Give the next job that is due to a worker, unless what it belongs to is paused.
@@ -108,6 +111,7 @@ def claim(
             before the clock was set back: it is due.
         pool: the name of the pool that the worker belongs to.
         ageing: seconds that a job waits until it climbs by one priority; 0: it never does.
+        like: one with the same model goes first among those of equal priority.
         admit: tells how many seconds a job is to be put off; 0: none, math.inf: see NotNow.
 
     Raises:
@@ -117,7 +121,8 @@ def claim(
     for _ in range(AT_ONCE):
         try:
             with savepoint(db):  # a claim that is not admitted leaves no trace
-                job = _take(db, worker, now=now, expires=expires, pool=pool, ageing=ageing)
+                id_ = _next(db, now=now, pool=pool, ageing=ageing, like=like)
+                job = None if id_ is None else _take(db, id_, worker, now=now, expires=expires)
                 if job is None or (seconds := admit(job)) <= 0:
                     return job
                 raise NotNow if seconds == math.inf else _PutOff(job, seconds)
@@ -138,13 +143,26 @@ def _make_due(db: apsw.Connection, *, now: float, longest: float) -> None:
     )
 
 
-def _take(
-    db: apsw.Connection, worker: str, *, now: float, expires: float, pool: str, ageing: float
-) -> Job | None:
-    """Give the next of those that are due to a worker."""
-    id_ = db.execute(_NEXT, {"now": now, "pool": pool, "ageing": float(ageing)}).get
-    if id_ is None:
-        return None
+def _next(
+    db: apsw.Connection, *, now: float, pool: str = "", ageing: float = 0.0, like: Job | None = None
+) -> int | None:
+    """The next of those that are due."""
+    values: dict[str, str | float | None] = {
+        "now": now,
+        "pool": pool,
+        "ageing": float(ageing),
+        "look": 1,
+        **dict.fromkeys(("engine", "model", "fallbacks")),
+    }
+    if like is not None:
+        engine, model, fallbacks = like.settings.engine, like.settings.model, like.fallbacks
+        values |= {"look": LOOK, "engine": engine, "model": model, "fallbacks": encode(fallbacks)}
+    id_: int | None = db.execute(_NEXT, values).get
+    return id_
+
+
+def _take(db: apsw.Connection, id_: int, worker: str, *, now: float, expires: float) -> Job:
+    """Give one to a worker."""
     db.execute(
         "UPDATE job SET state = 'processing', stage = 'preparing', lease = lease + 1,"
         " lease_expires = ?, started_at = ?, put_off = 0, error_code = NULL, error_detail = NULL"
@@ -201,6 +219,6 @@ def urgent_due(db: apsw.Connection, *, now: float, longest: float, limit: int) -
 
 def urgent_next(db: apsw.Connection, *, now: float) -> Job | None:
     """The urgent job that is claimed next, unless it is a retry that has just become due."""
-    id_ = db.execute(_NEXT, {"now": now, "pool": "", "ageing": 0.0}).get
+    id_ = _next(db, now=now)
     job = None if id_ is None else queries.get(db, id_)
     return job if job is not None and job.priority == Priority.URGENT else None

