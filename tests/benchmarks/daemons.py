@@ -36,21 +36,21 @@ language = "en"
 [[worker]]
 name = "cpu"
 device = "cpu"
-count = 1
-threads = {threads}
+{workers}
 """
 
 
 class Daemon:
-    def __init__(self, folder: Path, *, threads: int = 1) -> None:
+    def __init__(self, folder: Path, *, threads: int | None = 1, model: Path | str = MODEL) -> None:
         self.folder, self.inbox, self.output = folder, folder / "inbox", folder / "transcripts"
         self.socket = folder / "sock"
         self.inbox.mkdir(exist_ok=True)
         self.output.mkdir(exist_ok=True)
         (folder / "state").mkdir(mode=0o700, exist_ok=True)
-        config = CONFIG.format(folder=folder, model=MODEL, threads=threads)
+        workers = f"count = 1\nthreads = {threads}" if threads else ""  # or the defaults
+        config = CONFIG.format(folder=folder, model=model, workers=workers)
         (folder / "scriberrd.toml").write_text(config)
-        self.environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
+        self.environment = os.environ | ({"OMP_NUM_THREADS": str(threads)} if threads else {})
         self.ready_after = 0.0  # seconds from its start to its first answer
 
     def __enter__(self) -> Self:
