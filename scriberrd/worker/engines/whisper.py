@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from faster_whisper import WhisperModel
-from faster_whisper.audio import pad_or_trim
 from faster_whisper.tokenizer import Tokenizer
 from faster_whisper.transcribe import get_suppressed_tokens, merge_punctuations
 from msgspec import UNSET
@@ -103,7 +102,7 @@ class Whisper:
         votes: list[Mapping[str, float]] = []
         for clip in clips:
             tick()
-            encoded = self._model.encode(pad_or_trim(self._features(clip.samples)))
+            encoded = self._model.encode(self._features(clip.samples))
             (found,) = self._model.model.detect_language(encoded)
             votes.append({token[2:-2]: probability for token, probability in found})
         return votes
@@ -122,8 +121,7 @@ class Whisper:
         """Without time tokens: with them, Whisper stops at the last whole phrase of a clip."""
         model, settings = self._model, context.settings
         tokenizer = self._tokenizer(context)
-        features = [self._features(sound) for sound in sounds]
-        encoded = model.encode(np.stack([pad_or_trim(part) for part in features]))
+        encoded = model.encode(np.stack([self._features(sound) for sound in sounds]))
         prompt = model.get_prompt(
             tokenizer,
             self._hint(context, tokenizer),
@@ -145,7 +143,7 @@ class Whisper:
             [token for token in result.sequences_ids[0] if token < tokenizer.eot]
             for result in results
         ]
-        frames = [min(part.shape[-1], model.feature_extractor.nb_max_frames) for part in features]
+        frames = [max(1, len(sound) // model.feature_extractor.hop_length) for sound in sounds]
         aligned = self._aligned(tokenizer, texts, encoded, frames)
         return [
             Heard(
@@ -214,7 +212,10 @@ class Whisper:
         return tokenizer.encode(f" {prompt}") if prompt else []
 
     def _features(self, sound: Samples) -> Any:
-        return self._model.feature_extractor(sound)[..., :-1]
+        """The spectrum of 30 s: the sound and silence after it, as Whisper has learnt."""
+        extractor = self._model.feature_extractor
+        silence = max(0, extractor.n_samples - len(sound))
+        return extractor(np.pad(sound, (0, silence)))[..., : extractor.nb_max_frames]
 
 
 def _word(start: Any, end: Any, word: str, probability: Any) -> Word:
