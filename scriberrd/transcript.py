@@ -203,7 +203,7 @@ def assemble(
     """
     speech, words, spelled, said = 0.0, 0, 0, False
     known, sums = 0, []  # probabilities of words: how many, and the sum of each block's
-    missed: list[float] = []  # seconds of each gap
+    gaps, missed = False, list[float]()  # seconds of speech without words, of each gap
     language = probability = None
     for block in blocks:
         texts = [segment.text.split() for segment in block.segments]
@@ -214,7 +214,8 @@ def assemble(
         said = said or any(texts)
         known += len(probabilities)
         sums.append(math.fsum(probabilities))
-        missed += (gap.end - gap.start for gap in block.gaps)
+        gaps = gaps or bool(block.gaps)
+        missed += (gap.end - gap.start for gap in block.gaps if gap.why == "no_words")
         if language is None or (block.language_probability or 0.0) > (probability or 0.0):
             language, probability = block.language, block.language_probability
     if not said:
@@ -226,7 +227,7 @@ def assemble(
         speech_duration=round(speech, 3),
         segments=_Segments(blocks),
         words=_Words(blocks) if word_timestamps else (),
-        gaps=_Gaps(blocks) if missed else UNSET,
+        gaps=_Gaps(blocks) if gaps else UNSET,
         engine=engine,
         source=source,
         stats=Stats(
@@ -252,7 +253,7 @@ def _warnings(
         )
     if missed:
         places = "1 place" if len(missed) == 1 else f"{len(missed)} places"
-        yield f"{sum(missed):.1f} s have no words, in {places}: see gaps"
+        yield f"{sum(missed):.1f} s of speech have no words, in {places}: see gaps"
 
 
 def encode(transcript: Transcript | Result) -> Iterator[bytes]:

@@ -39,7 +39,7 @@ def look(root: Path = Path("/")) -> Machine:
             cores = min(cores, max(1, int(quota) // int(period)))
         limit = _read(group / "memory.max")
         if limit.isdecimal():
-            used = int(_read(group / "memory.current") or 0)
+            used = int(_read(group / "memory.current") or 0) - _cached(group)
             memory = min(memory, max(0, int(limit) - used))
     return Machine(cores, memory, any(True for pattern in GPUS for _ in root.glob(pattern)))
 
@@ -60,6 +60,15 @@ def _groups(root: Path) -> Iterator[Path]:
             group = Path(path.lstrip("/"))
             for one in (group, *group.parents):
                 yield root / "sys/fs/cgroup" / one
+
+
+def _cached(group: Path) -> int:
+    """Bytes of files that the kernel gives up when somebody needs the memory."""
+    for line in _read(group / "memory.stat").splitlines():
+        name, _, value = line.partition(" ")
+        if name == "inactive_file":
+            return int(value)
+    return 0
 
 
 def _read(file: Path) -> str:

@@ -21,6 +21,7 @@ LONG_PAUSE = RATE  # samples; to cut there harms nothing
 HARM = 1.5  # of a cut without any pause; an additional clip costs 1
 # Decoded over and over, digital silence is where Whisper invents words: no clip spans more of it.
 LONGEST_PAUSE = 10 * RATE  # samples
+BETWEEN_LANGUAGES = RATE  # samples; the same, where each clip may have a language of its own
 
 
 class Clip(NamedTuple):
@@ -52,8 +53,13 @@ class Clip(NamedTuple):
         )
 
 
-def pack(block: Block) -> list[Clip]:
-    """The clips of a block, in order; together they hold all that is to be heard."""
+def pack(block: Block, longest_pause: int = LONGEST_PAUSE) -> list[Clip]:
+    """The clips of a block, in order; together they hold all that is to be heard.
+
+    Args:
+        block: with its speech.
+        longest_pause: in samples; no clip has a longer one within.
+    """
     if block.voiced is None:
         whole = Span(0, len(block.samples))
         return [Clip(block, span) for span in _split(block.samples, whole, LONGEST)]
@@ -63,9 +69,8 @@ def pack(block: Block) -> list[Clip]:
         for piece in _split(block.samples, span, LONGEST - 2 * PADDING)
     ]
     edges = _edges(block.samples, speech)
-    return [
-        Clip(block, Span(edges[first][1], edges[end][0])) for first, end in _grouped(speech, edges)
-    ]
+    ranges = _grouped(speech, edges, longest_pause)
+    return [Clip(block, Span(edges[first][1], edges[end][0])) for first, end in ranges]
 
 
 def _split(samples: Samples, span: Span, longest: int) -> Iterator[Span]:
@@ -94,7 +99,9 @@ def _edges(samples: Samples, speech: Sequence[Span]) -> list[tuple[int, int]]:
     return edges
 
 
-def _grouped(speech: Sequence[Span], edges: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+def _grouped(
+    speech: Sequence[Span], edges: Sequence[tuple[int, int]], longest_pause: int
+) -> Iterator[tuple[int, int]]:
     """Which spans go into a clip together, as ranges: those with the least harm in sum."""
     count = len(speech)
     harm, first = [0.0], [0]  # of the first spans, and where their last clip begins
@@ -104,7 +111,7 @@ def _grouped(speech: Sequence[Span], edges: Sequence[tuple[int, int]]) -> Iterat
         best = (harm[end - 1] + here, end - 1)
         for start in range(end - 2, -1, -1):
             too_long = edges[end][0] - edges[start][1] > LONGEST
-            if too_long or speech[start + 1].start - speech[start].end > LONGEST_PAUSE:
+            if too_long or speech[start + 1].start - speech[start].end > longest_pause:
                 break
             best = min(best, (harm[start] + here, start))
         harm.append(best[0])

@@ -47,16 +47,19 @@ class Attempt(NamedTuple):
     heard: Heard
     words: tuple[Word, ...]  # times in seconds from the start of the clip
     verdict: Verdict
+    dropped: bool = False  # other attempts had words, and it has none
+
+    @property
+    def silent(self) -> bool:
+        """Whether its words are likely to be invented for silence."""
+        return "maybe_silence" in self.verdict.suspect
 
 
 def decode(clips: Sequence[Clip], engine: Engine, context: Context, tick: Tick) -> list[Decoded]:
     """Decode clips of one block, at once, or one after the other where the context is carried."""
-    settings = context.settings
-    if settings.context == "carry":
+    if context.settings.context == "carry":
         return list(_carried(clips, engine, context, tick))
-    contexts = [context] * len(clips)
-    if settings.multilingual and settings.language == "auto":
-        contexts = [_own_language(clip, engine, context, tick) for clip in clips]
+    contexts = [_own_language(clip, engine, context, tick) for clip in clips]
     first: dict[int, Heard] = {}
     for language in dict.fromkeys(context.language for context in contexts):
         numbers = [n for n, context in enumerate(contexts) if context.language == language]
@@ -69,9 +72,12 @@ def decode(clips: Sequence[Clip], engine: Engine, context: Context, tick: Tick) 
 
 
 def _own_language(clip: Clip, engine: Engine, context: Context, tick: Tick) -> Context:
-    """The context with the language of the clip; that of the block where it is not clear."""
+    """The context with the language of the clip, if that is asked for and clear."""
+    settings = context.settings
+    if not settings.multilingual or settings.language != "auto":
+        return context
     votes = engine.identify([clip], tick)
-    language, probability = choose(votes, context.settings.languages)
+    language, probability = choose(votes, settings.languages)
     return context._replace(language=language) if probability >= SURE else context
 
 
@@ -81,6 +87,10 @@ def _carried(
     """Each clip with the text of the one before, unless that is bad: it would infect this one."""
     before: object = None
     for clip in clips:
+        own = _own_language(clip, engine, context, tick)
+        if own.language != context.language:
+            before = None
+        context = own
         (heard,) = engine.decode([clip], context._replace(before=before), 0, tick)
         best = _best(clip, heard, engine, context, tick)
         before = best.heard.after if best.verdict.good else None
@@ -97,7 +107,12 @@ def _best(clip: Clip, heard: Heard, engine: Engine, context: Context, tick: Tick
     others = _others(clip, engine, context, tick)
     while not attempts[-1].verdict.good and (another := next(others, None)) is not None:
         attempts.append(_judged(clip, another))
-    return min(attempts, key=lambda attempt: attempt.verdict)
+    # Words are not dropped for nothing, unless nobody seems to speak.
+    spoken = [one for one in attempts if one.heard.text.strip() and not one.silent]
+    best = min(spoken or attempts, key=lambda attempt: attempt.verdict)
+    return best._replace(
+        dropped=not best.heard.text.strip() and any(a.heard.text for a in attempts)
+    )
 
 
 def _others(clip: Clip, engine: Engine, context: Context, tick: Tick) -> Iterator[Heard]:
@@ -106,7 +121,8 @@ def _others(clip: Clip, engine: Engine, context: Context, tick: Tick) -> Iterato
         yield engine.decode([clip], context, way, tick)[0]
     wider = _widened(clip)
     (heard,) = engine.decode([wider], context, min(1, engine.ways - 1), tick)
-    yield _narrowed(heard, wider, clip)
+    if heard.words:
+        yield _narrowed(heard, wider, clip)
 
 
 def _continued(
@@ -132,11 +148,13 @@ def _continued(
 def _joined(parts: Sequence[Heard]) -> Heard:
     """What was heard in the parts of a clip, one after the other."""
     words = tuple(word for part in parts for word in part.words)
-    logprob = sum((part.avg_logprob or 0.0) * len(part.words) for part in parts)
+    known = [part for part in parts if part.avg_logprob is not None]
+    count = sum(len(part.words) for part in known)
+    logprob = sum((part.avg_logprob or 0.0) * len(part.words) for part in known)
     return parts[0]._replace(
         words=words,
         text="".join(part.text for part in parts),
-        avg_logprob=logprob / len(words),
+        avg_logprob=logprob / count if count else None,
     )
 
 
@@ -166,7 +184,8 @@ def _result(clip: Clip, best: Attempt, context: Context) -> Decoded:
     """What is kept of the best attempt at a clip."""
     whole = (clip.start, clip.start + len(clip.samples) / RATE)
     text = best.heard.text.strip()
-    if clip.voiced is not None and is_phantom(text) and seconds(clip.voiced) < AT_LEAST:
+    unheard = clip.voiced is not None and seconds(clip.voiced) < AT_LEAST
+    if (unheard and is_phantom(text)) or best.dropped:
         return Decoded((), (), (_gap(*whole, "phantom"),))
     words = tuple(_moved(word, clip) for word in best.words)
     if words:

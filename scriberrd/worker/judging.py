@@ -10,6 +10,7 @@ import math
 import zlib
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
+from unicodedata import category
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -23,7 +24,8 @@ SILENT = 0.6  # probability of no speech
 REPETITIVE = 2.4  # compression ratio
 FASTEST = 6.5  # words of speech a second; nobody talks faster for long
 FASTEST_SIGNS = 16.0  # the same, of signs in scripts that have no spaces
-SPOKEN_IN = 1.5  # seconds that a word covers at most: a longer one hides what was not heard
+# Seconds that a word covers at most, by its length: a longer one hides what was not heard.
+AT_LEAST, A_SIGN, AT_MOST = 0.4, 0.1, 1.5
 HOLE = 1.0  # seconds of speech without a word
 BREATH = 0.5  # seconds; a shorter pause does not part what is one hole
 MEMORY = 8  # words of a phrase that is looked for again right behind it
@@ -35,8 +37,9 @@ INSTANT = 0.25  # the share of words without length that tells of invented ones
 class Verdict(NamedTuple):
     """What is wrong with an attempt; the better of two is the smaller one."""
 
-    invented: bool  # it repeats itself, or says more than can be said
+    invented: bool  # it says more than can be said in the time
     missed: int  # seconds of speech without a word
+    repetitive: bool  # people may speak so: it is bad only beside something as complete
     improbable: bool
     doubt: float  # negative mean log probability
     suspect: tuple[Suspicion, ...]  # what the reader is to be told of the words
@@ -45,7 +48,7 @@ class Verdict(NamedTuple):
     @property
     def good(self) -> bool:
         """Whether another attempt is not worth while."""
-        return not (self.invented or self.holes or self.improbable)
+        return not (self.invented or self.holes or self.repetitive or self.improbable)
 
 
 def judge(
@@ -74,8 +77,9 @@ def judge(
         suspect.append("maybe_silence")
     missed = tuple(holes(words, voiced)) if words or not heard.text else ()
     return Verdict(
-        invented=repetitive or hasty,
+        invented=hasty,
         missed=round(seconds(missed)),
+        repetitive=repetitive,
         improbable=improbable,
         doubt=-logprob,
         suspect=tuple(suspect),
@@ -112,12 +116,21 @@ def is_hasty(words: Sequence[Word], voiced: Sequence[tuple[float, float]] | None
         return False
     span = words[-1].end - words[0].start
     spoken = span if voiced is None else seconds(voiced)
-    spaced = any(word.word[:1].isspace() for word in words[1:])
-    count = len(words) if spaced else sum(len(word.word.strip()) for word in words)
+    spaced = sum(word.word[:1].isspace() for word in words) > len(words) / 2
+    count = len(words) if spaced else sum(map(_signs, words))
     instant = sum(word.end <= word.start for word in words)
     return count > (FASTEST if spaced else FASTEST_SIGNS) * max(spoken, 1.0) or instant > max(
         ECHOES, INSTANT * len(words)
     )
+
+
+def _spoken_in(word: Word) -> float:
+    return min(AT_MOST, AT_LEAST + A_SIGN * len(word.word.strip()))
+
+
+def _signs(word: Word) -> int:
+    """The signs of a word, without marks above and below them."""
+    return sum(not category(sign).startswith(("M", "Z")) for sign in word.word)
 
 
 def holes(
@@ -129,7 +142,7 @@ def holes(
         words: in order of time.
         voiced: the speech, in seconds, in order, as are the words; None: nobody knows.
     """
-    covered = [(word.start, min(word.end, word.start + SPOKEN_IN)) for word in words]
+    covered = [(word.start, min(word.end, word.start + _spoken_in(word))) for word in words]
     ends = [0.0, *(end for _, end in covered)]
     starts = [*(start for start, _ in covered), math.inf]
     for before, after in zip(ends, starts, strict=True):

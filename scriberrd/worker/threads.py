@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -31,7 +31,8 @@ def side_by_side(
 ) -> Generator[R, None, None]:
     """The results of `function` for each item, in order.
 
-    Errors are raised when it is their turn. Closing this waits for what is in progress.
+    Errors, also those of `items`, are raised when it is their turn. Closing this waits for what is
+    in progress.
 
     Args:
         function: called in threads.
@@ -52,7 +53,14 @@ def side_by_side(
                     pending.append(pool.submit(function, next(items)))
                 except StopIteration:
                     left = False
+                except Exception as error:  # noqa: BLE001 - raised below, in its turn
+                    left = False
+                    pending.append(pool.submit(_raise, error))
             else:
                 wait(running, return_when=FIRST_COMPLETED)
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _raise(error: Exception) -> NoReturn:
+    raise error

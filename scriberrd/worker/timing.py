@@ -26,16 +26,17 @@ def timed(
         voiced: the speech in the clip, in seconds; None if nobody has listened for any.
         length: of the clip, in seconds.
     """
+    shortest = min(SHORTEST, length / max(1, len(words)))
     found: list[Word] = []
     earliest = 0.0
     for word in (_clung(word, voiced or ()) for word in words):
         start = max(word.start, earliest)
-        earliest = max(word.end, start + SHORTEST)
+        earliest = max(word.end, start + shortest)
         found.append(replace(word, start=start, end=earliest))
     latest = length
     for number, word in reversed(list(enumerate(found))):
         end = min(word.end, latest)
-        latest = min(word.start, end - SHORTEST)
+        latest = min(word.start, end - shortest)
         found[number] = replace(word, start=latest, end=end)
     return tuple(found)
 

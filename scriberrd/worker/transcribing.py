@@ -6,11 +6,12 @@ them, and a resumed task says the same.
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, NamedTuple
 
 from scriberrd.transcript import SURE, BlockResult
 from scriberrd.worker.audio import RATE
-from scriberrd.worker.clips import Clip, pack
+from scriberrd.worker.clips import BETWEEN_LANGUAGES, LONGEST_PAUSE, Clip, pack
 from scriberrd.worker.decoding import Decoded, decode
 from scriberrd.worker.engines import Context
 from scriberrd.worker.judging import seconds
@@ -47,6 +48,8 @@ def transcribe(blocks: Iterable[Block], engine: Engine, run: Run) -> Iterator[Bl
     """Transcribe blocks, in order."""
     settings = run.task.settings
     size = settings.clips_at_once(engine.info.device)
+    if settings.context == "carry":
+        size = sys.maxsize  # each clip of a block waits for the one before
     most = run.task.hardware.threads
 
     def work(batch: Batch) -> tuple[Batch, list[Decoded]]:
@@ -77,10 +80,11 @@ def _planned(blocks: Iterable[Block], engine: Engine, run: Run) -> Iterator[Plan
     """
     settings, resume = run.task.settings, run.task.resume
     number = resume.block if resume else 0
+    longest_pause = BETWEEN_LANGUAGES if settings.multilingual else LONGEST_PAUSE
     language = resume.language if resume else None
     probability = resume.language_probability if resume else None
     for block in blocks:
-        clips = pack(block)
+        clips = pack(block, longest_pause)
         if clips and settings.language != "auto":
             language = settings.language
         elif clips and (probability or 0.0) < SURE:

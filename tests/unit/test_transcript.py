@@ -111,7 +111,7 @@ def test_words_are_counted_and_weighed() -> None:
 def test_gaps_are_kept_and_told() -> None:
     gaps = (Gap(start=1.0, end=3.5, why="no_words"),)
     whole = result(replace(block(0, segment(0, 1, "eins")), gaps=gaps), block(1))
-    assert whole.warnings == ("2.5 s have no words, in 1 place: see gaps",)
+    assert whole.warnings == ("2.5 s of speech have no words, in 1 place: see gaps",)
     assert decode(encode(whole)).gaps == gaps
     assert decode(encode(result(block(0, segment(0, 1, "eins"))))).gaps is UNSET
 

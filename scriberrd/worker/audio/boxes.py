@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
-from scriberrd.worker.audio.part import Part
+from scriberrd.worker.audio.part import MOST_PARTS, Part
 
 if TYPE_CHECKING:
     from scriberrd.worker.audio.view import Bytes
@@ -22,7 +22,7 @@ def files(file: Bytes) -> list[Part]:
         size, name = HEAD.unpack_from(head)
         if size == WIDE and len(head) == HEAD.size + 8:
             size = int.from_bytes(head[HEAD.size :], "big")
-        if name == b"ftyp" and content:
+        if name == b"ftyp" and content and len(starts) < MOST_PARTS:
             starts.append(at)
         content = name in (b"moov", b"mdat") or (content and name != b"ftyp")
         if size < HEAD.size:

@@ -6,6 +6,7 @@ FFmpeg believes it. Here it is compared with what the file holds.
 
 from __future__ import annotations
 
+import math
 import struct
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 UNKNOWN_32, UNKNOWN_64 = 0xFFFFFFFF, 0xFFFFFFFFFFFFFFFF
 W64_RIFF = bytes.fromhex("72696666 2e91cf11 a5d628db 04c10000")
 MOST_CHUNKS = 10_000
+AU_HEAD = 24  # bytes, at least
+SHORTEST = {b"fmt ": 16, b"COMM": 18, b"desc": 24}  # bytes of chunks that describe the sound
 SLACK = 8  # bytes at the end that are too few for a chunk
 TAGS = frozenset(  # chunks that follow the sound, even if they are cut off
     (b"LIST", b"id3 ", b"ID3 ", b"bext", b"iXML", b"axml", b"cue ", b"smpl", b"JUNK", b"junk")
@@ -186,18 +189,23 @@ def _bytes_a_second(name: bytes, body: bytes) -> float | None:
     """Of sound as it is stored, from the chunk that describes it; None if that is not constant."""
     if name == b"fmt ":
         return float(int.from_bytes(body[8:12], "little")) or None
+    if len(body) < SHORTEST[name]:
+        return None
     if name == b"COMM":
         channels, _, bits, exponent, mantissa = struct.unpack(">hIhHQ", body[:18])
         if body[18:22] not in (b"", b"NONE", b"sowt", b"twos", b"fl32", b"FL32", b"in24", b"in32"):
             return None
-        rate = mantissa * 2.0 ** ((exponent & 0x7FFF) - 16383 - 63)
+        power = (exponent & 0x7FFF) - 16383 - 63
+        rate = mantissa * 2.0**power if power < 0 else 0.0  # no sound has 2**63 samples a second
         return float(rate * channels * ((bits + 7) // 8)) or None
     rate, _, _, size, frames = struct.unpack(">d4sIII", body[:24])
-    return float(rate * size / frames) if frames and size else None
+    return float(rate * size / frames) if frames and size and math.isfinite(rate) else None
 
 
 def _au(head: bytes, file: Bytes, start: int) -> Part:
     offset, size, coding, rate, channels = struct.unpack(">5I", head[4:].ljust(20, b"\0"))
+    if offset < AU_HEAD:
+        return Part(start, file.end)
     if size == UNKNOWN_32:
         return Part(start, file.end)
     width = {1: 1, 2: 1, 3: 2, 4: 3, 5: 4, 6: 4, 7: 8, 27: 1}.get(coding)  # bytes

@@ -55,6 +55,17 @@ def opened(view: View) -> InputContainer:
     return container
 
 
+def _known(
+    container: InputContainer, choose: Callable[[tuple[AudioStream, ...]], int]
+) -> AudioStream:
+    """The chosen track, if FFmpeg knows its codec."""
+    audio = container.streams.audio
+    stream = audio[choose(audio)]
+    if stream.codec_context is None:
+        raise TaskFailed("invalid_media", "the codec of the audio track is unknown")
+    return stream
+
+
 class Input:
     """An open part of a recording, which begins at `base` seconds of the whole.
 
@@ -78,8 +89,7 @@ class Input:
         self._view, self._damage, self._base = view, damage, base
         self.container = opened(view)
         try:
-            audio = self.container.streams.audio
-            self.stream = audio[choose(audio)]
+            self.stream = _known(self.container, choose)
         except BaseException:
             self.container.close()
             raise

@@ -29,9 +29,10 @@ class Mix:
 
     def __init__(self) -> None:
         self.channel: int | None = None  # the one that was taken for the latest piece
-        self._start()
+        self.restart()
 
-    def _start(self) -> None:
+    def restart(self) -> None:
+        """Forget what is held back."""
         self._fifo, self._resampler = AudioFifo(), AudioResampler("s16", "mono", RATE)
         self._form: tuple[str, str, int, Fraction | None] | None = (
             None  # of the frames since the last flush
@@ -59,7 +60,7 @@ class Mix:
             if self._fifo.samples:
                 yield from self._mixed(cast("AudioFrame", self._fifo.read()))
             yield from self._resampled(None)
-            self._start()
+            self.restart()
 
     def _mixed(self, frame: AudioFrame) -> Iterator[Samples]:
         stereo = _planes(frame) if frame.layout.nb_channels == STEREO else None

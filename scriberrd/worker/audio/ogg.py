@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from scriberrd.worker.audio.part import Part
+from scriberrd.worker.audio.part import MOST_PARTS, Part
 
 if TYPE_CHECKING:
     from scriberrd.worker.audio.view import Bytes
@@ -30,7 +30,7 @@ def links(file: Bytes) -> list[Part]:
             at = _next_page(file, at + 1)
             continue
         first = bool(head[5] & FIRST)
-        if first and within:
+        if first and within and len(starts) < MOST_PARTS:
             starts.append(at)
         within = not first
         table = head[HEAD : HEAD + head[26]]

@@ -8,6 +8,9 @@ if TYPE_CHECKING:
     from scriberrd.worker.audio.view import Patch
 
 
+MOST_PARTS = 10_000  # in a file: each is kept in memory
+
+
 class Part(NamedTuple):
     """A recording within a file, in bytes from the start of the file."""
 

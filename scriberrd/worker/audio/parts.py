@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from scriberrd.worker.audio import boxes, headers, ogg
-from scriberrd.worker.audio.part import Part
+from scriberrd.worker.audio.part import MOST_PARTS, Part
 
 if TYPE_CHECKING:
     from scriberrd.worker.audio.view import Bytes
@@ -23,8 +23,11 @@ def parts(file: Bytes) -> list[Part]:
     if not headers.begins(file, 0):
         return [Part(0, file.end)]
     found = [headers.read(file, 0)]
-    while headers.begins(file, found[-1].end):
-        found.append(headers.read(file, found[-1].end))
+    while len(found) < MOST_PARTS and headers.begins(file, at := found[-1].end):
+        another = headers.read(file, at)
+        if another.end <= at:  # damage
+            break
+        found.append(another)
     return found
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, BinaryIO
 
+import av.error
+
 from scriberrd.errors import TaskFailed
 from scriberrd.worker.audio import tracks
 from scriberrd.worker.audio.input import Input
@@ -140,7 +142,13 @@ class Recording:
                 if missing:
                     yield from mix.flush()
                     yield from silence(missing)
-            yield from mix.add(frame)
+            try:
+                yield from mix.add(frame)
+            except av.error.MemoryError:
+                raise
+            except av.error.FFmpegError:  # a damaged packet claims a form that can't be
+                self._damage.add(self._made / RATE, self._made / RATE)
+                mix.restart()
         yield from mix.flush()
 
     def _open(self, number: int, part: Part) -> bool:

@@ -111,6 +111,8 @@ class Bytes:
     def at(self, offset: int, count: int) -> bytes:
         """`count` bytes from `offset`; fewer at the end."""
         self._tick()
+        if not 0 <= offset < self.size:  # a header may state anything
+            return b""
         self._file.seek(offset)
         data = self._file.read(count)
         while len(data) < count and (more := self._file.read(count - len(data))):

@@ -31,6 +31,7 @@ SUPPRESS = [-1]  # the tokens that stand for no speech, as Whisper does
 # Signs that belong to the word after or before them, as Whisper has it.
 OPENING, FOLLOWING = "\"'“¿([{-", "\"'.。,，!！?？:：”)]}、"  # noqa: RUF001 - of many scripts
 AT_ONCE, IN_WINDOWS, AGAINST_LOOPS = WAYS = range(3)
+SHORTEST = 10  # features of 10 ms; with less, nothing can be aligned
 NO_LOOPS = {"repetition_penalty": 1.1, "no_repeat_ngram_size": 3}
 
 
@@ -81,19 +82,18 @@ class Whisper:
 
     def check(self, settings: Settings) -> None:
         """Raise for a language or task that the model does not know."""
-        model, code = self._model, settings.language
+        model, name = self._model, self.info.model
+        codes = {settings.language} - {"auto"} | set(settings.languages)
         if not model.model.is_multilingual:
-            if code not in ("auto", "en"):
-                raise _unsupported(f"{self.info.model} understands English only, not {code!r}")
+            if other := codes - {"en"}:
+                raise _unsupported(f"{name} understands English only, not {min(other)!r}")
             if settings.task == "translate":
-                raise _unsupported(f"{self.info.model} understands English only: nothing to do")
+                raise _unsupported(f"{name} understands English only: nothing to do")
             return
-        for code in (settings.language, *settings.languages):
+        for code in sorted(codes):
             token = model.hf_tokenizer.token_to_id(f"<|{code}|>")
-            if code != "auto" and (code not in model.supported_languages or token is None):
-                raise _unsupported(
-                    f"{self.info.model} knows no language {code!r}; a code is like 'en'"
-                )
+            if code not in model.supported_languages or token is None:
+                raise _unsupported(f"{name} knows no language {code!r}; a code is like 'en'")
 
     def identify(self, clips: Sequence[Clip], tick: Tick) -> list[Mapping[str, float]]:
         """How probable each language is in each of these clips."""
@@ -109,19 +109,22 @@ class Whisper:
 
     def decode(self, clips: Sequence[Clip], context: Context, way: int, tick: Tick) -> list[Heard]:
         """What is said: at once without time tokens, or in windows, or against repetition."""
-        tick()
         sounds = [clip.samples for clip in clips]
         if way == AGAINST_LOOPS:
-            return self._at_once(sounds, context, **NO_LOOPS)
+            return self._at_once(sounds, context, tick, **NO_LOOPS)
         if way == IN_WINDOWS or context.settings.context == "carry":
-            return [self._in_windows(sound, context) for sound in sounds]
-        return self._at_once(sounds, context)
+            return [self._in_windows(sound, context, tick) for sound in sounds]
+        return self._at_once(sounds, context, tick)
 
-    def _at_once(self, sounds: Sequence[Samples], context: Context, **how: Any) -> list[Heard]:
+    def _at_once(
+        self, sounds: Sequence[Samples], context: Context, tick: Tick, **how: Any
+    ) -> list[Heard]:
         """Without time tokens: with them, Whisper stops at the last whole phrase of a clip."""
         model, settings = self._model, context.settings
         tokenizer = self._tokenizer(context)
+        tick()
         encoded = model.encode(np.stack([self._features(sound) for sound in sounds]))
+        tick()
         prompt = model.get_prompt(
             tokenizer,
             self._hint(context, tokenizer),
@@ -143,7 +146,9 @@ class Whisper:
             [token for token in result.sequences_ids[0] if token < tokenizer.eot]
             for result in results
         ]
-        frames = [max(1, len(sound) // model.feature_extractor.hop_length) for sound in sounds]
+        tick()
+        hop = model.feature_extractor.hop_length
+        frames = [max(SHORTEST, len(sound) // hop) for sound in sounds]
         aligned = self._aligned(tokenizer, texts, encoded, frames)
         return [
             Heard(
@@ -169,9 +174,10 @@ class Whisper:
             for words in found
         ]
 
-    def _in_windows(self, sound: Samples, context: Context) -> Heard:
+    def _in_windows(self, sound: Samples, context: Context, tick: Tick) -> Heard:
         """As bare faster-whisper does: each window begins where the last whole phrase ended."""
         settings = context.settings
+        tick()
         found, _ = self._model.transcribe(
             sound,
             language=context.language,
@@ -183,7 +189,10 @@ class Whisper:
             condition_on_previous_text=settings.context == "carry",
             word_timestamps=True,
         )
-        segments = list(found)
+        segments = []
+        for segment in found:
+            tick()
+            segments.append(segment)
         tokens = [token for segment in segments for token in segment.tokens]
         logprob = sum(segment.avg_logprob * len(segment.tokens) for segment in segments)
         return Heard(

