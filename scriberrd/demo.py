@@ -89,7 +89,7 @@ def choose_model() -> tuple[str, str]:
         with urllib.request.urlopen(hub, timeout=HUB_PATIENCE):  # noqa: S310 - the user's own word
             return BEST, f"from {hub}"
     except (OSError, ValueError):
-        return SMALL, f"the smallest, since {hub} can't be reached"
+        return SMALL, f"the smallest, English only, since {hub} can't be reached"
 
 
 def _cached(model: str) -> bool:

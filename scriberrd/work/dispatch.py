@@ -47,8 +47,8 @@ class Dispatcher:
         )
 
     def _slots(self, pool: Worker) -> list[Slot]:
-        what = f"{pool.count} processes at most, {pool.threads} clips at once in each at most"
-        log.info("worker pool %s on %s: %s", pool.name, pool.device, what)
+        what = f"up to {pool.count} at once, each on up to {pool.threads} cores"
+        log.info("worker pool %s on %s: recordings: %s", pool.name, pool.device, what)
         return [
             Slot(f"{pool.name}-{number}" if pool.count > 1 else pool.name, pool, self._clock)
             for number in range(1, pool.count + 1)

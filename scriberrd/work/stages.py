@@ -83,6 +83,8 @@ async def publish(run: Run, means: Means, found: Transcript | None) -> Transcrip
         await means.publisher.publish(
             inbox, job, text, sharing=config.sharing(inbox), heartbeat=heartbeat
         )
+    for warning in text.warnings:
+        log.info("job %d: %s: %s", job.id, job.name, warning)
     return text
 
 

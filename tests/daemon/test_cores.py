@@ -39,7 +39,9 @@ def test_one_recording_has_all_cores_and_two_share_them(program: Make) -> None:
     daemon = program(model="slow+share", calm="slow", count=2, threads='"auto"', block_seconds=5)
     workers = daemon.ctl("status")["workers"]
     assert [(one["threads"], one["share"]) for one in workers] == [(CORES, None)] * 2
-    assert daemon.said(f"worker pool cpu on auto: 2 processes at most, {CORES} clips at once in")
+    assert daemon.said(
+        f"worker pool cpu on auto: recordings: up to 2 at once, each on up to {CORES} cores"
+    )
     daemon.drop(AUDIO / "dialogue.opus", "long.opus")
     daemon.underway("long.opus", 5)
     assert shares(daemon) == [CORES]

@@ -72,7 +72,10 @@ def test_where_no_model_can_be_had(hub: Server, capfd: pytest.CaptureFixture[str
     hub.answers.clear()
     assert demo.run([AUDIO / "sentence.wav"]) == 1  # of nothing
     out, err = capfd.readouterr()
-    assert f"model: Whisper tiny.en, the smallest, since {hub.url} can't be reached" in out
+    assert (
+        f"model: Whisper tiny.en, the smallest, English only, since {hub.url} can't be reached"
+        in out
+    )
     assert "can't download Systran/faster-whisper-tiny.en: pip can't get " in err
 
 

