@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from faster_whisper import WhisperModel
+from faster_whisper.audio import pad_or_trim
 from faster_whisper.tokenizer import Tokenizer
 from faster_whisper.transcribe import get_suppressed_tokens, merge_punctuations
 from msgspec import UNSET
@@ -102,7 +103,11 @@ class Whisper:
         votes: list[Mapping[str, float]] = []
         for clip in clips:
             tick()
-            encoded = self._model.encode(self._features(clip.samples))
+            # Of sound with silence behind it, as Whisper has learnt: it is surer of short clips so.
+            extractor = self._model.feature_extractor
+            silence = max(0, extractor.n_samples - len(clip.samples))
+            features = extractor(np.pad(clip.samples, (0, silence)))
+            encoded = self._model.encode(features[..., : extractor.nb_max_frames])
             (found,) = self._model.model.detect_language(encoded)
             votes.append({token[2:-2]: probability for token, probability in found})
         return votes
@@ -123,7 +128,8 @@ class Whisper:
         model, settings = self._model, context.settings
         tokenizer = self._tokenizer(context)
         tick()
-        encoded = model.encode(np.stack([self._features(sound) for sound in sounds]))
+        features = [pad_or_trim(model.feature_extractor(sound)[..., :-1]) for sound in sounds]
+        encoded = model.encode(np.stack(features))
         tick()
         prompt = model.get_prompt(
             tokenizer,
@@ -219,12 +225,6 @@ class Whisper:
     def _hint(self, context: Context, tokenizer: Tokenizer) -> list[int]:
         prompt = context.settings.initial_prompt.strip()
         return tokenizer.encode(f" {prompt}") if prompt else []
-
-    def _features(self, sound: Samples) -> Any:
-        """The spectrum of 30 s: the sound and silence after it, as Whisper has learnt."""
-        extractor = self._model.feature_extractor
-        silence = max(0, extractor.n_samples - len(sound))
-        return extractor(np.pad(sound, (0, silence)))[..., : extractor.nb_max_frames]
 
 
 def _word(start: Any, end: Any, word: str, probability: Any) -> Word:
