@@ -46,9 +46,13 @@ def pull(session: Session, model: str) -> None:
     """
     with session.client.events() as events:  # before it begins: nothing is missed
         asked = session.client.pull(model)
-        click.echo(render.offer(asked), err=True)
-        if asked["state"] == "pulling":
-            asked = _follow(asked, events)
+        try:
+            click.echo(render.offer(asked), err=True)
+            if asked["state"] == "pulling":
+                asked = _follow(asked, events)
+        except KeyboardInterrupt:
+            click.echo("the daemon goes on with it: run this again to see how far it is", err=True)
+            raise
     session.say(asked, lambda: render.pulled(asked))
 
 
@@ -77,9 +81,6 @@ def _follow(asked: Pull, events: Iterator[Event]) -> Pull:
             elif (step := _step(facts)) != line:
                 line = step
                 click.echo(now, err=True)
-    except KeyboardInterrupt:
-        click.echo("\nthe daemon goes on with it: run this again to see how far it is", err=True)
-        raise
     finally:
         click.echo("\r\x1b[K" if live else "", nl=False, err=True)
     raise NoDaemon("the daemon stopped: pull the model again when it runs")
