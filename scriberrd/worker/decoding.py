@@ -159,8 +159,9 @@ def _joined(parts: Sequence[Heard]) -> Heard:
 
 
 def _judged(clip: Clip, heard: Heard) -> Attempt:
-    words = timed(heard.words, clip.voiced, len(clip.samples) / RATE)
-    return Attempt(heard, words, judge(heard, words, clip.voiced))
+    voiced = clip.voiced
+    words = timed(heard.words, voiced, len(clip.samples) / RATE)
+    return Attempt(heard, words, judge(heard, words, voiced))
 
 
 def _widened(clip: Clip) -> Clip:
@@ -184,7 +185,8 @@ def _result(clip: Clip, best: Attempt, context: Context) -> Decoded:
     """What is kept of the best attempt at a clip."""
     whole = (clip.start, clip.start + len(clip.samples) / RATE)
     text = best.heard.text.strip()
-    unheard = clip.voiced is not None and seconds(clip.voiced) < AT_LEAST
+    voiced = clip.voiced
+    unheard = voiced is not None and seconds(voiced) < AT_LEAST
     if (unheard and is_phantom(text)) or best.dropped:
         return Decoded((), (), (_gap(*whole, "phantom"),))
     words = tuple(_moved(word, clip) for word in best.words)

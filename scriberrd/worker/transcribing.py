@@ -53,8 +53,6 @@ def transcribe(blocks: Iterable[Block], engine: Engine, run: Run) -> Iterator[Bl
     most = run.task.hardware.threads
 
     def work(batch: Batch) -> tuple[Batch, list[Decoded]]:
-        if not batch.clips:
-            return batch, []
         context = Context(settings, batch.plan.language or "")
         return batch, decode(batch.clips, engine, context, run.tick)
 
@@ -79,11 +77,10 @@ def _planned(blocks: Iterable[Block], engine: Engine, run: Run) -> Iterator[Plan
     counts.
     """
     settings, resume = run.task.settings, run.task.resume
-    number = resume.block if resume else 0
     longest_pause = BETWEEN_LANGUAGES if settings.multilingual else LONGEST_PAUSE
     language = resume.language if resume else None
     probability = resume.language_probability if resume else None
-    for block in blocks:
+    for number, block in enumerate(blocks, resume.block if resume else 0):
         clips = pack(block, longest_pause)
         if clips and settings.language != "auto":
             language = settings.language
@@ -92,17 +89,12 @@ def _planned(blocks: Iterable[Block], engine: Engine, run: Run) -> Iterator[Plan
             if language is None or found.probability > (probability or 0.0):
                 language, probability = found
         yield Plan(number, block, clips, language, probability)
-        number += 1
 
 
 def _batches(plan: Plan, size: int) -> Iterator[Batch]:
     """The clips as they are decoded; at least one batch, which may be empty."""
-    if plan.clips and size < len(plan.clips):
-        for at in range(0, len(plan.clips), size):
-            clips = plan.clips[at : at + size]
-            yield Batch(plan, clips, at + size >= len(plan.clips))
-    else:
-        yield Batch(plan, plan.clips, last=True)
+    for at in range(0, max(1, len(plan.clips)), size):
+        yield Batch(plan, plan.clips[at : at + size], last=at + size >= len(plan.clips))
 
 
 def _result(plan: Plan, decoded: Sequence[Decoded]) -> BlockResult:
