@@ -67,7 +67,8 @@ class Priority(enum.IntEnum):
 PriorityName = Literal["urgent", "high", "normal", "low"]
 Format = Literal["json", "txt", "srt", "vtt"]
 Positive = Annotated[int, Meta(ge=1, le=1_000_000)]
-AUTO_BATCH = 8  # clips that a GPU decodes at once
+BATCH = 8  # clips that are decoded at once
+SMALL = ("tiny", "base", "small")  # models of which main memory bears so many
 
 
 class Identity(NamedTuple):
@@ -154,10 +155,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     def clips_at_once(self, device: str) -> int:
-        """The batch size on a device ("cpu", "cuda:0"): on a CPU, "auto" uses the cores instead."""
+        """The largest batch on a device ("cpu", "cuda:0")."""
         if self.batch_size != "auto":
             return self.batch_size
-        return AUTO_BATCH if device.startswith("cuda") else 1
+        small = any(name in os.path.basename(self.model) for name in SMALL)
+        return BATCH if small or device.startswith("cuda") else 1
 
 
 class Fallback(msgspec.Struct, frozen=True):

@@ -27,6 +27,7 @@ MB = 10**6
 USABLE = 0.75  # of the memory that is available: the rest is for others
 PROCESS = 300 * MB  # libraries, and the sound and spectrum of a block
 CLIP = 100 * MB  # of a clip that is decoded, besides what grows with the model
+IN_BATCH = 15 * MB  # of each further one in a batch, likewise
 # model.bin by what the name of a model contains, in this order; any other is as large as they come.
 SIZES = {
     "tiny": 76 * MB,
@@ -46,8 +47,9 @@ def fit(config: Config, machine: Machine) -> Config:
     """The configuration with a number wherever a pool leaves it to the machine."""
     sharing = [pool for pool in config.workers if on_cpu(pool, machine)]
     model = max(_sizes(config.profiles.values()))
+    batch = max(profile.clips_at_once("cpu") for profile in config.profiles.values())
     workers = tuple(
-        _fit(pool, machine, model, len(sharing))
+        _fit(pool, machine, len(sharing), model, batch)
         if pool in sharing
         else replace(pool, count=pool.count or Count(1), threads=pool.threads or Count(1))
         for pool in config.workers
@@ -60,16 +62,17 @@ def on_cpu(pool: Worker, machine: Machine) -> bool:
     return pool.device == "cpu" or (pool.device == "auto" and not machine.gpu)
 
 
-def _fit(pool: Worker, machine: Machine, model: int, sharing: int) -> Worker:
+def _fit(pool: Worker, machine: Machine, sharing: int, model: int, batch: int) -> Worker:
     """Fill in the numbers of one of so many pools that share cores and memory.
 
-    A process needs its weights, and once more the file while it loads; each clip beyond the first
-    needs about half of the file again.
+    A process needs its weights, and once more the file while it loads; the first clip of a thread
+    needs about half of the file again, the others of its batch a quarter. Threads share a block,
+    and with it a batch.
     """
     weights = WEIGHTS.get(pool.compute_type.partition("_")[0], 1.0)
     memory = machine.memory * USABLE / sharing
     clip = CLIP + model / 2
-    process = PROCESS + model + weights * model - clip
+    process = PROCESS + model + weights * model - clip + (batch - 1) * (IN_BATCH + model / 4)
     count = pool.count or _between(
         (memory - machine.cores * clip) / process, machine.cores // sharing
     )

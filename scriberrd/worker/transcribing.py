@@ -6,6 +6,7 @@ them, and a resumed task says the same.
 
 from __future__ import annotations
 
+import math
 import sys
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -56,7 +57,8 @@ def transcribe(blocks: Iterable[Block], engine: Engine, run: Run) -> Iterator[Bl
         context = Context(settings, batch.plan.language or "")
         return batch, decode(batch.clips, engine, context, run.tick)
 
-    batches = (batch for plan in _planned(blocks, engine, run) for batch in _batches(plan, size))
+    plans = _planned(blocks, engine, run)
+    batches = (batch for plan in plans for batch in _batches(plan, size, most))
     done: list[Decoded] = []
     run.pass_boundary()
     for batch, decoded in side_by_side(work, batches, most, lambda: run.share):
@@ -91,10 +93,17 @@ def _planned(blocks: Iterable[Block], engine: Engine, run: Run) -> Iterator[Plan
         yield Plan(number, block, clips, language, probability)
 
 
-def _batches(plan: Plan, size: int) -> Iterator[Batch]:
-    """The clips as they are decoded; at least one batch, which may be empty."""
-    for at in range(0, max(1, len(plan.clips)), size):
-        yield Batch(plan, plan.clips[at : at + size], last=at + size >= len(plan.clips))
+def _batches(plan: Plan, size: int, threads: int) -> Iterator[Batch]:
+    """The clips as they are decoded: at least one batch, which may be empty.
+
+    So many that each thread gets as many, since short recordings have few clips.
+    """
+    count = len(plan.clips)
+    rounds = math.ceil(count / size / threads)
+    number = max(1, min(count, rounds * threads))
+    for n in range(number):
+        part = plan.clips[n * count // number : (n + 1) * count // number]
+        yield Batch(plan, part, last=n == number - 1)
 
 
 def _result(plan: Plan, decoded: Sequence[Decoded]) -> BlockResult:

@@ -46,13 +46,13 @@ def fitted(
     [
         (2, 16 * GB, "base", (2, 2)),
         (16, 32 * GB, "base", (16, 16)),
-        (4, 1.6 * GB, "base", (1, 4)),  # one process that decodes four clips at once
+        (4, 2 * GB, "base", (1, 4)),  # one process that decodes four clips at once
         (8, 16 * GB, "large-v3", (1, 5)),
         (8, 64 * GB, "large-v3", (8, 8)),
         (8, 64 * GB, "someone/unheard-of", (8, 8)),
         (4, 2 * GB, "large-v3", (1, 1)),  # it is tried, and may end with a fallback
         (2, 0, "tiny", (1, 1)),
-        (4, 8 * GB, "distil-small.en", (4, 4)),
+        (4, 8 * GB, "distil-small.en", (2, 4)),
     ],
 )
 def test_as_many_as_cores_and_memory_bear(

@@ -95,10 +95,14 @@ def test_the_steps(pool: Worker, loaded: EngineInfo | None, steps: list[str]) ->
     assert descend(one, pool, loaded) == [*batches, *steps, *models]
 
 
-def test_auto_is_a_batch_on_a_gpu_only() -> None:
-    steps = descend(job(), Worker(name="w", device="cuda"), engine("cuda:0", "int8"))
-    assert steps == ["batch_size 8 -> 4", "batch_size 4 -> 2", "batch_size 2 -> 1"]
-    assert descend(job(), Worker(name="w"), engine("cpu", "int8")) == []
+def test_auto_is_a_batch_on_a_gpu_and_of_a_small_model() -> None:
+    batches = ["batch_size 8 -> 4", "batch_size 4 -> 2", "batch_size 2 -> 1"]
+    gpu, cpu = engine("cuda:0", "int8"), engine("cpu", "int8")
+    assert descend(job(model="large-v3"), Worker(name="w", device="cuda"), gpu) == batches
+    for small in ("base", "distil-whisper/distil-small.en"):
+        assert descend(job(model=small), Worker(name="w"), cpu) == batches
+    for large in ("large-v3", "base/large", "/models/private"):
+        assert descend(job(model=large), Worker(name="w"), cpu) == []
 
 
 def test_the_task_is_adapted_and_the_settings_stay() -> None:

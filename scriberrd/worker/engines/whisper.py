@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from ctranslate2 import StorageView
 from faster_whisper import WhisperModel
 from faster_whisper.audio import pad_or_trim
 from faster_whisper.tokenizer import Tokenizer
@@ -128,9 +129,7 @@ class Whisper:
         model, settings = self._model, context.settings
         tokenizer = self._tokenizer(context)
         tick()
-        features = [pad_or_trim(model.feature_extractor(sound)[..., :-1]) for sound in sounds]
-        encoded = model.encode(np.stack(features))
-        tick()
+        encoded = self._encoded(sounds, tick)
         prompt = model.get_prompt(
             tokenizer,
             self._hint(context, tokenizer),
@@ -165,6 +164,19 @@ class Whisper:
             )
             for result, tokens, words in zip(results, texts, aligned, strict=True)
         ]
+
+    def _encoded(self, sounds: Sequence[Samples], tick: Tick) -> StorageView:
+        """What the encoder makes of them: a CPU is quicker with one at a time, a GPU with all."""
+        model = self._model
+        features = [pad_or_trim(model.feature_extractor(sound)[..., :-1]) for sound in sounds]
+        tick()
+        if len(sounds) == 1 or model.model.device != "cpu":
+            return model.encode(np.stack(features))
+        encoded = []
+        for one in features:
+            encoded.append(np.asarray(model.encode(one)))
+            tick()
+        return StorageView.from_array(np.concatenate(encoded))
 
     def _aligned(
         self, tokenizer: Tokenizer, texts: Sequence[list[int]], encoded: Any, frames: list[int]
