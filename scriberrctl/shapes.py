@@ -23,8 +23,16 @@ class Progress(TypedDict):
     seconds: float
     duration: float | None
     fraction: float | None
+    diarized: float | None
     eta_seconds: float | None
     real_time_factor: float | None
+
+
+class Speaker(TypedDict):
+    """Somebody who speaks in the published transcript."""
+
+    label: str
+    name: str | None
 
 
 class Source(TypedDict):
@@ -44,6 +52,8 @@ class Job(TypedDict):
     path: str
     name: str
     profile: str
+    set: dict[str, str]
+    diarize: str
     priority: str
     created_at: str
     queued_at: str
@@ -53,6 +63,7 @@ class Job(TypedDict):
     lease_expires_at: str | None
     cancel_requested: bool
     redo: bool
+    redo_stage: str | None
     failures: int
     interruptions: int
     fallbacks: list[str]
@@ -61,6 +72,7 @@ class Job(TypedDict):
     error: Failure | None
     outputs: list[str]
     edited: list[str]
+    speakers: list[Speaker]
     source: Source
 
 

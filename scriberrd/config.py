@@ -7,7 +7,7 @@ import os
 import stat
 from itertools import combinations
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import msgspec
 from msgspec import Meta
@@ -15,7 +15,7 @@ from msgspec import Meta
 from scriberrd.errors import ConfigError
 from scriberrd.files.folders import look_at
 from scriberrd.hours import Hours
-from scriberrd.model import Positive, Settings
+from scriberrd.model import Positive, Settings, conflicts
 from scriberrd.toml import Bytes, Count, Document, Seconds, Span, Where
 
 if TYPE_CHECKING:
@@ -32,6 +32,10 @@ Extension = Annotated[str, Meta(pattern=r"^\.?[A-Za-z0-9_+-]+$")]
 # Those of CTranslate2, which checks which of them the device supports.
 COMPUTE_TYPE = r"^(auto|int8|int16|(int8_)?(float32|float16|bfloat16))$"
 Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+
+
+Device = Annotated[str, Meta(pattern=r"^(auto|cpu|cuda|cuda:\d+)$")]
+MODELS = ("model", "fallback_model", "diarization_model")  # keys that may be folders
 
 
 class Daemon(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,7 +70,8 @@ class Worker(msgspec.Struct, frozen=True, kw_only=True):
     """`[[worker]]`: a pool of worker processes on one device."""
 
     name: Name
-    device: Annotated[str, Meta(pattern=r"^(auto|cpu|cuda|cuda:\d+)$")] = "auto"
+    device: Device = "auto"
+    diarize_device: Device = "auto"
     count: Count = Count(0)  # 0: auto, until the daemon has looked at the machine
     threads: Count = Count(0)
     compute_type: Annotated[str, Meta(pattern=COMPUTE_TYPE)] = "auto"
@@ -136,8 +141,8 @@ def missing(config: Config) -> list[str]:
     ] + [
         (f"profile {name}, {key}", Path(model), "copy the model there, or set another")
         for name, profile in config.profiles.items()
-        for key, model in (("model", profile.model), ("fallback_model", profile.fallback_model))
-        if os.path.isabs(model)
+        for key in MODELS
+        if os.path.isabs(model := getattr(profile, key))
     ]
     found = look_at([place for _, place, _ in places], _enter)
     return [
@@ -233,23 +238,27 @@ def _profiles(document: Document) -> dict[str, Settings | None]:
         document.problem(("profile",), "not a table of tables; write [profile.NAME]")
         return {}
     profiles: dict[str, Settings | None] = {"default": Settings()}
-    engines = {entry.name for entry in importlib.metadata.entry_points(group="scriberrd.engines")}
     for name, table in tables.items():
         where = ("profile", name)
         settings = document.table(Settings, table, where)
-        if settings is not None and _check_places(
-            document, where, settings, "model", "fallback_model"
-        ):
-            for key in ("model", "fallback_model"):
-                settings = _absolute(settings, key, document.file.parent)
+        if settings is not None:
+            for key, what in conflicts(settings):
+                document.problem((*where, key), what)
+            if _check_places(document, where, settings, *MODELS):
+                for key in MODELS:
+                    settings = _absolute(settings, key, document.file.parent)
         profiles[name] = settings
-        if (
-            isinstance(engine := table.get("engine", "faster-whisper"), str)
-            and engine not in engines
-        ):
-            what = f"there is no engine {engine!r}; known engines: {', '.join(sorted(engines))}"
-            document.problem((*where, "engine"), what)
+        for key in ("engine", "diarizer"):
+            _check_installed(document, where, table, key)
     return profiles
+
+
+def _check_installed(document: Document, where: Where, table: Mapping[str, Any], key: str) -> None:
+    """Whether the engine or diarizer of a profile is one that a package has registered."""
+    group = importlib.metadata.entry_points(group=f"scriberrd.{key}s")
+    if isinstance(name := table.get(key), str) and name not in group.names:
+        known = ", ".join(sorted(group.names))
+        document.problem((*where, key), f"there is no {key} {name!r}; known {key}s: {known}")
 
 
 def _absolute(settings: Settings, key: str, base: Path) -> Settings:

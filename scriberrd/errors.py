@@ -18,6 +18,7 @@ answers with, so the API needs a single error handler.
     ├── RequestError           a request that can't be carried out
     │   ├── JobNotFound
     │   ├── TranscriptNotReady
+    │   ├── WordsNotKept
     │   ├── IllegalMove
     │   ├── InvalidRequest
     │   ├── PathOutsideInbox
@@ -153,6 +154,17 @@ class TranscriptNotReady(RequestError):
 
     code = "transcript_not_ready"
     status = 409
+
+
+class WordsNotKept(RequestError):
+    """The words of the job are not kept any more: a stage can't be redone alone."""
+
+    code = "words_not_kept"
+    status = 409
+
+    def __init__(self, job: int) -> None:
+        super().__init__(f"the words of job {job} are not kept any more: redo it without --stage")
+        self.job = job
 
 
 class IllegalMove(RequestError):

@@ -7,7 +7,7 @@ from typing import Literal
 import msgspec
 
 Fault = Literal["file", "worker", "machine"]
-Part = Literal["pool", "model", "output", "inbox", "store"]
+Part = Literal["pool", "model", "diarizer", "output", "inbox", "store"]
 
 
 class FailureKind(msgspec.Struct, frozen=True):
@@ -124,6 +124,41 @@ FAILURES: dict[str, FailureKind] = {
         "the worker's device can't be used",
         "see device and compute_type in [[worker]]",
         part="pool",
+    ),
+    "diarizer_missing": FailureKind(
+        "machine",
+        "the profile's diarizer is not installed",
+        "install it: pip install 'scriberrd[diarization]'",
+        part="diarizer",
+    ),
+    "diarization_model_missing": FailureKind(
+        "machine",
+        "the diarization model is missing",
+        "download it: hf download ID, or change diarization_model or auto_download",
+        part="diarizer",
+    ),
+    "diarization_refused": FailureKind(
+        "machine",
+        "the model hub refuses access to the diarization model",
+        "accept its terms on its page of the hub, and give the daemon a token of that account:"
+        " the credential hf_token, or HF_TOKEN in its environment",
+        part="diarizer",
+    ),
+    "diarization_device": FailureKind(
+        "machine",
+        "the diarizer's device can't be used",
+        "see diarize_device in [[worker]]",
+        part="diarizer",
+    ),
+    "diarization_failed": FailureKind(
+        "worker",
+        "the diarizer failed on this recording",
+        "try another diarization_model, then redo with --stage diarize",
+    ),
+    "too_long_to_diarize": FailureKind(
+        "file",
+        "the recording is longer than max_diarize",
+        "raise max_diarize in the profile if memory allows, then redo with --stage diarize",
     ),
     "unsupported_setting": FailureKind(
         "file", "the engine does not support the profile", "change the profile, then retry"

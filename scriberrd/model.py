@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import enum
 import os
-from typing import Annotated, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, Protocol
 
 import msgspec
 from msgspec import Meta
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 class Clock(Protocol):
@@ -65,10 +68,21 @@ class Priority(enum.IntEnum):
 
 
 PriorityName = Literal["urgent", "high", "normal", "low"]
-Format = Literal["json", "txt", "srt", "vtt"]
+Format = Literal["json", "txt", "srt", "vtt", "rttm"]
+SpeakerLabels = Literal["auto", "prefix", "brackets", "none"]
+RedoStage = Literal["diarize", "merge"]
 Positive = Annotated[int, Meta(ge=1, le=1_000_000)]
 BATCH = 8  # clips that are decoded at once
 SMALL = ("tiny", "base", "small")  # models of which main memory bears so many
+Speakers = Annotated[int, Meta(ge=0, le=100)]  # 0: not known
+
+# Settings that other words do not follow from: who spoke, and how it is written.
+DIARIZATION = (
+    *("diarize", "diarizer", "diarization_model", "speakers", "min_speakers", "max_speakers"),
+    "max_diarize",
+)
+RENDERING = ("formats", "show_gaps", "word_timestamps", "speaker_labels")
+LATER = ("channels", *DIARIZATION, "speaker_labels")  # that earlier versions did not have
 
 
 class Identity(NamedTuple):
@@ -136,6 +150,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     multilingual: bool = False  # choose for each clip
     task: Literal["transcribe", "translate"] = "transcribe"
     audio_track: Annotated[int, Meta(ge=0, le=1_000_000)] | Literal["default", "speech"] = "default"
+    channels: Literal["mix", "split"] = "mix"
     word_timestamps: bool = True
     vad: bool = True
     beam_size: Positive = 5
@@ -145,14 +160,20 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     hotwords: str = ""
     block_seconds: Annotated[float, Meta(ge=5, le=3600)] = 300.0
     show_gaps: bool = False
+    diarize: Literal["off", "auto", "required"] = "off"
+    diarizer: str = "pyannote"
+    diarization_model: str = "pyannote/speaker-diarization-community-1"
+    speakers: Speakers = 0
+    min_speakers: Speakers = 0
+    max_speakers: Speakers = 0
+    max_diarize: Annotated[float, Meta(ge=0, le=1_000_000)] = 14400.0  # seconds; 0: no limit
+    speaker_labels: SpeakerLabels = "auto"
     formats: tuple[Format, ...] = ("json", "txt", "srt", "vtt")
     priority: PriorityName = "normal"
 
     def comparable(self) -> Settings:
         """Those that what is said in a recording depends on; the others as if they were alike."""
-        return msgspec.structs.replace(
-            self, priority="normal", formats=(), show_gaps=False, word_timestamps=True
-        )
+        return replaced(self, Settings(formats=()), "priority", *RENDERING, *DIARIZATION)
 
     def clips_at_once(self, device: str) -> int:
         """The largest batch on a device ("cpu", "cuda:0")."""
@@ -160,6 +181,29 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             return self.batch_size
         small = any(name in os.path.basename(self.model) for name in SMALL)
         return BATCH if small or device.startswith("cuda") else 1
+
+
+def replaced(settings: Settings, other: Settings, *keys: str) -> Settings:
+    """The settings, with these keys as they are in the other ones."""
+    return msgspec.structs.replace(settings, **{key: getattr(other, key) for key in keys})
+
+
+def staged(settings: Settings, today: Settings) -> Settings:
+    """What a job goes on with that keeps its words: who spoke, and how it is written, are new."""
+    return replaced(settings, today, *DIARIZATION, *RENDERING)
+
+
+def conflicts(settings: Settings) -> Iterator[tuple[str, str]]:
+    """Each key that can't have its value beside those of others, and why."""
+    low, high, exact = settings.min_speakers, settings.max_speakers, settings.speakers
+    if settings.channels == "split" and settings.diarize != "off":
+        yield "diarize", 'channels = "split" tells the speakers apart already; set one of the two'
+    if high and low > high:
+        yield "min_speakers", f"{low} is more than max_speakers, {high}"
+    if exact and exact < low:
+        yield "speakers", f"{exact} is less than min_speakers, {low}"
+    if exact and high and exact > high:
+        yield "speakers", f"{exact} is more than max_speakers, {high}"
 
 
 class Fallback(msgspec.Struct, frozen=True):
@@ -177,6 +221,13 @@ class Fallback(msgspec.Struct, frozen=True):
 def short(model: str) -> str:
     """A model as others may see it: a folder by its name only."""
     return os.path.basename(model) if model.startswith("/") else model
+
+
+class Shown(msgspec.Struct, frozen=True):
+    """The speakers that a published transcript shows."""
+
+    turns: str  # which turns they are of; "channels": they are those of the channels
+    labels: tuple[str, ...]  # in order of first speech
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
@@ -201,17 +252,22 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     not_before: float  # a retry waits until then
     cancel_requested: bool
     redo: bool  # to be done anew; until then `outputs` are those of before
+    redo_stage: RedoStage | None  # from which stage on; None: all of it
+    overrides: dict[str, str]  # what was ordered over the profile: key -> text
     created_at: float
     queued_at: float
     started_at: float | None  # of the latest claim
     finished_at: float | None
     progress: float  # seconds of the recording that are transcribed
+    diarized: float | None  # 0 to 1, while diarizing
     duration: float | None  # seconds, once known
     language: str | None  # of the finished transcript
+    shown: Shown | None  # the speakers of the published transcript; None: it has none
     error_code: str | None  # of the last failure: a key of FAILURES
     error_detail: str | None  # for people; without absolute paths
     outputs: tuple[bytes, ...]  # relative to the output folder of the inbox; () until published
     edited: tuple[bytes, ...]  # published earlier and edited since: kept, a new version beside it
+    names: dict[str, str]  # that people gave the speakers in `shown`: label -> name
 
     @property
     def name(self) -> str:

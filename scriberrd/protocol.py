@@ -3,7 +3,8 @@
 The daemon sends commands over a Unix socket, so that a `Task` can carry the open recording with
 it as a descriptor (SCM_RIGHTS): a worker opens no path of a recording. The worker replies over a
 pipe. Every reply about a task names its job and lease; the daemon drops those of a task it has
-given up. Or it sends one `Pull`, and hears of that alone.
+given up. A process is sent either `Task` alone, or `Diarize` alone, which carries its recording
+just so, or one `Pull`, and is heard of that alone.
 """
 
 from __future__ import annotations
@@ -13,10 +14,12 @@ from typing import Literal
 import msgspec
 
 from scriberrd.model import Settings
-from scriberrd.transcript import BlockResult, EngineInfo
+from scriberrd.transcript import BlockResult, Diarization, EngineInfo
 
 # How the worker decodes: raised whenever the same settings come to give another text.
 POLICY = 2
+# How it diarizes: raised whenever the same settings come to give other turns.
+DIARIZING = 1
 MAX_LINE = 16 * 1024 * 1024  # bytes; a longer reply is babble, and its worker is killed
 
 
@@ -50,6 +53,31 @@ class Task(msgspec.Struct, frozen=True, kw_only=True, tag="task"):
     model_cache: str  # a directory; "" is the cache of the Hugging Face hub
 
 
+class Hints(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of how many speakers there are; 0: it is not known."""
+
+    speakers: int = 0
+    min_speakers: int = 0
+    max_speakers: int = 0
+
+
+class Diarize(msgspec.Struct, frozen=True, kw_only=True, tag="diarize"):
+    """Tell the speakers of a recording apart; its descriptor comes with this message."""
+
+    job: int
+    lease: int
+    diarizer: str
+    model: str  # an id of the hub, or a folder
+    hints: Hints
+    track: int | Literal["default"]
+    duration: float  # seconds that were transcribed: no more is diarized
+    device: str  # auto, cpu, cuda or cuda:N
+    threads: int  # the cores that its process may use, at least 1
+    share: int  # the cores that it may use now; for all of this recording
+    auto_download: bool
+    model_cache: str  # as in a task
+
+
 class Stop(msgspec.Struct, frozen=True, kw_only=True, tag="stop"):
     """Give up the current task: at once, or when the block in progress is done."""
 
@@ -73,7 +101,7 @@ class Pull(msgspec.Struct, frozen=True, kw_only=True, tag="pull"):
     model_cache: str  # as in a task
 
 
-Command = Task | Stop | Share | Pull
+Command = Task | Diarize | Stop | Share | Pull
 
 
 class Heartbeat(msgspec.Struct, frozen=True, kw_only=True, tag="heartbeat"):
@@ -83,6 +111,7 @@ class Heartbeat(msgspec.Struct, frozen=True, kw_only=True, tag="heartbeat"):
     lease: int
     ticks: int
     position: float  # seconds of the recording that are transcribed
+    done: float | None = None  # of a diarization, 0 to 1
 
 
 class Ready(msgspec.Struct, frozen=True, kw_only=True, tag="ready"):
@@ -104,6 +133,7 @@ class Probed(msgspec.Struct, frozen=True, kw_only=True, tag="probed"):
     codec: str
     channels: int
     duration: float | None  # seconds; None when the container does not say
+    track: int | None = None  # the one that was taken; None: not known
 
 
 class Loaded(msgspec.Struct, frozen=True, kw_only=True, tag="loaded"):
@@ -131,6 +161,24 @@ class Finished(msgspec.Struct, frozen=True, kw_only=True, tag="finished"):
     warnings: tuple[str, ...]
 
 
+class DiarizerLoaded(msgspec.Struct, frozen=True, kw_only=True, tag="diarizer_loaded"):
+    """The diarizer is in memory: what it runs on."""
+
+    job: int
+    lease: int
+    model: str
+    revision: str  # "" when it is not known
+    device: str
+
+
+class Diarized(msgspec.Struct, frozen=True, kw_only=True, tag="diarized"):
+    """The speakers are told apart: the last reply."""
+
+    job: int
+    lease: int
+    diarization: Diarization
+
+
 class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="failed"):
     """The task can't go on; `code` is a key of `failures.FAILURES`. The worker stays usable."""
 
@@ -147,7 +195,18 @@ class Stopped(msgspec.Struct, frozen=True, kw_only=True, tag="stopped"):
     lease: int
 
 
-Reply = Heartbeat | Ready | Probed | Loaded | BlockDone | Finished | Failed | Stopped
+Reply = (
+    Heartbeat
+    | Ready
+    | Probed
+    | Loaded
+    | BlockDone
+    | Finished
+    | DiarizerLoaded
+    | Diarized
+    | Failed
+    | Stopped
+)
 
 
 class Pulling(msgspec.Struct, frozen=True, kw_only=True, tag="pulling"):

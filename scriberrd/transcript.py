@@ -14,7 +14,11 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 NO_SPEECH = "no speech was found"  # the warning of a transcript without text
+# The warning of a transcript that is published before its speakers are known.
+PENDING = "the speakers are not told apart yet: this transcript is replaced when they are"
 SURE = 0.5  # probability of the language; below, the reader is told
+
+LINES = ("segments", "words", "gaps", "turns", "speakers")  # a line for each in the JSON
 
 Suspicion = Literal["low_confidence", "repetitive", "too_fast", "maybe_silence", "phantom"]
 Why = Literal["no_words", "phantom"]
@@ -43,6 +47,7 @@ class Segment(msgspec.Struct, frozen=True, kw_only=True):
     compression_ratio: float | None = None
     language: str | UnsetType = UNSET
     suspect: tuple[Suspicion, ...] | UnsetType = UNSET
+    overlap: Literal[True] | UnsetType = UNSET  # others speak meanwhile
 
 
 class Gap(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,6 +56,35 @@ class Gap(msgspec.Struct, frozen=True, kw_only=True):
     start: float
     end: float
     why: Why
+
+
+class Turn(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A stretch in which somebody speaks; those of different people may overlap."""
+
+    start: float
+    end: float
+    speaker: str
+
+
+class Speaker(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody who speaks in a recording, and whose name is known."""
+
+    label: str
+    name: str
+
+
+class Diarization(msgspec.Struct, frozen=True, kw_only=True):
+    """Who speaks when, whatever is said; labels are SPEAKER_00 and so on, by first speech."""
+
+    model: str
+    revision: str = ""  # "" when it is not known
+    device: str
+    turns: tuple[Turn, ...]  # by their starts
+    exclusive: tuple[Turn, ...]  # the same, but nobody speaks at the same time as another
+    embeddings: dict[str, tuple[float, ...]]  # label -> its voice; none for a label without
+    fallbacks: tuple[str, ...] = ()  # what it was made with less of, since memory ran out
+    warnings: tuple[str, ...] = ()
+    seconds: float = 0.0  # that the work took
 
 
 class BlockResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -111,6 +145,8 @@ class Transcript(msgspec.Struct, frozen=True, kw_only=True):
     segments: tuple[Segment, ...]
     words: tuple[Word, ...]
     gaps: tuple[Gap, ...] | UnsetType = UNSET
+    turns: tuple[Turn, ...] | UnsetType = UNSET
+    speakers: tuple[Speaker, ...] | UnsetType = UNSET
     engine: EngineInfo
     source: SourceInfo
     stats: Stats
@@ -131,6 +167,8 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     segments: Iterable[Segment]
     words: Iterable[Word]
     gaps: Iterable[Gap] | UnsetType = UNSET
+    turns: Iterable[Turn] | UnsetType = UNSET
+    speakers: tuple[Speaker, ...] | UnsetType = UNSET
     engine: EngineInfo
     source: SourceInfo
     stats: Stats
@@ -144,6 +182,13 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
             if text := segment.text.strip():
                 yield space + text
                 space = " "
+
+
+def called(text: Transcript | Result) -> dict[str, str]:
+    """The names of its speakers: label -> name."""
+    if text.speakers is UNSET:
+        return {}
+    return {speaker.label: speaker.name for speaker in text.speakers}
 
 
 class _Segments:
@@ -278,14 +323,14 @@ def encode(transcript: Transcript | Result) -> Iterator[bytes]:
             for text in parts:
                 yield msgspec.json.encode(text)[1:-1]
             yield b'"'
-        elif name in ("segments", "words", "gaps"):
+        elif name in LINES:
             yield from _lines(getattr(transcript, name))
         else:
             yield msgspec.json.encode(getattr(transcript, name))
     yield b"\n}\n"
 
 
-def _lines(parts: Iterable[Segment | Word | Gap]) -> Iterator[bytes]:
+def _lines(parts: Iterable[Segment | Word | Gap | Turn | Speaker]) -> Iterator[bytes]:
     start = b"[\n    "
     for part in parts:
         _require_finite(part)
@@ -294,7 +339,9 @@ def _lines(parts: Iterable[Segment | Word | Gap]) -> Iterator[bytes]:
     yield b"[]" if start == b"[\n    " else b"\n  ]"
 
 
-def _require_finite(part: Transcript | Result | Stats | Segment | Word | Gap) -> None:
+def _require_finite(
+    part: Transcript | Result | Stats | Segment | Word | Gap | Turn | Speaker,
+) -> None:
     for name in part.__struct_fields__:
         value = getattr(part, name)
         if isinstance(value, float) and not math.isfinite(value):

@@ -14,7 +14,7 @@ from scriberrctl.session import JOB_ID, Session, json_option, pass_session
 @click.option(
     "--format",
     "format_",
-    type=click.Choice(["txt", "json", "srt", "vtt"]),
+    type=click.Choice(["txt", "json", "srt", "vtt", "rttm"]),
     help="Output format. [default: txt; with --json: json]",
 )
 @json_option

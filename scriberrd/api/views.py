@@ -33,8 +33,16 @@ class ProgressView(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
     duration: float | None
     fraction: float | None
+    diarized: float | None
     eta_seconds: float | None
     real_time_factor: float | None
+
+
+class SpeakerView(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody who speaks in the published transcript."""
+
+    label: str
+    name: str | None
 
 
 class SourceView(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,6 +62,8 @@ class JobView(msgspec.Struct, frozen=True, kw_only=True):
     path: str
     name: str
     profile: str
+    set: dict[str, str]
+    diarize: str
     priority: str
     created_at: str
     queued_at: str
@@ -63,6 +73,7 @@ class JobView(msgspec.Struct, frozen=True, kw_only=True):
     lease_expires_at: str | None
     cancel_requested: bool
     redo: bool
+    redo_stage: str | None
     failures: int
     interruptions: int
     fallbacks: tuple[str, ...]
@@ -71,6 +82,7 @@ class JobView(msgspec.Struct, frozen=True, kw_only=True):
     error: FailureView | None
     outputs: tuple[str, ...]
     edited: tuple[str, ...]
+    speakers: tuple[SpeakerView, ...]
     source: SourceView
 
 
@@ -137,6 +149,8 @@ def job(job: Job, starts: Mapping[int, float], clock: Clock) -> JobView:
         path=display(job.path),
         name=job.name,
         profile=job.profile,
+        set=job.overrides,
+        diarize=job.settings.diarize,
         priority=Priority(job.priority).name.lower(),
         created_at=instant(job.created_at),
         queued_at=instant(job.queued_at),
@@ -146,6 +160,7 @@ def job(job: Job, starts: Mapping[int, float], clock: Clock) -> JobView:
         lease_expires_at=None if lease is None else instant(now + lease - clock.monotonic()),
         cancel_requested=job.cancel_requested,
         redo=job.redo,
+        redo_stage=job.redo_stage,
         failures=job.failures,
         interruptions=job.interruptions,
         fallbacks=tuple(map(str, job.fallbacks)),
@@ -154,6 +169,10 @@ def job(job: Job, starts: Mapping[int, float], clock: Clock) -> JobView:
         error=_maybe_failure(job.error_code, job.error_detail),
         outputs=tuple(display(name) for name in job.outputs),
         edited=tuple(display(name) for name in job.edited),
+        speakers=tuple(
+            SpeakerView(label=label, name=job.names.get(label))
+            for label in (job.shown.labels if job.shown else ())
+        ),
         source=SourceView(size=job.identity.size, sha256=job.sha256),
     )
 
@@ -240,6 +259,7 @@ def _progress(job: Job, start: float, now: float) -> ProgressView:
         seconds=done,
         duration=duration,
         fraction=fraction,
+        diarized=job.diarized,
         eta_seconds=eta,
         real_time_factor=factor,
     )

@@ -237,8 +237,9 @@ class _Publication:
     async def _bring(self, text: Transcript | Result, names: Mapping[bytes, Format]) -> None:
         mounts = await self._store.read(jobs.mounts)
         to_read = marked(text) if self._job.settings.show_gaps else text
+        labels = self._job.settings.speaker_labels
         files = {
-            name: FORMATS[format_].render(text if format_ == "json" else to_read)
+            name: FORMATS[format_].render(text if format_ == "json" else to_read, labels)
             for name, format_ in names.items()
         }
 

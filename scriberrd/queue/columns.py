@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from scriberrd.model import Fallback, Identity, Job, JobState, Print, Settings, Stage
+from scriberrd.model import Fallback, Identity, Job, JobState, Print, Settings, Shown, Stage
 
 Row = tuple[Any, ...]
 
@@ -18,14 +18,21 @@ _OUTPUTS = """
         FROM output WHERE output.job = job.id AND output.published = job.id
     ) ELSE '[]' END
 """
-_FIELDS = tuple(f for f in Job.__struct_fields__ if f not in {"outputs", "edited"})
+# Names are of the turns that the published transcript shows.
+_NAMES = """
+    (SELECT json_group_object(label, name) FROM speaker
+     WHERE speaker.job = job.id AND speaker.turns = job.shown ->> 'turns')
+"""
+_FIELDS = tuple(f for f in Job.__struct_fields__ if f not in {"outputs", "edited", "names"})
 
-JOB_COLUMNS = ", ".join([*(f"job.{field}" for field in _FIELDS), _OUTPUTS])
+JOB_COLUMNS = ", ".join([*(f"job.{field}" for field in _FIELDS), _OUTPUTS, _NAMES])
 """What `job` decodes; for SELECT ... FROM job, and for RETURNING."""
 
 identity = msgspec.json.Decoder(Identity).decode
 _settings = msgspec.json.Decoder(Settings).decode
 _fallbacks = msgspec.json.Decoder(tuple[Fallback, ...]).decode
+_shown = msgspec.json.Decoder(Shown).decode
+_texts = msgspec.json.Decoder(dict[str, str]).decode
 _names = msgspec.json.Decoder(list[tuple[str, int]]).decode
 
 
@@ -50,7 +57,8 @@ OUTPUT_COLUMNS = "output.inbox, output.name, output.prints, output.published, ou
 
 def job(row: Row) -> Job:
     """The job that a row of `JOB_COLUMNS` holds."""
-    values = dict(zip(_FIELDS, row[:-1], strict=True))
+    *fields, outputs, named = row
+    values = dict(zip(_FIELDS, fields, strict=True))
     values["state"] = JobState(values["state"])
     values["stage"] = values["stage"] and Stage(values["stage"])
     values["identity"] = identity(values["identity"])
@@ -58,11 +66,14 @@ def job(row: Row) -> Job:
     values["fallbacks"] = _fallbacks(values["fallbacks"])
     values["cancel_requested"] = bool(values["cancel_requested"])
     values["redo"] = bool(values["redo"])
-    names = [(bytes.fromhex(name), bool(edited)) for name, edited in _names(row[-1])]
+    values["overrides"] = _texts(values["overrides"])
+    values["shown"] = values["shown"] and _shown(values["shown"])
+    names = [(bytes.fromhex(name), bool(edited)) for name, edited in _names(outputs)]
     return Job(
         **values,
         outputs=tuple(name for name, edited in names if not edited),
         edited=tuple(name for name, edited in names if edited),
+        names=_texts(named),
     )
 
 

@@ -24,15 +24,20 @@ CREATE TABLE job (
     put_off INTEGER NOT NULL DEFAULT 0, -- not_before waits for the machine, not for the recording
     cancel_requested INTEGER NOT NULL DEFAULT 0,
     redo INTEGER NOT NULL DEFAULT 0,    -- ordered to be done anew: what there is does not serve
+    redo_stage TEXT,                -- 'diarize' or 'merge': only from there on; NULL: all of it
+    overrides TEXT NOT NULL DEFAULT '{}',   -- JSON {key: text}: what was ordered over the profile
     created_at REAL NOT NULL,
     queued_at REAL NOT NULL,
     started_at REAL,                -- of the latest claim; NULL: never claimed
     finished_at REAL,               -- NULL until the state is terminal
     progress REAL NOT NULL DEFAULT 0,   -- seconds of audio
+    diarized REAL,                  -- 0 to 1; NULL unless it is diarizing
     duration REAL,                  -- seconds of audio; NULL until the recording was opened
     probe TEXT,                     -- JSON protocol.Probed; NULL until the recording was opened
     engine TEXT,                    -- JSON transcript.EngineInfo; NULL until the model was loaded
     language TEXT,                  -- NULL until finished, and when nothing was said
+    shown TEXT,                     -- JSON model.Shown: the speakers of the published transcript;
+                                    -- NULL: it has none
     result TEXT,                    -- JSON jobs.Done: all blocks are checkpointed
     published_at REAL,              -- when a transcript of these bytes last was; NULL: never
     error_code TEXT,                -- of the last failure
@@ -129,6 +134,15 @@ CREATE TABLE output (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX output_job ON output (job);
 CREATE INDEX output_age ON output (published_at) WHERE published_at IS NOT NULL;
+
+-- The names that people gave to speakers.
+CREATE TABLE speaker (
+    job INTEGER NOT NULL REFERENCES job ON DELETE CASCADE,
+    turns TEXT NOT NULL,            -- as in model.Shown: of other turns, a label is somebody else
+    label TEXT NOT NULL,
+    name TEXT NOT NULL,
+    PRIMARY KEY (job, turns, label)
+) STRICT, WITHOUT ROWID;
 
 -- Where something was mounted above a file that was published: with nothing mounted there, files
 -- would be written to where nobody looks for them.

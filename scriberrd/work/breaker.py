@@ -29,6 +29,7 @@ SHORTEST = 0.1  # seconds between two tries, even where `backoff` is none
 NAMES: dict[Part, str] = {
     "pool": "worker pool {}",
     "model": "model {}",
+    "diarizer": "diarizer {}",
     "output": "output folder of inbox {}",
     "inbox": "inbox {}",
     "store": "{}",

@@ -1,9 +1,9 @@
 """The worker process: `python -m scriberrd.worker COMMAND_FD REPLY_FD`.
 
-Commands come over a Unix stream socket, a `Task` with its recording as a descriptor, or a `Pull`;
-replies go into a pipe. The end of the socket means that the daemon is gone: the process exits at
-once, whatever it is doing. Exit statuses: 0 the daemon is gone, 76 an invalid command, 78 the
-process may not do what its libraries need (see `may_make_code`).
+Commands come over a Unix stream socket, a `Task` or `Diarize` with its recording as a descriptor,
+or a `Pull`; replies go into a pipe. The end of the socket means that the daemon is gone: the
+process exits at once, whatever it is doing. Exit statuses: 0 the daemon is gone, 76 an invalid
+command, 78 the process may not do what its libraries need (see `may_make_code`).
 """
 
 from __future__ import annotations
@@ -19,14 +19,15 @@ import threading
 import traceback
 from collections import deque
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NoReturn
+from functools import partial
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from scriberrd.protocol import (
     Command,
+    Diarize,
     Failed,
     Pull,
     PullReply,
-    Ready,
     Reply,
     Task,
     decode_command,
@@ -37,8 +38,9 @@ from scriberrd.worker.run import Run
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    Orders = queue.SimpleQueue[Run | Pull]
+    Orders = queue.SimpleQueue[Run[Task | Diarize] | Pull]
     Send = Callable[[Reply | PullReply], None]
+    Perform = Callable[[Run[Any]], Reply]
 
 BEAT = 1.0  # seconds
 CHUNK = 65536  # bytes read at a time
@@ -87,6 +89,10 @@ def settle_in() -> None:
         )
         sys.exit(EX_CONFIG)
     os.environ.update(ENVIRONMENT)
+    token = os.path.join(os.environ.get("CREDENTIALS_DIRECTORY", ""), "hf_token")  # of systemd
+    if "HF_TOKEN" not in os.environ and os.access(token, os.R_OK) and os.path.isabs(token):
+        with open(token, encoding="utf-8") as file:
+            os.environ["HF_TOKEN"] = file.read().strip()
 
 
 def may_make_code() -> bool:
@@ -116,7 +122,7 @@ def replier(fd: int) -> Send:
 
 
 def commands(connection: socket.socket) -> Iterator[tuple[Command, int | None]]:
-    """The daemon's commands in order, each `Task` with its descriptor.
+    """The daemon's commands in order, each `Task` or `Diarize` with its descriptor.
 
     A descriptor arrives at the latest with the first bytes of its line, and in the order of the
     lines, however the lines are split or joined on the way.
@@ -131,7 +137,7 @@ def commands(connection: socket.socket) -> Iterator[tuple[Command, int | None]]:
         *lines, rest = (rest + data).split(b"\n")
         for line in lines:
             command = decode_command(line)
-            takes = isinstance(command, Task) and descriptors
+            takes = isinstance(command, Task | Diarize) and descriptors
             yield command, descriptors.popleft() if takes else None
 
 
@@ -139,11 +145,11 @@ def listen(connection: socket.socket, orders: Orders, send: Send) -> None:
     """Read commands (in a thread of its own); never returns."""
     status = EX_PROTOCOL
     try:
-        latest: Run | None = None
+        latest: Run[Task | Diarize] | None = None
         for command, descriptor in commands(connection):
             if isinstance(command, Pull):
                 orders.put(command)
-            elif not isinstance(command, Task):
+            elif not isinstance(command, Task | Diarize):
                 if latest is not None:
                     latest.heed(command)
             elif descriptor is None:
@@ -165,8 +171,8 @@ def listen(connection: socket.socket, orders: Orders, send: Send) -> None:
 
 
 def work(orders: Orders, send: Send) -> NoReturn:
-    """Do one task after the other."""
-    kept = None
+    """Do one task after the other, all of the same kind."""
+    perform: Perform | None = None
     while True:
         run = orders.get()
         if isinstance(run, Pull):
@@ -175,17 +181,28 @@ def work(orders: Orders, send: Send) -> NoReturn:
             send(pull.perform(run, send))
             continue
         with heartbeat(run, send):
-            # Imported when there is something to do: this takes a second or two.
-            from scriberrd.worker import task  # noqa: PLC0415
-
-            send(Ready(job=run.task.job, lease=run.task.lease))
-            kept = kept or task.Kept()
-            last = task.perform(run, kept, send)
+            perform = perform or performer(run.task, send)
+            last = perform(run)
         send(last)
 
 
+def performer(task: Task | Diarize, send: Send) -> Perform:
+    """What does all tasks of this kind.
+
+    Imported when there is something to do: this takes a second or two. And only one of the two,
+    because torch and CTranslate2 bring libraries along that do not bear each other.
+    """
+    if isinstance(task, Diarize):
+        from scriberrd.worker import diarizing  # noqa: PLC0415
+
+        return partial(diarizing.perform, kept=diarizing.kept(), send=send)
+    from scriberrd.worker import task as transcription  # noqa: PLC0415
+
+    return partial(transcription.perform, kept=transcription.kept(), send=send)
+
+
 @contextmanager
-def heartbeat(run: Run, send: Send) -> Iterator[None]:
+def heartbeat(run: Run[Task | Diarize], send: Send) -> Iterator[None]:
     """Report every second how far `run` is."""
     done = threading.Event()
 

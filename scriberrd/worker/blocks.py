@@ -40,6 +40,8 @@ class Block(NamedTuple):
     start: int  # samples from the start of the recording
     samples: Samples  # one-dimensional, 16 kHz
     voiced: tuple[Span, ...] | None  # speech without its pauses; None: nobody listened for it
+    channel: int | None = None  # whose sound it is; None: of all of them
+    parts: tuple[Block, ...] = ()  # the same stretch of each channel, where they are told apart
 
     @property
     def end(self) -> int:

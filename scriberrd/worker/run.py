@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from scriberrd.protocol import Heartbeat, Share, Stop, Task
+from typing import Generic, TypeVar
+
+from scriberrd.protocol import Diarize, Heartbeat, Share, Stop, Task
+
+Order = TypeVar("Order", bound=Task | Diarize)
 
 
 class GivenUp(BaseException):
     """The daemon has stopped the task. `except Exception` must not catch it on its way."""
 
 
-class Run:
+class Run(Generic[Order]):
     """A task, its recording, its progress, its share of the cores, and whether it is to stop.
 
     Some threads work and call `tick`, another reads commands and calls `heed`. The count is not
     exact when two threads tick at once; it only has to grow.
     """
 
-    def __init__(self, task: Task, descriptor: int) -> None:
+    def __init__(self, task: Order, descriptor: int) -> None:
         self.task, self.descriptor = task, descriptor  # the working thread closes the descriptor
-        self.position = task.resume.position if task.resume else 0.0  # seconds transcribed
+        resume = task.resume if isinstance(task, Task) else None
+        self.position = resume.position if resume else 0.0  # seconds transcribed
+        self.done: float | None = None  # of a diarization, 0 to 1
         self.share = task.share  # how many clips are decoded at once: looked at before each
         self._ticks = 0
         self._stop: Stop | None = None
@@ -32,6 +38,11 @@ class Run:
     def reach(self, position: float) -> None:
         """Note that the recording is transcribed up to `position` (seconds); raises like `tick`."""
         self.position = max(self.position, position)
+        self.tick()
+
+    def progress(self, fraction: float) -> None:
+        """Note how much of a diarization is done, 0 to 1; raises like `tick`."""
+        self.done = max(self.done or 0.0, min(fraction, 1.0))
         self.tick()
 
     def pass_boundary(self) -> None:
@@ -56,4 +67,5 @@ class Run:
             lease=self.task.lease,
             ticks=self._ticks,
             position=round(self.position, 3),
+            done=None if self.done is None else round(self.done, 3),
         )

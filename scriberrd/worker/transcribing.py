@@ -22,6 +22,7 @@ from scriberrd.worker.threads import side_by_side
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from scriberrd.protocol import Task
     from scriberrd.worker.blocks import Block
     from scriberrd.worker.engines import Engine
     from scriberrd.worker.run import Run
@@ -45,7 +46,7 @@ class Batch(NamedTuple):
     last: bool  # of its block
 
 
-def transcribe(blocks: Iterable[Block], engine: Engine, run: Run) -> Iterator[BlockResult]:
+def transcribe(blocks: Iterable[Block], engine: Engine, run: Run[Task]) -> Iterator[BlockResult]:
     """Transcribe blocks, in order."""
     settings = run.task.settings
     size = settings.clips_at_once(engine.info.device)
@@ -72,7 +73,7 @@ def transcribe(blocks: Iterable[Block], engine: Engine, run: Run) -> Iterator[Bl
             run.pass_boundary()
 
 
-def _planned(blocks: Iterable[Block], engine: Engine, run: Run) -> Iterator[Plan]:
+def _planned(blocks: Iterable[Block], engine: Engine, run: Run[Task]) -> Iterator[Plan]:
     """The blocks with their clips and their language.
 
     As long as the language is not clear, each block is asked, and the clearest answer so far

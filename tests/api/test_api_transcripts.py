@@ -22,6 +22,7 @@ TYPES = {
     "txt": "text/plain; charset=utf-8",
     "srt": "application/x-subrip",
     "vtt": "text/vtt",
+    "rttm": "text/plain; charset=utf-8",
 }
 
 
@@ -40,10 +41,10 @@ async def test_a_format_that_was_not_published_is_made(server: Server, format_: 
     assert await fetch(server, format_) == (TYPES[format_], made)
 
 
-@pytest.mark.parametrize("format_", ["txt", "srt", "vtt"])
+@pytest.mark.parametrize("format_", ["txt", "srt", "vtt", "rttm"])
 async def test_what_was_published_is_what_is_read(server: Server, format_: str) -> None:
     await server.submit()
-    await server.complete(await server.claim(), ("json", "txt", "srt", "vtt"))
+    await server.complete(await server.claim(), ("json", "txt", "srt", "vtt", "rttm"))
     assert await fetch(server, format_) == (TYPES[format_], f"published {format_}".encode())
 
 
@@ -86,7 +87,7 @@ async def test_not_before_it_is_completed(server: Server) -> None:
 async def test_an_unknown_format(server: Server) -> None:
     await server.submit()
     problem = await server.get("/v1/jobs/1/transcript?format=pdf", status=422)
-    assert problem["detail"] == "format: 'pdf' is not one of json, txt, srt, vtt"
+    assert problem["detail"] == "format: 'pdf' is not one of json, txt, srt, vtt, rttm"
 
 
 async def test_the_files_have_gone(server: Server) -> None:

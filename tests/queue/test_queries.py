@@ -62,17 +62,22 @@ def test_a_job_is_what_was_submitted(db: apsw.Connection) -> None:
         not_before=0.0,
         cancel_requested=False,
         redo=False,
+        redo_stage=None,
+        overrides={},
         created_at=1.0,
         queued_at=1.0,
         started_at=None,
         finished_at=None,
         progress=0.0,
+        diarized=None,
         duration=None,
         language=None,
+        shown=None,
         error_code=None,
         error_detail=None,
         outputs=(),
         edited=(),
+        names={},
     )
     assert job == queries.get(db, 1)
 

@@ -8,7 +8,7 @@ import pytest
 
 from scriberrd import config
 from scriberrd.errors import IllegalMove
-from scriberrd.model import Identity, Job, JobState, Settings, Source
+from scriberrd.model import Identity, Job, JobState, Settings, Shown, Source, Stage
 from scriberrd.queue import jobs, queries, store
 from scriberrd.queue.transactions import transaction
 
@@ -99,3 +99,45 @@ def test_a_new_version_ends_what_was_to_be_done_anew(db: apsw.Connection) -> Non
     redo(db)
     job, new = submit(db, V2)
     assert (job.id, job.redo, job.outputs, new) == (1, False, (), True)
+
+
+def test_a_stage_is_redone_with_the_words_that_there_are(db: apsw.Connection) -> None:
+    before = queries.get(db, 1)
+    shown = Shown("turns", ("SPEAKER_00", "SPEAKER_01"))
+    with transaction(db):
+        job = jobs.redo(
+            *(db, 1),
+            profile="default",
+            settings=Settings(diarize="auto"),
+            now=4.0,
+            overrides={"speakers": "2"},
+            stage="diarize",
+        )
+    assert (job.redo, job.redo_stage, job.overrides) == (True, "diarize", {"speakers": "2"})
+    assert (job.progress, job.duration) == (before.progress, before.duration)
+    lease = claim(db)
+    with transaction(db):
+        jobs.diarizing(db, lease, expires=100.0)
+        jobs.renew(db, lease, expires=101.0, diarized=0.5)
+    job = queries.get(db, 1)
+    assert (job.stage, job.diarized) == (Stage.DIARIZING, 0.5)
+    with transaction(db):
+        jobs.saving(db, lease, expires=102.0)
+        job = jobs.finish(db, lease, language="en", now=5.0, shown=shown)
+    assert (job.redo, job.redo_stage, job.diarized, job.shown) == (False, None, None, shown)
+    assert job.overrides == {"speakers": "2"}
+
+
+def test_names_are_of_the_turns_that_are_shown(db: apsw.Connection) -> None:
+    def finish(turns: str) -> dict[str, str]:
+        redo(db)
+        lease, shown = claim(db), Shown(turns, ("SPEAKER_00",))
+        with transaction(db):
+            return jobs.finish(db, lease, language="en", now=5.0, shown=shown).names
+
+    assert finish("one") == {}
+    db.execute("INSERT INTO speaker VALUES (1, 'one', 'SPEAKER_00', 'Ada')")
+    assert queries.get(db, 1).names == {"SPEAKER_00": "Ada"}
+    assert finish("one") == {"SPEAKER_00": "Ada"}
+    assert finish("two") == {}
+    assert finish("one") == {}

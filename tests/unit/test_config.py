@@ -11,7 +11,7 @@ import tomlkit
 
 from scriberrd import config
 from scriberrd.errors import ConfigError
-from scriberrd.model import Settings
+from scriberrd.model import Settings, staged
 from scriberrd.toml import Bytes, Seconds, locate
 
 SAMPLE = Path(__file__).parent.parent.parent / "config/scriberrd.toml"
@@ -266,3 +266,44 @@ def test_numbers_may_be_left_to_the_machine(folder: Path) -> None:
     assert found == [(0, 0), (0, 0), (3, 0)]
     (problem,) = problems(folder, '[[worker]]\nname = "a"\ncount = "many"\n')
     assert "worker[1].count: 'many' is not \"auto\", or a whole number from 1 to 1000" in problem
+
+
+def test_settings_that_contradict_each_other_are_a_problem(folder: Path) -> None:
+    found = problems(
+        folder,
+        """
+[profile.a]
+channels = "split"
+diarize = "auto"
+[profile.b]
+min_speakers = 3
+max_speakers = 2
+[profile.c]
+speakers = 1
+min_speakers = 2
+[profile.d]
+speakers = 3
+max_speakers = 2
+[profile.e]
+diarizer = "foo"
+""",
+    )
+    for line, key, what in [
+        (4, "a.diarize", 'channels = "split" tells the speakers apart already'),
+        (6, "b.min_speakers", "3 is more than max_speakers, 2"),
+        (9, "c.speakers", "1 is less than min_speakers, 2"),
+        (12, "d.speakers", "3 is more than max_speakers, 2"),
+        (15, "e.diarizer", "there is no diarizer 'foo'; known diarizers: "),
+    ]:
+        (problem,) = [one for one in found if f".{key}:" in one]
+        assert problem.startswith(f"{line}: profile.{key}: {what}")
+    assert len(found) == 5
+
+
+def test_what_becomes_of_the_words_is_not_what_they_depend_on() -> None:
+    other = {"diarize": "auto", "speakers": 3, "speaker_labels": "none", "formats": ("rttm",)}
+    settings = Settings(model="small")
+    changed = msgspec.structs.replace(settings, **other, channels="split")
+    assert changed.comparable() == msgspec.structs.replace(settings, channels="split").comparable()
+    assert changed.comparable() != settings.comparable()
+    assert staged(Settings(model="tiny"), changed) == Settings(model="tiny", **other)

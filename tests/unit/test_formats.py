@@ -15,8 +15,10 @@ from scriberrd.transcript import (
     EngineInfo,
     Segment,
     SourceInfo,
+    Speaker,
     Stats,
     Transcript,
+    Turn,
     Word,
     encode,
 )
@@ -274,3 +276,19 @@ def test_text_keeps_all_words(made: Transcript) -> None:
     kept = [word for word in data.split() if not re.fullmatch(r"SPEAKER_0[01]:", word)]
     assert kept == [word for segment in made.segments for word in segment.text.split()]
     assert "\n\n\n" not in data
+
+
+def test_rttm_has_a_line_a_turn_with_blanks_in_no_field() -> None:
+    talk = spoken(1.0, "one two", speaker="SPEAKER_00")
+    line = b"SPEAKER talk 1 1.000 0.800 <NA> <NA> %s <NA> <NA>\n"
+    assert written("rttm", talk) == line % b"SPEAKER_00"
+    named = msgspec.structs.replace(
+        talk,
+        turns=(
+            Turn(start=1.0, end=1.8, speaker="SPEAKER_00"),
+            Turn(start=1.0, end=1.8, speaker="SPEAKER_01"),
+        ),
+        speakers=(Speaker(label="SPEAKER_00", name="Ada Lovelace"),),
+    )
+    assert written("rttm", named) == line % b"Ada_Lovelace" + line % b"SPEAKER_01"
+    assert written("rttm", spoken(1.0, "one two")) == b""

@@ -16,6 +16,7 @@ from scriberrd.transcript import (
     SourceInfo,
     Word,
     assemble,
+    decode,
     encode,
 )
 
@@ -70,6 +71,11 @@ def test_transcripts_follow_the_schema() -> None:
     validator.check_schema(validator.schema)
     for blocks in ([], [SPOKEN]):
         validator.validate(json.loads(transcript(*blocks)))
+    speaking = json.loads(transcript(SPOKEN)) | {
+        "turns": [{"start": 0.0, "end": 1.0, "speaker": "SPEAKER_00"}],
+        "speakers": [{"label": "SPEAKER_00", "name": "Ada Lovelace"}],
+    }
+    validator.validate(json.loads(b"".join(encode(decode(json.dumps(speaking).encode())))))
     broken = json.loads(transcript(SPOKEN))
     del broken["words"][0]["probability"]
     with pytest.raises(jsonschema.ValidationError):

@@ -17,6 +17,8 @@ from faster_whisper.audio import decode_audio
 from scriberrd.model import Settings
 from scriberrd.protocol import (
     BlockDone,
+    Diarize,
+    Diarized,
     Failed,
     Finished,
     Hardware,
@@ -69,7 +71,7 @@ class Child:
         self.process.kill()
         self.process.wait()
 
-    def send(self, recording: Path, task: Task) -> None:
+    def send(self, recording: Path, task: Task | Diarize) -> None:
         with recording.open("rb") as file:
             socket.send_fds(self.commands, [encode(task) + b"\n"], [file.fileno()])
 
@@ -96,7 +98,7 @@ class Child:
         while True:
             reply = self.reply()
             yield reply
-            if isinstance(reply, (Finished, Failed, Stopped)):
+            if isinstance(reply, (Finished, Diarized, Failed, Stopped)):
                 return
 
     def wait_for(self, kind: type[Reply]) -> Reply:

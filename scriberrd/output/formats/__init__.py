@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from scriberrd.output.formats import canonical, srt, txt, vtt
+from scriberrd.output.formats import canonical, rttm, srt, txt, vtt
 
-FORMATS = {one.name: one for one in (canonical.FORMAT, txt.FORMAT, srt.FORMAT, vtt.FORMAT)}
+FORMATS = {one.FORMAT.name: one.FORMAT for one in (canonical, txt, srt, vtt, rttm)}

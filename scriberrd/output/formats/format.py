@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from scriberrd import model
     from scriberrd.transcript import Result, Transcript
+
+
+class Render(Protocol):
+    """Writes a transcript, in pieces."""
+
+    def __call__(
+        self, transcript: Transcript | Result, labels: model.SpeakerLabels = "auto", /
+    ) -> Iterator[bytes]:
+        """Write it; `labels` says how speakers are shown where the format has a choice."""
 
 
 class Format(NamedTuple):
@@ -16,4 +25,4 @@ class Format(NamedTuple):
 
     name: model.Format  # which its files end in
     media_type: str
-    render: Callable[[Transcript | Result], Iterator[bytes]]  # in pieces
+    render: Render

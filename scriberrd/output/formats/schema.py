@@ -24,6 +24,8 @@ DESCRIPTIONS = {
         "segments": "The phrases, in order.",
         "words": "All words, in order; empty when word times were not asked for.",
         "gaps": "Where something was heard that the text does not have; only if there are any.",
+        "turns": "Who speaks when, overlaps included, by their starts; only with diarization.",
+        "speakers": "The names that people gave to speakers; only if there are any.",
         "engine": "What made the transcript.",
         "source": "The recording.",
         "stats": "Figures about the transcript and the work.",
@@ -40,6 +42,16 @@ DESCRIPTIONS = {
         "compression_ratio": "Of the text of that clip; a high one hints at repetition.",
         "language": "Its language; only when each clip is asked for its own.",
         "suspect": "Why the text may be wrong; only where it may be.",
+        "overlap": "Others speak at the same time; only where they do.",
+    },
+    "Turn": {
+        "start": "Seconds from the start of the recording.",
+        "end": "Seconds from the start of the recording.",
+        "speaker": "A label, as in segments.",
+    },
+    "Speaker": {
+        "label": "As in segments, words and turns.",
+        "name": "Of the person.",
     },
     "Gap": {
         "start": "Seconds from the start of the recording.",

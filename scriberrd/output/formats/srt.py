@@ -10,12 +10,13 @@ from scriberrd.output.formats.format import Format
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from scriberrd.model import SpeakerLabels
     from scriberrd.transcript import Result, Transcript
 
 
-def render(transcript: Transcript | Result) -> Iterator[bytes]:
+def render(transcript: Transcript | Result, labels: SpeakerLabels = "auto") -> Iterator[bytes]:
     """Write numbered cues; a speaker is named in the first cue of each turn."""
-    for number, cue in enumerate(cues(transcript, labels=True), 1):
+    for number, cue in enumerate(cues(transcript, labels=labels != "none"), 1):
         text = "\n".join(cue.lines).replace("-->", "→")  # SubRip has no escapes
         times = f"{clock(cue.start, ',')} --> {clock(cue.end, ',')}"
         yield f"{chr(10) * (number > 1)}{number}\n{times}\n{text}\n".encode()

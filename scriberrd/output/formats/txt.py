@@ -9,12 +9,13 @@ from scriberrd.output.formats.format import Format
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from scriberrd.model import SpeakerLabels
     from scriberrd.transcript import Result, Transcript
 
 PAUSE = 2.0  # seconds of silence that begin a new paragraph
 
 
-def render(transcript: Transcript | Result) -> Iterator[bytes]:
+def render(transcript: Transcript | Result, labels: SpeakerLabels = "auto") -> Iterator[bytes]:
     """Write paragraphs of text; nothing at all when nothing was said."""
     speaker, end = None, 0.0
     for segment in transcript.segments:
@@ -25,7 +26,9 @@ def render(transcript: Transcript | Result) -> Iterator[bytes]:
         if who == speaker and segment.start - end < PAUSE:
             before = " "
         else:
-            before = ("" if speaker is None else "\n\n") + (f"{who}: " if who else "")
+            before = ("" if speaker is None else "\n\n") + (
+                f"{who}: " if who and labels != "none" else ""
+            )
         yield (before + text).encode()
         speaker, end = who, segment.end
     if speaker is not None:

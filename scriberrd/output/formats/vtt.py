@@ -10,15 +10,16 @@ from scriberrd.output.formats.format import Format
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from scriberrd.model import SpeakerLabels
     from scriberrd.transcript import Result, Transcript
 
 
-def render(transcript: Transcript | Result) -> Iterator[bytes]:
+def render(transcript: Transcript | Result, labels: SpeakerLabels = "auto") -> Iterator[bytes]:
     """Write cues, each with a voice tag where the speaker is known."""
     yield b"WEBVTT\n"
-    for cue in cues(transcript, labels=False):
+    for cue in cues(transcript, labels=labels in ("prefix", "brackets")):
         text = _escape("\n".join(cue.lines))
-        voice = f"<v {_escape(cue.speaker)}>" if cue.speaker else ""
+        voice = f"<v {_escape(cue.speaker)}>" if cue.speaker and labels == "auto" else ""
         times = f"{clock(cue.start, '.')} --> {clock(cue.end, '.')}"
         yield f"\n{times}\n{voice}{text}\n".encode()
 

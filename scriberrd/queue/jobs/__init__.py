@@ -9,6 +9,7 @@ from scriberrd.queue.jobs.holder import (
     Done,
     Work,
     checkpoint,
+    diarizing,
     fail,
     finish,
     loaded,

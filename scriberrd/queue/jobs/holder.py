@@ -32,20 +32,38 @@ if TYPE_CHECKING:
 
     from scriberrd.config import Retry
     from scriberrd.errors import WorkerDied
-    from scriberrd.model import Fallback, Job
+    from scriberrd.model import Fallback, Job, Shown
 
 
 def renew(
-    db: apsw.Connection, lease: Lease, *, expires: float, progress: float | None = None
+    db: apsw.Connection,
+    lease: Lease,
+    *,
+    expires: float,
+    progress: float | None = None,
+    diarized: float | None = None,
 ) -> None:
-    """Extend the lease, because the work has moved: of a transcription up to there."""
-    moved = {} if progress is None else {"progress": progress}
-    write(db, lease, {"lease_expires": expires} | moved)
+    """Extend the lease, because the work has moved.
+
+    Args:
+        db: the database.
+        lease: of the run.
+        expires: until when it holds now.
+        progress: seconds of the recording that are transcribed.
+        diarized: how much of a diarization is done, 0 to 1.
+    """
+    moved = {"lease_expires": expires, "progress": progress, "diarized": diarized}
+    write(db, lease, {name: value for name, value in moved.items() if value is not None})
+
+
+def diarizing(db: apsw.Connection, lease: Lease, *, expires: float) -> None:
+    """Note that the speakers are being told apart."""
+    write(db, lease, {"lease_expires": expires, "stage": Stage.DIARIZING, "diarized": 0.0})
 
 
 def saving(db: apsw.Connection, lease: Lease, *, expires: float) -> None:
     """Note that the transcript is on its way into its files."""
-    write(db, lease, {"lease_expires": expires, "stage": Stage.SAVING})
+    write(db, lease, {"lease_expires": expires, "stage": Stage.SAVING, "diarized": None})
 
 
 def probed(db: apsw.Connection, lease: Lease, probe: Probed) -> None:
@@ -179,10 +197,23 @@ def finish(
     language: str | None,
     now: float,
     duration: float | None = None,
+    shown: Shown | None = None,
 ) -> Job:
-    """The outputs are in place: the job is done, and so is all of the recording."""
+    """The outputs are in place: the job is done, and so is all of the recording.
+
+    Args:
+        db: the database.
+        lease: of the run.
+        language: of the transcript.
+        now: the time.
+        duration: seconds of the recording, where no worker has told it.
+        shown: the speakers of the transcript; names that people gave to those of other turns go.
+    """
     job = held(db, lease)
-    done = NO_ERROR | {"finished_at": now, "language": language, "redo": 0, "result": None}
+    done = NO_ERROR | {"finished_at": now, "language": language, "result": None}
+    done |= {"redo": 0, "redo_stage": None, "shown": None if shown is None else encode(shown)}
+    turns = None if shown is None else shown.turns
+    db.execute("DELETE FROM speaker WHERE job = ? AND turns IS NOT ?", (lease.job, turns))
     if duration is not None:  # nobody has told it of a transcript that was there already
         done |= {"duration": duration, "progress": duration}
     end_execution(db, lease, now, "completed")

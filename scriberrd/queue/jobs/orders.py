@@ -22,9 +22,11 @@ from scriberrd.queue.jobs.rows import (
 from scriberrd.queue.jobs.submission import adjust
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import apsw
 
-    from scriberrd.model import Job, Settings
+    from scriberrd.model import Job, RedoStage, Settings
 
 
 def cancel(db: apsw.Connection, id_: int, now: float) -> Job:
@@ -78,10 +80,28 @@ def retry(db: apsw.Connection, id_: int, now: float, *, settings: Settings | Non
     return requeue(db, job, now, "retried")
 
 
-def redo(db: apsw.Connection, id_: int, *, profile: str, settings: Settings, now: float) -> Job:
-    """Queue an ended job anew, from the start of its recording and with these settings.
+def redo(
+    db: apsw.Connection,
+    id_: int,
+    *,
+    profile: str,
+    settings: Settings,
+    now: float,
+    overrides: Mapping[str, str] | None = None,
+    stage: RedoStage | None = None,
+) -> Job:
+    """Queue an ended job anew with these settings.
 
     Its published transcript stays, and is served, until the new one is published over it.
+
+    Args:
+        db: the database.
+        id_: of the job.
+        profile: that the settings were taken from.
+        settings: with the overrides.
+        now: the time.
+        overrides: what was ordered over the profile; None: the same as before.
+        stage: from where on; None: from the start of the recording.
 
     Raises:
         JobNotFound: no such job.
@@ -91,9 +111,12 @@ def redo(db: apsw.Connection, id_: int, *, profile: str, settings: Settings, now
     if job.state not in TERMINAL:
         raise IllegalMove(id_, job.state, "be redone")
     require_newest(db, job, "be redone")
-    forget_work(db, id_)
+    if stage is None:
+        forget_work(db, id_)
     anew = {
         "redo": 1,
+        "redo_stage": stage,
+        "overrides": encode(job.overrides if overrides is None else overrides),
         "profile": profile,
         "settings": encode(settings),
         "priority": Priority[settings.priority.upper()],

@@ -75,7 +75,7 @@ def move(db: apsw.Connection, job: Job, to: JobState, columns: dict[str, Any]) -
     """The only way out of a state, but for the claim: TRANSITIONS has the last word."""
     if to not in TRANSITIONS[job.state]:
         raise IllegalMove(job.id, job.state, f"become {to}")
-    idle = {"stage": None, "lease_expires": None, "cancel_requested": 0}
+    idle = {"stage": None, "diarized": None, "lease_expires": None, "cancel_requested": 0}
     return update(db, job.id, {"state": to} | idle | columns)
 
 

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 
 MISSING = "source_missing"
+# What other bytes under the name of a job do away with.
+REPLACED = {"redo": 0, "redo_stage": None, "deaths": 0, "published_at": None, "shown": None}
 NEWEST = "SELECT id FROM job WHERE inbox = :inbox AND path = :path ORDER BY id DESC LIMIT 1"
 
 
@@ -204,7 +206,7 @@ def _ask(
 
 def _supersede(db: apsw.Connection, job: Job, columns: dict[str, Any], now: float) -> Job:
     forget_work(db, job.id)
-    job = update(db, job.id, columns | FRESH | {"redo": 0, "deaths": 0, "published_at": None})
+    job = update(db, job.id, columns | FRESH | REPLACED)
     if job.state is JobState.PROCESSING:
         end_execution(db, Lease(job.id, job.lease), now, "superseded")
         job = move(db, job, JobState.QUEUED, {})
