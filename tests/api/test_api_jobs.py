@@ -21,6 +21,8 @@ async def test_a_new_job_shows_everything_and_no_absolute_path(server: Server) -
         "path": "talks/Grüße.mp3",
         "name": "Grüße.mp3",
         "profile": "default",
+        "set": {},
+        "diarize": "off",
         "priority": "high",
         "created_at": "2023-11-14T22:13:20.000Z",
         "queued_at": "2023-11-14T22:13:20.000Z",
@@ -30,6 +32,7 @@ async def test_a_new_job_shows_everything_and_no_absolute_path(server: Server) -
         "lease_expires_at": None,
         "cancel_requested": False,
         "redo": False,
+        "redo_stage": None,
         "failures": 0,
         "interruptions": 0,
         "fallbacks": [],
@@ -37,6 +40,7 @@ async def test_a_new_job_shows_everything_and_no_absolute_path(server: Server) -
             "seconds": 0.0,
             "duration": None,
             "fraction": None,
+            "diarized": None,
             "eta_seconds": None,
             "real_time_factor": None,
         },
@@ -44,6 +48,7 @@ async def test_a_new_job_shows_everything_and_no_absolute_path(server: Server) -
         "error": None,
         "outputs": [],
         "edited": [],
+        "speakers": [],
         "source": {"size": 11, "sha256": job.sha256},
     }
 
@@ -58,6 +63,7 @@ async def test_progress_counts_what_this_run_did(server: Server) -> None:
         "seconds": 40.0,
         "duration": 100.0,
         "fraction": 0.4,
+        "diarized": None,
         "eta_seconds": 15.0,
         "real_time_factor": 0.25,
     }
