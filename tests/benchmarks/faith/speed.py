@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 import time
 import venv
 from statistics import median
@@ -100,7 +99,8 @@ def _other() -> Callable[[list[Path]], Taken]:
         command += ["--compute_type", "int8", "--threads", str(CORES), "--word_timestamps", "True"]
         command += ["--output_dir", fresh("faith-other"), "--verbose", "False"]
         before, began = os.times(), time.perf_counter()
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=sys.stderr)
+        quiet = {**os.environ, "TQDM_DISABLE": "1"}
+        subprocess.run(command, check=True, env=quiet, stdout=subprocess.DEVNULL)
         took, after = time.perf_counter() - began, os.times()
         return took, sum(after[2:4]) - sum(before[2:4])
 
