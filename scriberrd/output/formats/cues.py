@@ -6,10 +6,11 @@ is longer breaks these limits. Cues follow one another and never overlap.
 
 from __future__ import annotations
 
-from collections import deque
 from itertools import accumulate, chain, pairwise
 from typing import TYPE_CHECKING, NamedTuple
 from unicodedata import category, combining, east_asian_width
+
+from scriberrd.merging import spelled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -78,7 +79,7 @@ def _milliseconds(seconds: float) -> int:
 
 def _drafts(transcript: Transcript | Result, *, labels: bool) -> Iterator[_Draft]:
     turn = ""
-    for segment, words in _with_words(transcript):
+    for segment, words in spelled(transcript.segments, transcript.words):
         speaker = " ".join((segment.speaker or "").split())
         pieces = _from_words(segment, words) or _from_text(segment)
         if not pieces:
@@ -89,29 +90,6 @@ def _drafts(transcript: Transcript | Result, *, labels: bool) -> Iterator[_Draft
             pieces.insert(0, _Piece(start, start, f"{speaker}:"))
         turn = speaker
         yield from (_Draft(part, speaker) for part in _cut(pieces))
-
-
-def _with_words(transcript: Transcript | Result) -> Iterator[tuple[Segment, Sequence[Word]]]:
-    """Each segment with the words it is made of, or with none when they say something else."""
-    coming = iter(transcript.words)
-    ahead: deque[Word] = deque()  # read, and not used up yet
-    for segment in transcript.segments:
-        text, spelled, count = "".join(segment.text.split()), "", 0
-        while len(spelled) < len(text):
-            if count == len(ahead) and (word := next(coming, None)) is not None:
-                ahead.append(word)
-            if count == len(ahead):
-                break
-            spelled += "".join(ahead[count].word.split())
-            count += 1
-        if spelled == text:
-            yield segment, [ahead.popleft() for _ in range(count)]
-        else:
-            yield segment, ()
-            while ahead and ahead[0].start < segment.end:
-                ahead.popleft()
-                if not ahead and (word := next(coming, None)) is not None:
-                    ahead.append(word)
 
 
 def _from_words(segment: Segment, words: Sequence[Word]) -> list[_Piece]:
