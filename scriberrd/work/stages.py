@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 from typing import TYPE_CHECKING, NamedTuple
@@ -13,10 +14,12 @@ from scriberrd.files import sources
 from scriberrd.files.folders import start
 from scriberrd.library.adoption import adopt
 from scriberrd.library.gathering import gather
-from scriberrd.queue import jobs
+from scriberrd.queue import jobs, queries
 from scriberrd.work import fallbacks
 
 if TYPE_CHECKING:
+    import apsw
+
     from scriberrd.config import Config, Inbox, Live
     from scriberrd.files.folders import Folders
     from scriberrd.library.library import Library
@@ -79,13 +82,18 @@ async def publish(run: Run, means: Means, found: Transcript | None) -> Transcrip
     inbox = _inbox(config, job)
     heartbeat = await run.save()
     with means.store.reader() as db:
-        text = found or await gather(means.store, db, job)
+        text = found or await _gathered(means.store, db, job)
         await means.publisher.publish(
             inbox, job, text, sharing=config.sharing(inbox), heartbeat=heartbeat
         )
     for warning in text.warnings:
         log.info("job %d: %s: %s", job.id, job.name, warning)
     return text
+
+
+async def _gathered(store: Store, db: apsw.Connection, job: Job) -> Result:
+    work = await store.read(jobs.work, job.id)
+    return (await asyncio.to_thread(gather, work, queries.Blocks(db, job.id), job))[0]
 
 
 async def dispose(run: Run, means: Means, text: Transcript | Result) -> Job:

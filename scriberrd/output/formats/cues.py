@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING, NamedTuple
 from unicodedata import category, combining, east_asian_width
 
 from scriberrd.merging import spelled
+from scriberrd.output.formats.format import label, who
+from scriberrd.transcript import called
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from scriberrd.model import SpeakerLabels
     from scriberrd.transcript import Result, Segment, Transcript, Word
 
 WIDTH = 42  # columns of a line; wide characters take two
@@ -54,15 +57,15 @@ def clock(milliseconds: int, separator: str) -> str:
     return f"{hours:02d}:{minutes:02d}:{seconds:02d}{separator}{rest:03d}"
 
 
-def cues(transcript: Transcript | Result, *, labels: bool) -> Iterator[Cue]:
+def cues(transcript: Transcript | Result, labels: SpeakerLabels) -> Iterator[Cue]:
     """Cut a transcript into cues.
 
     Args:
         transcript: what was said; its words, where it has any, say where to cut.
-        labels: write the speaker into the text where a turn begins.
+        labels: how the speaker is written into the text where a turn begins.
     """
     end = 0
-    for draft, following in pairwise(chain(_drafts(transcript, labels=labels), [None])):
+    for draft, following in pairwise(chain(_drafts(transcript, labels), [None])):
         assert draft is not None  # noqa: S101 - for the type checker
         start = max(_milliseconds(draft.pieces[0].start), end)
         spoken = _milliseconds(draft.pieces[-1].end)
@@ -77,17 +80,17 @@ def _milliseconds(seconds: float) -> int:
     return max(round(seconds * 1000), 0)
 
 
-def _drafts(transcript: Transcript | Result, *, labels: bool) -> Iterator[_Draft]:
-    turn = ""
+def _drafts(transcript: Transcript | Result, labels: SpeakerLabels) -> Iterator[_Draft]:
+    names, turn = called(transcript), ""
     for segment, words in spelled(transcript.segments, transcript.words):
-        speaker = " ".join((segment.speaker or "").split())
+        speaker = who(segment, names)
         pieces = _from_words(segment, words) or _from_text(segment)
         if not pieces:
             continue
-        if labels and speaker and speaker != turn:
+        if speaker != turn and (written := label(speaker, labels)):
             start, _, text = pieces[0]
             pieces[0] = pieces[0]._replace(text=f" {text.lstrip()}")
-            pieces.insert(0, _Piece(start, start, f"{speaker}:"))
+            pieces.insert(0, _Piece(start, start, written))
         turn = speaker
         yield from (_Draft(part, speaker) for part in _cut(pieces))
 
