@@ -32,6 +32,7 @@ from scriberrd.work.capacity import fit
 from scriberrd.work.dispatch import Dispatcher
 from scriberrd.work.machine import look
 from scriberrd.work.pulls import Pulls
+from scriberrd.work.rendering import Renderings
 from scriberrd.work.stages import Means
 
 if TYPE_CHECKING:
@@ -147,6 +148,7 @@ def _rooms(
         stopping=lambda: dispatcher.stopping,
         try_now=dispatcher.admission.breaker.try_now,
         pull=pulls.pull,
+        render=Renderings(*means).render,
         status=lambda: LiveStatus(
             workers=tuple(slot.status() for slot in dispatcher.slots),
             outages=dispatcher.admission.breaker.outages(),

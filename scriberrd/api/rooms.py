@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from scriberrd.files.folders import Folders
     from scriberrd.inbox.intake import Intake
     from scriberrd.library.library import Library
-    from scriberrd.model import Clock
+    from scriberrd.model import Clock, Job
     from scriberrd.output.publication import Publisher
     from scriberrd.queue.store import Store
     from scriberrd.work.pulls import News
@@ -46,6 +46,7 @@ class Rooms:
     status: Callable[[], LiveStatus]
     try_now: Callable[[], None]  # what the machine could not do
     pull: Callable[[str], Awaitable[News]]  # a model
+    render: Callable[[Job], Awaitable[Job]]  # its transcript, again
     started: float = field(init=False)  # on the monotonic clock
 
     def __post_init__(self) -> None:

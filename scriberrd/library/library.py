@@ -15,7 +15,7 @@ import os
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from importlib import resources
-from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Concatenate, NamedTuple, ParamSpec, TypeVar
 
 import apsw
 import apsw.bestpractice
@@ -26,12 +26,14 @@ from scriberrd.queue import jobs, queries
 from scriberrd.queue.transactions import transaction
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator
     from pathlib import Path
 
     from scriberrd.config import Live
     from scriberrd.model import Clock, Job
+    from scriberrd.protocol import Probed
     from scriberrd.queue.store import Store
+    from scriberrd.transcript import BlockResult, Diarization, EngineInfo
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +51,15 @@ PASSING = (
     *(apsw.FullError, apsw.ReadOnlyError, apsw.IOError, apsw.CantOpenError, apsw.PermissionsError),
     *(apsw.BusyError, apsw.LockedError, apsw.NoMemError),
 )
+
+
+class Kept(NamedTuple):
+    """Stand-in."""
+
+    probe: Probed
+    engine: EngineInfo
+    done: jobs.Done
+    blocks: Iterable[BlockResult]
 
 
 class Library:
@@ -83,6 +94,14 @@ class Library:
             return False
         log.info("job %d: found its result in the library, nothing to do", job.id)
         return True
+
+    async def words(self, job: Job, work: jobs.Work) -> Kept | None:  # noqa: ARG002
+        """Stand-in."""
+        return None
+
+    async def turns(self, job: Job) -> Diarization | None:  # noqa: ARG002
+        """Stand-in."""
+        return None
 
     async def keep(self, store: Store, job: Job) -> None:
         """Keep what is done of a job whose blocks are all done.

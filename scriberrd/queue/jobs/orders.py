@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from scriberrd.errors import IllegalMove
 from scriberrd.model import TERMINAL, JobState, Priority
 from scriberrd.queue import queries
+from scriberrd.queue.jobs.claiming import take
 from scriberrd.queue.jobs.rows import (
     FRESH,
     NO_ERROR,
@@ -125,3 +126,29 @@ def redo(
     }
     update(db, id_, anew)
     return requeue(db, job, now, "redone")
+
+
+def take_again(db: apsw.Connection, job: Job, *, worker: str, now: float, expires: float) -> Job:
+    """Take an ended job at once to write its transcript again.
+
+    Args:
+        db: the database.
+        job: with the profile and settings that count.
+        worker: who takes it, for the record.
+        now: the time.
+        expires: on the monotonic clock: when the lease ends.
+
+    Raises:
+        JobNotFound: no such job.
+        IllegalMove: it has not ended, or a newer job has its recording.
+    """
+    redo(
+        db,
+        job.id,
+        profile=job.profile,
+        settings=job.settings,
+        overrides=job.overrides,
+        now=now,
+        stage="merge",
+    )
+    return take(db, job.id, worker, now=now, expires=expires)

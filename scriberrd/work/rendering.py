@@ -1,0 +1,102 @@
+"""Transcripts that are written again without a worker: with other names, or in other formats.
+
+That takes seconds, so it waits for no slot, and pauses and hours do not hold it up. If it breaks
+off, its job is queued, and a slot does the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from scriberrd.errors import LeaseLost, TaskFailed, TranscriptNotReady, WordsNotKept
+from scriberrd.library.gathering import named
+from scriberrd.library.remaking import remade
+from scriberrd.queue import jobs, queries
+
+if TYPE_CHECKING:
+    from scriberrd.config import Inbox, Live
+    from scriberrd.files.folders import Folders
+    from scriberrd.library.library import Library
+    from scriberrd.library.remaking import Remade
+    from scriberrd.model import Clock, Job
+    from scriberrd.output.publication import Publisher
+    from scriberrd.queue.store import Store
+
+log = logging.getLogger(__name__)
+
+NAME = "rendering"  # of what takes these jobs, where a worker's is otherwise
+AT_ONCE = 2
+LEASE = 600.0  # seconds; nobody takes it back while this daemon lives
+
+
+class Renderings:
+    """Writes transcripts again; the first arguments in the order of `stages.Means`."""
+
+    def __init__(
+        self,
+        live: Live,
+        store: Store,
+        clock: Clock,
+        folders: Folders,
+        publisher: Publisher,
+        library: Library,
+    ) -> None:
+        self._live, self._store, self._clock = live, store, clock
+        self._folders, self._publisher, self._library = folders, publisher, library
+        self._places = asyncio.Semaphore(AT_ONCE)
+
+    async def render(self, job: Job) -> Job:
+        """Write the files of an ended job again; gives the job as it is then.
+
+        Args:
+            job: with the profile and settings to write them by.
+
+        Raises:
+            TranscriptNotReady: its inbox is not configured any longer.
+            WordsNotKept: there is nothing to make them of.
+            IllegalMove: it has not ended, or a newer job has its recording.
+            StoreError: the database can't be used.
+        """
+        inbox = self._live.config.inbox(job.inbox)
+        if inbox is None:
+            raise TranscriptNotReady(f"no inbox {job.inbox!r} is configured any longer")
+        async with self._places:
+            made = await remade(self._library, self._store, self._folders, inbox, job)
+            if made is None:
+                raise WordsNotKept(job.id)
+            times = {"now": self._clock.time(), "expires": self._clock.monotonic() + LEASE}
+            job = await self._store.run(jobs.take_again, job, worker=NAME, **times)
+            try:
+                return await self._publish(inbox, job, made)
+            except LeaseLost:  # another version of the recording has come
+                return await self._store.read(queries.get, job.id)
+            except (TaskFailed, LookupError) as error:  # of the folder, or of the library
+                log.warning("job %d: can't write its files, a worker will: %s", job.id, error)
+                return await self._release(job)
+            except BaseException:
+                await self._release(job)
+                raise
+
+    async def _publish(self, inbox: Inbox, job: Job, made: Remade) -> Job:
+        # Somebody may have named another speaker meanwhile.
+        text = replace(made.text, speakers=named(job, made.shown))
+        sharing = self._live.config.sharing(inbox)
+        await self._publisher.publish(inbox, job, text, sharing=sharing)
+        job = await self._store.insist(
+            jobs.finish,
+            jobs.Lease(job.id, job.lease),
+            language=text.language,
+            now=self._clock.time(),
+            duration=text.duration,
+            shown=made.shown,
+        )
+        log.info("job %d: its files are written again: %s", job.id, job.name)
+        return job
+
+    async def _release(self, job: Job) -> Job:
+        lease = jobs.Lease(job.id, job.lease)
+        return await self._store.insist(jobs.release, lease, now=self._clock.time())
