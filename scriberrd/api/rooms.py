@@ -46,7 +46,7 @@ class Rooms:
     status: Callable[[], LiveStatus]
     try_now: Callable[[], None]  # what the machine could not do
     pull: Callable[[str], Awaitable[News]]  # a model
-    render: Callable[[Job], Awaitable[Job]]  # its transcript, again
+    render: Callable[[int], Awaitable[Job]]  # a transcript again
     started: float = field(init=False)  # on the monotonic clock
 
     def __post_init__(self) -> None:

@@ -34,7 +34,7 @@ class Named(Params, frozen=True, kw_only=True):
 async def name(rooms: Rooms, id_: int, named: Named) -> views.JobView:
     """Name a speaker, and write the transcript again; an empty name takes the name away."""
     who, now = " ".join(named.name.split()), rooms.clock.time()
-    job = await rooms.store.run(jobs.name, id_, named.speaker, who, now)
-    job = await rooms.render(job)
+    await rooms.store.run(jobs.name, id_, named.speaker, who, now)
+    job = await rooms.render(id_)
     starts = await rooms.store.read(queries.starts, [job])
     return views.job(job, starts, rooms.clock)

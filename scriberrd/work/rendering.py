@@ -15,10 +15,11 @@ from msgspec.structs import replace
 from scriberrd.errors import LeaseLost, TaskFailed, TranscriptNotReady, WordsNotKept
 from scriberrd.library.gathering import named
 from scriberrd.library.remaking import remade
+from scriberrd.model import RENDERING, Settings, replaced
 from scriberrd.queue import jobs, queries
 
 if TYPE_CHECKING:
-    from scriberrd.config import Inbox, Live
+    from scriberrd.config import Config, Inbox, Live
     from scriberrd.files.folders import Folders
     from scriberrd.library.library import Library
     from scriberrd.library.remaking import Remade
@@ -49,18 +50,18 @@ class Renderings:
         self._folders, self._publisher, self._library = folders, publisher, library
         self._places = asyncio.Semaphore(AT_ONCE)
 
-    async def render(self, job: Job) -> Job:
-        """Write the files of an ended job again; gives the job as it is then.
-
-        Args:
-            job: with the profile and settings to write them by.
+    async def render(self, id_: int) -> Job:
+        """Write the files of an ended job again, as its profile wants them now.
 
         Raises:
+            JobNotFound: there is no such job.
             TranscriptNotReady: its inbox is not configured any longer.
             WordsNotKept: there is nothing to make them of.
             IllegalMove: it has not ended, or a newer job has its recording.
             StoreError: the database can't be used.
         """
+        job = await self._store.read(queries.get, id_)
+        job = replace(job, settings=_today(self._live.config, job))
         inbox = self._live.config.inbox(job.inbox)
         if inbox is None:
             raise TranscriptNotReady(f"no inbox {job.inbox!r} is configured any longer")
@@ -68,8 +69,14 @@ class Renderings:
             made = await remade(self._library, self._store, self._folders, inbox, job)
             if made is None:
                 raise WordsNotKept(job.id)
-            times = {"now": self._clock.time(), "expires": self._clock.monotonic() + LEASE}
-            job = await self._store.run(jobs.take_again, job, worker=NAME, **times)
+            job = await self._store.run(
+                jobs.take_again,
+                id_,
+                worker=NAME,
+                now=self._clock.time(),
+                expires=self._clock.monotonic() + LEASE,
+                settings=job.settings,
+            )
             try:
                 return await self._publish(inbox, job, made)
             except LeaseLost:  # another version of the recording has come
@@ -100,3 +107,9 @@ class Renderings:
     async def _release(self, job: Job) -> Job:
         lease = jobs.Lease(job.id, job.lease)
         return await self._store.insist(jobs.release, lease, now=self._clock.time())
+
+
+def _today(config: Config, job: Job) -> Settings:
+    """The settings of a job, with those that say how it is written as they are now."""
+    today = config.profiles.get(job.profile, job.settings)
+    return replaced(job.settings, today, *(key for key in RENDERING if key not in job.overrides))

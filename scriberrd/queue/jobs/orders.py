@@ -128,27 +128,30 @@ def redo(
     return requeue(db, job, now, "redone")
 
 
-def take_again(db: apsw.Connection, job: Job, *, worker: str, now: float, expires: float) -> Job:
-    """Take an ended job at once to write its transcript again.
+def take_again(
+    db: apsw.Connection,
+    id_: int,
+    *,
+    worker: str,
+    now: float,
+    expires: float,
+    settings: Settings | None = None,
+) -> Job:
+    """Have an ended job rendered again by `worker`, which holds it at once.
 
     Args:
         db: the database.
-        job: with the profile and settings that count.
+        id_: of the job.
         worker: who takes it, for the record.
         now: the time.
-        expires: on the monotonic clock: when the lease ends.
+        expires: on the monotonic clock: when the lease ends unless it is renewed.
+        settings: to render it with; None: the same as before.
 
     Raises:
         JobNotFound: no such job.
         IllegalMove: it has not ended, or a newer job has its recording.
     """
-    redo(
-        db,
-        job.id,
-        profile=job.profile,
-        settings=job.settings,
-        overrides=job.overrides,
-        now=now,
-        stage="merge",
-    )
-    return take(db, job.id, worker, now=now, expires=expires)
+    job = queries.get(db, id_)
+    settings = job.settings if settings is None else settings
+    redo(db, id_, profile=job.profile, settings=settings, now=now, stage="merge")
+    return take(db, id_, worker, now=now, expires=expires)
