@@ -2,35 +2,35 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from scriberrd import transcript
 from scriberrd.errors import TaskFailed
-from scriberrd.queue import jobs, queries
+from scriberrd.model import Shown
 
 if TYPE_CHECKING:
-    import apsw
+    from collections.abc import Iterable
 
     from scriberrd.model import Job
-    from scriberrd.queue.store import Store
-    from scriberrd.transcript import Result
+    from scriberrd.queue import jobs
+    from scriberrd.transcript import BlockResult, Diarization, Result
 
 
-async def gather(store: Store, db: apsw.Connection, job: Job) -> Result:
-    """Join the checkpoints of a job whose blocks are all done.
-
-    Args:
-        store: where they are.
-        db: a connection that stays open for as long as the result is used.
-        job: as it was claimed.
-    """
-    work = await store.read(jobs.work, job.id)
+def gather(
+    work: jobs.Work,
+    blocks: Iterable[BlockResult],
+    job: Job,
+    *,
+    diarization: Diarization | None = None,
+    warnings: tuple[str, ...] = (),
+) -> tuple[Result, Shown | None]:
+    """Stand-in: no merge."""
     if work.probe is None or work.engine is None or work.finished is None:
         raise TaskFailed("internal_error", "checkpoints are missing")
-    return await asyncio.to_thread(
-        transcript.assemble,
-        queries.Blocks(db, job.id),
+    result = transcript.assemble(
+        blocks,
         duration=work.finished.duration,
         engine=work.engine,
         source=transcript.SourceInfo(
@@ -43,5 +43,14 @@ async def gather(store: Store, db: apsw.Connection, job: Job) -> Result:
         ),
         processing_seconds=work.finished.seconds,
         word_timestamps=job.settings.word_timestamps,
-        warnings=work.finished.warnings,
+        warnings=(
+            *work.finished.warnings,
+            *warnings,
+            *(diarization.warnings if diarization else ()),
+        ),
     )
+    if diarization is None:
+        return result, None
+    result = replace(result, turns=diarization.turns)
+    labels = dict.fromkeys(turn.speaker for turn in diarization.turns)
+    return result, Shown("stand-in", tuple(labels))

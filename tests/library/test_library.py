@@ -79,8 +79,10 @@ class House:
         return await self.transcript(job)
 
     async def transcript(self, job: Job) -> bytes:
+        work = await self.store.read(jobs.work, job.id)
         with self.store.reader() as db:
-            return b"".join(FORMATS["json"].render(await gather(self.store, db, job)))
+            text, _ = gather(work, queries.Blocks(db, job.id), job)
+            return b"".join(FORMATS["json"].render(text))
 
     async def finish(self, job: Job) -> Job:
         lease = jobs.Lease(job.id, job.lease)
