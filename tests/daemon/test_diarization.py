@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import signal
+import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import apsw
 import pytest
-from program import AUDIO, TALK, Program, wait_for
+from msgspec.structs import replace
+from program import AUDIO, Program, wait_for
 
 from scriberrd.failures import FAILURES
+from scriberrd.model import staged
+from scriberrd.queue import jobs, queries
+from scriberrd.queue.store import Store
 from scriberrd.transcript import PENDING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from scriberrd.model import RedoStage
 
     Make = Callable[..., Program]
 
@@ -57,6 +67,13 @@ def diarizing(daemon: Program, name: str) -> dict[str, Any]:
     return found
 
 
+def deaf(pid: int) -> bool:
+    """Whether a process ignores SIGTERM: with this the fake begins to hang."""
+    status = Path(f"/proc/{pid}/status").read_text().splitlines()
+    ignored = next(line for line in status if line.startswith("SigIgn"))
+    return bool(int(ignored.split()[1], 16) >> (signal.SIGTERM - 1) & 1)
+
+
 def test_words_come_first_and_then_who_says_them(program: Make) -> None:
     daemon = program(profile=profile("slow"))
     daemon.drop(SPEECH, "talk.opus")
@@ -89,8 +106,8 @@ def test_who_requires_the_speakers_gets_no_words_without_them(program: Make) -> 
 
 
 def test_silence_needs_no_diarizer(program: Make) -> None:
-    daemon = program(engine="fake", profile=profile("crash", "required"), model="silent")
-    daemon.drop(SENTENCE, "silence.wav")
+    daemon = program(profile=profile("crash", "required"))
+    daemon.drop(AUDIO / "silence.wav", "silence.wav")
     assert daemon.wait("silence.wav", "completed")["failures"] == 0
     assert "turns" not in daemon.transcript("silence.json")
     assert len(daemon.workers()) == 1
@@ -185,9 +202,7 @@ def test_what_is_too_long(program: Make, diarize: str) -> None:
 
 
 def test_a_hang_ends_with_the_stall_timeout_and_the_length(program: Make) -> None:
-    daemon = program(
-        profile=profile("hang"), stall_timeout="1s", retry="attempts = 1", model="ok"
-    )
+    daemon = program(profile=profile("hang"), stall_timeout="1s", retry="attempts = 1", model="ok")
     daemon.drop(SENTENCE, "talk.wav")
     daemon.wait("talk.wav", "completed")
     (warning,) = daemon.transcript("talk.json")["warnings"]
@@ -199,6 +214,7 @@ def test_a_cancel_ends_it_at_once(program: Make) -> None:
     daemon.drop(SPEECH, "talk.opus")
     job = diarizing(daemon, "talk.opus")
     diarizer = daemon.ctl("status")["workers"][0]["pid"]
+    wait_for(lambda: deaf(diarizer), "a diarizer that hears nobody")
     daemon.ctl("cancel", job["id"])
     daemon.wait("talk.opus", "canceled")
     assert diarizer not in [worker.pid for worker in daemon.workers()]
@@ -208,13 +224,142 @@ def test_a_cancel_ends_it_at_once(program: Make) -> None:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 @pytest.mark.parametrize("diarize", ["auto", "required"])
 def test_a_stop_between_words_and_speakers(program: Make, diarize: str, number: int) -> None:
-    daemon = program(profile=profile("hang+until", diarize), stop_timeout="0.2s")
+    daemon = program(profile=profile("slow", diarize), stop_timeout="0.1s")
+    daemon.drop(SPEECH, "talk.opus")
+    job = diarizing(daemon, "talk.opus")
+    assert daemon.stop(number) == (0 if number == signal.SIGTERM else -number)
+    assert bool(daemon.files()) == (diarize == "auto")
+    daemon.start()
+    assert daemon.wait("talk.opus", "completed")["failures"] == 0
+    assert daemon.transcript("talk.json")["turns"]
+    assert daemon.transcript("talk.json")["warnings"] == []
+    first, second = daemon.ctl("show", job["id"])["executions"]
+    assert first["outcome"] == ("released" if number == signal.SIGTERM else "lost")
+    assert (first["audio_seconds"] > 9, second["audio_seconds"]) == (True, 0)
+    assert len(events(daemon, "published")) == (diarize == "auto")
+
+
+def test_it_makes_way_for_nobody(program: Make) -> None:
+    daemon = program(profile=profile("slow"))
     daemon.drop(SPEECH, "talk.opus")
     diarizing(daemon, "talk.opus")
-    assert daemon.stop(number) == (0 if number == signal.SIGTERM else -number)
-    config = daemon.config.read_text()
-    daemon.config.write_text(config.replace("hang+until", "ok"))
+    (daemon.root / "calm/urgent.wav").write_bytes(SENTENCE.read_bytes())
+    daemon.ctl("submit", daemon.root / "calm/urgent.wav", "--priority", "urgent")
+    daemon.wait("urgent.wav", "completed")
+    assert runs(daemon, "talk.opus") == ["completed"]
+    assert daemon.said("will yield") == 0
+
+
+def test_each_kind_of_work_has_its_process(program: Make) -> None:
+    daemon = program(profile=profile("slow"), model="slow", idle_unload="1s")
+    daemon.drop(SPEECH, "talk.opus")
+    daemon.underway("talk.opus", 1)
+    engine = daemon.ctl("status")["workers"][0]["pid"]
+    diarizing(daemon, "talk.opus")
+    diarizer = daemon.ctl("status")["workers"][0]["pid"]
+    assert {worker.pid for worker in daemon.workers()} == {engine, diarizer}
+    assert engine != diarizer
+    daemon.wait("talk.opus", "completed")
+    wait_for(lambda: not daemon.workers(), "both to end when they are idle")
+
+
+def test_what_was_done_for_the_same_bytes_is_not_done_again(program: Make) -> None:
+    daemon = program(profile=profile())
+    daemon.drop(SPEECH, "talk.opus")
+    daemon.wait("talk.opus", "completed")
+    daemon.drop(SPEECH, "copy.opus")
+    daemon.wait("copy.opus", "completed")
+    first, second = (daemon.transcript(name) for name in ("talk.json", "copy.json"))
+    assert first["turns"] == second["turns"]
+    assert len(events(daemon, "diarized")) == 1
+    assert len(events(daemon, "published")) == 1  # the copy was complete at once
+
+
+def order(daemon: Program, stage: RedoStage | None, **today: Any) -> None:
+    """Have the only job redone from a stage on, while the daemon is down."""
+    assert daemon.stop() == 0
+    with contextlib.closing(Store(daemon.root / "state/scriberrd.db")) as store:
+        job = asyncio.run(store.read(queries.get, 1))
+        settings = staged(job.settings, replace(job.settings, **today))
+        how = {"profile": "default", "settings": settings, "now": time.time(), "stage": stage}
+        asyncio.run(store.run(jobs.redo, 1, **how))
     daemon.start()
-    (job,) = daemon.jobs()
-    daemon.ctl("cancel", job["id"]) if job["state"] == "queued" else None
-    daemon.wait("talk.opus", "processing", "canceled", "completed")
+
+
+def test_the_speakers_alone_are_done_anew(program: Make) -> None:
+    daemon = program(profile=profile())
+    daemon.drop(SPEECH, "talk.opus")
+    daemon.wait("talk.opus", "completed")
+    before = daemon.transcript("talk.json")
+    order(daemon, "diarize", speakers=1)
+    job = daemon.wait("talk.opus", "completed")
+    after = daemon.transcript("talk.json")
+    assert {turn["speaker"] for turn in after["turns"]} == {"SPEAKER_00"}
+    assert after["text"] == before["text"]
+    assert daemon.ctl("show", job["id"])["executions"][1]["audio_seconds"] == 0
+    assert len(daemon.workers()) == 1  # no engine was needed
+    order(daemon, "diarize", diarization_model="raise", speakers=1)
+    daemon.wait("talk.opus", "completed")
+    (warning,) = daemon.transcript("talk.json")["warnings"]
+    assert "no speakers" in warning
+    assert len(events(daemon, "published")) == 1  # what there was stayed until the end
+
+
+def test_words_that_are_not_kept_any_more_are_made_again(program: Make) -> None:
+    daemon = program(profile=profile())
+    daemon.drop(SPEECH, "talk.opus")
+    daemon.wait("talk.opus", "completed")
+    before = daemon.transcript("talk.json")
+    for file in (daemon.root / "state").glob("library.db*"):
+        file.unlink()
+    order(daemon, "diarize")
+    daemon.wait("talk.opus", "completed")
+    assert daemon.transcript("talk.json")["text"] == before["text"]
+    assert daemon.said("its words are not kept any more") == 1
+    assert len(events(daemon, "diarized")) == 2
+
+
+def test_all_is_done_anew(program: Make) -> None:
+    daemon = program(profile=profile())
+    daemon.drop(SPEECH, "talk.opus")
+    daemon.wait("talk.opus", "completed")
+    order(daemon, None)
+    daemon.wait("talk.opus", "completed")
+    assert len(events(daemon, "diarized")) == 2
+
+
+def test_to_merge_again_needs_no_worker(program: Make) -> None:
+    daemon = program(profile=profile())
+    daemon.drop(SPEECH, "talk.opus")
+    daemon.wait("talk.opus", "completed")
+    before = daemon.transcript("talk.json")
+    order(daemon, "merge")
+    daemon.wait("talk.opus", "completed")
+    assert daemon.transcript("talk.json")["turns"] == before["turns"]
+    assert daemon.workers() == []
+
+
+def test_words_without_speakers_are_no_transcript_after_the_database_is_lost(
+    program: Make,
+) -> None:
+    daemon = program(profile=profile("slow"))
+    daemon.drop(SPEECH, "talk.opus")
+    diarizing(daemon, "talk.opus")
+    daemon.stop(signal.SIGKILL)
+    for file in (daemon.root / "state").glob("*.db*"):
+        file.unlink()
+    daemon.start()
+    daemon.wait("talk.opus", "completed")
+    assert len(events(daemon, "diarized")) == 1
+
+
+def test_a_recording_that_goes_away_between_the_stages(program: Make) -> None:
+    daemon = program(profile=profile("slow"), stop_timeout="0.1s")
+    daemon.drop(SPEECH, "talk.opus")
+    diarizing(daemon, "talk.opus")
+    daemon.stop()
+    (daemon.inbox / "talk.opus").unlink()
+    daemon.start()
+    daemon.wait("talk.opus", "completed")
+    (warning,) = daemon.transcript("talk.json")["warnings"]
+    assert warning.startswith("no speakers: the file is gone")
