@@ -27,6 +27,8 @@ from scriberrd.queue import jobs
 from scriberrd.queue.jobs import Lease
 from scriberrd.queue.store import Store
 from scriberrd.transcript import EngineInfo, Segment, SourceInfo, Stats, Transcript, Turn, encode
+from scriberrd.work.means import Means
+from scriberrd.work.preflight import Preflights
 from scriberrd.work.rendering import Renderings
 
 if TYPE_CHECKING:
@@ -218,19 +220,15 @@ def below(base: Path) -> Iterator[Server]:
     with contextlib.closing(store), contextlib.closing(library):
         server = Server(config, store, clock, Intake(live, store, clock, folders))
         publisher = Publisher(store, folders, clock)
+        means = Means(live, store, clock, folders, publisher, library, Preflights(live))
         server.rooms = Rooms(
-            store=store,
-            folders=folders,
-            publisher=publisher,
-            library=library,
-            clock=clock,
-            live=live,
+            *means,
             intake=server.intake,
             stopping=lambda: server.stopping,
             status=lambda: LIVE,
             try_now=lambda: None,
             pull=pull,
-            render=Renderings(live, store, clock, folders, publisher, library).render,
+            render=Renderings(means).render,
         )
         yield server
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from scriberrd.model import Clock, Job
     from scriberrd.output.publication import Publisher
     from scriberrd.queue.store import Store
+    from scriberrd.work.preflight import Preflights
     from scriberrd.work.pulls import News
 
 
@@ -33,7 +34,7 @@ class LiveStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass
 class Rooms:
-    """The rooms below the API; the first ones in the order of `stages.Means`."""
+    """The rooms below the API; the first ones in the order of `work.means.Means`."""
 
     live: Live
     store: Store
@@ -41,6 +42,7 @@ class Rooms:
     folders: Folders
     publisher: Publisher
     library: Library
+    preflights: Preflights
     intake: Intake
     stopping: Callable[[], bool]
     status: Callable[[], LiveStatus]

@@ -19,13 +19,10 @@ from scriberrd.model import RENDERING, Settings, replaced
 from scriberrd.queue import jobs, queries
 
 if TYPE_CHECKING:
-    from scriberrd.config import Config, Inbox, Live
-    from scriberrd.files.folders import Folders
-    from scriberrd.library.library import Library
+    from scriberrd.config import Config, Inbox
     from scriberrd.library.remaking import Remade
-    from scriberrd.model import Clock, Job
-    from scriberrd.output.publication import Publisher
-    from scriberrd.queue.store import Store
+    from scriberrd.model import Job
+    from scriberrd.work.means import Means
 
 log = logging.getLogger(__name__)
 
@@ -35,19 +32,10 @@ LEASE = 600.0  # seconds; nobody takes it back while this daemon lives
 
 
 class Renderings:
-    """Writes transcripts again; the first arguments in the order of `stages.Means`."""
+    """Writes transcripts again."""
 
-    def __init__(
-        self,
-        live: Live,
-        store: Store,
-        clock: Clock,
-        folders: Folders,
-        publisher: Publisher,
-        library: Library,
-    ) -> None:
-        self._live, self._store, self._clock = live, store, clock
-        self._folders, self._publisher, self._library = folders, publisher, library
+    def __init__(self, means: Means) -> None:
+        self._means = means
         self._places = asyncio.Semaphore(AT_ONCE)
 
     async def render(self, id_: int) -> Job:
@@ -60,27 +48,28 @@ class Renderings:
             IllegalMove: it has not ended, or a newer job has its recording.
             StoreError: the database can't be used.
         """
-        job = await self._store.read(queries.get, id_)
-        job = replace(job, settings=_today(self._live.config, job))
-        inbox = self._live.config.inbox(job.inbox)
+        means = self._means
+        job = await means.store.read(queries.get, id_)
+        job = replace(job, settings=_today(means.live.config, job))
+        inbox = means.live.config.inbox(job.inbox)
         if inbox is None:
             raise TranscriptNotReady(f"no inbox {job.inbox!r} is configured any longer")
         async with self._places:
-            made = await remade(self._library, self._store, self._folders, inbox, job)
+            made = await remade(means.library, means.store, means.folders, inbox, job)
             if made is None:
                 raise WordsNotKept(job.id)
-            job = await self._store.run(
+            job = await means.store.run(
                 jobs.take_again,
                 id_,
                 worker=NAME,
-                now=self._clock.time(),
-                expires=self._clock.monotonic() + LEASE,
+                now=means.clock.time(),
+                expires=means.clock.monotonic() + LEASE,
                 settings=job.settings,
             )
             try:
                 return await self._publish(inbox, job, made)
             except LeaseLost:  # another version of the recording has come
-                return await self._store.read(queries.get, job.id)
+                return await means.store.read(queries.get, job.id)
             except (TaskFailed, LookupError) as error:  # of the folder, or of the library
                 log.warning("job %d: can't write its files, a worker will: %s", job.id, error)
                 return await self._release(job)
@@ -91,13 +80,13 @@ class Renderings:
     async def _publish(self, inbox: Inbox, job: Job, made: Remade) -> Job:
         # Somebody may have named another speaker meanwhile.
         text = replace(made.text, speakers=named(job, made.shown))
-        sharing = self._live.config.sharing(inbox)
-        await self._publisher.publish(inbox, job, text, sharing=sharing)
-        job = await self._store.insist(
+        sharing = self._means.live.config.sharing(inbox)
+        await self._means.publisher.publish(inbox, job, text, sharing=sharing)
+        job = await self._means.store.insist(
             jobs.finish,
             jobs.Lease(job.id, job.lease),
             language=text.language,
-            now=self._clock.time(),
+            now=self._means.clock.time(),
             duration=text.duration,
             shown=made.shown,
         )
@@ -106,7 +95,7 @@ class Renderings:
 
     async def _release(self, job: Job) -> Job:
         lease = jobs.Lease(job.id, job.lease)
-        return await self._store.insist(jobs.release, lease, now=self._clock.time())
+        return await self._means.store.insist(jobs.release, lease, now=self._means.clock.time())
 
 
 def _today(config: Config, job: Job) -> Settings:

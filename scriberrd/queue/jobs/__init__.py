@@ -9,7 +9,6 @@ from scriberrd.queue.jobs.holder import (
     Done,
     Work,
     checkpoint,
-    diarizing,
     fail,
     finish,
     loaded,
@@ -17,7 +16,6 @@ from scriberrd.queue.jobs.holder import (
     release,
     renew,
     restore,
-    saving,
     slow,
     transcribed,
     work,
@@ -51,6 +49,14 @@ from scriberrd.queue.jobs.pulls import pull_failed, pulled, pulling
 from scriberrd.queue.jobs.recovery import recover
 from scriberrd.queue.jobs.rows import Lease, newest
 from scriberrd.queue.jobs.speakers import name
+from scriberrd.queue.jobs.stages import (
+    begin_anew,
+    diarized,
+    diarizing,
+    saving,
+    spoken,
+    words_published,
+)
 from scriberrd.queue.jobs.submission import (
     recognize,
     renumber,
