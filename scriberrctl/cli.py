@@ -15,7 +15,8 @@ from scriberrctl.session import Session, json_option
 
 COMMANDS = (
     *("status", "list", "show", "submit", "wait"),
-    *("transcript", "cancel", "retry", "redo", "remove", "pause", "resume", "models", "events"),
+    *("transcript", "speakers", "cancel", "retry", "redo", "remove", "pause", "resume"),
+    *("models", "events"),
 )
 
 INTERRUPTED = 130  # as shells say: 128 + SIGINT

@@ -110,6 +110,12 @@ class Client:
         url = _url(f"/v1/jobs/{id_}/redo", {"profile": profile})
         return cast("Job", json.loads(self._exchange("POST", url)[1]))
 
+    def name(self, id_: int, speaker: str, name: str) -> Job:
+        """Name a speaker of a completed job, in all its files; "" takes the name away."""
+        body = json.dumps({"speaker": speaker, "name": name}).encode()
+        url = f"/v1/jobs/{id_}/speakers"
+        return cast("Job", json.loads(self._exchange("POST", url, body, "application/json")[1]))
+
     def remove(self, id_: int, *, purge: bool = False) -> Job:
         """Remove an ended job, and, to purge it, its transcript; return it as it was."""
         url = _url(f"/v1/jobs/{id_}", {"purge": "true" if purge else None})

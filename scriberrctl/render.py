@@ -61,16 +61,22 @@ def moment(instant: str | None) -> str:
     return f"{datetime.fromisoformat(instant).astimezone():%Y-%m-%d %H:%M:%S}"
 
 
+def fraction(job: Job) -> float | None:
+    """How far a job is, 0 to 1; while the speakers are told apart, how far that is."""
+    progress = job["progress"]
+    return progress["fraction"] if progress["diarized"] is None else progress["diarized"]
+
+
 def percent(job: Job) -> str:
     """How far a job is."""
-    fraction = job["progress"]["fraction"]
-    return "-" if fraction is None else f"{int(fraction * 100)} %"
+    done = fraction(job)
+    return "-" if done is None else f"{int(done * 100)} %"
 
 
 def bar(job: Job) -> str:
     """The progress of a job, on one line."""
     progress = job["progress"]
-    filled = int((progress["fraction"] or 0) * BAR)
+    filled = int((fraction(job) or 0) * BAR)
     parts = [
         f"job {job['id']}",
         f"[{'#' * filled}{'-' * (BAR - filled)}] {percent(job)}",
@@ -91,6 +97,19 @@ def outcome(job: Job) -> str:
     if error is None or job["state"] == "completed":
         return line
     return f"{line} ({failure(error)})"
+
+
+def speakers(job: Job) -> str:
+    """A job and who speaks in it, on one line."""
+    return f"{outcome(job)}; speakers: {plain(_named(job))}"
+
+
+def _named(job: Job) -> str:
+    """Who speaks in the transcript of a job."""
+    return ", ".join(
+        f"{one['label']} ({one['name']})" if one["name"] else one["label"]
+        for one in job["speakers"]
+    )
 
 
 def removed(job: Job) -> str:
@@ -135,8 +154,10 @@ def details(job: Job, executions: Sequence[Execution]) -> str:
         "inbox": job["inbox"],
         "path": job["path"],
         "profile": f"{job['profile']}, priority {job['priority']}",
+        "set": ", ".join(f"{key}={value}" for key, value in job["set"].items()),
         "progress": f"{length} ({percent(job)})",
         "language": job["language"],
+        "speakers": _named(job),
         "submitted": moment(job["created_at"]),
         "started": moment(job["started_at"]),
         "finished": moment(job["finished_at"]),

@@ -31,8 +31,10 @@ from scriberrd.work.breaker import STORE
 from scriberrd.work.capacity import fit
 from scriberrd.work.dispatch import Dispatcher
 from scriberrd.work.machine import look
+from scriberrd.work.means import Means
+from scriberrd.work.preflight import Preflights
 from scriberrd.work.pulls import Pulls
-from scriberrd.work.stages import Means
+from scriberrd.work.rendering import Renderings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Hashable, Mapping
@@ -99,7 +101,8 @@ async def _serve(
 ) -> None:
     folders = Folders()
     library = Library(Path(live.config.daemon.state_dir), live, time)
-    means = Means(live, store, time, folders, Publisher(store, folders, time), library)
+    publisher = Publisher(store, folders, time)
+    means = Means(live, store, time, folders, publisher, library, Preflights(live))
     dispatcher, intake = Dispatcher(means, machine), Intake(live, store, time, folders)
     breaker = dispatcher.admission.breaker
     pulls = Pulls(live, store, time, breaker.try_now)
@@ -147,6 +150,7 @@ def _rooms(
         stopping=lambda: dispatcher.stopping,
         try_now=dispatcher.admission.breaker.try_now,
         pull=pulls.pull,
+        render=Renderings(means).render,
         status=lambda: LiveStatus(
             workers=tuple(slot.status() for slot in dispatcher.slots),
             outages=dispatcher.admission.breaker.outages(),

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
+from msgspec.structs import replace
 
 from scriberrd.api.app import application
 from scriberrd.api.connections import Connections, serving
@@ -19,13 +20,16 @@ from scriberrd.config import Config, Daemon, Inbox, Live, Retry, Worker
 from scriberrd.files.folders import Folders
 from scriberrd.inbox.intake import Intake
 from scriberrd.library.library import Library
-from scriberrd.model import InboxStatus, Job, Print, Settings, WorkerStatus
+from scriberrd.model import InboxStatus, Job, Print, Settings, Shown, WorkerStatus
 from scriberrd.output.publication import Publisher
 from scriberrd.protocol import Finished, Probed, Pulled
 from scriberrd.queue import jobs
 from scriberrd.queue.jobs import Lease
 from scriberrd.queue.store import Store
-from scriberrd.transcript import EngineInfo, Segment, SourceInfo, Stats, Transcript, encode
+from scriberrd.transcript import EngineInfo, Segment, SourceInfo, Stats, Transcript, Turn, encode
+from scriberrd.work.means import Means
+from scriberrd.work.preflight import Preflights
+from scriberrd.work.rendering import Renderings
 
 if TYPE_CHECKING:
     import asyncio
@@ -49,6 +53,19 @@ TRANSCRIPT = Transcript(
     source=SourceInfo(name="a.mp3", sha256="0", size=1, container="mp3", codec="mp3", channels=1),
     stats=Stats(words=2, processing_seconds=1.0, real_time_factor=0.01, confidence=None),
 )
+SPEAKERS = ("SPEAKER_00", "SPEAKER_01")
+DIALOGUE = replace(
+    TRANSCRIPT,
+    text="Grüß Gott. Hallo.",
+    segments=(
+        replace(TRANSCRIPT.segments[0], speaker=SPEAKERS[0]),
+        Segment(id="seg_000002", start=1.0, end=2.0, text="Hallo.", speaker=SPEAKERS[1]),
+    ),
+    turns=tuple(
+        Turn(start=float(n), end=n + 1.0, speaker=speaker) for n, speaker in enumerate(SPEAKERS)
+    ),
+)
+SHOWN = Shown("0123456789abcdef", SPEAKERS)
 LIVE = LiveStatus(
     workers=(
         WorkerStatus(
@@ -126,7 +143,13 @@ class Server:
         retry = Retry()
         return await self.store.run(jobs.fail, lease, code, detail, retry=retry, now=self.clock.now)
 
-    async def complete(self, job: Job, formats: tuple[str, ...] = ("json",)) -> Job:
+    async def complete(
+        self,
+        job: Job,
+        formats: tuple[str, ...] = ("json",),
+        text: Transcript = TRANSCRIPT,
+        shown: Shown | None = None,
+    ) -> Job:
         """The transcript is published; what is not JSON says only which format it is."""
         lease = Lease(job.id, job.lease)
         names = {f: job.path + b"." + f.encode() for f in formats}
@@ -134,7 +157,7 @@ class Server:
         for format_, name in names.items():
             content = f"published {format_}".encode()
             if format_ == "json":
-                content = b"".join(encode(TRANSCRIPT))
+                content = b"".join(encode(text))
             (self.inbox.output / name.decode()).write_bytes(content)
             os.utime(self.inbox.output / name.decode(), (self.clock.now, self.clock.now))
             prints[name] = Print(hashlib.sha256(content).hexdigest(), len(content))
@@ -143,7 +166,8 @@ class Server:
         await self.store.run(jobs.reserve, lease, list(prints))
         await self.store.run(jobs.begin, lease, prints, ())
         await self.store.run(jobs.published, lease, now=self.clock.now)
-        return await self.store.run(jobs.finish, lease, language="de", now=self.clock.now)
+        now = self.clock.now
+        return await self.store.run(jobs.finish, lease, language="de", now=now, shown=shown)
 
     async def get(self, path: str, **options: Any) -> Any:
         """The JSON at a path."""
@@ -195,18 +219,16 @@ def below(base: Path) -> Iterator[Server]:
     library = Library(base, live, clock)
     with contextlib.closing(store), contextlib.closing(library):
         server = Server(config, store, clock, Intake(live, store, clock, folders))
+        publisher = Publisher(store, folders, clock)
+        means = Means(live, store, clock, folders, publisher, library, Preflights(live))
         server.rooms = Rooms(
-            store=store,
-            folders=folders,
-            publisher=Publisher(store, folders, clock),
-            library=library,
-            clock=clock,
-            live=live,
+            *means,
             intake=server.intake,
             stopping=lambda: server.stopping,
             status=lambda: LIVE,
             try_now=lambda: None,
             pull=pull,
+            render=Renderings(means).render,
         )
         yield server
 

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 from aiohttp import web
 
-from scriberrd.api import events, jobs, models, pauses, status, submission, transcripts
+from scriberrd.api import (
+    events,
+    jobs,
+    models,
+    pauses,
+    speakers,
+    status,
+    submission,
+    transcripts,
+)
 from scriberrd.api.params import Params, job_id, parse_body, parse_query
 from scriberrd.api.views import EventView, JobView
 
@@ -62,6 +71,10 @@ ENDPOINTS = (
         *("GET", "/v1/jobs/{id}/transcript", "the transcript of a job", transcripts.get, None),
         parameters=transcripts.Wanted,
         streams=True,
+    ),
+    Endpoint(
+        *("POST", "/v1/jobs/{id}/speakers", "name a speaker", speakers.name, JobView),
+        body=speakers.Named,
     ),
     Endpoint("POST", "/v1/jobs/{id}/cancel", "cancel a job", jobs.cancel, JobView),
     Endpoint("POST", "/v1/jobs/{id}/retry", "queue a job again", jobs.retry, JobView),

@@ -17,9 +17,10 @@ if TYPE_CHECKING:
     from scriberrd.files.folders import Folders
     from scriberrd.inbox.intake import Intake
     from scriberrd.library.library import Library
-    from scriberrd.model import Clock
+    from scriberrd.model import Clock, Job
     from scriberrd.output.publication import Publisher
     from scriberrd.queue.store import Store
+    from scriberrd.work.preflight import Preflights
     from scriberrd.work.pulls import News
 
 
@@ -33,7 +34,7 @@ class LiveStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass
 class Rooms:
-    """The rooms below the API; the first ones in the order of `stages.Means`."""
+    """The rooms below the API; the first ones in the order of `work.means.Means`."""
 
     live: Live
     store: Store
@@ -41,11 +42,13 @@ class Rooms:
     folders: Folders
     publisher: Publisher
     library: Library
+    preflights: Preflights
     intake: Intake
     stopping: Callable[[], bool]
     status: Callable[[], LiveStatus]
     try_now: Callable[[], None]  # what the machine could not do
     pull: Callable[[str], Awaitable[News]]  # a model
+    render: Callable[[int], Awaitable[Job]]  # a transcript again
     started: float = field(init=False)  # on the monotonic clock
 
     def __post_init__(self) -> None:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from scriberrd.api.rooms import Rooms
     from scriberrd.files.folders import Folders
+    from scriberrd.model import SpeakerLabels
     from scriberrd.queue.columns import Output
 
 log = logging.getLogger(__name__)
@@ -49,7 +50,8 @@ async def get(rooms: Rooms, request: web.Request) -> web.StreamResponse:
         raise TranscriptNotReady(f"no inbox {job.inbox!r} is configured any longer")
     outputs = await rooms.store.read(queries.outputs, id_)
     try:
-        return await _answer(rooms.folders, request, inbox.output, outputs, wanted)
+        labels = job.settings.speaker_labels
+        return await _answer(rooms.folders, request, inbox.output, outputs, wanted, labels)
     except OSError as error:
         raise TranscriptNotReady(
             f"can't read the published file; it was moved or removed: {error.strerror}"
@@ -59,7 +61,12 @@ async def get(rooms: Rooms, request: web.Request) -> web.StreamResponse:
 
 
 async def _answer(
-    folders: Folders, request: web.Request, root: Path, outputs: Sequence[Output], wanted: Format
+    folders: Folders,
+    request: web.Request,
+    root: Path,
+    outputs: Sequence[Output],
+    wanted: Format,
+    labels: SpeakerLabels,
 ) -> web.StreamResponse:
     """The newest file of that format as it is, or one made from the newest JSON."""
     newest = {output.suffix: output for output in outputs if not output.edited}
@@ -74,7 +81,7 @@ async def _answer(
             {EDITED: "true"} if edited else {}
         )
         if output.suffix != wanted:
-            body = await folders.run(root, _convert, root, output.name, wanted)
+            body = await folders.run(root, _convert, root, output.name, wanted, labels)
             return web.Response(body=body, headers=headers)
         first = await folders.run(root, os.pread, file, PIECE, 0)
         response = web.StreamResponse(headers=headers)
@@ -102,5 +109,6 @@ async def _send(
         response.force_close()
 
 
-def _convert(root: Path, name: bytes, wanted: Format) -> bytes:
-    return b"".join(FORMATS[wanted].render(transcript.decode(published.read(root, name))))
+def _convert(root: Path, name: bytes, wanted: Format, labels: SpeakerLabels) -> bytes:
+    text = transcript.decode(published.read(root, name))
+    return b"".join(FORMATS[wanted].render(text, labels))

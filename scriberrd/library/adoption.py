@@ -11,6 +11,7 @@ from scriberrd import transcript
 from scriberrd.errors import NoAnswer
 from scriberrd.output import published, staging
 from scriberrd.queue import jobs
+from scriberrd.transcript import PENDING
 
 if TYPE_CHECKING:
     from scriberrd.config import Inbox
@@ -41,7 +42,7 @@ async def adopt(store: Store, folders: Folders, inbox: Inbox, job: Job) -> Trans
                 if not published.is_of(inbox.output, name, job.sha256 or ""):
                     continue
                 found = transcript.decode(published.read(inbox.output, name))
-                if found.source.sha256 == job.sha256:
+                if found.source.sha256 == job.sha256 and PENDING not in found.warnings:
                     return found
         return None
 

@@ -8,41 +8,58 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from scriberrd.protocol import POLICY, Probed
+from scriberrd.model import LATER, Settings
+from scriberrd.protocol import DIARIZING, POLICY, Probed
 from scriberrd.queue.jobs import Done
-from scriberrd.transcript import BlockResult, EngineInfo
+from scriberrd.transcript import EngineInfo
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     import apsw
 
-    from scriberrd.model import Settings
-
-STAGE = "transcribe"
+UNUSED = Settings(formats=()).comparable()  # what settings are before somebody sets them
+# What the turns depend on, besides the bytes.
+HEARD = (
+    *("diarizer", "diarization_model", "speakers", "min_speakers", "max_speakers"),
+    "audio_track",
+)
 
 
 class Key(NamedTuple):
     """What the result of a stage depends on, but for the revision of the model."""
 
+    stage: str
     sha256: str  # of the recording
     settings: str  # JSON: the settings as used, with the fallbacks
     model: str
+    policy: int  # how the worker does it
 
     @classmethod
-    def of(cls, sha256: str, settings: Settings, fallbacks: Iterable[str]) -> Key:
-        """The key of a result that was made with these settings, but for these steps down."""
+    def words(cls, sha256: str, settings: Settings, fallbacks: Iterable[str]) -> Key:
+        """Of what was said, when it was made with these settings, but for these steps down."""
         steps, model = list(fallbacks), settings.model
         for step in steps:
             setting, _, after = step.partition(" ")
             if setting == "model":
                 model = after.rpartition(" -> ")[2]
-        text = msgspec.json.encode([settings.comparable(), steps]).decode()
-        return cls(sha256, text, f"{settings.engine} {model}")
+        used = msgspec.to_builtins(settings.comparable())
+        for name in LATER:  # as long as they are not used, all that was kept before is found
+            if used[name] == getattr(UNUSED, name):
+                del used[name]
+        text = msgspec.json.encode([used, steps]).decode()
+        return cls("transcribe", sha256, text, f"{settings.engine} {model}", POLICY)
+
+    @classmethod
+    def turns(cls, sha256: str, settings: Settings) -> Key:
+        """Of who spoke when."""
+        used = [getattr(settings, name) for name in HEARD]
+        model = f"{settings.diarizer} {settings.diarization_model}"
+        return cls("diarize", sha256, msgspec.json.encode(used).decode(), model, DIARIZING)
 
 
 class Head(msgspec.Struct, frozen=True, kw_only=True):
-    """What a result says of the whole recording."""
+    """What the words of a recording say of the whole of it."""
 
     probe: Probed
     engine: EngineInfo
@@ -54,41 +71,49 @@ class Found(NamedTuple):
 
     id: int
     key: Key
-    head: Head
+    head: bytes
     parts: int
 
 
-def find(db: apsw.Connection, key: Key, now: float) -> Found | None:
+def find(
+    db: apsw.Connection, key: Key, now: float, *, revision: str | None = None, since: float = 0.0
+) -> Found | None:
     """The latest result of this key, if it was made as it would be now.
 
     A model that has come in another revision since makes other results.
+
+    Args:
+        db: the library.
+        key: of the result.
+        now: the time.
+        revision: of the model that it was made with, if that is not to be the latest one.
+        since: the time before which none counts.
     """
     row: tuple[int, bytes, int] | None = db.execute(
         """
         UPDATE result SET hits = hits + 1, used_at = :now WHERE id = (
             SELECT id FROM result
             WHERE sha256 = :sha256 AND stage = :stage AND settings = :settings AND policy = :policy
-                  AND revision = (SELECT revision FROM result WHERE stage = :stage
-                                  AND model = :model ORDER BY created_at DESC LIMIT 1))
+                  AND created_at >= :since
+                  AND revision = coalesce(:revision, (SELECT revision FROM result
+                                                      WHERE stage = :stage AND model = :model
+                                                      ORDER BY created_at DESC LIMIT 1)))
         RETURNING id, head, parts
         """,
-        {**key._asdict(), "stage": STAGE, "policy": POLICY, "now": now},
+        {**key._asdict(), "now": now, "revision": revision, "since": since},
     ).get
     if row is None:
         return None
     id_, head, parts = row
-    try:
-        return Found(id_, key, msgspec.json.decode(head, type=Head), parts)
-    except msgspec.MsgspecError:  # another version of scriberrd has written it
-        return None
+    return Found(id_, key, head, parts)
 
 
-def blocks(db: apsw.Connection, found: Found) -> Iterator[str]:
-    """The JSON of each block of a result, checked, and read as it is asked for.
+def parts(db: apsw.Connection, found: Found) -> Iterator[bytes]:
+    """The parts of a result in their order, each read as it is asked for.
 
     Raises:
         LookupError: it has gone, or some of it has.
-        MsgspecError: it is no block: another version of scriberrd has written it.
+        zlib.error: one is damaged.
     """
     rows = db.execute(
         "SELECT content FROM result JOIN part ON part.result = id"
@@ -98,9 +123,7 @@ def blocks(db: apsw.Connection, found: Found) -> Iterator[str]:
     left = found.parts
     for (content,) in rows:
         left -= 1
-        text = zlib.decompress(content)
-        msgspec.json.decode(text, type=BlockResult)
-        yield text.decode()
+        yield zlib.decompress(content)
     if left:
         raise LookupError("it is gone")
 
@@ -108,8 +131,9 @@ def blocks(db: apsw.Connection, found: Found) -> Iterator[str]:
 def put(
     db: apsw.Connection,
     key: Key,
-    head: Head,
-    blocks: Iterable[BlockResult],
+    revision: str,
+    head: bytes,
+    parts: Iterable[tuple[int, bytes]],
     now: float,
     limit: float,
 ) -> None:
@@ -118,12 +142,13 @@ def put(
     Args:
         db: the library.
         key: of the result.
-        head: what it says of the whole recording.
-        blocks: what was said in each, in their order.
+        revision: of the model; "" where it has none.
+        head: JSON, what it says of the whole recording.
+        parts: the rest, as JSON, each with its number.
         now: the time.
         limit: see `prune`.
     """
-    unique = (key.sha256, STAGE, key.settings, head.engine.revision or "", POLICY)
+    unique = (key.sha256, key.stage, key.settings, revision, key.policy)
     db.execute(
         "DELETE FROM result WHERE (sha256, stage, settings, revision, policy) = (?, ?, ?, ?, ?)",
         unique,
@@ -131,11 +156,10 @@ def put(
     id_: int = db.execute(
         "INSERT INTO result (sha256, stage, settings, revision, policy, model, head, created_at,"
         " used_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id",
-        (*unique, key.model, msgspec.json.encode(head), now, now),
+        (*unique, key.model, head, now, now),
     ).get
-    for block in blocks:
-        content = zlib.compress(msgspec.json.encode(block))
-        db.execute("INSERT INTO part VALUES (?, ?, ?)", (id_, block.number, content))
+    for number, part in parts:
+        db.execute("INSERT INTO part VALUES (?, ?, ?)", (id_, number, zlib.compress(part)))
     db.execute(
         "UPDATE result SET (parts, size) ="
         " (SELECT count(*), coalesce(sum(length(content)), 0) FROM part WHERE result = id)"

@@ -10,6 +10,7 @@ slot         a place in a pool, and its worker process
 run          one run of a job: its messages, and the loop that reads them
 supervision  whether a run gets on: heartbeats, lease, time limits
 stages       what a job goes through
+rendering    transcripts that are written again without a worker
 process      a worker process: spawned, talked to, killed
 printed      what it prints
 oom          whether the kernel killed it because memory ran out

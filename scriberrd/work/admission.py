@@ -32,7 +32,7 @@ DEATHS = 2  # from then on a job runs alone
 
 # Which parts of the machine are known to work when the model is loaded, and when all is done.
 LOADED: tuple[Part, ...] = ("pool", "model", "inbox", "store")
-DONE: tuple[Part, ...] = ("output", "inbox", "store")
+DONE: tuple[Part, ...] = ("diarizer", "output", "inbox", "store")
 
 TRIAL = 0  # no job: an output folder is tried without one
 
@@ -149,7 +149,7 @@ class Admission:
 
     def _close(self, slot: Slot, job: Job, parts: Sequence[Part]) -> None:
         keys = self._keys(slot, job)
-        self.breaker.close([keys[part] for part in parts])
+        self.breaker.close([keys[part] for part in parts if part in keys])
 
     def _others(self, slot: Slot) -> list[Slot]:
         return [one for one in self._slots if one.pool is slot.pool and one is not slot]
@@ -159,13 +159,17 @@ class Admission:
         pool, inbox = slot.pool, self._live.config.inbox(job.inbox)
         settings, _ = fallbacks.adapted(job, pool)
         model = f"{settings.engine} {short(settings.model)}"
-        return {
+        keys: dict[Part, Key] = {
             "pool": _pool(slot),
             "model": Key("model", model, settings.model),
             "output": Key("output", job.inbox, str(inbox and inbox.output)),
             "inbox": Key("inbox", job.inbox),
             "store": STORE,
         }
+        if job.settings.diarize == "required":  # the others do without
+            what = f"{settings.diarizer} {short(settings.diarization_model)}"
+            keys["diarizer"] = Key("diarizer", what, settings.diarization_model)
+        return keys
 
 
 def alone(job: Job | None) -> bool:

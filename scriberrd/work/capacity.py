@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 MB = 10**6
 USABLE = 0.75  # of the memory that is available: the rest is for others
 PROCESS = 300 * MB  # libraries, and the sound and spectrum of a block
+DIARIZER = 900 * MB  # a process that tells speakers apart: torch, a model, an hour of sound
 CLIP = 100 * MB  # of a clip that is decoded, besides what grows with the model
 IN_BATCH = 15 * MB  # of each further one in a batch, likewise
 # model.bin by what the name of a model contains, in this order; any other is as large as they come.
@@ -48,8 +49,9 @@ def fit(config: Config, machine: Machine) -> Config:
     sharing = [pool for pool in config.workers if on_cpu(pool, machine)]
     model = max(_sizes(config.profiles.values()))
     batch = max(profile.clips_at_once("cpu") for profile in config.profiles.values())
+    beside = DIARIZER if any(p.diarize != "off" for p in config.profiles.values()) else 0
     workers = tuple(
-        _fit(pool, machine, len(sharing), model, batch)
+        _fit(pool, machine, len(sharing), model, batch, beside)
         if pool in sharing
         else replace(pool, count=pool.count or Count(1), threads=pool.threads or Count(1))
         for pool in config.workers
@@ -62,7 +64,9 @@ def on_cpu(pool: Worker, machine: Machine) -> bool:
     return pool.device == "cpu" or (pool.device == "auto" and not machine.gpu)
 
 
-def _fit(pool: Worker, machine: Machine, sharing: int, model: int, batch: int) -> Worker:
+def _fit(
+    pool: Worker, machine: Machine, sharing: int, model: int, batch: int, beside: int
+) -> Worker:
     """Fill in the numbers of one of so many pools that share cores and memory.
 
     A process needs its weights, and once more the file while it loads; the first clip of a thread
@@ -73,6 +77,7 @@ def _fit(pool: Worker, machine: Machine, sharing: int, model: int, batch: int) -
     memory = machine.memory * USABLE / sharing
     clip = CLIP + model / 2
     process = PROCESS + model + weights * model - clip + (batch - 1) * (IN_BATCH + model / 4)
+    process += beside
     count = pool.count or _between(
         (memory - machine.cores * clip) / process, machine.cores // sharing
     )

@@ -25,12 +25,11 @@ if TYPE_CHECKING:
     from scriberrd.config import Worker
     from scriberrd.model import Job
     from scriberrd.work.machine import Machine
-    from scriberrd.work.stages import Means
+    from scriberrd.work.means import Means
 
 log = logging.getLogger(__name__)
 
 STORE_PAUSE = 5.0  # seconds before the outcome of a run is written again
-STOOD_STILL = {"worker_stalled", "time_limit"}  # or so it looked
 
 
 class Dispatcher:
@@ -230,12 +229,9 @@ class Dispatcher:
             outcome = "preempted" if run.interruption == "preempt" else "released"
             return await self._end(functools.partial(jobs.release, outcome=outcome), lease)
         except WorkerDied as error:
-            await slot.unload()
             failure, detail, died = error.failure, str(error), error
         except TaskFailed as error:
             failure, detail = error.failure, error.detail
-            if FAILURES[failure].fault == "worker":
-                await slot.unload()  # who knows what state a driver or a library is in now
         except LeaseLost:
             raise
         except StoreError as error:
@@ -250,13 +246,13 @@ class Dispatcher:
         self, slot: Slot, run: Run, failure: str, detail: str, died: WorkerDied | None
     ) -> Job:
         job = run.job
-        if failure in STOOD_STILL:
-            away = await stages.unavailable(self._means.folders, self._live.config, job)
-            if away is not None:
-                failure, detail = away.failure, away.detail
+        if (away := await self._means.unavailable(job, failure)) is not None:
+            failure, detail = away.failure, away.detail
         self.admission.failed(slot, job, failure, detail)
         step = None
-        if failure == "out_of_memory" and (step := fallbacks.next_step(job, slot.pool, run.engine)):
+        if failure == "out_of_memory" and not run.unit:  # which goes down by itself
+            step = fallbacks.next_step(job, slot.pool, run.engine)
+        if step is not None:
             log.warning("job %d continues with a fallback: memory ran out: %s", job.id, step)
         fail = functools.partial(jobs.fail, code=failure, detail=detail, died=died, step=step)
         fail = functools.partial(fail, retry=self._live.config.retry)

@@ -20,7 +20,8 @@ def to_preempt(
 ) -> list[Slot]:
     """The slots whose runs are to make way; none while others are free, or about to be.
 
-    The least urgent goes first, and among equals the one that ran the longest; never an urgent one.
+    The least urgent goes first, and among equals the one that ran the longest; never an urgent one,
+    nor one that would have to begin anew.
 
     Args:
         slots: all that may claim something, or may when their run has ended.
@@ -39,7 +40,9 @@ def to_preempt(
         if slot.run is not None and slot.run.interruption is None
     ]
     free = len(able) - len(staying)
-    yielding = [(slot, job) for slot, job in staying if job.priority > Priority.URGENT]
+    yielding = [
+        (slot, job) for slot, job in staying if job.priority > Priority.URGENT and not _unit(slot)
+    ]
     yielding.sort(key=lambda pair: _merit(pair[1]))
     return [slot for slot, _ in yielding[: max(0, urgent - free)]]
 
@@ -55,8 +58,13 @@ def _in_the_way(able: Iterable[Slot]) -> list[Slot]:
         runs
         for runs in pools.values()
         if all(slot.job is None or slot.job.priority > Priority.URGENT for slot in runs)
+        and not any(map(_unit, runs))
     ]
     return min(willing, key=len, default=[])
+
+
+def _unit(slot: Slot) -> bool:
+    return slot.run is not None and slot.run.unit
 
 
 def _merit(job: Job) -> tuple[int, float]:

@@ -16,7 +16,7 @@ import signal
 import socket
 import sys
 import time
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 import msgspec
 
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+Kind = Literal["engine", "diarizer"]  # what a process is sent: Task alone, or Diarize alone
 
 OOM_KILLER = "the worker was killed by signal 9: the kernel does so when memory runs out"
 # With these somebody ends a process; no code dies of them by itself.
@@ -65,6 +67,7 @@ class Process:
         self._child = child
         self._killed = False  # by us
         self._end: asyncio.Task[None] | None = None
+        self._diarizes = False
         self._ready = False  # to work on the recording of its latest task
         self._oom_kills = self._latest_oom_kills = oom.kills()  # before the last two heartbeats
         self._process = process
@@ -124,13 +127,13 @@ class Process:
         return cls(name, child, process, commands, replies, transport)
 
     def send(self, command: protocol.Command, *descriptors: int) -> None:
-        """Send a command, with the recording's descriptor if it is a task.
+        """Send a command, with the recording's descriptor if it is about one.
 
         Raises:
             WorkerDied: it does not listen any more. One that has ended says so to `receive`.
         """
-        if isinstance(command, protocol.Task):
-            self._ready = False
+        if isinstance(command, protocol.Task | protocol.Diarize):
+            self._diarizes, self._ready = isinstance(command, protocol.Diarize), False
             self._oom_kills = self._latest_oom_kills = oom.kills()
             self._printed.begin(command.job)
         line = protocol.encode(command) + b"\n"
@@ -230,9 +233,13 @@ class Process:
 
     def _death(self, failure: str = "worker_crashed", why: str = "") -> WorkerDied:
         status, stderr = self._process.returncode or 0, "\n".join(self._printed.tail)
-        if not self._ready:
+        sent = -status in SENT and not self._killed
+        if not self._ready and not self._diarizes:
             failure = "no_worker"
-        elif -status in SENT and not self._killed:
+        elif not self._ready and not sent:  # which need not concern those that only transcribe
+            failure = "diarizer_missing"
+            why = f"{why or 'it ended'} while it loaded: see the journal"
+        elif sent:
             failure = "worker_killed"
             if status == -signal.SIGKILL and oom.kills() > self._oom_kills:
                 failure, why = "out_of_memory", OOM_KILLER

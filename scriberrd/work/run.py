@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from scriberrd.config import Config, Worker
     from scriberrd.model import Clock, Job
     from scriberrd.queue.store import Store
-    from scriberrd.transcript import EngineInfo
-    from scriberrd.work.process import Process
+    from scriberrd.transcript import Diarization, EngineInfo
+    from scriberrd.work.process import Kind, Process
 
 log = logging.getLogger(__name__)
 
@@ -51,12 +51,15 @@ class Interrupted(Exception):
 
 
 class Errand(NamedTuple):
-    """What the worker is to do."""
+    """What a worker is to do."""
 
-    task: protocol.Task
+    task: protocol.Task | protocol.Diarize
     source: int  # a descriptor of the recording
-    done: asyncio.Future[None]
+    done: asyncio.Future[Diarization | None]  # what it gives, if it is to give something
 
+
+LAST = (protocol.Finished, protocol.Diarized, protocol.Failed, protocol.Stopped)
+WORKING = {Stage.TRANSCRIBING, Stage.DIARIZING}
 
 # A task is a message when it has ended: the stages, or the worker's next reply.
 Message = Errand | Interruption | protocol.Share | asyncio.Task[Any]
@@ -73,7 +76,7 @@ class Run:
         *,
         store: Store,
         clock: Clock,
-        worker: Callable[[], Awaitable[Process]],
+        worker: Callable[[Kind], Awaitable[Process]],
         loaded: Callable[[], None],
         held_up: Callable[[], None],
     ) -> None:
@@ -85,7 +88,7 @@ class Run:
             config: as it is when the run begins.
             store: where what is done is kept.
             clock: where time comes from.
-            worker: gives a living process.
+            worker: gives a living process of a kind.
             loaded: is called when the model is in memory.
             held_up: is called while a publication outlives its lease.
         """
@@ -100,15 +103,21 @@ class Run:
         self._supervision = Supervision(pool, config.retry, clock.monotonic())
         self._messages: asyncio.Queue[Message] = asyncio.Queue()
         self._stage = Stage.PREPARING
-        self._errand: Errand | None = None
-        self._process: Process | None = None  # while it is at the errand
-        self._reply: asyncio.Task[protocol.Reply] | None = None  # the next one of the worker
+        self._errand: Errand | None = None  # until it is done, or has failed
+        self._process: Process | None = None  # that the latest errand was given to
+        self._reply: asyncio.Task[protocol.Reply] | None = None  # its next one; None: it is idle
         self._position: float | None = None  # seconds of the recording that are transcribed
+        self._diarized: float | None = None  # 0 to 1
         self._stopping = False  # the worker was told to stop after the block that it is at
         self._releasing = False  # the daemon stops, whatever else interrupts the run
         self._patience = math.inf  # until when an interrupted run may go on
         self._heartbeat = Heartbeat()  # of the publication
         self._beats = 0
+
+    @property
+    def unit(self) -> bool:
+        """Whether it is at something that can't be interrupted without beginning anew."""
+        return self._stage is Stage.DIARIZING
 
     def interrupt(self, how: Interruption) -> bool:
         """Ask it to end; False if it was asked before, with as much reason."""
@@ -137,15 +146,38 @@ class Run:
             task: what to do.
             source: a descriptor of the recording; it stays the caller's.
         """
+        await self._ask(task, source)
+
+    async def diarize(self, task: protocol.Diarize, source: int) -> Diarization:
+        """Have the other worker tell the speakers apart; for a stage. As `transcribe`.
+
+        It is one unit of work: a run that is given up meanwhile begins it anew, and only a cancel
+        or the end of the daemon has it given up.
+
+        Raises:
+            TaskFailed: it could not be done, or not in time.
+            WorkerDied: the process ended; or it hung, and was killed.
+        """
+        found = await self._ask(task, source)
+        assert found is not None  # noqa: S101 - for the type checker
+        return found
+
+    async def _ask(self, task: protocol.Task | protocol.Diarize, source: int) -> Diarization | None:
         errand = Errand(task, source, asyncio.get_running_loop().create_future())
         self._messages.put_nowait(errand)
-        await errand.done
+        return await errand.done
 
-    async def save(self) -> Heartbeat:
-        """From here on the run publishes; for a stage, which is to beat meanwhile."""
+    async def save(self, *, merged: bool = False) -> Heartbeat:
+        """From here on the run publishes; for a stage, which is to beat meanwhile.
+
+        Args:
+            merged: words and speakers are brought together first.
+        """
+        self._supervision.unit(0.0)
         self._supervision.moved(self._clock.monotonic())
         self._stage = Stage.SAVING
-        await self._store.insist(jobs.saving, self.lease, expires=self._supervision.renewed())
+        saving = functools.partial(jobs.saving, stage=Stage.MERGING if merged else Stage.SAVING)
+        await self._store.insist(saving, self.lease, expires=self._supervision.renewed())
         return self._heartbeat
 
     async def through(self, stages: Coroutine[Any, Any, T]) -> T:
@@ -166,13 +198,21 @@ class Run:
                     return going.result()
                 now = self._clock.monotonic()
                 self._supervision.look(now)
-                await self._heed(message, now)
-                self._give_way(now)
-                await self._supervise(now)
+                try:
+                    await self._heed(message, now)
+                    self._give_way(now)
+                    await self._supervise(now)
+                except (TaskFailed, WorkerDied) as error:
+                    await self._end_errand(error)
         finally:
             await self._abandon()
             going.cancel()
             await asyncio.wait({going})
+
+    @property
+    def _at_work(self) -> Process | None:
+        """The process that is at the errand."""
+        return None if self._reply is None else self._process
 
     async def _next(self) -> Message | None:
         """The next message; None when it is time to look at the clocks."""
@@ -191,10 +231,13 @@ class Run:
         return task
 
     async def _heed(self, message: Message | None, now: float) -> None:
-        if isinstance(message, Errand) and self.interruption is None:
+        if isinstance(message, Errand):
+            if self.interruption is not None:
+                raise Interrupted
             await self._begin(message)
-        elif isinstance(message, protocol.Share) and self._process is not None:
-            self._process.send(message)
+        elif isinstance(message, protocol.Share):
+            if self._process is not None and self._stage is Stage.TRANSCRIBING:
+                self._process.send(message)
         elif isinstance(message, asyncio.Task) and message is self._reply:
             reply = message.result()
             if self._take(reply):
@@ -202,19 +245,40 @@ class Run:
                 await self._keep(reply)
 
     async def _begin(self, errand: Errand) -> None:
-        """Give the worker its task."""
-        process = await self._worker()
+        """Give a worker its task."""
+        self._errand, task = errand, errand.task
+        diarizes = isinstance(task, protocol.Diarize)
+        self._process = process = await self._worker("diarizer" if diarizes else "engine")
         # Others may have begun or ended since the task was made.
-        process.send(replace(errand.task, share=self.share), errand.source)
-        self._errand, self._process, self._stage = errand, process, Stage.TRANSCRIBING
+        process.send(replace(task, share=self.share), errand.source)
         self._reply = self._follow(process.receive())
         self._supervision.moved(self._clock.monotonic())
+        if not isinstance(task, protocol.Diarize):
+            self._stage = Stage.TRANSCRIBING
+            return
+        self._stage = Stage.DIARIZING
+        self._supervision.unit(task.duration)
+        expires = self._supervision.renewed()
+        await self._store.insist(jobs.diarizing, self.lease, expires=expires)
+
+    async def _end_errand(self, error: TaskFailed | WorkerDied) -> None:
+        """An errand has failed: what follows is for its stage to say."""
+        errand, self._errand = self._errand, None
+        if errand is None:
+            raise error
+        await self._abandon()
+        # Who knows what state a driver or a library is in now?
+        broken = isinstance(error, WorkerDied) or FAILURES[error.failure].fault == "worker"
+        if self._process is not None and broken:
+            await self._process.kill()
+        self._process = self._reply = None
+        errand.done.set_exception(error)
 
     def _take(self, reply: protocol.Reply) -> bool:
         """Whether a reply is about this run; the next one is waited for unless it is the last."""
         mine = (reply.job, reply.lease) == self.lease
-        if mine and isinstance(reply, protocol.Finished | protocol.Failed | protocol.Stopped):
-            self._process = self._reply = None
+        if mine and isinstance(reply, LAST):
+            self._reply = None
         elif self._process is not None:
             self._reply = self._follow(self._process.receive())
         return mine
@@ -223,6 +287,8 @@ class Run:
         """Write down what the worker says."""
         store, lease, now = self._store, self.lease, self._clock.time()
         match reply:
+            case protocol.Heartbeat() if self.unit:
+                self._diarized = reply.done
             case protocol.Heartbeat():
                 self._position = reply.position
             case protocol.Probed():
@@ -235,30 +301,35 @@ class Run:
                 self._position, expires = reply.block.end, self._supervision.renewed()
                 await store.insist(jobs.checkpoint, lease, reply.block, expires=expires, now=now)
             case protocol.Finished():
-                self._stage, self._position, self._patience = Stage.SAVING, None, math.inf
                 await store.insist(jobs.transcribed, lease, reply, now=now)
-                if self._errand is not None:
-                    self._errand.done.set_result(None)
-            case protocol.Failed() if reply.code not in FAILURES:  # an engine may make up its own
-                detail = f"unknown failure {reply.code}: {reply.detail}"
-                raise TaskFailed("internal_error", detail)
+                self._done(None)
+            case protocol.Diarized():
+                self._done(reply.diarization)
             case protocol.Failed():
-                raise TaskFailed(reply.code, reply.detail)
+                raise _failure(reply)
             case protocol.Stopped():
                 raise Interrupted
 
+    def _done(self, found: Diarization | None) -> None:
+        """The errand is done."""
+        errand, self._errand = self._errand, None
+        self._stage, self._patience = Stage.SAVING, math.inf
+        self._position = self._diarized = None
+        if errand is not None:
+            errand.done.set_result(found)
+
     def _give_way(self, now: float) -> None:
         """Do what the interruption asks for."""
-        how, transcribing = self.interruption, self._stage is Stage.TRANSCRIBING
+        how, working = self.interruption, self._stage in WORKING
         if how is None:
             return
-        if self._stage is Stage.PREPARING or (transcribing and how == "cancel"):
+        if self._stage is Stage.PREPARING or (working and how == "cancel"):
             raise Interrupted
-        if transcribing and self._process is not None and not self._stopping:
-            self._process.send(self._stop(after_block=True))
+        if self._stage is Stage.TRANSCRIBING and self._at_work and not self._stopping:
+            self._at_work.send(self._stop(after_block=True))
             self._stopping = True
-        if self._releasing:  # for the others there is no hurry, and a block is worth its time
-            grace = self._stop_timeout if transcribing else SAVE_GRACE
+        if self._releasing:  # for the others there is no hurry: a block or unit is worth its time
+            grace = self._stop_timeout if working else SAVE_GRACE
             self._patience = min(self._patience, now + grace)
         if now >= self._patience:
             raise Interrupted
@@ -267,9 +338,9 @@ class Run:
         """See whether it gets on."""
         supervision = self._supervision
         match self._stage:
-            case Stage.TRANSCRIBING if self._process is not None:
+            case Stage.TRANSCRIBING | Stage.DIARIZING if self._at_work:
                 if (why := supervision.silent(now)) is not None:
-                    raise await self._process.stalled(why)
+                    raise await self._at_work.stalled(why)
                 if (seconds := supervision.limits.warning(now)) is not None:
                     log.warning("job %d is slow: running for %.0f s", self.lease.job, seconds)
                     await self._store.run(jobs.slow, self.lease, seconds, now=self._clock.time())
@@ -288,7 +359,9 @@ class Run:
 
     async def _renew(self) -> None:
         expires = self._supervision.renewed()
-        renew = functools.partial(jobs.renew, expires=expires, progress=self._position)
+        renew = functools.partial(
+            jobs.renew, expires=expires, progress=self._position, diarized=self._diarized
+        )
         if self._stage is not Stage.SAVING:
             await self._store.insist(renew, self.lease)
             return
@@ -298,12 +371,12 @@ class Run:
 
     async def _abandon(self) -> None:
         """Have the worker give up its task, if it is at one; kill it when it does not obey."""
-        process = self._process
+        process = self._at_work
         if process is not None and process.alive:
             try:
                 process.send(self._stop(after_block=False))
                 async with asyncio.timeout(CANCEL_GRACE):
-                    while self._process is not None:
+                    while self._reply is not None:
                         message = await self._messages.get()
                         if isinstance(message, asyncio.Task) and message is self._reply:
                             self._take(message.result())
@@ -315,3 +388,9 @@ class Run:
     def _stop(self, *, after_block: bool) -> protocol.Stop:
         job, token = self.lease
         return protocol.Stop(job=job, lease=token, after_block=after_block)
+
+
+def _failure(reply: protocol.Failed) -> TaskFailed:
+    if reply.code not in FAILURES:  # an engine may make up its own
+        return TaskFailed("internal_error", f"unknown failure {reply.code}: {reply.detail}")
+    return TaskFailed(reply.code, reply.detail)

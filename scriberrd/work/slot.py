@@ -1,4 +1,4 @@
-"""A slot of a worker pool: one process at most, and one run at a time."""
+"""A slot of a worker pool: a process of each kind at most, and one run at a time."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from scriberrd.work.process import Process
 if TYPE_CHECKING:
     from scriberrd.config import Worker
     from scriberrd.model import Clock, Job
+    from scriberrd.work.process import Kind
     from scriberrd.work.run import Run
 
 
@@ -20,7 +21,7 @@ STRETCH = 600.0  # seconds
 
 
 class Slot:
-    """A place for one worker process, which outlives the runs in it."""
+    """A place for worker processes, which outlive the runs in it; one of them works at a time."""
 
     def __init__(self, name: str, pool: Worker, clock: Clock) -> None:
         self.name = name
@@ -29,7 +30,7 @@ class Slot:
         self.retired = False  # its pool is no longer configured: it claims nothing more
         self._idle_since = clock.monotonic()
         self._clock = clock
-        self._process: Process | None = None
+        self._processes: dict[Kind, Process] = {}
         self._loaded: Job | None = None  # the latest one whose model the process has loaded
         self._stretch = 0  # jobs that had the same model one after the other
         self._stretch_since = 0.0
@@ -42,12 +43,14 @@ class Slot:
     def status(self) -> WorkerStatus:
         """What it is at, for people."""
         loaded: Literal["idle", "stopped"] = "idle" if self.started else "stopped"
+        at_work: Kind = "diarizer" if self.run is not None and self.run.unit else "engine"
+        process = self._processes.get(at_work) or next(iter(self._processes.values()), None)
         return WorkerStatus(
             name=self.name,
             device=self.pool.device,
             state=loaded if self.job is None else "busy",
             job=None if self.job is None else self.job.id,
-            pid=None if self._process is None else self._process.pid,
+            pid=None if process is None else process.pid,
             threads=int(self.pool.threads),
             share=None if self.run is None else self.run.share,
             reason=None if self.in_hours() else f"outside its hours ({self.pool.hours})",
@@ -56,7 +59,7 @@ class Slot:
     @property
     def started(self) -> bool:
         """Whether it has a process."""
-        return self._process is not None
+        return bool(self._processes)
 
     def in_hours(self) -> bool:
         """Whether its pool works at this time of the day."""
@@ -78,19 +81,20 @@ class Slot:
         over = self._clock.monotonic() - self._stretch_since > STRETCH
         return None if over or self._stretch >= STRETCH_JOBS else self._loaded
 
-    async def worker(self) -> Process:
-        """A living process, started if there is none.
+    async def worker(self, kind: Kind = "engine") -> Process:
+        """A living process of a kind, started if there is none.
 
         Raises:
             TaskFailed: none can be started.
         """
         await self._bury()  # it died while it was idle: that is nobody's fault
-        if self._process is None:
+        if kind not in self._processes:
+            name = self.name if kind == "engine" else f"{self.name}-{kind}"
             try:
-                self._process = await Process.spawn(self.name)
+                self._processes[kind] = await Process.spawn(name)
             except OSError as error:
                 raise TaskFailed("no_worker", error.strerror or str(error)) from error
-        return self._process
+        return self._processes[kind]
 
     async def leave(self) -> None:
         """Its run has ended."""
@@ -98,20 +102,25 @@ class Slot:
         await self._bury()
 
     def unload_in(self) -> float | None:
-        """Seconds until the idle process is to end; None when there is none."""
-        if self._process is None:
+        """Seconds until the idle processes are to end; None when there is none."""
+        if not self._processes:
             return None
         return self._idle_since + self.pool.idle_unload - self._clock.monotonic()
 
     async def unload(self) -> None:
-        """End the process: the only way that gives all its memory back."""
-        process, self._process, self._loaded = self._process, None, None
-        if process is not None:
-            await process.kill()
+        """End the processes: the only way that gives all their memory back."""
+        for kind in list(self._processes):
+            await self._end(kind)
 
     async def _bury(self) -> None:
-        if self._process is not None and not self._process.alive:
-            await self.unload()
+        for kind, process in list(self._processes.items()):
+            if not process.alive:
+                await self._end(kind)
+
+    async def _end(self, kind: Kind) -> None:
+        if kind == "engine":
+            self._loaded = None
+        await self._processes.pop(kind).kill()
 
 
 def _model(job: Job) -> tuple[object, ...]:

@@ -2,42 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from scriberrd import protocol
-from scriberrd.errors import SourceChanged, TaskFailed
-from scriberrd.failures import FAILURES
-from scriberrd.files import sources
 from scriberrd.files.folders import start
 from scriberrd.library.adoption import adopt
 from scriberrd.library.gathering import gather
-from scriberrd.queue import jobs
+from scriberrd.library.remaking import remade
+from scriberrd.queue import jobs, queries
+from scriberrd.transcript import PENDING
 from scriberrd.work import fallbacks
+from scriberrd.work.diarizing import diarize, wants
 
 if TYPE_CHECKING:
-    from scriberrd.config import Config, Inbox, Live
-    from scriberrd.files.folders import Folders
-    from scriberrd.library.library import Library
-    from scriberrd.model import Clock, Job
-    from scriberrd.output.publication import Publisher
-    from scriberrd.queue.store import Store
-    from scriberrd.transcript import Result, Transcript
+    from scriberrd.config import Config
+    from scriberrd.model import Job, Shown
+    from scriberrd.transcript import Diarization, Result, Transcript
+    from scriberrd.work.means import Means
     from scriberrd.work.run import Run
 
 log = logging.getLogger(__name__)
-
-
-class Means(NamedTuple):
-    """What the stages work with."""
-
-    live: Live
-    store: Store
-    clock: Clock
-    folders: Folders
-    publisher: Publisher
-    library: Library
 
 
 async def run(run: Run, means: Means) -> Job:
@@ -45,50 +32,118 @@ async def run(run: Run, means: Means) -> Job:
 
     Raises:
         TaskFailed: the job can't go on.
+        WorkerDied: nor can it because a worker did.
         LeaseLost: it was taken back.
         StoreError: the database can't be used.
     """
+    job = run.job
+    if job.redo_stage == "merge" and (again := await _remade(run, means)) is not None:
+        return await dispose(run, means, *again)
+    known = await means.library.turns(job) if wants(job) else None
+    if known is None and job.settings.diarize == "required":
+        await means.preflights.require(job.settings)  # before hours of work that would wait then
     found = await transcribe(run, means)
-    text = await publish(run, means, found)
-    return await dispose(run, means, text)
+    why: tuple[str, ...] = ()
+    silent = found is None and not await means.store.read(jobs.spoken, job.id)
+    if wants(job) and not (found or known or silent):
+        await _publish_words(run, means)
+        known, why = await diarize(run, means)
+    text, shown = await publish(run, means, found, diarization=known, warnings=why)
+    return await dispose(run, means, text, shown)
 
 
 async def transcribe(run: Run, means: Means) -> Transcript | None:
     """Have all blocks done that are not, unless there is a transcript already, which it gives."""
-    job, inbox, store = run.job, _inbox(means.live.config, run.job), means.store
-    if found := await adopt(store, means.folders, inbox, job):
+    job, store = run.job, means.store
+    if found := await adopt(store, means.folders, means.inbox(job), job):
         return found
     work = await store.read(jobs.work, job.id)
-    if work.finished is None:
-        if await means.library.restore(store, job):
-            return None
-        source = await _open(means.folders, inbox, job)
-        try:
-            await run.transcribe(_task(run, work, means.live.config), source)
-        finally:
-            start(os.close, source)
-    await _check_unchanged(means.folders, inbox, job)
-    if work.finished is None:
-        await means.library.keep(store, job)
+    if work.finished is not None:
+        await means.check_unchanged(job)
+        return None
+    if await means.library.restore(store, job):
+        return None
+    if job.redo_stage is not None and work.last is None:
+        log.warning("job %d: its words are not kept any more: transcribing it again", job.id)
+        await store.insist(jobs.begin_anew, run.lease)
+    source = await means.opened(job)
+    try:
+        await run.transcribe(_task(run, work, means.live.config), source)
+    finally:
+        start(os.close, source)
+    await means.check_unchanged(job)
+    await means.library.keep(store, job)
     return None
 
 
-async def publish(run: Run, means: Means, found: Transcript | None) -> Transcript | Result:
-    """Bring the transcript into its files: the one that was found, or that of the blocks."""
+async def publish(
+    run: Run,
+    means: Means,
+    found: Transcript | None,
+    *,
+    diarization: Diarization | None = None,
+    warnings: tuple[str, ...] = (),
+) -> tuple[Transcript | Result, Shown | None]:
+    """Bring the transcript into its files: the one that was found, or that of the blocks.
+
+    Args:
+        run: of the job.
+        means: what there is to work with.
+        found: a transcript that was there already.
+        diarization: who speaks when, if that is known.
+        warnings: that the reader is told besides.
+
+    Returns:
+        The transcript, and which speakers it shows.
+    """
     job, config = run.job, means.live.config  # which may have another output folder by now
-    inbox = _inbox(config, job)
-    heartbeat = await run.save()
+    inbox = means.inbox(job)
+    heartbeat = await run.save(merged=diarization is not None)
     with means.store.reader() as db:
-        text = found or await gather(means.store, db, job)
+        text: Transcript | Result
+        if found is None:
+            work, blocks = await means.store.read(jobs.work, job.id), queries.Blocks(db, job.id)
+            text, shown = await asyncio.to_thread(
+                gather, work, blocks, job, diarization=diarization, warnings=warnings
+            )
+        else:
+            text, shown = found, None
         await means.publisher.publish(
             inbox, job, text, sharing=config.sharing(inbox), heartbeat=heartbeat
         )
     for warning in text.warnings:
         log.info("job %d: %s: %s", job.id, job.name, warning)
-    return text
+    return text, shown
 
 
-async def dispose(run: Run, means: Means, text: Transcript | Result) -> Job:
+async def _publish_words(run: Run, means: Means) -> None:
+    """Publish the words before it is known who says them, unless something is published already.
+
+    Whoever requires the speakers waits for them; and what is done anew stays until it is complete.
+    """
+    job = run.job
+    if job.settings.diarize == "auto" and not (job.redo or job.outputs or job.edited):
+        await publish(run, means, None, warnings=(PENDING,))
+        await means.store.insist(jobs.words_published, run.lease, now=means.clock.time())
+
+
+async def _remade(run: Run, means: Means) -> tuple[Transcript | Result, Shown | None] | None:
+    """Write the transcript of a job again, with nothing new but how that is done, if it can be."""
+    job, config = run.job, means.live.config
+    inbox = means.inbox(job)
+    again = await remade(means.library, means.store, means.folders, inbox, job)
+    if again is None:
+        return None
+    heartbeat = await run.save(merged=True)
+    await means.publisher.publish(
+        inbox, job, again.text, sharing=config.sharing(inbox), heartbeat=heartbeat
+    )
+    return again.text, again.shown
+
+
+async def dispose(
+    run: Run, means: Means, text: Transcript | Result, shown: Shown | None = None
+) -> Job:
     """Complete the job: nothing is left to do."""
     return await means.store.insist(
         jobs.finish,
@@ -96,14 +151,8 @@ async def dispose(run: Run, means: Means, text: Transcript | Result) -> Job:
         language=text.language,
         now=means.clock.time(),
         duration=text.duration,
+        shown=shown,
     )
-
-
-def _inbox(config: Config, job: Job) -> Inbox:
-    inbox = config.inbox(job.inbox)
-    if inbox is None:
-        raise TaskFailed("inbox_unavailable", f"no inbox {job.inbox!r} is configured")
-    return inbox
 
 
 def _task(run: Run, work: jobs.Work, config: Config) -> protocol.Task:
@@ -127,40 +176,3 @@ def _task(run: Run, work: jobs.Work, config: Config) -> protocol.Task:
         auto_download=config.daemon.auto_download,
         model_cache=config.daemon.model_cache,
     )
-
-
-async def unavailable(folders: Folders, config: Config, job: Job) -> TaskFailed | None:
-    """What keeps the recording of a run from being read, if that is the machine's fault.
-
-    A worker that reads from a share whose server has gone stands still as one that hangs does.
-    """
-    inbox = config.inbox(job.inbox)
-    try:
-        if inbox is not None:
-            start(os.close, await _open(folders, inbox, job))
-    except TaskFailed as error:
-        return error if FAILURES[error.failure].fault == "machine" else None
-    return None
-
-
-async def _open(folders: Folders, inbox: Inbox, job: Job) -> int:
-    """Open the version of the recording that the job is about."""
-    try:
-        return await folders.open(
-            inbox.path, sources.open_version, inbox.path, job.path, job.identity
-        )
-    except SourceChanged as error:
-        raise TaskFailed(error.code) from error
-    except OSError as error:
-        code = sources.failure_code(error)
-        raise TaskFailed(code, error.strerror or type(error).__name__) from error
-
-
-async def _check_unchanged(folders: Folders, inbox: Inbox, job: Job) -> None:
-    """Drop the result of a recording that was replaced while it was transcribed."""
-    try:
-        start(os.close, await _open(folders, inbox, job))
-    except TaskFailed as error:
-        if error.failure == "source_changed":
-            raise
-        # Gone or unreadable now: it was read to its end, and its transcript is worth keeping.

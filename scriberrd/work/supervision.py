@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from scriberrd.config import Retry, Worker
 
 AWAY = 1.5  # seconds between two looks at the clock: whoever takes longer has stood still
+UNIT = 0.5  # of its duration: how long a recording may look as if it did not get on, in one unit
 RENEWAL = 2.0  # seconds between two renewals of a lease, unless a block is done
 
 
@@ -18,14 +19,25 @@ class Supervision:
 
     def __init__(self, pool: Worker, retry: Retry, now: float) -> None:
         self.limits = Limits(retry)
-        self._pool = pool
+        self._pool, self._retry = pool, retry
         self._heard = self._moved = self._renewed = self._looked = now
         self._ticks = 0
+        self._patience = float(pool.stall_timeout)  # seconds without progress
 
     @property
     def expires(self) -> float:
         """When the lease ends, unless the work moves before."""
-        return self._moved + self._pool.stall_timeout
+        return self._moved + self._patience
+
+    def unit(self, duration: float) -> None:
+        """What is done from now on of so many seconds of a recording is one unit of work.
+
+        It may go long without a sign of progress, the longer the more there is of it; and another
+        process does it, whose ticks and limits begin anew.
+        """
+        self._patience = self._pool.stall_timeout + UNIT * duration
+        self._ticks = 0
+        self.limits = Limits(self._retry, duration)
 
     def look(self, now: float) -> None:
         """Leave out the time since the last look if nobody was awake.
@@ -69,7 +81,7 @@ class Supervision:
 
     def expired(self, now: float) -> str | None:
         """Why the lease has ended, if it has."""
-        return f"no progress for {self._pool.stall_timeout:g} s" if now > self.expires else None
+        return f"no progress for {self._patience:g} s" if now > self.expires else None
 
 
 class Limits:
@@ -79,9 +91,9 @@ class Limits:
     fault: no limit applies to them.
     """
 
-    def __init__(self, retry: Retry) -> None:
+    def __init__(self, retry: Retry, duration: float | None = None) -> None:
         self._retry = retry
-        self._duration: float | None = None
+        self._duration = duration
         self._began: float | None = None
         self._warned = False
 
@@ -89,7 +101,7 @@ class Limits:
         """Take note of what the worker says."""
         if isinstance(reply, protocol.Probed):
             self._duration = reply.duration
-        elif isinstance(reply, protocol.Loaded):
+        elif isinstance(reply, protocol.Loaded | protocol.DiarizerLoaded):
             self._began = now
 
     def skip(self, seconds: float) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
+from api_server import DIALOGUE, SHOWN
 from msgspec import inspect
 
 import scriberrd.api.app
@@ -160,7 +161,7 @@ def test_every_code_is_described() -> None:
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 async def test_every_example_works(on_socket: Server) -> None:
     await on_socket.submit("talk.mp3")
-    await on_socket.complete(await on_socket.claim())
+    await on_socket.complete(await on_socket.claim(), text=DIALOGUE, shown=SHOWN)
     await on_socket.submit("bad.mp3")
     await on_socket.fail(await on_socket.claim())
     (on_socket.inbox.path.parent / "talk.mp3").write_bytes(b"another")

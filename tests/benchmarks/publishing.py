@@ -22,7 +22,7 @@ from scriberrd.library.gathering import gather
 from scriberrd.model import Identity, Settings, Source
 from scriberrd.output.publication import Publisher
 from scriberrd.protocol import Finished, Probed
-from scriberrd.queue import jobs
+from scriberrd.queue import jobs, queries
 from scriberrd.queue.store import Store
 from scriberrd.transcript import BlockResult, EngineInfo, Segment, Word
 
@@ -97,7 +97,8 @@ async def publish(hours: float, folder: Path) -> Figures:
 
     async def save() -> None:
         with store.reader() as db:
-            text = await gather(store, db, job)
+            work = await store.read(jobs.work, job.id)
+            text, _ = await asyncio.to_thread(gather, work, queries.Blocks(db, job.id), job)
             await Publisher(store, Folders(), time).publish(inbox, job, text)
 
     saving = asyncio.create_task(save())

@@ -11,6 +11,7 @@ import sys
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
+from api_server import DIALOGUE, SHOWN
 from support import eventually
 
 from scriberrd.queue import jobs
@@ -301,3 +302,23 @@ def test_it_starts_without_what_is_heavy() -> None:
     loaded = {name.partition(".")[0] for name in ended.stdout.split()}
     heavy = {"aiohttp", "msgspec", "apsw", "rich", "asyncio", "scriberrd", "tomlkit", "watchdog"}
     assert loaded & heavy == set()
+
+
+async def test_speakers_are_named_and_listed(server: Server) -> None:
+    await server.submit()
+    await server.complete(await server.claim(), text=DIALOGUE, shown=SHOWN)
+    said = await ctl(server, "speakers", "name", "1", "SPEAKER_00", "Ada \x1b[2J Lovelace")
+    assert said.status == 1
+    assert "is not a name: one line of at most 100 characters" in said.err
+    said = await ctl(server, "speakers", "name", "1", "SPEAKER_00", "Ada Lovelace")
+    line = "job 1 completed: talk.mp3; speakers: SPEAKER_00 (Ada Lovelace), SPEAKER_01\n"
+    assert said == (0, line, "")
+    shown = await ctl(server, "show", "1")
+    assert "  speakers     SPEAKER_00 (Ada Lovelace), SPEAKER_01\n" in shown.out
+    text = await ctl(server, "transcript", "1")
+    assert text.out == "Ada Lovelace: Grüß Gott.\n\nSPEAKER_01: Hallo.\n"
+    said = await ctl(server, "speakers", "name", "1", "SPEAKER_00", "--clear")
+    assert said.out == "job 1 completed: talk.mp3; speakers: SPEAKER_00, SPEAKER_01\n"
+    said = await ctl(server, "speakers", "name", "1", "SPEAKER_00")
+    assert said.status == 2
+    assert "Give either a NAME or --clear." in said.err

@@ -16,13 +16,14 @@ EVERYWHERE = {"--json", "--help"}
 
 
 def options(command: click.Command) -> set[str]:
-    context = click.Context(command)
+    """All of a command; those of commands below it, too."""
+    below = command.commands.values() if isinstance(command, click.Group) else ()
     return {
         option
-        for parameter in command.get_params(context)
+        for parameter in command.get_params(click.Context(command))
         if isinstance(parameter, click.Option)
         for option in parameter.opts
-    }
+    }.union(*map(options, below))
 
 
 def documented(text: str) -> set[str]:

@@ -78,3 +78,13 @@ def test_states_are_the_same() -> None:
 
 def test_client_and_daemon_have_one_version() -> None:
     assert __version__ == daemon_version
+
+
+def test_the_bar_shows_how_far_the_speakers_are_told_apart() -> None:
+    progress = {"fraction": 1.0, "diarized": 0.5, "seconds": 60, "duration": 60}
+    progress["eta_seconds"] = None
+    job: typing.Any = {"id": 1, "name": "a", "stage": "diarizing", "progress": progress}
+    line = "job 1  [##########----------] 50 %  diarizing  1:00 of 1:00  a"
+    assert render.bar(job) == line
+    progress["diarized"] = None
+    assert "100 %" in render.bar(job)

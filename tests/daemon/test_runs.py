@@ -13,17 +13,20 @@ from program import TALK, TESTS
 
 from scriberrd import protocol
 from scriberrd.config import Config, Daemon, Retry, Worker
-from scriberrd.errors import TaskFailed
+from scriberrd.errors import TaskFailed, WorkerDied
 from scriberrd.model import Identity, Job, Settings, Source, Stage
 from scriberrd.queue import jobs, queries
 from scriberrd.queue.store import Store
 from scriberrd.toml import Count, Span
 from scriberrd.work import run as runs
+from scriberrd.work.preemption import to_preempt
 from scriberrd.work.run import Interrupted, Run
 from scriberrd.work.slot import Slot
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
+
+    from scriberrd.transcript import Diarization
 
 DEADLINE = 60.0  # seconds: far more than anything here takes
 LEASE = 30.0  # seconds on the clock of the tests
@@ -79,6 +82,28 @@ class Owner:
         source = os.open(TALK, os.O_RDONLY)
         try:
             await self.run.transcribe(task, source)
+        finally:
+            os.close(source)
+
+    async def diarize(self, script: str) -> Diarization:
+        """The same with the fake diarizer."""
+        task = protocol.Diarize(
+            job=self.run.job.id,
+            lease=self.run.job.lease,
+            diarizer="fake",
+            model=script,
+            hints=protocol.Hints(),
+            track="default",
+            duration=10.0,
+            device="cpu",
+            threads=1,
+            share=1,
+            auto_download=False,
+            model_cache="",
+        )
+        source = os.open(TALK, os.O_RDONLY)
+        try:
+            return await self.run.diarize(task, source)
         finally:
             os.close(source)
 
@@ -169,6 +194,80 @@ async def test_who_makes_way_ends_at_the_block(owner: Owner, store: Store) -> No
     assert last is not None
     assert (await store.read(queries.get, 1)).progress == last.end
     assert (await owner.slot.worker()).alive  # it goes on with the next job
+
+
+@pytest.mark.usefixtures("no_looks")
+@pytest.mark.parametrize("how", ["preempt", "close"])
+async def test_who_tells_speakers_apart_makes_no_way(owner: Owner, store: Store, how: Any) -> None:
+    owner.slot.run = owner.run
+    running = asyncio.create_task(ended(owner.run, owner.diarize("slow")))
+    await soon(lambda job: job.stage is Stage.DIARIZING, store)
+    assert to_preempt([owner.slot], 1, []) == to_preempt([owner.slot], 1, [], alone=True) == []
+    owner.run.interrupt(how)
+    assert len({turn.speaker for turn in (await running).turns}) == 2
+    assert (await store.read(queries.get, 1)).progress == 0  # which is of the words
+
+
+@pytest.mark.usefixtures("no_looks")
+async def test_a_cancel_does_not_wait_for_a_silent_diarizer(owner: Owner, store: Store) -> None:
+    running = asyncio.create_task(ended(owner.run, owner.diarize("slow")))
+    await soon(lambda job: job.stage is Stage.DIARIZING, store)
+    process = await owner.slot.worker("diarizer")
+    os.kill(process.pid, 19)  # SIGSTOP
+    owner.run.interrupt("cancel")
+    with pytest.raises(Interrupted):
+        await running
+    assert not process.alive
+
+
+@pytest.mark.usefixtures("quick_looks")
+async def test_a_stop_does_not_wait_for_the_speakers(
+    owner: Owner, store: Store, clock: Clock
+) -> None:
+    running = asyncio.create_task(ended(owner.run, owner.diarize("hang")))
+    await soon(lambda job: job.stage is Stage.DIARIZING, store)
+    owner.run.interrupt("release")
+    clock.step = 0.1
+    with pytest.raises(Interrupted):
+        await running
+
+
+@pytest.mark.usefixtures("no_looks")
+@pytest.mark.parametrize("how", ["cancel", "release", "preempt", "close"])
+async def test_who_was_interrupted_while_it_published_begins_nothing_more(
+    owner: Owner, how: Any
+) -> None:
+    async def words_first() -> None:
+        await owner.run.save()
+        owner.run.interrupt(how)
+        await owner.diarize("slow")
+
+    with pytest.raises(Interrupted):
+        await ended(owner.run, words_first())
+    assert not owner.slot.started
+
+
+@pytest.mark.usefixtures("no_looks")
+@pytest.mark.parametrize(
+    ("script", "failure"),
+    [
+        *(("raise", "diarization_failed"), ("crash", "worker_crashed")),
+        *(("crash-load", "diarizer_missing"), ("refused", "diarization_refused")),
+    ],
+)
+async def test_a_stage_may_go_on_without_the_speakers(
+    owner: Owner, store: Store, script: str, failure: str
+) -> None:
+    async def stages() -> Stage | None:
+        with pytest.raises((TaskFailed, WorkerDied)) as caught:
+            await owner.diarize(script)
+        assert getattr(caught.value, "failure", None) == failure
+        await owner.run.save()
+        return (await store.read(queries.get, 1)).stage
+
+    assert await ended(owner.run, stages()) is Stage.SAVING
+    await owner.slot.leave()
+    assert owner.slot.started == (failure == "diarization_refused")  # it is as good as before
 
 
 @pytest.mark.usefixtures("quick_looks")

@@ -15,7 +15,7 @@ from api_server import ENGINE, TestClock
 from support import block
 
 from scriberrd.config import Config, Daemon, Live, Retention, Retry
-from scriberrd.errors import DatabaseBusy
+from scriberrd.errors import DatabaseBusy, WordsNotKept
 from scriberrd.library import library, shelf
 from scriberrd.library.gathering import gather
 from scriberrd.library.library import Library
@@ -25,6 +25,7 @@ from scriberrd.protocol import Finished, Probed
 from scriberrd.queue import jobs, queries
 from scriberrd.queue.store import Store
 from scriberrd.toml import Bytes, Seconds
+from scriberrd.transcript import Diarization, Turn
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -79,8 +80,10 @@ class House:
         return await self.transcript(job)
 
     async def transcript(self, job: Job) -> bytes:
+        work = await self.store.read(jobs.work, job.id)
         with self.store.reader() as db:
-            return b"".join(FORMATS["json"].render(await gather(self.store, db, job)))
+            text, _ = gather(work, queries.Blocks(db, job.id), job)
+            return b"".join(FORMATS["json"].render(text))
 
     async def finish(self, job: Job) -> Job:
         lease = jobs.Lease(job.id, job.lease)
@@ -362,3 +365,150 @@ async def test_a_recording_can_be_forgotten(house: House) -> None:
     await house.work(await house.claim("b.wav", beam_size=1))
     assert await house.library.forget([job.sha256 or ""])
     assert house.kept() == 0
+
+
+OLD = {  # keys as an earlier version has written them
+    """[{"engine":"faster-whisper","model":"base","fallback_model":"","language":"auto",\
+"languages":[],"multilingual":false,"task":"transcribe","audio_track":"default",\
+"word_timestamps":true,"vad":true,"beam_size":5,"batch_size":"auto","context":"none",\
+"initial_prompt":"","hotwords":"","block_seconds":300.0,"show_gaps":false,"formats":[],\
+"priority":"normal"},[]]""": (Settings(), ()),
+    """[{"engine":"fake","model":"ok","fallback_model":"","language":"de",\
+"languages":["de","en"],"multilingual":false,"task":"transcribe","audio_track":2,\
+"word_timestamps":true,"vad":true,"beam_size":5,"batch_size":"auto","context":"none",\
+"initial_prompt":"x","hotwords":"","block_seconds":300.0,"show_gaps":false,"formats":[],\
+"priority":"normal"},["batch_size 8 -> 4","model ok -> small"]]""": (
+        Settings(
+            engine="fake",
+            model="ok",
+            language="de",
+            languages=("de", "en"),
+            initial_prompt="x",
+            formats=("json",),
+            priority="urgent",
+            word_timestamps=False,
+            audio_track=2,
+            show_gaps=True,
+            diarize="auto",
+            speakers=3,
+            speaker_labels="none",
+        ),
+        ("batch_size 8 -> 4", "model ok -> small"),
+    ),
+}
+
+
+@pytest.mark.parametrize("text", OLD)
+def test_what_earlier_versions_have_kept_is_found(text: str) -> None:
+    settings, steps = OLD[text]
+    key = shelf.Key.words("0" * 64, settings, steps)
+    assert key.settings == text
+    other = msgspec.structs.replace(settings, diarize="off", channels="split")
+    assert shelf.Key.words("0" * 64, other, steps).settings != text
+
+
+VOICES = {"SPEAKER_00": (0.25, -1.0), "SPEAKER_01": (1e-9, 3.0)}
+
+
+def diarization(revision: str = "one") -> Diarization:
+    turns = (
+        Turn(start=0.0, end=2.5, speaker="SPEAKER_00"),
+        Turn(start=2.0, end=9.125, speaker="SPEAKER_01"),
+    )
+    return Diarization(
+        model="ours",
+        revision=revision,
+        device="cpu",
+        turns=turns,
+        exclusive=turns,
+        embeddings=VOICES,
+        warnings=("odd",),
+        seconds=1.5,
+    )
+
+
+async def test_who_spoke_is_kept_with_the_voices(house: House) -> None:
+    job = await house.claim("a.wav", diarize="auto", diarizer="fake")
+    assert await house.library.turns(job) is None
+    await house.library.keep_turns(job, diarization())
+    assert await house.library.turns(job) == diarization()
+    copy = await house.claim("b.wav", diarize="required", diarizer="fake", language="de")
+    assert await house.library.turns(copy) == diarization()
+    house.clock.now += 1
+    later = await house.claim("c.wav", version=2, diarize="auto", diarizer="fake")
+    assert await house.library.turns(later) is None
+    await house.library.keep_turns(later, diarization("two"))  # the model has come anew
+    assert await house.library.turns(copy) is None
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        *({"speakers": 2}, {"min_speakers": 1}, {"max_speakers": 9}, {"audio_track": 1}),
+        *({"diarizer": "other"}, {"diarization_model": "other"}, {"version": 2}),
+    ],
+)
+async def test_with_other_hints_others_may_have_spoken(house: House, other: dict[str, Any]) -> None:
+    await house.library.keep_turns(await house.claim("a.wav", diarize="auto"), diarization())
+    assert await house.library.turns(await house.claim("b.wav", diarize="auto", **other)) is None
+
+
+async def redone(house: House, stage: Any, **today: Any) -> Job:
+    job = await house.store.read(queries.get, 1)
+    settings = msgspec.structs.replace(job.settings, **today)
+    how = {"profile": "default", "settings": settings, "now": house.clock.now, "stage": stage}
+    await house.store.run(jobs.redo, 1, **how)
+    return await house.again()
+
+
+@pytest.mark.parametrize("stage", ["diarize", None])
+async def test_who_spoke_is_found_out_anew_once(house: House, stage: Any) -> None:
+    job = await house.claim("a.wav", diarize="auto")
+    await house.work(job)
+    await house.library.keep_turns(job, diarization())
+    await house.finish(job)
+    house.clock.now += 1
+    job = await redone(house, stage)
+    assert await house.library.turns(job) is None
+    house.clock.now += 1
+    await house.library.keep_turns(job, diarization())
+    lease = jobs.Lease(job.id, job.lease)  # but the publication fails
+    await house.store.run(jobs.release, lease, now=house.clock.now)
+    assert await house.library.turns(await house.again()) == diarization()
+
+
+async def test_a_stage_is_redone_with_the_words_of_before(house: House) -> None:
+    first, second = (msgspec.structs.replace(ENGINE, revision=name) for name in ("one", "two"))
+    made = await house.work(job := await house.claim("a.wav", diarize="auto"), engine=first)
+    await house.library.keep_turns(job, diarization())
+    await house.finish(job)
+    await house.work(await house.claim("b.wav", version=2), engine=second)
+    job = await redone(house, "diarize", speakers=2)
+    assert await house.restored(job)  # those of the revision that it was made with
+    assert await house.transcript(job) == made
+    await house.finish(job)
+    job = await redone(house, "merge", speakers=0)
+    assert await house.library.turns(job) == diarization()
+    kept = await house.library.words(job, await house.store.read(jobs.work, job.id))
+    assert kept is not None
+    assert [one.number for one in kept.blocks] == [0, 1, 2]
+
+
+async def test_who_has_forgotten_the_words_says_so(house: House) -> None:
+    job = await house.claim("a.wav")
+    with pytest.raises(WordsNotKept):
+        await house.library.require_words(house.store, job)
+    await house.work(job)
+    await house.library.require_words(house.store, job)
+    job = await house.finish(job)
+    await house.library.require_words(house.store, job)
+    await house.library.forget([job.sha256 or ""])
+    with pytest.raises(WordsNotKept):
+        await house.library.require_words(house.store, job)
+
+
+async def test_turns_are_not_mixed_with_the_words_of_an_unknown_track(house: House) -> None:
+    await house.work(await house.claim("a.wav", audio_track="speech"))
+    other = await house.claim("b.wav", audio_track="speech", diarize="auto")
+    assert not await house.restored(other)
+    assert await house.restored(await house.claim("c.wav", audio_track="speech"))

@@ -144,7 +144,8 @@ class Publications(RuleBasedStateMachine):
             assert job is not None
         said = await self._work(job)
         with self.store.reader() as db:
-            result = await gather(self.store, db, job)
+            work = await self.store.read(jobs.work, job.id)
+            result, _ = gather(work, queries.Blocks(db, job.id), job)
             segments = tuple(result.segments)
         if ended == "replaced":  # by somebody who comes before it publishes
             self.versions[job.path] += 1

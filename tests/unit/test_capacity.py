@@ -110,6 +110,25 @@ def test_cores_are_shared_fairly(cores: int, most: list[int], expected: list[int
     assert shares(cores, most) == expected
 
 
+def test_a_process_that_tells_speakers_apart_needs_its_memory_too() -> None:
+    machine = Machine(8, 4 * GB, gpu=False)
+    plain, diarizing = (
+        fit(
+            Config(
+                file=Path(),
+                daemon=Daemon(),
+                inboxes=(),
+                profiles={"a": Settings(model="base"), "b": Settings(model="base", diarize=value)},
+                workers=(Worker(name="cpu"),),
+                retry=Retry(),
+            ),
+            machine,
+        ).workers[0]
+        for value in ("off", "auto")
+    )
+    assert 1 <= diarizing.count < plain.count
+
+
 def test_control_groups_limit_a_machine(tmp_path: Path) -> None:
     put(tmp_path, "proc/meminfo", "MemTotal: 9000 kB\nMemAvailable: 8000 kB\n")
     whole = look(tmp_path)

@@ -6,10 +6,11 @@ import unicodedata
 from typing import NamedTuple, get_args
 
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scriberrd.model import Format
+from scriberrd.model import Format, SpeakerLabels
 from scriberrd.output.formats import FORMATS
 from scriberrd.transcript import (
     EngineInfo,
@@ -199,6 +200,64 @@ def test_speakers_are_named() -> None:
     assert b"\n<v SPEAKER_00>How are you?\n" in written("vtt", made)
     assert b"\n<v A &amp; &lt;B&gt;>Fine.\n" in written("vtt", made)
     assert written("txt", made) == b"SPEAKER_00: Hello. How are you?\n\nA & <B>: Fine.\n"
+
+
+def named(made: Transcript, **names: str) -> Transcript:
+    known = tuple(Speaker(label=label, name=name) for label, name in names.items())
+    return msgspec.structs.replace(made, speakers=known)
+
+
+TALK = named(
+    together(
+        spoken(0, "Hello.", speaker="SPEAKER_00"),
+        spoken(1, "How are you?", speaker="SPEAKER_01"),
+        spoken(2.5, "Hm."),
+        spoken(3, "Fine.", speaker="SPEAKER_01"),
+    ),
+    SPEAKER_00="Ada  Lovelace",
+)
+
+
+@pytest.mark.parametrize(
+    ("labels", "texts"),
+    [
+        ("auto", ["Ada Lovelace: Hello.", "SPEAKER_01: How are you?", "Hm.", "SPEAKER_01: Fine."]),
+        (
+            "brackets",
+            ["[Ada Lovelace] Hello.", "[SPEAKER_01] How are you?", "Hm.", "[SPEAKER_01] Fine."],
+        ),
+        ("none", ["Hello.", "How are you?", "Hm.", "Fine."]),
+    ],
+)
+def test_conventions_differ(labels: SpeakerLabels, texts: list[str]) -> None:
+    def read(format_: Format, labels: SpeakerLabels) -> str:
+        return b"".join(FORMATS[format_].render(TALK, labels)).decode()
+
+    assert read("txt", labels) == "\n\n".join(texts) + "\n"
+    assert re.findall(r" --> .*\n(.*)", read("srt", labels)) == texts
+    if labels == "auto":
+        assert read("txt", "prefix") == read("txt", labels)
+        assert read("srt", "prefix") == read("srt", labels)
+        assert re.findall(r" --> .*\n(.*)", read("vtt", "prefix")) == texts
+        assert "\n<v Ada Lovelace>Hello.\n" in read("vtt", labels)
+        assert "\nHm.\n" in read("vtt", labels)
+    else:
+        assert re.findall(r" --> .*\n(.*)", read("vtt", labels)) == texts
+    for untouched in ("json", "rttm"):
+        assert read(untouched, labels) == read(untouched, "auto")
+
+
+def test_labels_of_one_name_are_one_speaker() -> None:
+    made = named(
+        together(
+            spoken(0, "One.", speaker="SPEAKER_00"),
+            spoken(1, "Two.", speaker="SPEAKER_01"),
+        ),
+        SPEAKER_00="Ada",
+        SPEAKER_01="Ada",
+    )
+    assert written("txt", made) == b"Ada: One. Two.\n"
+    assert [cue.lines for cue in srt(made)] == [["Ada: One."], ["Two."]]
 
 
 def test_markup_is_escaped_and_arrows_do_not_end_a_cue() -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from scriberrd.config import Retry, Worker
-from scriberrd.protocol import Heartbeat, Loaded, Probed
+from scriberrd.protocol import DiarizerLoaded, Heartbeat, Loaded, Probed
 from scriberrd.toml import Seconds, Span
 from scriberrd.transcript import EngineInfo
 from scriberrd.work.supervision import Limits, Supervision
@@ -64,6 +66,23 @@ def test_the_lease_ends_when_nothing_moves() -> None:
     watched.hear(HEARTBEAT, 1060.0)  # it lives, and does not move
     assert (watched.expires, watched.expired(1060.0)) == (1060.0, None)
     assert watched.silent(1061.0) == watched.expired(1061.0) == "no progress for 60 s"
+
+
+def test_one_unit_of_work_may_stand_still_the_longer_the_longer_the_recording_is() -> None:
+    watched = Supervision(POOL, RETRY, 1000.0)
+    watched.hear(replace(HEARTBEAT, ticks=9), 1000.0)
+    watched.unit(3600.0)
+    loaded = DiarizerLoaded(job=1, lease=1, model="m", revision="", device="cpu")
+    watched.hear(loaded, 1000.0)
+    watched.hear(replace(HEARTBEAT, ticks=1), 1010.0)  # of another process, which counts anew
+    assert watched.expires == 1010.0 + 60 + 1800
+    watched.hear(replace(HEARTBEAT, ticks=1), 2871.0)
+    assert watched.silent(2871.0) == "no progress for 1860 s"
+    assert watched.limits.exceeded(1000.0 + 3 * 3600) is None
+    assert watched.limits.exceeded(1001.0 + 3 * 3600) is not None
+    watched.unit(0.0)
+    watched.moved(3000.0)
+    assert watched.expires == 3060.0
 
 
 def test_what_the_daemon_slept_through_is_charged_to_nobody() -> None:

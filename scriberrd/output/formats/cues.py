@@ -6,14 +6,18 @@ is longer breaks these limits. Cues follow one another and never overlap.
 
 from __future__ import annotations
 
-from collections import deque
 from itertools import accumulate, chain, pairwise
 from typing import TYPE_CHECKING, NamedTuple
 from unicodedata import category, combining, east_asian_width
 
+from scriberrd.merging import spelled
+from scriberrd.output.formats.format import label, who
+from scriberrd.transcript import called
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from scriberrd.model import SpeakerLabels
     from scriberrd.transcript import Result, Segment, Transcript, Word
 
 WIDTH = 42  # columns of a line; wide characters take two
@@ -53,15 +57,15 @@ def clock(milliseconds: int, separator: str) -> str:
     return f"{hours:02d}:{minutes:02d}:{seconds:02d}{separator}{rest:03d}"
 
 
-def cues(transcript: Transcript | Result, *, labels: bool) -> Iterator[Cue]:
+def cues(transcript: Transcript | Result, labels: SpeakerLabels) -> Iterator[Cue]:
     """Cut a transcript into cues.
 
     Args:
         transcript: what was said; its words, where it has any, say where to cut.
-        labels: write the speaker into the text where a turn begins.
+        labels: how the speaker is written into the text where a turn begins.
     """
     end = 0
-    for draft, following in pairwise(chain(_drafts(transcript, labels=labels), [None])):
+    for draft, following in pairwise(chain(_drafts(transcript, labels), [None])):
         assert draft is not None  # noqa: S101 - for the type checker
         start = max(_milliseconds(draft.pieces[0].start), end)
         spoken = _milliseconds(draft.pieces[-1].end)
@@ -76,42 +80,19 @@ def _milliseconds(seconds: float) -> int:
     return max(round(seconds * 1000), 0)
 
 
-def _drafts(transcript: Transcript | Result, *, labels: bool) -> Iterator[_Draft]:
-    turn = ""
-    for segment, words in _with_words(transcript):
-        speaker = " ".join((segment.speaker or "").split())
+def _drafts(transcript: Transcript | Result, labels: SpeakerLabels) -> Iterator[_Draft]:
+    names, turn = called(transcript), ""
+    for segment, words in spelled(transcript.segments, transcript.words):
+        speaker = who(segment, names)
         pieces = _from_words(segment, words) or _from_text(segment)
         if not pieces:
             continue
-        if labels and speaker and speaker != turn:
+        if speaker != turn and (written := label(speaker, labels)):
             start, _, text = pieces[0]
             pieces[0] = pieces[0]._replace(text=f" {text.lstrip()}")
-            pieces.insert(0, _Piece(start, start, f"{speaker}:"))
+            pieces.insert(0, _Piece(start, start, written))
         turn = speaker
         yield from (_Draft(part, speaker) for part in _cut(pieces))
-
-
-def _with_words(transcript: Transcript | Result) -> Iterator[tuple[Segment, Sequence[Word]]]:
-    """Each segment with the words it is made of, or with none when they say something else."""
-    coming = iter(transcript.words)
-    ahead: deque[Word] = deque()  # read, and not used up yet
-    for segment in transcript.segments:
-        text, spelled, count = "".join(segment.text.split()), "", 0
-        while len(spelled) < len(text):
-            if count == len(ahead) and (word := next(coming, None)) is not None:
-                ahead.append(word)
-            if count == len(ahead):
-                break
-            spelled += "".join(ahead[count].word.split())
-            count += 1
-        if spelled == text:
-            yield segment, [ahead.popleft() for _ in range(count)]
-        else:
-            yield segment, ()
-            while ahead and ahead[0].start < segment.end:
-                ahead.popleft()
-                if not ahead and (word := next(coming, None)) is not None:
-                    ahead.append(word)
 
 
 def _from_words(segment: Segment, words: Sequence[Word]) -> list[_Piece]:

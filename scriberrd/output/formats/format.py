@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from scriberrd import model
-    from scriberrd.transcript import Result, Transcript
+    from scriberrd.transcript import Result, Segment, Transcript
 
 
 class Render(Protocol):
@@ -26,3 +26,16 @@ class Format(NamedTuple):
     name: model.Format  # which its files end in
     media_type: str
     render: Render
+
+
+def who(segment: Segment, names: Mapping[str, str]) -> str:
+    """Who says it, by name where there is one; "" when nobody knows."""
+    speaker = segment.speaker or ""
+    return " ".join(names.get(speaker, speaker).split())
+
+
+def label(speaker: str, labels: model.SpeakerLabels) -> str:
+    """What is written before the words of a speaker; "" is nothing."""
+    if not speaker or labels == "none":
+        return ""
+    return f"[{speaker}]" if labels == "brackets" else f"{speaker}:"

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def render(transcript: Transcript | Result, labels: SpeakerLabels = "auto") -> Iterator[bytes]:
     """Write numbered cues; a speaker is named in the first cue of each turn."""
-    for number, cue in enumerate(cues(transcript, labels=labels != "none"), 1):
+    for number, cue in enumerate(cues(transcript, labels), 1):
         text = "\n".join(cue.lines).replace("-->", "→")  # SubRip has no escapes
         times = f"{clock(cue.start, ',')} --> {clock(cue.end, ',')}"
         yield f"{chr(10) * (number > 1)}{number}\n{times}\n{text}\n".encode()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from scriberrd.output.formats.format import Format
+from scriberrd.output.formats.format import Format, label, who
+from scriberrd.transcript import called
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,21 +18,20 @@ PAUSE = 2.0  # seconds of silence that begin a new paragraph
 
 def render(transcript: Transcript | Result, labels: SpeakerLabels = "auto") -> Iterator[bytes]:
     """Write paragraphs of text; nothing at all when nothing was said."""
-    speaker, end = None, 0.0
+    names, end = called(transcript), 0.0
+    turn: str | None = None
     for segment in transcript.segments:
         text = " ".join(segment.text.split())
         if not text:
             continue
-        who = segment.speaker or ""
-        if who == speaker and segment.start - end < PAUSE:
-            before = " "
+        speaker = who(segment, names)
+        if speaker == turn and segment.start - end < PAUSE:
+            yield f" {text}".encode()
         else:
-            before = ("" if speaker is None else "\n\n") + (
-                f"{who}: " if who and labels != "none" else ""
-            )
-        yield (before + text).encode()
-        speaker, end = who, segment.end
-    if speaker is not None:
+            paragraph = " ".join(filter(None, [label(speaker, labels), text]))
+            yield ("" if turn is None else "\n\n").encode() + paragraph.encode()
+        turn, end = speaker, segment.end
+    if turn is not None:
         yield b"\n"
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def render(transcript: Transcript | Result, labels: SpeakerLabels = "auto") -> Iterator[bytes]:
     """Write cues, each with a voice tag where the speaker is known."""
     yield b"WEBVTT\n"
-    for cue in cues(transcript, labels=labels in ("prefix", "brackets")):
+    for cue in cues(transcript, "none" if labels == "auto" else labels):
         text = _escape("\n".join(cue.lines))
         voice = f"<v {_escape(cue.speaker)}>" if cue.speaker and labels == "auto" else ""
         times = f"{clock(cue.start, '.')} --> {clock(cue.end, '.')}"

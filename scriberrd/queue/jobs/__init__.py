@@ -9,7 +9,6 @@ from scriberrd.queue.jobs.holder import (
     Done,
     Work,
     checkpoint,
-    diarizing,
     fail,
     finish,
     loaded,
@@ -17,12 +16,11 @@ from scriberrd.queue.jobs.holder import (
     release,
     renew,
     restore,
-    saving,
     slow,
     transcribed,
     work,
 )
-from scriberrd.queue.jobs.orders import cancel, cancel_requested, redo, retry
+from scriberrd.queue.jobs.orders import cancel, cancel_requested, redo, retry, take_again
 from scriberrd.queue.jobs.outputs import (
     begin,
     mounts,
@@ -50,6 +48,15 @@ from scriberrd.queue.jobs.pruning import (
 from scriberrd.queue.jobs.pulls import pull_failed, pulled, pulling
 from scriberrd.queue.jobs.recovery import recover
 from scriberrd.queue.jobs.rows import Lease, newest
+from scriberrd.queue.jobs.speakers import name
+from scriberrd.queue.jobs.stages import (
+    begin_anew,
+    diarized,
+    diarizing,
+    saving,
+    spoken,
+    words_published,
+)
 from scriberrd.queue.jobs.submission import (
     recognize,
     renumber,

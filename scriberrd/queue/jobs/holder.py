@@ -56,16 +56,6 @@ def renew(
     write(db, lease, {name: value for name, value in moved.items() if value is not None})
 
 
-def diarizing(db: apsw.Connection, lease: Lease, *, expires: float) -> None:
-    """Note that the speakers are being told apart."""
-    write(db, lease, {"lease_expires": expires, "stage": Stage.DIARIZING, "diarized": 0.0})
-
-
-def saving(db: apsw.Connection, lease: Lease, *, expires: float) -> None:
-    """Note that the transcript is on its way into its files."""
-    write(db, lease, {"lease_expires": expires, "stage": Stage.SAVING, "diarized": None})
-
-
 def probed(db: apsw.Connection, lease: Lease, probe: Probed) -> None:
     """Note what the container says of the recording."""
     write(db, lease, {"probe": encode(probe), "duration": probe.duration})
@@ -140,21 +130,21 @@ def _done(db: apsw.Connection, lease: Lease, done: Done) -> None:
     write(db, lease, position | {"result": encode(done), "stage": Stage.SAVING})
 
 
-def restore(db: apsw.Connection, lease: Lease, found: Work, blocks: Iterable[str]) -> None:
+def restore(db: apsw.Connection, lease: Lease, found: Work, blocks: Iterable[BlockResult]) -> None:
     """Give a job what was done already for the same bytes with the same settings.
 
     Args:
         db: the database.
         lease: of the run.
         found: what was done.
-        blocks: the results of all blocks, as JSON.
+        blocks: the results of all blocks.
     """
     assert found.probe and found.engine and found.finished  # noqa: S101, PT018 - or it is not finished
     forget_work(db, lease.job)
     write(db, lease, {"probe": encode(found.probe), "engine": encode(found.engine)})
     db.executemany(
         "INSERT INTO checkpoint VALUES (?, ?, ?)",
-        ((lease.job, number, block) for number, block in enumerate(blocks)),
+        ((lease.job, block.number, encode(block)) for block in blocks),
     )
     _done(db, lease, found.finished)
     db.execute(  # this run does nothing of the recording
@@ -267,7 +257,8 @@ def fail(
         record_event(db, job.id, "failed", now, code=code, failures=failures)
         return move(db, job, JobState.FAILED, error | {"finished_at": now, "failures": failures})
     due = now
-    if kind.part is None:  # otherwise it is the machine's part that waits, and not the job
+    # A part of the machine waits by itself; and what does with less may be tried at once.
+    if kind.part is None and step is None:
         tries = _runs(db, job.id, code) if fault == "machine" else failures
         backoff = min(retry.backoff * 2.0 ** min(max(tries - 1, 0), 30), retry.backoff_max)
         # Half of it fixed, half of it random: jobs that failed together come back apart.

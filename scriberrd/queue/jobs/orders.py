@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from scriberrd.errors import IllegalMove
 from scriberrd.model import TERMINAL, JobState, Priority
 from scriberrd.queue import queries
+from scriberrd.queue.jobs.claiming import take
 from scriberrd.queue.jobs.rows import (
     FRESH,
     NO_ERROR,
@@ -125,3 +126,32 @@ def redo(
     }
     update(db, id_, anew)
     return requeue(db, job, now, "redone")
+
+
+def take_again(
+    db: apsw.Connection,
+    id_: int,
+    *,
+    worker: str,
+    now: float,
+    expires: float,
+    settings: Settings | None = None,
+) -> Job:
+    """Have an ended job rendered again by `worker`, which holds it at once.
+
+    Args:
+        db: the database.
+        id_: of the job.
+        worker: who takes it, for the record.
+        now: the time.
+        expires: on the monotonic clock: when the lease ends unless it is renewed.
+        settings: to render it with; None: the same as before.
+
+    Raises:
+        JobNotFound: no such job.
+        IllegalMove: it has not ended, or a newer job has its recording.
+    """
+    job = queries.get(db, id_)
+    settings = job.settings if settings is None else settings
+    redo(db, id_, profile=job.profile, settings=settings, now=now, stage="merge")
+    return take(db, id_, worker, now=now, expires=expires)

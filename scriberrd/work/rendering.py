@@ -1,0 +1,104 @@
+"""Transcripts that are written again without a worker: with other names, or in other formats.
+
+That takes seconds, so it waits for no slot, and pauses and hours do not hold it up. If it breaks
+off, its job is queued, and a slot does the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from scriberrd.errors import LeaseLost, TaskFailed, TranscriptNotReady, WordsNotKept
+from scriberrd.library.gathering import named
+from scriberrd.library.remaking import remade
+from scriberrd.model import RENDERING, Settings, replaced
+from scriberrd.queue import jobs, queries
+
+if TYPE_CHECKING:
+    from scriberrd.config import Config, Inbox
+    from scriberrd.library.remaking import Remade
+    from scriberrd.model import Job
+    from scriberrd.work.means import Means
+
+log = logging.getLogger(__name__)
+
+NAME = "rendering"  # of what takes these jobs, where a worker's is otherwise
+AT_ONCE = 2
+LEASE = 600.0  # seconds; nobody takes it back while this daemon lives
+
+
+class Renderings:
+    """Writes transcripts again."""
+
+    def __init__(self, means: Means) -> None:
+        self._means = means
+        self._places = asyncio.Semaphore(AT_ONCE)
+
+    async def render(self, id_: int) -> Job:
+        """Write the files of an ended job again, as its profile wants them now.
+
+        Raises:
+            JobNotFound: there is no such job.
+            TranscriptNotReady: its inbox is not configured any longer.
+            WordsNotKept: there is nothing to make them of.
+            IllegalMove: it has not ended, or a newer job has its recording.
+            StoreError: the database can't be used.
+        """
+        means = self._means
+        job = await means.store.read(queries.get, id_)
+        job = replace(job, settings=_today(means.live.config, job))
+        inbox = means.live.config.inbox(job.inbox)
+        if inbox is None:
+            raise TranscriptNotReady(f"no inbox {job.inbox!r} is configured any longer")
+        async with self._places:
+            made = await remade(means.library, means.store, means.folders, inbox, job)
+            if made is None:
+                raise WordsNotKept(job.id)
+            job = await means.store.run(
+                jobs.take_again,
+                id_,
+                worker=NAME,
+                now=means.clock.time(),
+                expires=means.clock.monotonic() + LEASE,
+                settings=job.settings,
+            )
+            try:
+                return await self._publish(inbox, job, made)
+            except LeaseLost:  # another version of the recording has come
+                return await means.store.read(queries.get, job.id)
+            except (TaskFailed, LookupError) as error:  # of the folder, or of the library
+                log.warning("job %d: can't write its files, a worker will: %s", job.id, error)
+                return await self._release(job)
+            except BaseException:
+                await self._release(job)
+                raise
+
+    async def _publish(self, inbox: Inbox, job: Job, made: Remade) -> Job:
+        # Somebody may have named another speaker meanwhile.
+        text = replace(made.text, speakers=named(job, made.shown))
+        sharing = self._means.live.config.sharing(inbox)
+        await self._means.publisher.publish(inbox, job, text, sharing=sharing)
+        job = await self._means.store.insist(
+            jobs.finish,
+            jobs.Lease(job.id, job.lease),
+            language=text.language,
+            now=self._means.clock.time(),
+            duration=text.duration,
+            shown=made.shown,
+        )
+        log.info("job %d: its files are written again: %s", job.id, job.name)
+        return job
+
+    async def _release(self, job: Job) -> Job:
+        lease = jobs.Lease(job.id, job.lease)
+        return await self._means.store.insist(jobs.release, lease, now=self._means.clock.time())
+
+
+def _today(config: Config, job: Job) -> Settings:
+    """The settings of a job, with those that say how it is written as they are now."""
+    today = config.profiles.get(job.profile, job.settings)
+    return replaced(job.settings, today, *(key for key in RENDERING if key not in job.overrides))

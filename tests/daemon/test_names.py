@@ -1,0 +1,74 @@
+"""Names of speakers, from the stage that tells them apart to every file."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from program import AUDIO, Program, wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Make = Callable[..., Program]
+
+SPEECH = AUDIO / "speech.opus"
+PROFILE = """
+diarize = "required"
+diarizer = "fake"
+diarization_model = "ok"
+"""
+FORMATS = '["json", "txt", "srt", "vtt", "rttm"]'
+
+
+def texts(daemon: Program) -> dict[str, str]:
+    return {path.suffix: path.read_text() for path in daemon.out.glob("talk.*")}
+
+
+def named(daemon: Program) -> list[str | None]:
+    return [one["name"] for one in daemon.ctl("show", 1)["speakers"]]
+
+
+def test_a_name_is_in_every_file_and_outlives_what_is_merged_again(program: Make) -> None:
+    daemon = program(profile=PROFILE, formats=FORMATS)
+    daemon.drop(SPEECH, "talk.opus")
+    daemon.wait("talk.opus", "completed")
+    before = texts(daemon)
+    assert "\n\nSPEAKER_01: " in before[".txt"]
+    assert "<v SPEAKER_00>" in before[".vtt"]
+    workers = {one.pid for one in daemon.workers()}
+    daemon.ctl("pause")  # it is no work
+    daemon.ctl("speakers", "name", 1, "SPEAKER_00", "Ada Lovelace")
+    job = daemon.ctl("speakers", "name", 1, "SPEAKER_01", "Bob")
+    assert job["state"] == "completed"
+    after = texts(daemon)
+    for suffix in (".txt", ".srt", ".vtt"):
+        assert after[suffix] != before[suffix]
+        expected = before[suffix].replace("SPEAKER_00", "Ada Lovelace")
+        text = after[suffix].replace("\n", " ")
+        assert text.split() == expected.replace("SPEAKER_01", "Bob").split()
+    assert " Ada_Lovelace <NA> <NA>\n" in after[".rttm"]
+    assert {one.pid for one in daemon.workers()} == workers
+    transcript = daemon.transcript("talk.json")
+    names = [
+        {"label": "SPEAKER_00", "name": "Ada Lovelace"},
+        {"label": "SPEAKER_01", "name": "Bob"},
+    ]
+    assert transcript["speakers"] == names
+    daemon.ctl("redo", 1, "--stage", "merge")
+    assert texts(daemon) == after
+    daemon.ctl("speakers", "name", 1, "SPEAKER_00", "--clear")
+    daemon.ctl("speakers", "name", 1, "SPEAKER_01", "--clear")
+    assert texts(daemon) == before
+
+
+def test_names_stay_with_the_same_turns_and_go_with_others(program: Make) -> None:
+    daemon = program(profile=PROFILE)
+    daemon.drop(SPEECH, "talk.opus")
+    daemon.wait("talk.opus", "completed")
+    daemon.ctl("speakers", "name", 1, "SPEAKER_00", "Ada")
+    daemon.ctl("redo", 1)  # all of it
+    wait_for(lambda: not daemon.ctl("show", 1)["redo"], "the same again")
+    assert named(daemon) == ["Ada", None]
+    daemon.ctl("redo", 1, "--stage", "diarize", "--set", "speakers=3")
+    wait_for(lambda: not daemon.ctl("show", 1)["redo"], "three speakers")
+    assert named(daemon) == [None, None, None]
