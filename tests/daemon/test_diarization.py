@@ -202,11 +202,11 @@ def test_what_is_too_long(program: Make, diarize: str) -> None:
 
 
 def test_a_hang_ends_with_the_stall_timeout_and_the_length(program: Make) -> None:
-    daemon = program(profile=profile("hang"), stall_timeout="1s", retry="attempts = 1", model="ok")
+    daemon = program(profile=profile("hang"), stall_timeout="5s", retry="attempts = 1", model="ok")
     daemon.drop(SENTENCE, "talk.wav")
     daemon.wait("talk.wav", "completed")
     (warning,) = daemon.transcript("talk.json")["warnings"]
-    assert "no progress for 2.3275 s" in warning  # of which the sentence has 2.655
+    assert "no progress for 6.3275 s" in warning  # of which the sentence has 2.655
 
 
 def test_a_cancel_ends_it_at_once(program: Make) -> None:

@@ -40,4 +40,6 @@ FAULTS = {
     47: "the folder of the socket is cleared",
     48: "a folder below which something was mounted, and is not",
     50: "a library that calls home",
+    51: "a diarizer that is missing, refused, killed or hangs",
+    52: "a stop between words and speakers",
 }

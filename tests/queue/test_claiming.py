@@ -8,9 +8,10 @@ import pytest
 from support import steps
 
 from scriberrd.config import Retry
-from scriberrd.model import Identity, Job, Settings, Source
+from scriberrd.model import Fallback, Identity, Job, Settings, Source
 from scriberrd.queue import jobs, queries, store
 from scriberrd.queue.transactions import transaction
+from scriberrd.toml import Seconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,6 +68,18 @@ def test_by_priority_then_first_in_first_out(db: apsw.Connection) -> None:
         *("urgent3", "urgent7", "high2", "high6", "normal1", "normal5", "low0", "low4"),
         None,
     ]
+
+
+@pytest.mark.parametrize("step", [None, Fallback("batch_size", "8", "4")])
+def test_what_does_with_less_memory_waits_for_nothing(
+    db: apsw.Connection, step: Fallback | None
+) -> None:
+    submit(db, "big")
+    claim(db)
+    retry = Retry(backoff=Seconds(30))
+    with transaction(db):
+        jobs.fail(db, jobs.Lease(1, 1), "out_of_memory", "", retry=retry, now=10.0, step=step)
+    assert claim(db) == (None if step is None else "big")
 
 
 def test_inboxes_take_turns(db: apsw.Connection) -> None:

@@ -242,7 +242,7 @@ class Queue(RuleBasedStateMachine):
                 expected = JobState.FAILED
             else:
                 expected = JobState.QUEUED
-                if FAILURES[code].part:  # it is the machine that waits
+                if FAILURES[code].part or step:  # the machine waits; with less it may be tried now
                     assert job.not_before == self.now
                 else:
                     assert 0 < job.not_before - self.now <= RETRY.backoff_max
