@@ -64,7 +64,10 @@ ENDPOINTS = (
         streams=True,
     ),
     Endpoint("POST", "/v1/jobs/{id}/cancel", "cancel a job", jobs.cancel, JobView),
-    Endpoint("POST", "/v1/jobs/{id}/retry", "queue a job again", jobs.retry, JobView),
+    Endpoint(
+        *("POST", "/v1/jobs/{id}/retry", "queue a job again", jobs.retry, JobView),
+        parameters=jobs.Again,
+    ),
     Endpoint(
         "POST",
         "/v1/jobs/{id}/redo",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from scriberrd.errors import WordsNotKept
 from scriberrd.model import InboxStatus, WorkerStatus
 from scriberrd.work.breaker import Outage
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from scriberrd.files.folders import Folders
     from scriberrd.inbox.intake import Intake
     from scriberrd.library.library import Library
-    from scriberrd.model import Clock
+    from scriberrd.model import Clock, Job
     from scriberrd.output.publication import Publisher
     from scriberrd.queue.store import Store
     from scriberrd.work.pulls import News
@@ -29,6 +30,10 @@ class LiveStatus(msgspec.Struct, frozen=True, kw_only=True):
     workers: tuple[WorkerStatus, ...] = ()
     inboxes: tuple[InboxStatus, ...] = ()
     outages: tuple[Outage, ...] = ()
+
+
+async def _render(id_: int) -> Job:
+    raise WordsNotKept(id_)
 
 
 @dataclass
@@ -46,6 +51,7 @@ class Rooms:
     status: Callable[[], LiveStatus]
     try_now: Callable[[], None]  # what the machine could not do
     pull: Callable[[str], Awaitable[News]]  # a model
+    render: Callable[[int], Awaitable[Job]] = _render  # a transcript again
     started: float = field(init=False)  # on the monotonic clock
 
     def __post_init__(self) -> None:

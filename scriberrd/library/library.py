@@ -61,6 +61,9 @@ class Library:
         self._trouble = ""
         self._rests_until = 0.0  # on the monotonic clock
 
+    async def require_words(self, job: Job) -> None:
+        """Raise WordsNotKept unless a job can be gone on with from its words."""
+
     async def restore(self, store: Store, job: Job) -> bool:
         """Give a job the finished work of the same bytes with the same settings, if there is any.
 

@@ -22,7 +22,7 @@ from scriberrd.queue.jobs.holder import (
     transcribed,
     work,
 )
-from scriberrd.queue.jobs.orders import cancel, cancel_requested, redo, retry
+from scriberrd.queue.jobs.orders import cancel, cancel_requested, redo, retry, take_again
 from scriberrd.queue.jobs.outputs import (
     begin,
     mounts,
@@ -49,7 +49,7 @@ from scriberrd.queue.jobs.pruning import (
 )
 from scriberrd.queue.jobs.pulls import pull_failed, pulled, pulling
 from scriberrd.queue.jobs.recovery import recover
-from scriberrd.queue.jobs.rows import Lease, newest
+from scriberrd.queue.jobs.rows import Lease, Order, newest
 from scriberrd.queue.jobs.submission import (
     recognize,
     renumber,

@@ -122,7 +122,7 @@ def claim(  # noqa: PLR0913 - all that a claim depends on
         try:
             with savepoint(db):  # a claim that is not admitted leaves no trace
                 id_ = _next(db, now=now, pool=pool, ageing=ageing, like=like)
-                job = None if id_ is None else _take(db, id_, worker, now=now, expires=expires)
+                job = None if id_ is None else take(db, id_, worker, now=now, expires=expires)
                 if job is None or (seconds := admit(job)) <= 0:
                     return job
                 raise NotNow if seconds == math.inf else _PutOff(job, seconds)
@@ -161,7 +161,7 @@ def _next(
     return id_
 
 
-def _take(db: apsw.Connection, id_: int, worker: str, *, now: float, expires: float) -> Job:
+def take(db: apsw.Connection, id_: int, worker: str, *, now: float, expires: float) -> Job:
     """Give one to a worker."""
     db.execute(
         "UPDATE job SET state = 'processing', stage = 'preparing', lease = lease + 1,"

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from scriberrd.errors import IllegalMove
-from scriberrd.model import TERMINAL, JobState, Priority
+from scriberrd.model import TERMINAL, JobState
 from scriberrd.queue import queries
+from scriberrd.queue.jobs.claiming import take
 from scriberrd.queue.jobs.rows import (
     FRESH,
     NO_ERROR,
     Lease,
-    encode,
+    Order,
     forget_work,
     move,
     record_event,
@@ -57,11 +58,11 @@ def cancel_requested(db: apsw.Connection) -> list[Lease]:
     ]
 
 
-def retry(db: apsw.Connection, id_: int, now: float, *, settings: Settings | None = None) -> Job:
+def retry(db: apsw.Connection, id_: int, now: float, *, order: Order | None = None) -> Job:
     """Queue a failed or canceled job again, or let a waiting one go at once; a fresh budget.
 
-    It goes on from its checkpoints, unless the settings of its profile that are given are others
-    than those that they were made with.
+    It goes on from its checkpoints, unless the settings of the order are others than those that
+    they were made with.
 
     Raises:
         JobNotFound: no such job.
@@ -72,8 +73,8 @@ def retry(db: apsw.Connection, id_: int, now: float, *, settings: Settings | Non
         raise IllegalMove(id_, job.state, "be retried")
     if job.state is not JobState.QUEUED:
         require_newest(db, job, "be retried")
-    if settings is not None:
-        adjust(db, job, job.profile, settings)
+    if order is not None:
+        adjust(db, job, order)
     if job.state is JobState.QUEUED:
         record_event(db, id_, "retried", now)
         return update(db, id_, FRESH)
@@ -113,15 +114,35 @@ def redo(
     require_newest(db, job, "be redone")
     if stage is None:
         forget_work(db, id_)
-    anew = {
-        "redo": 1,
-        "redo_stage": stage,
-        "overrides": encode(job.overrides if overrides is None else overrides),
-        "profile": profile,
-        "settings": encode(settings),
-        "priority": Priority[settings.priority.upper()],
-        "error_code": None,
-        "error_detail": None,
-    }
-    update(db, id_, anew)
+    order = Order(profile, settings, job.overrides if overrides is None else overrides)
+    update(db, id_, {"redo": 1, "redo_stage": stage} | order.columns | NO_ERROR)
     return requeue(db, job, now, "redone")
+
+
+def take_again(
+    db: apsw.Connection,
+    id_: int,
+    *,
+    worker: str,
+    now: float,
+    expires: float,
+    settings: Settings | None = None,
+) -> Job:
+    """Have an ended job rendered again by `worker`, which holds it at once.
+
+    Args:
+        db: the database.
+        id_: of the job.
+        worker: who takes it, for the record.
+        now: the time.
+        expires: on the monotonic clock: when the lease ends unless it is renewed.
+        settings: to render it with; None: the same as before.
+
+    Raises:
+        JobNotFound: no such job.
+        IllegalMove: it has not ended, or a newer job has its recording.
+    """
+    job = queries.get(db, id_)
+    settings = job.settings if settings is None else settings
+    redo(db, id_, profile=job.profile, settings=settings, now=now, stage="merge")
+    return take(db, id_, worker, now=now, expires=expires)
