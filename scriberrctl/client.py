@@ -31,6 +31,8 @@ if TYPE_CHECKING:
         Status,
     )
 
+    Option = str | tuple[str, ...] | None
+
 VERSION_HEADER = "Scriberrd-Version"
 EDITED_HEADER = "Scriberrd-Edited"
 PATIENCE = 20.0  # seconds for an answer: a database that others hold is waited for
@@ -87,12 +89,12 @@ class Client:
         runs = self._json("GET", f"/v1/jobs/{id_}/executions")["executions"]
         return cast("list[Execution]", runs)
 
-    def submit(self, path: str, **options: str | None) -> tuple[Job, bool]:
+    def submit(self, path: str, **options: Option) -> tuple[Job, bool]:
         """Queue a file in an inbox; also tells whether there is something new to do."""
         body = json.dumps({"path": path} | {key: val for key, val in options.items() if val})
         return self._submitted("/v1/jobs", body.encode(), "application/json")
 
-    def upload(self, name: str, file: IO[bytes], **options: str | None) -> tuple[Job, bool]:
+    def upload(self, name: str, file: IO[bytes], **options: Option) -> tuple[Job, bool]:
         """Upload a file and queue it; also tells whether there is something new to do."""
         query = {"name": name} | options
         return self._submitted(_url("/v1/jobs", query), file, "application/octet-stream")
@@ -101,14 +103,13 @@ class Client:
         """Cancel a job, or ask its worker to."""
         return cast("Job", self._json("POST", f"/v1/jobs/{id_}/cancel"))
 
-    def retry(self, id_: int) -> Job:
-        """Queue a failed or canceled job again."""
-        return cast("Job", self._json("POST", f"/v1/jobs/{id_}/retry"))
+    def retry(self, id_: int, /, **options: Option) -> Job:
+        """Queue a failed or canceled job again; `set` has what is set over its profile."""
+        return cast("Job", self._json("POST", f"/v1/jobs/{id_}/retry", options))
 
-    def redo(self, id_: int, *, profile: str | None = None) -> Job:
-        """Transcribe an ended job again, with another profile if one is named."""
-        url = _url(f"/v1/jobs/{id_}/redo", {"profile": profile})
-        return cast("Job", json.loads(self._exchange("POST", url)[1]))
+    def redo(self, id_: int, /, **options: Option) -> Job:
+        """Do an ended job again: with another `profile`, from a `stage` on, or with `set`."""
+        return cast("Job", self._json("POST", f"/v1/jobs/{id_}/redo", options))
 
     def name(self, id_: int, speaker: str, name: str) -> Job:
         """Name a speaker of a completed job, in all its files; "" takes the name away."""

@@ -65,6 +65,12 @@ def _set_json(context: click.Context, _: click.Parameter, value: bool) -> None:
         context.ensure_object(Session).json = True
 
 
+set_option = click.option(
+    "--set",
+    metavar="KEY=VALUE",
+    multiple=True,
+    help="What to set over the profile, such as language=de; may be repeated.",
+)
 json_option = click.option(
     "--json",
     is_flag=True,

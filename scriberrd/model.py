@@ -190,7 +190,7 @@ def replaced(settings: Settings, other: Settings, *keys: str) -> Settings:
 
 def staged(settings: Settings, today: Settings) -> Settings:
     """What a job goes on with that keeps its words: who spoke, and how it is written, are new."""
-    return replaced(settings, today, *DIARIZATION, *RENDERING)
+    return replaced(settings, today, "priority", *DIARIZATION, *RENDERING)
 
 
 def conflicts(settings: Settings) -> Iterator[tuple[str, str]]:

@@ -11,7 +11,7 @@ import click
 from scriberrctl import render
 from scriberrctl.blockers import Blockers
 from scriberrctl.errors import ApiError, Unreadable
-from scriberrctl.session import Session, json_option, pass_session
+from scriberrctl.session import Session, json_option, pass_session, set_option
 from scriberrctl.waiting import until_ended
 
 if TYPE_CHECKING:
@@ -27,23 +27,23 @@ if TYPE_CHECKING:
     type=click.Choice(["urgent", "high", "normal", "low"]),
     help="Priority in the queue. [default: the profile's]",
 )
+@set_option
 @click.option("--wait", is_flag=True, help="Wait until all have ended.")
 @json_option
 @pass_session
 def command(
     session: Session,
+    /,
     *,
     files: tuple[str, ...],
-    inbox: str | None,
-    profile: str | None,
-    priority: str | None,
     wait: bool,
+    **options: str | tuple[str, ...] | None,
 ) -> None:
     """Queue recordings. A file outside of all inboxes is copied into one."""
     submitted = []
     for file in files:
         try:
-            job, new = _submit(session, file, inbox=inbox, profile=profile, priority=priority)
+            job, new = _submit(session, file, **options)
         except (ApiError, Unreadable) as error:
             session.complain(f"{render.plain(file)}: {error}", error.exit_code)
             continue
@@ -58,7 +58,9 @@ def command(
         click.echo(reason, err=True)
 
 
-def _submit(session: Session, file: str, **options: str | None) -> tuple[Job, bool]:
+def _submit(
+    session: Session, file: str, **options: str | tuple[str, ...] | None
+) -> tuple[Job, bool]:
     name = os.fsencode(file).decode("utf-8", "backslashreplace")
     if name == file:  # JSON can't carry any other path
         try:  # without opening it: in an inbox, perhaps only the daemon may read it

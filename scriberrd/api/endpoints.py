@@ -77,7 +77,10 @@ ENDPOINTS = (
         body=speakers.Named,
     ),
     Endpoint("POST", "/v1/jobs/{id}/cancel", "cancel a job", jobs.cancel, JobView),
-    Endpoint("POST", "/v1/jobs/{id}/retry", "queue a job again", jobs.retry, JobView),
+    Endpoint(
+        *("POST", "/v1/jobs/{id}/retry", "queue a job again", jobs.retry, JobView),
+        parameters=jobs.Again,
+    ),
     Endpoint(
         "POST",
         "/v1/jobs/{id}/redo",

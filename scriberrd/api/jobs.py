@@ -9,11 +9,13 @@ import msgspec
 from aiohttp import web
 from msgspec import Meta
 
+from scriberrd import overrides
 from scriberrd.api import submission, views
 from scriberrd.api.params import Params
-from scriberrd.errors import ShuttingDown
+from scriberrd.errors import InvalidRequest, ShuttingDown
+from scriberrd.inbox import ordering
 from scriberrd.library.purging import purge
-from scriberrd.model import JobState, display
+from scriberrd.model import JobState, RedoStage, display
 from scriberrd.queue import jobs, queries
 
 if TYPE_CHECKING:
@@ -105,23 +107,41 @@ async def cancel(rooms: Rooms, id_: int) -> views.JobView:
     return await _view(rooms, job)
 
 
-async def retry(rooms: Rooms, id_: int) -> views.JobView:
+class Again(Params, frozen=True, kw_only=True):
+    """What is set over the profile of a job."""
+
+    set: tuple[str, ...] = ()
+
+
+async def retry(rooms: Rooms, id_: int, again: Again) -> views.JobView:
     """Queue a failed or canceled job again, or let a waiting one go at once."""
-    job = await rooms.intake.retry(id_)
+    job = await rooms.intake.retry(id_, given=overrides.read(again.set))
     log.info("job %d retried: %s/%s", job.id, job.inbox, display(job.path))
     rooms.try_now()
     return await _view(rooms, job)
 
 
-class Anew(Params, frozen=True, kw_only=True):
+class Anew(Again, frozen=True, kw_only=True):
     """How a job is redone."""
 
     profile: str | None = None
+    stage: RedoStage | None = None
 
 
 async def redo(rooms: Rooms, id_: int, anew: Anew) -> views.JobView:
-    """Queue an ended job anew."""
-    return await _view(rooms, await rooms.intake.redo(id_, profile=anew.profile))
+    """Queue an ended job anew, or render its transcript again at once."""
+    given = overrides.read(anew.set)
+    if anew.stage == "merge":
+        if given or anew.profile is not None:
+            raise InvalidRequest("stage: merge takes no profile and sets nothing")
+        return await _view(rooms, await rooms.render(id_))
+    if anew.stage is not None:
+        job = await rooms.store.read(queries.get, id_)
+        # What is wrong with the order is said first.
+        ordering.redone(rooms.live.config, job, anew.profile, given, anew.stage)
+        await rooms.library.require_words(rooms.store, job)
+    job = await rooms.intake.redo(id_, profile=anew.profile, given=given, stage=anew.stage)
+    return await _view(rooms, job)
 
 
 class Removal(Params, frozen=True, kw_only=True):

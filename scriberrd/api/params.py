@@ -70,6 +70,8 @@ def parse(given: Mapping[str, Any], kind: type[T], *, text: bool = True) -> T:
 
 def _parsed(name: str, value: Any, hint: Any, text: bool) -> Any:
     if get_origin(hint) is tuple:
+        if not isinstance(value, list):
+            raise InvalidRequest(f"{name}: not a list")
         return tuple(_parsed(name, one, get_args(hint)[0], text) for one in value)
     try:
         return msgspec.convert(value, hint, strict=not text)

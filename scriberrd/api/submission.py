@@ -5,13 +5,15 @@ from __future__ import annotations
 import contextlib
 import os
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aiohttp import BodyPartReader, hdrs
 from aiohttp.http_exceptions import HttpProcessingError
 
+from scriberrd import overrides
 from scriberrd.api.params import Params, choose, parse, parse_body, parse_query
 from scriberrd.errors import InvalidRequest, PathOutsideInbox, ShuttingDown, UploadTooLarge
+from scriberrd.model import PriorityName
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -35,7 +37,13 @@ class Options(Params, frozen=True, kw_only=True):
 
     inbox: str | None = None
     profile: str | None = None
-    priority: str | None = None
+    priority: PriorityName | None = None
+    set: tuple[str, ...] = ()
+
+    @property
+    def given(self) -> dict[str, str]:
+        """What is set over the profile; the priority is one of it."""
+        return overrides.read(self.set) | ({"priority": self.priority} if self.priority else {})
 
 
 class ByPath(Options, frozen=True, kw_only=True):
@@ -67,11 +75,11 @@ async def submit(rooms: Rooms, request: web.Request) -> tuple[Job, bool]:
 async def _by_path(rooms: Rooms, body: bytes) -> tuple[Job, bool]:
     given = parse_body(body, ByPath)
     inbox, path = locate(rooms.live.config, given.path, _inbox(rooms.live.config, given))
-    return await rooms.intake.accept(inbox, path, profile=given.profile, priority=given.priority)
+    return await rooms.intake.accept(inbox, path, profile=given.profile, given=given.given)
 
 
 async def _by_form(rooms: Rooms, form: MultipartReader) -> tuple[Job, bool]:
-    fields: dict[str, str] = {}
+    fields: dict[str, Any] = {}
     while True:
         with _malformed():
             part = await form.next()
@@ -87,7 +95,8 @@ async def _by_form(rooms: Rooms, form: MultipartReader) -> tuple[Job, bool]:
         if part.name not in Options.__struct_fields__:
             raise InvalidRequest(f"{part.name}: unknown field before the file")
         with _malformed():
-            fields[part.name] = (await part.read()).decode()  # so much of it as of any request
+            text = (await part.read()).decode()  # so much of it as of any request
+        fields[part.name] = [*fields.get("set", ()), text] if part.name == "set" else text
 
 
 def _check_plain(part: BodyPartReader, name: str) -> None:
@@ -124,9 +133,7 @@ async def _receive(
     if inbox is None:
         raise InvalidRequest("inbox: no inbox is configured")
     chunks = _until_stopping(rooms, chunks)
-    return await rooms.intake.receive(
-        inbox, name, chunks, profile=given.profile, priority=given.priority
-    )
+    return await rooms.intake.receive(inbox, name, chunks, profile=given.profile, given=given.given)
 
 
 async def _until_stopping(rooms: Rooms, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

@@ -8,9 +8,8 @@ import logging
 import os
 from collections import defaultdict
 from functools import partial
-from typing import TYPE_CHECKING, get_args
-
-import msgspec
+from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from scriberrd.errors import (
     InvalidRequest,
@@ -20,24 +19,25 @@ from scriberrd.errors import (
 )
 from scriberrd.files import sources
 from scriberrd.files.folders import Heartbeat, start
-from scriberrd.inbox import rules, upload
+from scriberrd.inbox import ordering, rules, upload
 from scriberrd.inbox.upload import NAME_MAX, Upload
-from scriberrd.model import TERMINAL, JobState, Priority, PriorityName, Settings, Source, display
+from scriberrd.model import JobState, Source, display
 from scriberrd.output import published
 from scriberrd.queue import jobs, queries
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable, Mapping
 
     from scriberrd.config import Inbox, Live
     from scriberrd.files.folders import Folders
     from scriberrd.inbox.watch import Found
-    from scriberrd.model import Clock, Identity, Job
+    from scriberrd.model import Clock, Identity, Job, RedoStage
     from scriberrd.queue.store import Store
 
 log = logging.getLogger(__name__)
 
 HASHING = 2  # files of an inbox that are read at once: more would only share the disk
+NOTHING: Mapping[str, str] = MappingProxyType({})  # is set over the profile
 FAREWELL = 1.0  # seconds to wait for the end of an upload, which continues by itself
 
 
@@ -75,7 +75,7 @@ class Intake:
         *,
         identity: Identity | None = None,
         profile: str | None = None,
-        priority: str | None = None,
+        given: Mapping[str, str] = NOTHING,
     ) -> tuple[Job, bool]:
         """Queue the recording at this path; also returns whether there is something new to do.
 
@@ -83,17 +83,17 @@ class Intake:
             inbox: the inbox.
             path: relative to the inbox.
             identity: the version that has settled. Without it a person asks for whatever is there
-                now: a failed or canceled job is queued again, a queued one takes the given profile
-                and priority, and a running one takes the priority.
+                now: a failed or canceled job is queued again, a queued one takes the profile and
+                what is given, and a running one takes the priority.
             profile: instead of the inbox's.
-            priority: instead of the profile's.
+            given: what is set over the profile, as `overrides.read` gives it.
 
         Raises:
-            InvalidRequest: there is no such profile, priority or file.
+            InvalidRequest: there is no such profile or file, or a value is not allowed.
             InboxUnavailable, NoAnswer: the inbox of a settled version is out.
             SourceChanged: the file is being written to.
         """
-        name, settings = self._settings(profile or inbox.profile, priority)
+        order = ordering.order(self._live.config, profile or inbox.profile, given)
         try:
             fingerprint = await self._fingerprint(inbox, path, identity)
             source = Source(inbox.name, path, *fingerprint)
@@ -108,10 +108,9 @@ class Intake:
         job, new = await self._store.run(
             jobs.submit,
             source,
-            profile=name,
-            settings=settings,
+            **order._asdict(),
             now=self._clock.time(),
-            wanted=partial(self._wanted, profile, priority) if identity is None else None,
+            wanted=self._wanted(profile, given) if identity is None else None,
         )
         if new:
             log.info("job %d queued: %s/%s", job.id, inbox.name, display(path))
@@ -132,7 +131,7 @@ class Intake:
         chunks: AsyncIterator[bytes],
         *,
         profile: str | None = None,
-        priority: str | None = None,
+        given: Mapping[str, str] = NOTHING,
     ) -> tuple[Job, bool]:
         """Store an upload as a file in the inbox, and queue it.
 
@@ -143,7 +142,7 @@ class Intake:
             UploadFailed: the inbox can't be written to.
             UploadTooLarge: more than `daemon.max_upload`.
         """
-        self._settings(profile or inbox.profile, priority)
+        ordering.order(self._live.config, profile or inbox.profile, given)
         leaf = os.fsencode(os.path.basename(name.replace("\0", "")))
         if not rules.wanted(leaf, inbox.extensions) or len(leaf) > NAME_MAX:
             allowed = ", ".join(inbox.extensions)
@@ -159,7 +158,7 @@ class Intake:
                 received.sha256,
                 profile=profile or inbox.profile,
                 now=self._clock.time(),
-                wanted=partial(self._wanted, profile, priority),
+                wanted=self._wanted(profile, given),
             )
             # A repeated upload, because its answer got lost. From here on, whoever removes the
             # known recording is responsible, as after any answer.
@@ -170,11 +169,11 @@ class Intake:
             raise UploadFailed(f"inbox {inbox.name}: {error.strerror}") from error
         finally:
             await asyncio.wait({start(received.close)}, timeout=FAREWELL)
-        job, new = await self.accept(inbox, path, profile=profile, priority=priority)
+        job, new = await self.accept(inbox, path, profile=profile, given=given)
         if job.state is JobState.COMPLETED and not await self._kept(inbox, job):
             # Its bytes are those of a completed job whose recording and transcript are gone.
             name = profile or inbox.profile
-            return await self.redo(job.id, profile=name, priority=priority), True
+            return await self.redo(job.id, profile=name, given=given), True
         return job, new
 
     async def _kept(self, inbox: Inbox, job: Job) -> bool:
@@ -192,36 +191,52 @@ class Intake:
             return False
         return True
 
-    async def retry(self, id_: int) -> Job:
+    async def retry(self, id_: int, *, given: Mapping[str, str] = NOTHING) -> Job:
         """Queue a failed or canceled job again, or let a waiting one try now.
 
-        It takes the current settings of its profile, which may have been fixed meanwhile.
+        It takes the current settings of its profile, which may have been fixed meanwhile, and over
+        them what was set before and what is given now.
 
         Raises:
             JobNotFound: there is no such job.
             IllegalMove: it is processing or completed, or a newer job has its recording.
+            InvalidRequest: a value is not allowed.
         """
-        settings = self._today(await self._recognized(id_))
-        return await self._store.run(jobs.retry, id_, self._clock.time(), settings=settings)
+        order = ordering.retried(self._live.config, await self._recognized(id_), given)
+        return await self._store.run(jobs.retry, id_, self._clock.time(), order=order)
 
     async def redo(
-        self, id_: int, *, profile: str | None = None, priority: str | None = None
+        self,
+        id_: int,
+        *,
+        profile: str | None = None,
+        given: Mapping[str, str] = NOTHING,
+        stage: RedoStage | None = None,
     ) -> Job:
-        """Transcribe an ended job again, with its profile's current settings or another profile.
+        """Do an ended job again, with its profile's current settings or another profile.
+
+        Args:
+            id_: of the job.
+            profile: another one.
+            given: what is set over the profile, beside what was set before.
+            stage: from where on; None: transcribe it again.
 
         Raises:
             JobNotFound: there is no such job.
             IllegalMove: it has not ended, or a newer job has its recording.
-            InvalidRequest: there is no such profile, or no longer.
+            InvalidRequest: there is no such profile, or no longer; a value is not allowed, or is of
+                no use for this stage.
         """
         job = await self._recognized(id_)
-        priority = priority or Priority(job.priority).name.lower()
-        profile, settings = self._settings(profile or job.profile, priority)
+        order = ordering.redone(self._live.config, job, profile, given, stage)
         job = await self._store.run(
-            jobs.redo, id_, profile=profile, settings=settings, now=self._clock.time()
+            jobs.redo, id_, **order._asdict(), now=self._clock.time(), stage=stage
         )
         log.info("job %d queued to be redone: %s/%s", id_, job.inbox, display(job.path))
         return job
+
+    def _wanted(self, profile: str | None, given: Mapping[str, str]) -> Callable[[Job], jobs.Order]:
+        return partial(ordering.asked, self._live.config, profile, given)
 
     async def _recognized(self, id_: int) -> Job:
         """The job; its recording is fingerprinted if it was unreadable before."""
@@ -233,32 +248,6 @@ class Intake:
                 source = Source(job.inbox, job.path, *fingerprint)
                 await self._store.run(jobs.recognize, id_, source)
         return job
-
-    def _wanted(self, profile: str | None, priority: str | None, job: Job) -> tuple[str, Settings]:
-        """The profile and settings of a known job that a person submits again."""
-        if profile is not None and job.state is not JobState.PROCESSING:
-            return self._settings(profile, priority)
-        settings = self._today(job) if job.state in TERMINAL else job.settings
-        if priority is not None:
-            settings = msgspec.structs.replace(settings, priority=priority)
-        return job.profile, settings
-
-    def _today(self, job: Job) -> Settings:
-        """The current settings of a job's profile, or the job's if that is gone; its priority."""
-        settings = self._live.config.profiles.get(job.profile, job.settings)
-        return msgspec.structs.replace(settings, priority=Priority(job.priority).name.lower())
-
-    def _settings(self, name: str, priority: str | None) -> tuple[str, Settings]:
-        settings = self._live.config.profiles.get(name)
-        if settings is None:
-            allowed = ", ".join(self._live.config.profiles)
-            raise InvalidRequest(f"profile: there is no {name!r}; allowed: {allowed}")
-        if priority is not None:
-            if priority not in get_args(PriorityName):
-                allowed = ", ".join(get_args(PriorityName))
-                raise InvalidRequest(f"priority: there is no {priority!r}; allowed: {allowed}")
-            settings = msgspec.structs.replace(settings, priority=priority)
-        return name, settings
 
 
 async def _limited(chunks: AsyncIterator[bytes], limit: int) -> AsyncIterator[bytes]:

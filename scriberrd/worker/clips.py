@@ -21,6 +21,7 @@ LONG_PAUSE = RATE  # samples; to cut there harms nothing
 HARM = 1.5  # of a cut without any pause; an additional clip costs 1
 # Decoded over and over, digital silence is where Whisper invents words: no clip spans more of it.
 LONGEST_PAUSE = 10 * RATE  # samples
+IN_A_CHANNEL = 3 * RATE  # samples; the same, where the others' turns are such silence
 BETWEEN_LANGUAGES = RATE  # samples; the same, where each clip may have a language of its own
 
 

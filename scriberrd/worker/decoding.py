@@ -86,7 +86,10 @@ def _carried(
 ) -> Iterator[Decoded]:
     """Each clip with the text of the one before, unless that is bad: it would infect this one."""
     before: object = None
+    channel = clips[0].block.channel if clips else None
     for clip in clips:
+        if clip.block.channel != channel:  # somebody else speaks
+            before, channel = None, clip.block.channel
         own = _own_language(clip, engine, context, tick)
         if own.language != context.language:
             before = None

@@ -11,6 +11,7 @@ from scriberrd.protocol import BlockDone, Finished, Loaded, Probed, Ready, Reply
 from scriberrd.worker import attempt, engines
 from scriberrd.worker.audio import RATE, Recording, Source
 from scriberrd.worker.blocks import blocks, find_speech
+from scriberrd.worker.channels import opened, split
 from scriberrd.worker.threads import prefetch
 from scriberrd.worker.transcribing import transcribe
 
@@ -49,18 +50,23 @@ def _transcribe(run: Run[Task], kept: Kept, send: Callable[[Reply], None]) -> Fi
                 codec=recording.codec,
                 channels=recording.channels,
                 duration=recording.duration,
+                track=recording.track,
             )
         )
         engine = kept.get(engines.Wanted.by(task), run.tick)
         engine.check(settings)
         send(Loaded(job=job, lease=lease, engine=engine.info))
         source = Source(recording.samples(), run.tick)
-        if task.resume:
-            source.skip(round(task.resume.position * RATE))
-        cuts = blocks(source, round(settings.block_seconds * RATE), vad=settings.vad)
-        with closing(prefetch(cuts)) as ahead:
-            for result in transcribe(ahead, engine, run):
-                send(BlockDone(job=job, lease=lease, block=result))
+        with opened(file, recording, run) as channels:
+            if task.resume:
+                for stream in (source, *channels.values()):
+                    stream.skip(round(task.resume.position * RATE))
+            cuts = blocks(source, round(settings.block_seconds * RATE), vad=settings.vad)
+            if channels:
+                cuts = split(cuts, channels, find_speech if settings.vad else None)
+            with closing(prefetch(cuts)) as ahead:
+                for result in transcribe(ahead, engine, run):
+                    send(BlockDone(job=job, lease=lease, block=result))
         if not source.position:
             raise TaskFailed("empty_audio")
         return Finished(

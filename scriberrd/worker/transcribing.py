@@ -10,19 +10,25 @@ import math
 import sys
 from typing import TYPE_CHECKING, NamedTuple
 
+from msgspec.structs import replace
+
 from scriberrd.transcript import SURE, BlockResult
+from scriberrd.worker import crosstalk
 from scriberrd.worker.audio import RATE
-from scriberrd.worker.clips import BETWEEN_LANGUAGES, LONGEST_PAUSE, Clip, pack
+from scriberrd.worker.clips import BETWEEN_LANGUAGES, IN_A_CHANNEL, LONGEST_PAUSE, Clip, pack
+from scriberrd.worker.crosstalk import Said
 from scriberrd.worker.decoding import Decoded, decode
 from scriberrd.worker.engines import Context
 from scriberrd.worker.judging import seconds
 from scriberrd.worker.language import choose, spread
+from scriberrd.worker.segments import split
 from scriberrd.worker.threads import side_by_side
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from scriberrd.protocol import Task
+    from scriberrd.transcript import Segment, Word
     from scriberrd.worker.blocks import Block
     from scriberrd.worker.engines import Engine
     from scriberrd.worker.run import Run
@@ -80,11 +86,15 @@ def _planned(blocks: Iterable[Block], engine: Engine, run: Run[Task]) -> Iterato
     counts.
     """
     settings, resume = run.task.settings, run.task.resume
-    longest_pause = BETWEEN_LANGUAGES if settings.multilingual else LONGEST_PAUSE
     language = resume.language if resume else None
     probability = resume.language_probability if resume else None
     for number, block in enumerate(blocks, resume.block if resume else 0):
-        clips = pack(block, longest_pause)
+        longest = IN_A_CHANNEL if block.parts else LONGEST_PAUSE
+        if settings.multilingual:
+            longest = BETWEEN_LANGUAGES
+        clips = [clip for part in block.parts or (block,) for clip in pack(part, longest)]
+        if settings.context == "none":  # carried, it goes through one channel after the other
+            clips.sort(key=lambda clip: clip.span.start)
         if clips and settings.language != "auto":
             language = settings.language
         elif clips and (probability or 0.0) < SURE:
@@ -109,7 +119,7 @@ def _batches(plan: Plan, size: int, threads: int) -> Iterator[Batch]:
 
 def _result(plan: Plan, decoded: Sequence[Decoded]) -> BlockResult:
     block = plan.block
-    words = tuple(word for clip in decoded for word in clip.words)
+    segments, words = _text(plan, decoded)
     if block.voiced is None:
         speech = seconds([(word.start, word.end) for word in words])
     else:
@@ -121,7 +131,37 @@ def _result(plan: Plan, decoded: Sequence[Decoded]) -> BlockResult:
         speech=speech,
         language=plan.language,
         language_probability=plan.probability,
-        segments=tuple(segment for clip in decoded for segment in clip.segments),
+        segments=segments,
         words=words,
-        gaps=tuple(gap for clip in decoded for gap in clip.gaps),
+        gaps=tuple(
+            sorted((gap for clip in decoded for gap in clip.gaps), key=lambda gap: gap.start)
+        ),
     )
+
+
+def _text(plan: Plan, decoded: Sequence[Decoded]) -> tuple[tuple[Segment, ...], tuple[Word, ...]]:
+    """The segments of a block by their starts, and its words in the order of their segments."""
+    if not plan.block.parts:
+        return (
+            tuple(segment for clip in decoded for segment in clip.segments),
+            tuple(word for clip in decoded for word in clip.words),
+        )
+    said = [
+        one for clip, found in zip(plan.clips, decoded, strict=True) for one in _said(clip, found)
+    ]
+    said = sorted(crosstalk.once(said), key=lambda one: one.segment.start)
+    return (
+        tuple(replace(one.segment, speaker=f"channel:{one.block.channel}") for one in said),
+        tuple(
+            replace(word, speaker=f"channel:{one.block.channel}")
+            for one in said
+            for word in one.words
+        ),
+    )
+
+
+def _said(clip: Clip, decoded: Decoded) -> Iterator[Said]:
+    """The segments of a clip with their words, of which an engine may know none."""
+    words = list(split(decoded.words)) or [()] * len(decoded.segments)
+    for segment, own in zip(decoded.segments, words, strict=True):
+        yield Said(segment, own, clip.block)

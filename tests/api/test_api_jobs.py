@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 async def test_a_new_job_shows_everything_and_no_absolute_path(server: Server) -> None:
-    job = await server.submit("talks/Grüße.mp3", priority="high")
+    job = await server.submit("talks/Grüße.mp3", given={"priority": "high"})
     view = await server.get(f"/v1/jobs/{job.id}")
     assert view == {
         "id": 1,

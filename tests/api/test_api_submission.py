@@ -71,7 +71,7 @@ async def test_a_named_inbox_is_meant(server: Server) -> None:
         ('{"path": "a.mp3", "inbox": "default", "priority": "x"}', "urgent, high, normal, low"),
         (
             '{"path": "a.mp3", "nice": 1}',
-            "nice: unknown field; known fields: inbox, profile, priority, path",
+            "nice: unknown field; known fields: inbox, profile, priority, set, path",
         ),
         (b'{"path": "\xed\xb3\xbf"}', "not a JSON object"),
         (b'{"\xff": "a.mp3"}', "not a JSON object"),

@@ -322,3 +322,22 @@ async def test_speakers_are_named_and_listed(server: Server) -> None:
     said = await ctl(server, "speakers", "name", "1", "SPEAKER_00")
     assert said.status == 2
     assert "Give either a NAME or --clear." in said.err
+
+
+async def test_what_is_set_over_a_profile(server: Server, tmp_path: Path) -> None:
+    file, over = foreign(tmp_path), ("--set", "language=de", "--set", "speakers=2", "--json")
+    submitted = json.loads((await ctl(server, "submit", file, *over)).out)
+    assert submitted["set"] == {"language": "de", "speakers": "2"}
+    await server.fail(await server.claim())
+    retried = json.loads((await ctl(server, "retry", "1", "--set", "speakers=3", "--json")).out)
+    assert retried["set"] == {"language": "de", "speakers": "3"}
+    await server.complete(await server.claim())
+    stage = ("redo", "1", "--stage", "diarize", "--json")
+    assert (await ctl(server, *stage)).err == (
+        'scriberrctl: diarize: it is "off": set it to "auto" or "required"\n'
+    )
+    redone = json.loads((await ctl(server, *stage, "--set", "diarize=auto")).out)
+    assert (redone["redo_stage"], redone["diarize"]) == ("diarize", "auto")
+    refused = await ctl(server, "submit", file, "--set", "model=/tmp/evil")
+    assert refused.status == 1
+    assert "mine.mp3: set: model: only a profile sets it: name one" in refused.err

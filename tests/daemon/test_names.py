@@ -69,6 +69,27 @@ def test_names_stay_with_the_same_turns_and_go_with_others(program: Make) -> Non
     daemon.ctl("redo", 1)  # all of it
     wait_for(lambda: not daemon.ctl("show", 1)["redo"], "the same again")
     assert named(daemon) == ["Ada", None]
-    daemon.ctl("redo", 1, "--stage", "diarize", "--set", "speakers=3")
+    daemon.ctl("redo", 1, "--stage", "diarize")
+    wait_for(lambda: not daemon.ctl("show", 1)["redo"], "the same turns")
+    assert named(daemon) == ["Ada", None]
+    daemon.stop()
+    daemon.config.write_text(daemon.config.read_text().replace('_model = "ok"', '_model = "N=3"'))
+    daemon.start()
+    daemon.ctl("redo", 1, "--stage", "diarize")
     wait_for(lambda: not daemon.ctl("show", 1)["redo"], "three speakers")
     assert named(daemon) == [None, None, None]
+
+
+def test_words_are_found_where_the_transcript_was_edited(program: Make) -> None:
+    daemon = program(profile=PROFILE)
+    daemon.drop(SPEECH, "talk.opus")
+    daemon.wait("talk.opus", "completed")
+    file = daemon.out / "talk.json"
+    file.write_text(edited := file.read_text().replace("SPEAKER_00", "Ada"))
+    job = daemon.ctl("speakers", "name", 1, "SPEAKER_00", "Ada")
+    assert job["edited"] == ["talk.json"]
+    assert file.read_text() == edited
+    newer = daemon.transcript("talk.new.json")
+    assert newer["speakers"] == [{"label": "SPEAKER_00", "name": "Ada"}]
+    assert newer["turns"]
+    assert (daemon.out / "talk.txt").read_text().startswith("Ada: ")

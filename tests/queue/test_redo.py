@@ -141,3 +141,24 @@ def test_names_are_of_the_turns_that_are_shown(db: apsw.Connection) -> None:
     assert finish("one") == {"SPEAKER_00": "Ada"}
     assert finish("two") == {}
     assert finish("one") == {}
+
+
+def test_an_ended_job_is_taken_at_once_to_be_rendered_again(db: apsw.Connection) -> None:
+    before = queries.get(db, 1)
+    with transaction(db):
+        job = jobs.take_again(
+            *(db, 1),
+            worker="rendering",
+            now=4.0,
+            expires=100.0,
+            settings=Settings(formats=("txt",)),
+        )
+    assert (job.state, job.redo, job.redo_stage) == (JobState.PROCESSING, True, "merge")
+    assert (job.lease, job.lease_expires) == (before.lease + 1, 100.0)
+    assert (job.progress, job.outputs) == (before.progress, before.outputs)
+    assert job.settings.formats == ("txt",)
+    with pytest.raises(IllegalMove, match="job 1 is processing: it can't be redone"):
+        jobs.take_again(db, 1, worker="rendering", now=4.0, expires=100.0)
+    with transaction(db):  # whoever has it dies: any worker does the same
+        released = jobs.release(db, jobs.Lease(1, job.lease), now=5.0)
+    assert (released.state, released.redo_stage) == (JobState.QUEUED, "merge")

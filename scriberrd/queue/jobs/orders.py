@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from scriberrd.errors import IllegalMove
-from scriberrd.model import TERMINAL, JobState, Priority
+from scriberrd.model import TERMINAL, JobState
 from scriberrd.queue import queries
 from scriberrd.queue.jobs.claiming import take
 from scriberrd.queue.jobs.rows import (
     FRESH,
     NO_ERROR,
     Lease,
-    encode,
+    Order,
     forget_work,
     move,
     record_event,
@@ -58,11 +58,11 @@ def cancel_requested(db: apsw.Connection) -> list[Lease]:
     ]
 
 
-def retry(db: apsw.Connection, id_: int, now: float, *, settings: Settings | None = None) -> Job:
+def retry(db: apsw.Connection, id_: int, now: float, *, order: Order | None = None) -> Job:
     """Queue a failed or canceled job again, or let a waiting one go at once; a fresh budget.
 
-    It goes on from its checkpoints, unless the settings of its profile that are given are others
-    than those that they were made with.
+    It goes on from its checkpoints, unless the settings of the order are others than those that
+    they were made with.
 
     Raises:
         JobNotFound: no such job.
@@ -73,8 +73,8 @@ def retry(db: apsw.Connection, id_: int, now: float, *, settings: Settings | Non
         raise IllegalMove(id_, job.state, "be retried")
     if job.state is not JobState.QUEUED:
         require_newest(db, job, "be retried")
-    if settings is not None:
-        adjust(db, job, job.profile, settings)
+    if order is not None:
+        adjust(db, job, order)
     if job.state is JobState.QUEUED:
         record_event(db, id_, "retried", now)
         return update(db, id_, FRESH)
@@ -114,17 +114,8 @@ def redo(
     require_newest(db, job, "be redone")
     if stage is None:
         forget_work(db, id_)
-    anew = {
-        "redo": 1,
-        "redo_stage": stage,
-        "overrides": encode(job.overrides if overrides is None else overrides),
-        "profile": profile,
-        "settings": encode(settings),
-        "priority": Priority[settings.priority.upper()],
-        "error_code": None,
-        "error_detail": None,
-    }
-    update(db, id_, anew)
+    order = Order(profile, settings, job.overrides if overrides is None else overrides)
+    update(db, id_, {"redo": 1, "redo_stage": stage} | order.columns | NO_ERROR)
     return requeue(db, job, now, "redone")
 
 

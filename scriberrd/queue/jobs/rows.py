@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from scriberrd.errors import IllegalMove, JobNotFound, LeaseLost
-from scriberrd.model import TRANSITIONS, JobState
+from scriberrd.model import TRANSITIONS, JobState, Priority
 from scriberrd.queue import queries
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import apsw
 
     from scriberrd.errors import WorkerDied
-    from scriberrd.model import Job
+    from scriberrd.model import Job, Settings
 
 
 # The error of an earlier run says nothing about a job that starts anew or is given up.
@@ -34,6 +36,24 @@ class Lease(NamedTuple):
 
     job: int
     token: int
+
+
+class Order(NamedTuple):
+    """How a job is to be done."""
+
+    profile: str  # that the settings were taken from
+    settings: Settings  # with the overrides
+    overrides: Mapping[str, str]  # what was ordered over the profile: key -> text
+
+    @property
+    def columns(self) -> dict[str, Any]:
+        """Where it stands in the job's row."""
+        return {
+            "profile": self.profile,
+            "settings": encode(self.settings),
+            "overrides": encode(self.overrides),
+            "priority": Priority[self.settings.priority.upper()],
+        }
 
 
 def encode(value: object) -> str:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from scriberrd.model import TERMINAL, JobState, Priority
+from scriberrd.model import TERMINAL, JobState
 from scriberrd.queue import columns, queries
 from scriberrd.queue.jobs.pruning import forget, revive
 from scriberrd.queue.jobs.rows import (
     FRESH,
     Lease,
+    Order,
     encode,
     end_execution,
     forget_work,
@@ -21,7 +22,7 @@ from scriberrd.queue.jobs.rows import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     import apsw
 
@@ -41,7 +42,8 @@ def submit(
     profile: str,
     settings: Settings,
     now: float,
-    wanted: Callable[[Job], tuple[str, Settings]] | None = None,
+    overrides: Mapping[str, str] | None = None,
+    wanted: Callable[[Job], Order] | None = None,
 ) -> tuple[Job, bool]:
     """Queue a recording, unless it is known; tells whether anything is to be done that was not.
 
@@ -51,15 +53,13 @@ def submit(
     and fence off whoever works on the old ones; under that of an ended job they get one of their
     own.
 
-    When a person asks, `wanted` tells with which profile and settings a known job is to go on: a
-    live one takes them, and one that failed or was canceled is queued again with them.
+    When a person asks, `wanted` tells how a known job is to go on: a live one takes that, and one
+    that failed or was canceled is queued again with it.
     """
-    columns: dict[str, Any] = {
+    columns = {
         "identity": encode(source.identity),
         "sha256": source.sha256,
-        "profile": profile,
-        "settings": encode(settings),
-        "priority": Priority[settings.priority.upper()],
+        **Order(profile, settings, overrides or {}).columns,
     }
     known = newest(db, source.inbox, source.path)
     forgotten = known is None
@@ -72,7 +72,7 @@ def submit(
         )
         known = _recognize(db, known, source)
         if wanted is not None:
-            return _ask(db, known, *wanted(known), now)
+            return _ask(db, known, wanted(known), now)
         if forgotten and not touched:
             forget(db, [(known.id,)])
         return requeue(db, known, now, "submitted") if touched else known, touched
@@ -80,9 +80,10 @@ def submit(
         return _supersede(db, known, columns, now), True
     db.execute(
         """
-        INSERT INTO job (inbox, path, identity, sha256, profile, settings, priority,
+        INSERT INTO job (inbox, path, identity, sha256, profile, settings, overrides, priority,
                          created_at, queued_at)
-        VALUES (:inbox, :path, :identity, :sha256, :profile, :settings, :priority, :now, :now)
+        VALUES (:inbox, :path, :identity, :sha256, :profile, :settings, :overrides, :priority,
+                :now, :now)
         """,
         {"inbox": source.inbox, "path": source.path, "now": now} | columns,
     )
@@ -100,12 +101,12 @@ def submit_again(
     *,
     profile: str,
     now: float,
-    wanted: Callable[[Job], tuple[str, Settings]],
+    wanted: Callable[[Job], Order],
 ) -> Job | None:
     """A job of the inbox about these bytes that is live or completed; see `submit` for `wanted`."""
     where = "sha256 = ? AND inbox = ? AND profile = ? AND state NOT IN ('failed', 'canceled')"
     known = queries.first(db, where, (sha256, inbox, profile))
-    return None if known is None else _ask(db, known, *wanted(known), now)[0]
+    return None if known is None else _ask(db, known, wanted(known), now)[0]
 
 
 def unknown(
@@ -168,16 +169,11 @@ def recognize(db: apsw.Connection, id_: int, source: Source) -> None:
         _recognize(db, job, source)
 
 
-def adjust(db: apsw.Connection, job: Job, profile: str, settings: Settings) -> Job:
-    """Let a job go on with these settings; what was done with others is of no use to it."""
-    if settings.comparable() != job.settings.comparable():
+def adjust(db: apsw.Connection, job: Job, order: Order) -> Job:
+    """Let a job go on like this; what was done with other settings is of no use to it."""
+    if order.settings.comparable() != job.settings.comparable():
         forget_work(db, job.id)
-    columns = {
-        "profile": profile,
-        "settings": encode(settings),
-        "priority": Priority[settings.priority.upper()],
-    }
-    return update(db, job.id, columns)
+    return update(db, job.id, order.columns)
 
 
 def _same_bytes(job: Job, source: Source) -> bool:
@@ -192,15 +188,13 @@ def _recognize(db: apsw.Connection, job: Job, source: Source) -> Job:
     return update(db, job.id, {"identity": encode(source.identity), "sha256": sha256})
 
 
-def _ask(
-    db: apsw.Connection, job: Job, profile: str, settings: Settings, now: float
-) -> tuple[Job, bool]:
+def _ask(db: apsw.Connection, job: Job, order: Order, now: float) -> tuple[Job, bool]:
     if job.state in {JobState.FAILED, JobState.CANCELED}:
-        adjust(db, job, profile, settings)
+        adjust(db, job, order)
         return requeue(db, job, now, "submitted"), True
-    if job.state not in TERMINAL and (profile, settings) != (job.profile, job.settings):
+    if job.state not in TERMINAL and order != (job.profile, job.settings, job.overrides):
         record_event(db, job.id, "submitted", now)
-        job = adjust(db, job, profile, settings)
+        job = adjust(db, job, order)
     return job, False
 
 

@@ -9,7 +9,7 @@ from av.audio.fifo import AudioFifo
 from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
 
-from scriberrd.worker.audio.samples import RATE, Samples
+from scriberrd.worker.audio.samples import RATE, Samples, power, rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,9 +25,13 @@ class Mix:
     """Gathers frames into pieces of about a second, resampled to 16 kHz mono.
 
     Stereo whose channels cancel each other would be silent: there, the louder channel is taken.
+
+    Args:
+        only: the channel to take all along; where there are fewer, the last one.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, only: int | None = None) -> None:
+        self._only = only
         self.channel: int | None = None  # the one that was taken for the latest piece
         self.restart()
 
@@ -63,13 +67,17 @@ class Mix:
             self.restart()
 
     def _mixed(self, frame: AudioFrame) -> Iterator[Samples]:
-        stereo = _planes(frame) if frame.layout.nb_channels == STEREO else None
-        channel = None if stereo is None else _heard(stereo, self.channel)
+        count, planes, channel = frame.layout.nb_channels, None, None
+        if self._only is not None:
+            planes, channel = _planes(frame), min(self._only, count - 1)
+        elif count == STEREO:
+            planes = _planes(frame)
+            channel = _heard(planes, self.channel)
         if channel != self.channel:
             yield from self._resampled(None)
             self._resampler, self.channel = AudioResampler("s16", "mono", RATE), channel
-        if stereo is not None and channel is not None:
-            one = AudioFrame.from_ndarray(stereo[channel : channel + 1], "fltp", "mono")
+        if planes is not None and channel is not None:
+            one = AudioFrame.from_ndarray(planes[channel : channel + 1], "fltp", "mono")
             one.sample_rate = frame.sample_rate
             frame = one
         yield from self._resampled(frame)
@@ -81,21 +89,17 @@ class Mix:
 
 def _planes(frame: AudioFrame) -> Samples:
     """The samples of a frame, one row a channel."""
-    (planar,) = AudioResampler("fltp", frame.layout.name, frame.sample_rate).resample(frame)
-    return planar.to_ndarray().astype(np.float32, copy=False)
+    (packed,) = AudioResampler("flt", frame.layout.name, frame.sample_rate).resample(frame)
+    return rows(packed).astype(np.float32)
 
 
 def _heard(stereo: Samples, before: int | None) -> int | None:
     """The channel to take alone, or None: their mix; `before` is what was taken before."""
     left, right = stereo
-    powers = [_power(left), _power(right)]
-    mixed, loudest = _power((left + right) / 2), max(powers)
+    powers = [power(left), power(right)]
+    mixed, loudest = power((left + right) / 2), max(powers)
     if loudest <= FAINT:
         return before
     if before is not None:
         return None if mixed > RESTORED * loudest else before
     return powers.index(loudest) if mixed < CANCELLED * loudest else None
-
-
-def _power(samples: Samples) -> float:
-    return float(np.square(samples).mean(dtype=np.float64))

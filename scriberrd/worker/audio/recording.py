@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import av.error
 
 from scriberrd.errors import TaskFailed
-from scriberrd.worker.audio import tracks
+from scriberrd.worker.audio import channels, tracks
 from scriberrd.worker.audio.input import Input
 from scriberrd.worker.audio.mix import Mix
 from scriberrd.worker.audio.parts import parts, truncated
@@ -34,6 +34,7 @@ class Recording:
         find: the voice activity detector that listens where there are several tracks; None: nobody
             listens, and "speech" is "default".
         tick: is called while the file is read; what it raises comes through.
+        channel: the one that is heard; None: all of them, mixed.
 
     Raises:
         TaskFailed: empty_file, invalid_media, no_audio_stream, no_such_track or read_failed.
@@ -45,8 +46,9 @@ class Recording:
         track: tracks.Track = "default",
         find: tracks.Finder | None = None,
         tick: Callable[[], None] = lambda: None,
+        channel: int | None = None,
     ) -> None:
-        self._file, self._tick, self._track = file, tick, track
+        self._file, self._tick, self._track, self._channel = file, tick, track, channel
         self._parts = self._found()
         self._damage, self._cancelled, self._timeline = Places(), Places(), Timeline()
         self._said: list[str] = []  # warnings about tracks and headers
@@ -56,6 +58,7 @@ class Recording:
         if find is not None and len(self._input.container.streams.audio) > 1:
             self._listen(find)
         first = self._input
+        self.track = self._choose(first.container.streams.audio)
         self.container: str = first.container.format.name
         self.codec: str = first.stream.codec_context.codec.canonical_name
         self.channels: int = first.stream.codec_context.channels
@@ -93,6 +96,22 @@ class Recording:
         """Free the decoder; the file stays open."""
         self._input.close()
 
+    def apart(self) -> tuple[int, ...]:
+        """The channels of the track that have a sound of their own; none if all sound alike.
+
+        Raises:
+            TaskFailed: read_failed.
+        """
+        if self.channels == 1:
+            return ()
+        found = channels.apart(self._view(self._parts[0]), self.track)
+        if len(found) > channels.MOST:
+            self._said.append(
+                f"{len(found)} channels differ: at most {channels.MOST} are told apart, so their "
+                "mix was taken, without speakers"
+            )
+        return found if 1 < len(found) <= channels.MOST else ()
+
     def samples(self) -> Iterator[Samples]:
         """The whole track from its start, in pieces of about a second; to be called once.
 
@@ -123,7 +142,7 @@ class Recording:
 
     def _of_input(self) -> Iterator[Samples]:
         """The samples of the open input."""
-        mix = Mix()
+        mix = Mix(self._channel)
         for piece in self._timed(mix):
             fitted = self._timeline.fitted(piece, self._made)
             start, self._made = self._made, self._made + len(fitted)

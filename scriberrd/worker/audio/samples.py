@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from av.audio.frame import AudioFrame
 
 RATE = 16_000  # samples a second
 Samples = npt.NDArray[np.float32]
@@ -47,6 +49,20 @@ class Source:
             count -= len(part)
             self.position += len(part)
             yield part
+
+
+def rows(packed: AudioFrame) -> npt.NDArray[Any]:
+    """The samples of a packed frame, one row a channel.
+
+    PyAV gives those of a planar frame at once, but dies of eight channels.
+    """
+    samples: npt.NDArray[Any] = packed.to_ndarray().reshape(-1, packed.layout.nb_channels).T
+    return np.ascontiguousarray(samples)
+
+
+def power(samples: Samples) -> float:
+    """Their mean square; 0 of none."""
+    return float(np.square(samples).mean(dtype=np.float64)) if len(samples) else 0.0
 
 
 def silence(count: int) -> Iterator[Samples]:

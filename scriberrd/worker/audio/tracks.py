@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
 import av
 import av.error
@@ -13,7 +13,7 @@ from av.stream import Disposition
 
 from scriberrd.errors import TaskFailed
 from scriberrd.worker.audio.input import opened
-from scriberrd.worker.audio.samples import RATE, Samples
+from scriberrd.worker.audio.samples import RATE, Samples, rows
 from scriberrd.worker.audio.view import View, read_failed
 
 if TYPE_CHECKING:
@@ -85,8 +85,9 @@ def listen(view: View, find: Finder) -> list[Heard]:
     try:
         tracks = container.streams.audio[:MOST_TRACKS]
         heard = [Heard(0.0, None)] * len(tracks)
-        for at, length in _looks(container):
-            for i, samples in enumerate(_look(container, tracks, at, length)):
+        for at, length in looks(container):
+            for i, sound in enumerate(look(container, tracks, at, length)):
+                samples = _loud(sound[0])
                 spans = find(samples) if len(samples) else ()
                 first = at + spans[0][0] / RATE if spans else None
                 heard[i] = Heard(
@@ -101,7 +102,7 @@ def listen(view: View, find: Finder) -> list[Heard]:
     return heard
 
 
-def _looks(container: InputContainer) -> Iterator[tuple[float, float]]:
+def looks(container: InputContainer) -> Iterator[tuple[float, float]]:
     """Start and length of what is listened to, in seconds."""
     duration = (container.duration or 0) / av.time_base
     if duration <= SHORT:
@@ -111,14 +112,19 @@ def _looks(container: InputContainer) -> Iterator[tuple[float, float]]:
         yield i * (duration - LOOK) / (LOOKS - 1), LOOK
 
 
-def _look(
-    container: InputContainer, tracks: tuple[AudioStream, ...], at: float, length: float
+def look(
+    container: InputContainer,
+    tracks: Sequence[AudioStream],
+    at: float,
+    length: float,
+    layout: str | None = "mono",
 ) -> list[Samples]:
-    """The sound of each track from `at` seconds on, as loud as can be; what can't be read is not.
+    """The sound of each track from `at` seconds on, one row a channel; what can't be read is not.
 
-    The place is only about right: most containers know few places to go to.
+    The place is only about right: most containers know few places to go to. Without a layout, the
+    channels are those that the track has.
     """
-    resamplers = {track.index: AudioResampler("s16", "mono", RATE) for track in tracks}
+    resamplers = {track.index: AudioResampler("s16", layout, RATE) for track in tracks}
     pieces: dict[int, list[Any]] = {track.index: [] for track in tracks}
     start = (container.start_time or 0) / av.time_base + at
     try:
@@ -129,13 +135,13 @@ def _look(
                 continue
             if packet.dts * packet.time_base >= start + length:
                 break
-            for frame in _decoded(packet):
+            for frame in _decoded(cast("Packet[AudioStream]", packet)):
                 frame.pts = None
                 for out in resamplers[packet.stream.index].resample(frame):
-                    pieces[packet.stream.index].append(out.to_ndarray())
+                    pieces[packet.stream.index].append(rows(out))
     except av.error.FFmpegError:
         pass  # damage is told when the recording is read
-    return [_loud(pieces[track.index], length) for track in tracks]
+    return [_joined(pieces[track.index], length) for track in tracks]
 
 
 def _decoded(packet: Packet[AudioStream]) -> Iterator[AudioFrame]:
@@ -147,12 +153,14 @@ def _decoded(packet: Packet[AudioStream]) -> Iterator[AudioFrame]:
         return
 
 
-def _loud(pieces: list[Any], length: float) -> Samples:
-    whole = (
-        np.concatenate(pieces, axis=1)[0, : int(length * RATE)]
-        if pieces
-        else np.zeros(0, np.float32)
-    )
-    samples = whole.astype(np.float32) / 32768.0
+def _joined(pieces: list[Any], length: float) -> Samples:
+    if not pieces:
+        return np.zeros((1, 0), np.float32)
+    whole: Samples = np.concatenate(pieces, axis=1)[:, : int(length * RATE)].astype(np.float32)
+    return whole / np.float32(32768.0)
+
+
+def _loud(samples: Samples) -> Samples:
+    """As loud as can be; nothing where nothing is heard."""
     peak = float(np.abs(samples).max(initial=0.0))
     return samples / peak if peak > FAINT else samples[:0]

@@ -1,0 +1,82 @@
+"""How a job is to be done: by a profile as it is today, and what people set over it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from scriberrd import overrides
+from scriberrd.errors import InvalidRequest
+from scriberrd.model import DIARIZATION, RENDERING, TERMINAL, JobState, Priority, staged
+from scriberrd.queue.jobs import Order
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from scriberrd.config import Config
+    from scriberrd.model import Job, RedoStage, Settings
+
+
+def order(config: Config, profile: str, given: Mapping[str, str]) -> Order:
+    """By this profile.
+
+    Raises:
+        InvalidRequest: there is no such profile, or a value is not allowed.
+    """
+    settings = config.profiles.get(profile)
+    if settings is None:
+        allowed = ", ".join(config.profiles)
+        raise InvalidRequest(f"profile: there is no {profile!r}; allowed: {allowed}")
+    return _over(profile, settings, given)
+
+
+def asked(config: Config, profile: str | None, given: Mapping[str, str], job: Job) -> Order:
+    """For a known job that a person submits again; see `order`."""
+    if job.state is JobState.PROCESSING:
+        given = {key: given[key] for key in given if key == "priority"}
+    elif profile is not None:
+        return order(config, profile, {**job.overrides, **given})
+    elif job.state in TERMINAL:
+        return retried(config, job, given)
+    return _over(job.profile, job.settings, {**job.overrides, **given})
+
+
+def retried(config: Config, job: Job, given: Mapping[str, str]) -> Order:
+    """By its own profile, or as before if that is gone; the words that are kept stay so."""
+    settings = config.profiles.get(job.profile, job.settings)
+    found = _over(job.profile, settings, {**_set(job), **given})
+    return found if job.redo_stage is None else _staged(job, found)
+
+
+def redone(
+    config: Config,
+    job: Job,
+    profile: str | None,
+    given: Mapping[str, str],
+    stage: RedoStage | None,
+) -> Order:
+    """By its own or another profile, from a stage on; see `order`."""
+    found = order(config, profile or job.profile, {**_set(job), **given})
+    if stage is None:
+        return found
+    for key in given.keys() - {*DIARIZATION, *RENDERING, "priority"}:
+        raise InvalidRequest(f"{key}: the words are kept: redo it without a stage")
+    found = _staged(job, found)
+    if stage == "diarize" and found.settings.diarize == "off":
+        raise InvalidRequest('diarize: it is "off": set it to "auto" or "required"')
+    return found
+
+
+def _over(profile: str, settings: Settings, given: Mapping[str, str]) -> Order:
+    """The settings with what is given over them; the priority has a column of its own."""
+    kept = {key: text for key, text in given.items() if key != "priority"}
+    return Order(profile, overrides.apply(settings, given), kept)
+
+
+def _set(job: Job) -> dict[str, str]:
+    """What was set for it; the priority that it has may be another than its profile's."""
+    return job.overrides | {"priority": Priority(job.priority).name.lower()}
+
+
+def _staged(job: Job, order: Order) -> Order:
+    """For a job that keeps its words, and so the settings that they were made with."""
+    return order._replace(settings=overrides.checked(staged(job.settings, order.settings)))
