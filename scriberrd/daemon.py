@@ -31,6 +31,7 @@ from scriberrd.work.breaker import STORE
 from scriberrd.work.capacity import fit
 from scriberrd.work.dispatch import Dispatcher
 from scriberrd.work.machine import look
+from scriberrd.work.preflight import Preflights
 from scriberrd.work.pulls import Pulls
 from scriberrd.work.stages import Means
 
@@ -99,7 +100,8 @@ async def _serve(
 ) -> None:
     folders = Folders()
     library = Library(Path(live.config.daemon.state_dir), live, time)
-    means = Means(live, store, time, folders, Publisher(store, folders, time), library)
+    publisher, preflights = Publisher(store, folders, time), Preflights(live)
+    means = Means(live, store, time, folders, publisher, library, preflights)
     dispatcher, intake = Dispatcher(means, machine), Intake(live, store, time, folders)
     breaker = dispatcher.admission.breaker
     pulls = Pulls(live, store, time, breaker.try_now)
@@ -189,6 +191,7 @@ def _wanted(
         count=daemon.backups,
         clock=time,
     )
+    watch_diarizers = functools.partial(rooms.preflights.watch)
     return {
         "end": functools.partial(_end_with, store),
         "alive": functools.partial(systemd.keep_alive, lambda: _alive(store)),
@@ -202,6 +205,7 @@ def _wanted(
             known,
         ),
         ("backup", daemon.backup, daemon.backups): copies,
+        ("preflights", daemon, tuple(config.profiles.items())): watch_diarizers,
     } | {
         (one, daemon.rescan): functools.partial(_watch, rooms, one, statuses, breaker)
         for one in config.inboxes

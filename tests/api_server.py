@@ -26,6 +26,7 @@ from scriberrd.queue import jobs
 from scriberrd.queue.jobs import Lease
 from scriberrd.queue.store import Store
 from scriberrd.transcript import EngineInfo, Segment, SourceInfo, Stats, Transcript, encode
+from scriberrd.work.preflight import Preflights
 
 if TYPE_CHECKING:
     import asyncio
@@ -200,6 +201,7 @@ def below(base: Path) -> Iterator[Server]:
             folders=folders,
             publisher=Publisher(store, folders, clock),
             library=library,
+            preflights=Preflights(live),
             clock=clock,
             live=live,
             intake=server.intake,

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from scriberrd.model import Clock
     from scriberrd.output.publication import Publisher
     from scriberrd.queue.store import Store
+    from scriberrd.work.preflight import Preflights
     from scriberrd.work.pulls import News
 
 
@@ -41,6 +42,7 @@ class Rooms:
     folders: Folders
     publisher: Publisher
     library: Library
+    preflights: Preflights
     intake: Intake
     stopping: Callable[[], bool]
     status: Callable[[], LiveStatus]

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from scriberrd.output.publication import Publisher
     from scriberrd.queue.store import Store
     from scriberrd.transcript import Result, Transcript
+    from scriberrd.work.preflight import Preflights
     from scriberrd.work.run import Run
 
 log = logging.getLogger(__name__)
@@ -38,6 +39,7 @@ class Means(NamedTuple):
     folders: Folders
     publisher: Publisher
     library: Library
+    preflights: Preflights
 
 
 async def run(run: Run, means: Means) -> Job:

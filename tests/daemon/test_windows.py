@@ -21,6 +21,7 @@ from scriberrd.queue.store import Store
 from scriberrd.toml import Count
 from scriberrd.work.dispatch import Dispatcher
 from scriberrd.work.machine import Machine
+from scriberrd.work.preflight import Preflights
 from scriberrd.work.stages import Means
 
 if TYPE_CHECKING:
@@ -55,7 +56,8 @@ async def dispatching(config: Config, store: Store, clock: Clock) -> AsyncIterat
     live = Live(config)
     library = Library(config.file.parent, live, clock)
     dispatcher = Dispatcher(
-        Means(live, store, clock, folders, publisher, library), Machine(1, 0, gpu=False)
+        Means(live, store, clock, folders, publisher, library, Preflights(live)),
+        Machine(1, 0, gpu=False),
     )
     running = asyncio.create_task(dispatcher.run())
     try:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "scriberrd-tests"
-PINS = ("torch==2.13.0", "pyannote.audio==4.0.7", "hatchling>=1.25")
+PINS = ("torch==2.13.0", "pyannote.audio==4.0.7", "hatchling>=1.25", "editables>=0.5")
 # PyPI has only one torchaudio, for CUDA; this is all of it that is not Python. Without CUDA it
 # can't be loaded, and pyannote.audio can do without.
 CUDA = "torchaudio/lib/_torchaudio.abi3.so"
@@ -32,12 +32,12 @@ def main() -> None:
     try:
         if not (folder / "complete").exists():
             make(folder, needs)
-        pip(python, "--no-deps", "--no-build-isolation", "--editable", str(ROOT))
     except subprocess.CalledProcessError as error:
-        why = "".join(error.stderr.strip().splitlines()[-1:])
-        sys.stderr.write(f"no tests with pyannote.audio: {why}\n")
-    else:
-        print(python)
+        why = [line for line in error.stderr.splitlines() if line.lower().startswith("error")]
+        sys.stderr.write(f"no tests with pyannote.audio: {'; '.join(why)}\n")
+        return
+    pip(python, "--no-deps", "--no-build-isolation", "--editable", str(ROOT))
+    print(python)
 
 
 def fingerprint(needs: list[str]) -> str:
