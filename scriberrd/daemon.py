@@ -191,7 +191,6 @@ def _wanted(
         count=daemon.backups,
         clock=time,
     )
-    watch_diarizers = functools.partial(rooms.preflights.watch)
     return {
         "end": functools.partial(_end_with, store),
         "alive": functools.partial(systemd.keep_alive, lambda: _alive(store)),
@@ -205,7 +204,9 @@ def _wanted(
             known,
         ),
         ("backup", daemon.backup, daemon.backups): copies,
-        ("preflights", daemon, tuple(config.profiles.items())): watch_diarizers,
+        ("preflights", daemon, tuple(config.profiles.items())): (
+            functools.partial(rooms.preflights.watch)
+        ),
     } | {
         (one, daemon.rescan): functools.partial(_watch, rooms, one, statuses, breaker)
         for one in config.inboxes

@@ -126,13 +126,8 @@ class Pyannote:
             progress(float(first + (last - first) * min(1.0, completed / (total or 1))))
 
         sound = {"waveform": torch.from_numpy(samples)[None], "sample_rate": RATE}
-        try:
-            with _quiet():
-                return self._pipeline(sound, hook=hook, **asked)
-        except RuntimeError as error:
-            if "can't allocate memory" in str(error):  # how torch says it of a CPU
-                raise MemoryError(describe(error)) from error
-            raise
+        with _quiet():
+            return self._pipeline(sound, hook=hook, **asked)
 
 
 def _device(asked: str) -> str:
