@@ -8,7 +8,7 @@ DEMO = test-audio/sentence.wav test-audio/speech.m4a test-audio/speech.mp4 test-
 
 export AUDIO
 
-.PHONY: demo test lint unit test-real drill soak bench faith queue-figures clean
+.PHONY: demo test lint unit test-real test-diarization drill soak bench bench-diarization faith queue-figures clean
 
 demo: .venv/demo
 	@$(BIN)/scriberrd demo $(if $(AUDIO),"$$AUDIO",$(DEMO))
@@ -29,6 +29,10 @@ unit: .venv/test
 test-real: .venv/test
 	@cache=$$($(BIN)/python tests/real/fetch.py) && { test -z "$$cache" || $(BIN)/python -m pytest -n 2 -m real tests/real; }
 
+# pyannote.audio on a tiny pipeline, in an environment of its own (1.5 GB, made once) below ~/.cache/scriberrd-tests.
+test-diarization: .venv/test
+	@python=$$($(BIN)/python tests/diarization/environment.py) && { test -z "$$python" || "$$python" -m pytest -n 2 -m real tests/diarization; }
+
 # All faults, the slow ones too; prints what was promised and what was seen.
 drill: .venv/test
 	$(BIN)/python -m pytest tests/drills -m "" --table
@@ -39,6 +43,9 @@ soak: .venv/test
 
 bench: .venv/test
 	$(BIN)/python tests/benchmarks $(ARGS)
+
+bench-diarization: .venv/test
+	@python=$$($(BIN)/python tests/diarization/environment.py) && { test -z "$$python" || PYTHONPATH=tests/worker "$$python" tests/benchmarks/diarization.py $(ARGS); }
 
 # The text beside that of bare faster-whisper, on your recordings with their text: make faith VOICES=FOLDER (docs/faith.md).
 faith: .venv/test

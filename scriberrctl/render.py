@@ -235,6 +235,10 @@ def status(status: Status) -> str:
     for inbox in status["inboxes"]:
         reason = f": {plain(inbox['reason'])}" if inbox["reason"] else ""
         lines.append(f"inbox    {plain(inbox['name'])}: {inbox['state']}{reason}")
+    for one in status["diarizers"]:
+        ready = {True: "ready", None: "being looked at", False: plain(one["error"] or "")}
+        what = f"{plain(one['name'])} with {plain(one['model'])}"
+        lines.append(f"speakers {what}: {ready[one['ready']]}")
     lines += [f"outage   {outage(one)}" for one in status["outages"]]
     lines += [f"paused   {pause(one)}" for one in status["pauses"]]
     lines += [bar(job) for job in status["processing"]]

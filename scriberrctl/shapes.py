@@ -162,6 +162,16 @@ class Inbox(TypedDict):
     reason: str | None
 
 
+class Diarizer(TypedDict):
+    """What tells speakers apart, and whether it can be used; ready is null until it is known."""
+
+    name: str
+    model: str
+    profiles: list[str]
+    ready: bool | None
+    error: str | None
+
+
 class Outage(TypedDict):
     """A part of the machine that does not work."""
 
@@ -192,5 +202,6 @@ class Status(TypedDict):
     processing: list[Job]
     workers: list[Worker]
     inboxes: list[Inbox]
+    diarizers: list[Diarizer]
     outages: list[Outage]
     pauses: list[Pause]

@@ -12,6 +12,8 @@ import click
 from scriberrd import __version__
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from scriberrd.config import Config
 
 # sysexits.h; systemd knows these too.
@@ -67,11 +69,11 @@ def run(option: Path | None) -> None:
 @main.command()
 @config_option
 def check(option: Path | None) -> None:
-    """Check the configuration, and start nothing."""
+    """Check the configuration, and whether its diarizers can be used; start nothing."""
     from scriberrd.config import missing  # noqa: PLC0415
 
     config = _load(option)
-    for one in missing(config):
+    for one in (*missing(config), *_unusable(config)):
         click.echo(f"{config.file}: warning: {one}", err=True)
     click.echo(f"{config.file}: ok")
 
@@ -100,6 +102,21 @@ def init(file: Path | None, *, force: bool) -> None:
     except OSError as error:
         _fail(f"{target}: {error.strerror}", EX_FAILURE)
     click.echo(f"created {target}; its inbox is {target.parent / 'inbox'}")
+
+
+def _unusable(config: Config) -> Iterator[str]:
+    """The profiles whose diarizer can't be used, each with the reason."""
+    diarizing = {name: one for name, one in config.profiles.items() if one.diarize != "off"}
+    if not diarizing:
+        return
+    import asyncio  # noqa: PLC0415 - as above
+
+    from scriberrd.work.preflight import ask  # noqa: PLC0415
+
+    for name, settings in diarizing.items():
+        finding = asyncio.run(ask(settings, config.daemon))
+        if finding.code is not None:
+            yield f"profile.{name}: {finding}"
 
 
 def _usual_place() -> Path:

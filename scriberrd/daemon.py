@@ -101,8 +101,8 @@ async def _serve(
 ) -> None:
     folders = Folders()
     library = Library(Path(live.config.daemon.state_dir), live, time)
-    publisher = Publisher(store, folders, time)
-    means = Means(live, store, time, folders, publisher, library, Preflights(live))
+    publisher, preflights = Publisher(store, folders, time), Preflights(live)
+    means = Means(live, store, time, folders, publisher, library, preflights)
     dispatcher, intake = Dispatcher(means, machine), Intake(live, store, time, folders)
     breaker = dispatcher.admission.breaker
     pulls = Pulls(live, store, time, breaker.try_now)
@@ -206,6 +206,9 @@ def _wanted(
             known,
         ),
         ("backup", daemon.backup, daemon.backups): copies,
+        ("preflights", daemon, tuple(config.profiles.items())): (
+            functools.partial(rooms.preflights.watch)
+        ),
     } | {
         (one, daemon.rescan): functools.partial(_watch, rooms, one, statuses, breaker)
         for one in config.inboxes

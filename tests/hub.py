@@ -28,6 +28,7 @@ class Server(ThreadingHTTPServer):
         self.url = f"http://127.0.0.1:{self.server_port}"
         self.answers: dict[str, bytes] = {}  # by path
         self.asked: list[str] = []  # paths of what was sent
+        self.token = ""  # of those whom it lets in; "": of nobody in particular
         self.after = 0  # bytes of an answer after which it waits for
         self.go_on = threading.Event()
         self.go_on.set()
@@ -47,6 +48,7 @@ class Server(ThreadingHTTPServer):
         ]
         api = f"/api/models/{repository}"
         self.answers[api] = self.answers[f"{api}/revision/main"] = json.dumps(info).encode()
+        self.answers[f"{api}/auth-check"] = b"{}"
         self.answers[f"{api}/tree/{REVISION}"] = json.dumps(tree).encode()
         for name, of in files.items():
             self.answers[f"/{repository}/resolve/{REVISION}/{name}"] = of
@@ -69,7 +71,13 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         path = self.path.partition("?")[0]
         content = self.server.answers.get(path)
-        self.send_response(404 if content is None else 200)
+        token = self.headers.get("Authorization", "").removeprefix("Bearer ")
+        if self.server.token not in ("", token):
+            self.send_response(403 if token else 401)
+            self.send_header("X-Error-Code", "GatedRepo")
+            content = b""
+        else:
+            self.send_response(404 if content is None else 200)
         content = content or b""
         self.send_header("Content-Length", str(len(content)))
         page = path.startswith("/simple/")

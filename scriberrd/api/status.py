@@ -11,6 +11,7 @@ from scriberrd import __version__
 from scriberrd.api import views
 from scriberrd.model import InboxStatus, JobState, WorkerStatus
 from scriberrd.queue import jobs, queries
+from scriberrd.work.preflight import DiarizerStatus
 
 if TYPE_CHECKING:
     from scriberrd.api.rooms import Rooms
@@ -33,6 +34,7 @@ class StatusView(msgspec.Struct, frozen=True, kw_only=True):
     processing: list[views.JobView]
     workers: tuple[WorkerStatus, ...]
     inboxes: tuple[InboxStatus, ...]
+    diarizers: tuple[DiarizerStatus, ...]
     outages: list[views.OutageView]
     pauses: list[views.PauseView]
 
@@ -57,6 +59,7 @@ async def status(rooms: Rooms) -> StatusView:
         processing=views.jobs(processing, starts, rooms.clock),
         workers=live.workers,
         inboxes=live.inboxes,
+        diarizers=rooms.preflights.findings(),
         outages=[views.outage(one) for one in live.outages],
         pauses=views.pauses(await rooms.store.read(jobs.paused)),
     )

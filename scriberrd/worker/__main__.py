@@ -33,6 +33,7 @@ from scriberrd.protocol import (
     decode_command,
     encode,
 )
+from scriberrd.worker import environment
 from scriberrd.worker.run import Run
 
 if TYPE_CHECKING:
@@ -46,21 +47,6 @@ BEAT = 1.0  # seconds
 CHUNK = 65536  # bytes read at a time
 EX_PROTOCOL, EX_CONFIG = 76, 78  # exit statuses, from sysexits.h
 PR_SET_PDEATHSIG = 1  # from linux/prctl.h
-# Set before any library is imported.
-ENVIRONMENT = {
-    # Clips are decoded side by side, each on one core: threads within one gain little, and the
-    # last bits of what they compute, and the text with them, would depend on their number.
-    "OMP_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",
-    # No user has agreed to telemetry.
-    "DO_NOT_TRACK": "1",
-    "ORT_DISABLE_TELEMETRY": "1",  # of onnxruntime, which the voice detector runs on
-    "PYANNOTE_METRICS_ENABLED": "0",
-    "HF_HUB_DISABLE_TELEMETRY": "1",
-    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
-    "HF_HUB_DISABLE_UPDATE_CHECK": "1",
-    "TOKENIZERS_PARALLELISM": "false",
-}
 
 
 def main() -> NoReturn:
@@ -88,11 +74,7 @@ def settle_in() -> None:
             " set MemoryDenyWriteExecute=no\n"
         )
         sys.exit(EX_CONFIG)
-    os.environ.update(ENVIRONMENT)
-    token = os.path.join(os.environ.get("CREDENTIALS_DIRECTORY", ""), "hf_token")  # of systemd
-    if "HF_TOKEN" not in os.environ and os.access(token, os.R_OK) and os.path.isabs(token):
-        with open(token, encoding="utf-8") as file:
-            os.environ["HF_TOKEN"] = file.read().strip()
+    environment.prepare()
 
 
 def may_make_code() -> bool:

@@ -28,4 +28,7 @@ def is_out_of_memory(error: BaseException) -> bool:
     """Whether memory ran out, on the CPU or the GPU."""
     if isinstance(error, MemoryError):
         return True
-    return isinstance(error, RuntimeError) and "out of memory" in str(error).lower()
+    said = str(error).lower()  # the second is how PyTorch says it of the CPU
+    return isinstance(error, RuntimeError) and (
+        "out of memory" in said or "can't allocate memory" in said
+    )

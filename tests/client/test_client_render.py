@@ -10,6 +10,7 @@ from scriberrctl import __version__, render, shapes
 from scriberrd import __version__ as daemon_version
 from scriberrd import model
 from scriberrd.api import jobs, status, views
+from scriberrd.work import preflight
 
 if typing.TYPE_CHECKING:
     import msgspec
@@ -63,6 +64,7 @@ def test_a_table_is_as_wide_as_its_widest_cells() -> None:
         (model.WorkerStatus, shapes.Worker),
         (views.PauseView, shapes.Pause),
         (model.InboxStatus, shapes.Inbox),
+        (preflight.DiarizerStatus, shapes.Diarizer),
     ],
 )
 def test_client_and_daemon_speak_of_the_same(

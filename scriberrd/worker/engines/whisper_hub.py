@@ -14,7 +14,7 @@ import huggingface_hub
 from faster_whisper.utils import _MODELS
 from huggingface_hub.errors import HfHubHTTPError
 from huggingface_hub.file_download import repo_folder_name
-from huggingface_hub.utils.tqdm import tqdm  # shows nothing: see ENVIRONMENT in __main__
+from huggingface_hub.utils.tqdm import tqdm  # shows nothing: see worker/environment.py
 
 from scriberrd.errors import TaskFailed
 from scriberrd.worker.describe import describe, is_out_of_memory
