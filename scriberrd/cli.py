@@ -111,12 +111,15 @@ def _unusable(config: Config) -> Iterator[str]:
         return
     import asyncio  # noqa: PLC0415 - as above
 
-    from scriberrd.work.preflight import ask  # noqa: PLC0415
+    from scriberrd.work.preflight import Finding, Wanted, ask  # noqa: PLC0415
 
+    found: dict[Wanted, Finding] = {}  # each is asked for once: the hub may be slow to answer
     for name, settings in diarizing.items():
-        finding = asyncio.run(ask(settings, config.daemon))
-        if finding.code is not None:
-            yield f"profile.{name}: {finding}"
+        wanted = Wanted.by(settings)
+        if wanted not in found:
+            found[wanted] = asyncio.run(ask(settings, config.daemon))
+        if found[wanted].code is not None:
+            yield f"profile.{name}: {found[wanted]}"
 
 
 def _usual_place() -> Path:

@@ -166,7 +166,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     speakers: Speakers = 0
     min_speakers: Speakers = 0
     max_speakers: Speakers = 0
-    max_diarize: Annotated[float, Meta(ge=0, le=1_000_000)] = 14400.0  # seconds; 0: no limit
+    max_diarize: Annotated[float, Meta(ge=0, le=1_000_000)] = 10800.0  # seconds; 0: no limit
     speaker_labels: SpeakerLabels = "auto"
     formats: tuple[Format, ...] = ("json", "txt", "srt", "vtt")
     priority: PriorityName = "normal"
