@@ -163,6 +163,7 @@ class Server:
             prints[name] = Print(hashlib.sha256(content).hexdigest(), len(content))
         finished = Finished(job=job.id, lease=job.lease, duration=100.0, warnings=())
         await self.store.run(jobs.transcribed, lease, finished, now=self.clock.now)
+        await self.rooms.library.keep(self.store, job)  # what is known of it
         await self.store.run(jobs.reserve, lease, list(prints))
         await self.store.run(jobs.begin, lease, prints, ())
         await self.store.run(jobs.published, lease, now=self.clock.now)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from scriberrd.failures import FAILURES
-from scriberrd.model import Event, Execution, Job, JobState, Pause, Priority, display
+from scriberrd.model import Event, Execution, Job, JobState, Pause, Priority, Stage, display
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -253,7 +253,7 @@ def _progress(job: Job, start: float, now: float) -> ProgressView:
     ended = now if job.state is JobState.PROCESSING else job.finished_at
     if job.started_at is not None and ended is not None and done > start:
         factor = max(ended - job.started_at, 0.0) / (done - start)
-    if factor is not None and duration is not None and job.state is JobState.PROCESSING:
+    if factor is not None and duration is not None and job.stage is Stage.TRANSCRIBING:
         eta = max(duration - done, 0.0) * factor
     return ProgressView(
         seconds=done,

@@ -52,6 +52,7 @@ async def test_status(server: Server) -> None:
             }
         ],
         "inboxes": [{"name": "default", "state": "watching", "reason": None}],
+        "diarizers": [],
         "outages": [],
         "pauses": [],
     }

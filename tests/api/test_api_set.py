@@ -27,6 +27,7 @@ async def work(server: Server, settle: str = "completed") -> None:
     """A recording of which a block is done, then completed, failed or left."""
     await server.submit()
     job = await server.claim()
+    await server.progress(job, 100.0)
     await server.store.run(
         jobs.checkpoint, Lease(job.id, job.lease), block(0), expires=1e9, now=1.0
     )

@@ -331,7 +331,9 @@ async def test_what_is_set_over_a_profile(server: Server, tmp_path: Path) -> Non
     await server.fail(await server.claim())
     retried = json.loads((await ctl(server, "retry", "1", "--set", "speakers=3", "--json")).out)
     assert retried["set"] == {"language": "de", "speakers": "3"}
-    await server.complete(await server.claim())
+    job = await server.claim()
+    await server.progress(job, 100.0)
+    await server.complete(job)
     stage = ("redo", "1", "--stage", "diarize", "--json")
     assert (await ctl(server, *stage)).err == (
         'scriberrctl: diarize: it is "off": set it to "auto" or "required"\n'
