@@ -68,6 +68,8 @@ def _reasons(job: Job, status: Status) -> Iterator[str]:
 
 
 def _concerns(outage: Outage, job: Job) -> bool:
+    if outage["part"] == "diarizer":
+        return job["diarize"] == "required"
     return outage["part"] not in {"inbox", "output"} or outage["name"] == job["inbox"]
 
 

@@ -153,12 +153,14 @@ FAILURES: dict[str, FailureKind] = {
     "diarization_failed": FailureKind(
         "worker",
         "the diarizer failed on this recording",
-        "try another diarization_model, then redo with --stage diarize",
+        "try another diarization_model, then retry; or do without speakers:"
+        " retry --set diarize=off",
     ),
     "too_long_to_diarize": FailureKind(
         "file",
         "the recording is longer than max_diarize",
-        "raise max_diarize in the profile if memory allows, then redo with --stage diarize",
+        "raise max_diarize in the profile if memory allows, then retry; or do without speakers:"
+        " retry --set diarize=off",
     ),
     "unsupported_setting": FailureKind(
         "file", "the engine does not support the profile", "change the profile, then retry"

@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 MB = 10**6
 USABLE = 0.75  # of the memory that is available: the rest is for others
 PROCESS = 300 * MB  # libraries, and the sound and spectrum of a block
-DIARIZER = 900 * MB  # a process that tells speakers apart: torch, a model, an hour of sound
+# A process that tells speakers apart: torch and a model; for each hour its sound, and voices: it
+# holds 8 bytes for each pair of them (docs/diarization.md).
+DIARIZER, HOUR, VOICES = 700 * MB, 600 * MB, 5400
 CLIP = 100 * MB  # of a clip that is decoded, besides what grows with the model
 IN_BATCH = 15 * MB  # of each further one in a batch, likewise
 # model.bin by what the name of a model contains, in this order; any other is as large as they come.
@@ -49,7 +51,7 @@ def fit(config: Config, machine: Machine) -> Config:
     sharing = [pool for pool in config.workers if on_cpu(pool, machine)]
     model = max(_sizes(config.profiles.values()))
     batch = max(profile.clips_at_once("cpu") for profile in config.profiles.values())
-    beside = DIARIZER if any(p.diarize != "off" for p in config.profiles.values()) else 0
+    beside = max(map(_diarizer, config.profiles.values()))
     workers = tuple(
         _fit(pool, machine, len(sharing), model, batch, beside)
         if pool in sharing
@@ -65,7 +67,7 @@ def on_cpu(pool: Worker, machine: Machine) -> bool:
 
 
 def _fit(
-    pool: Worker, machine: Machine, sharing: int, model: int, batch: int, beside: int
+    pool: Worker, machine: Machine, sharing: int, model: int, batch: int, beside: float
 ) -> Worker:
     """Fill in the numbers of one of so many pools that share cores and memory.
 
@@ -83,6 +85,14 @@ def _fit(
     )
     threads = pool.threads or _between((memory - count * process) / clip, machine.cores)
     return replace(pool, count=Count(count), threads=Count(threads))
+
+
+def _diarizer(profile: Settings) -> float:
+    """The bytes that telling the speakers of its longest recording apart takes."""
+    if profile.diarize == "off":
+        return 0.0
+    hours = profile.max_diarize / 3600
+    return DIARIZER + HOUR * hours + 8 * (VOICES * hours) ** 2
 
 
 def _between(number: float, most: int) -> int:

@@ -24,6 +24,6 @@ def prepare() -> None:
     """Set the variables, and the token of the model hub that systemd keeps as a credential."""
     os.environ.update(VARIABLES)
     token = os.path.join(os.environ.get("CREDENTIALS_DIRECTORY", ""), "hf_token")
-    if "HF_TOKEN" not in os.environ and os.path.isabs(token) and os.access(token, os.R_OK):
+    if not os.environ.get("HF_TOKEN") and os.path.isabs(token) and os.access(token, os.R_OK):
         with open(token, encoding="utf-8") as file:
             os.environ["HF_TOKEN"] = file.read().strip()

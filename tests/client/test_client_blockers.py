@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -10,10 +11,11 @@ import msgspec
 from api_server import LIVE, NOON
 from test_client_cli import Ended, ctl, end, foreign, start
 
+from scriberrctl.blockers import Blockers
+from scriberrctl.client import Client
 from scriberrd.work.breaker import Outage
 
 if TYPE_CHECKING:
-    import asyncio
     from pathlib import Path
 
     from api_server import Server
@@ -56,6 +58,18 @@ async def test_an_outage_has_advice(server: Server) -> None:
         "\noutage   output default: the output folder can't be written (trying now);"
         " advice: give the daemon's user permission, or mount it\n"
     ) in shown
+
+
+async def test_a_diarizer_concerns_only_those_who_need_it(server: Server) -> None:
+    missing = msgspec.structs.replace(MISSING, part="diarizer", code="diarizer_missing")
+    broken(server, missing)
+    await server.submit("a.mp3", given={"diarize": "auto"})
+    await server.submit("b.mp3", given={"diarize": "required"})
+    client = Client(str(server.socket))
+    jobs = [await asyncio.to_thread(client.job, id_) for id_ in (1, 2)]
+    news = await asyncio.to_thread(lambda: list(Blockers(client, jobs).news()))
+    assert len(news) == 1
+    assert news[0].startswith("job 2 is waiting: outage: ")
 
 
 async def shown(process: asyncio.subprocess.Process) -> str:

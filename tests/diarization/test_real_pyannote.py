@@ -160,7 +160,8 @@ def test_nobody_is_asked_for_what_is_there(
     child = spawn(PYTHONPATH=str(tmp_path))
     if kind == "folder":
         found = diarized(child, SAMPLES / "two.wav", order(auto_download=True))
-        assert (found.model, found.revision) == ("model", "")
+        assert found.model == "model"
+        assert len(found.revision) == 12  # of its files: there may be another folder of that name
     else:
         cache = str(hub_cache(tmp_path / "cache"))
         wanted = order("someone/toy", model_cache=cache, auto_download=True)

@@ -111,22 +111,22 @@ def test_cores_are_shared_fairly(cores: int, most: list[int], expected: list[int
 
 
 def test_a_process_that_tells_speakers_apart_needs_its_memory_too() -> None:
-    machine = Machine(8, 4 * GB, gpu=False)
-    plain, diarizing = (
-        fit(
-            Config(
-                file=Path(),
-                daemon=Daemon(),
-                inboxes=(),
-                profiles={"a": Settings(model="base"), "b": Settings(model="base", diarize=value)},
-                workers=(Worker(name="cpu"),),
-                retry=Retry(),
-            ),
-            machine,
-        ).workers[0]
-        for value in ("off", "auto")
-    )
-    assert 1 <= diarizing.count < plain.count
+    def count(**profile: Any) -> int:
+        config = Config(
+            file=Path(),
+            daemon=Daemon(),
+            inboxes=(),
+            profiles={"a": Settings(model="base"), "b": Settings(model="base", **profile)},
+            workers=(Worker(name="cpu"),),
+            retry=Retry(),
+        )
+        return int(fit(config, Machine(16, 30 * GB, gpu=False)).workers[0].count)
+
+    hours = [count(diarize="auto", max_diarize=hours * 3600.0) for hours in (1, 3, 10)]
+    assert count() == 16
+    assert hours == sorted(hours, reverse=True)
+    assert hours[1] * 4.5 * GB < 30 * GB  # three hours need 4.5 GB
+    assert hours[2] == 1
 
 
 def test_control_groups_limit_a_machine(tmp_path: Path) -> None:

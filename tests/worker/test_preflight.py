@@ -157,7 +157,7 @@ def test_terms_that_nobody_has_accepted(packages: Path, tmp_path: Path, hub: Ser
     assert other == ("diarization_refused", f"accept its terms at https://huggingface.co/{TOY}")
 
 
-@pytest.mark.parametrize("source", ["credential", "variable", "file"])
+@pytest.mark.parametrize("source", ["credential", "credential, empty variable", "variable", "file"])
 def test_a_token_comes_from_a_credential_a_variable_or_a_file(
     packages: Path, tmp_path: Path, hub: Server, source: str
 ) -> None:
@@ -167,6 +167,7 @@ def test_a_token_comes_from_a_credential_a_variable_or_a_file(
     (credentials / "hf_token").write_text("hf_accepted\n")
     environment = {
         "credential": {"CREDENTIALS_DIRECTORY": str(credentials)},
+        "credential, empty variable": {"CREDENTIALS_DIRECTORY": str(credentials), "HF_TOKEN": ""},
         "variable": {"HF_TOKEN": "hf_accepted"},
         "file": {"HF_TOKEN_PATH": str(credentials / "hf_token")},
     }[source]

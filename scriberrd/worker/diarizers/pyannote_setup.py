@@ -6,6 +6,7 @@ below it, or by ids of the Hugging Face hub.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -45,7 +46,7 @@ class Pipeline(NamedTuple):
 
     folder: Path
     name: str
-    revision: str  # of the hub; "" for a folder
+    revision: str  # of the hub; of a folder a digest of its files
     cache: Path  # where models are that it names by ids
 
 
@@ -111,11 +112,21 @@ class _ToDownload(Exception):
     """The check can't see further: a repository is not there yet."""
 
 
+def _digest(folder: Path) -> str:
+    """What tells folders of one name apart: the voices of one model mean nothing to another."""
+    digest = hashlib.sha256()
+    for file in sorted(file for pattern in PATTERNS for file in folder.rglob(pattern)):
+        digest.update(file.relative_to(folder).as_posix().encode() + b"\0")
+        with file.open("rb") as content:
+            digest.update(hashlib.file_digest(content, "sha256").digest())
+    return digest.hexdigest()[:12]
+
+
 def _pipeline(wanted: Wanted, get: Get) -> Pipeline:
     """The pipeline and all that it names; `get` has the repositories of the hub there."""
     folder = Path(wanted.model).expanduser()
     if folder.is_absolute() or wanted.model.startswith(".") or folder.is_dir():
-        found = Pipeline(folder, folder.resolve().name, "", _cache(wanted))
+        found = Pipeline(folder, folder.resolve().name, _digest(folder), _cache(wanted))
     elif REPOSITORY.fullmatch(wanted.model):
         folder = get(wanted.model)
         found = Pipeline(folder, wanted.model, folder.name, _cache(wanted))
