@@ -53,6 +53,7 @@ class Merged(NamedTuple):
     labels: tuple[str, ...]  # in order of first speech
     unknown: int = 0  # words that nobody is known to have said
     places: int = 0  # where they are
+    channels: tuple[str, ...] = ()  # that the labels stand for, if they stand for any
 
 
 def merged(blocks: Iterable[BlockResult], diarization: Diarization) -> Merged:
@@ -86,7 +87,7 @@ def channeled(blocks: Iterable[BlockResult]) -> Merged:
         blocks: in their order; they are gone through again and again.
     """
     heard = chain.from_iterable(block.segments for block in blocks)
-    channels = dict.fromkeys(one.speaker for one in heard if one.speaker is not UNSET)
+    channels = dict.fromkeys(one.speaker for one in heard if isinstance(one.speaker, str))
     labels: dict[str | UnsetType, str]
     labels = {channel: f"SPEAKER_{number:02}" for number, channel in enumerate(channels)}
 
@@ -96,7 +97,7 @@ def channeled(blocks: Iterable[BlockResult]) -> Merged:
             words = (replace(word, speaker=labels.get(word.speaker, UNSET)) for word in block.words)
             yield replace(block, segments=tuple(segments), words=tuple(words))
 
-    return Merged(_Again(told), tuple(labels.values()))
+    return Merged(_Again(told), tuple(labels.values()), channels=tuple(channels))
 
 
 class _Again(Generic[T]):

@@ -226,7 +226,7 @@ def short(model: str) -> str:
 class Shown(msgspec.Struct, frozen=True):
     """The speakers that a published transcript shows."""
 
-    turns: str  # which turns they are of; "channels": they are those of the channels
+    turns: str  # which turns they are of, in short; or the channels that they stand for
     labels: tuple[str, ...]  # in order of first speech
 
 

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from scriberrd.queue.jobs import Work
     from scriberrd.transcript import BlockResult, Diarization, EngineInfo, Result, Turn
 
-CHANNELS = "channels"  # what speakers are of who have a channel each
-
 
 def gather(
     work: Work,
@@ -90,7 +88,8 @@ def _speakers(
     if diarization is not None:
         made, turns = merged(blocks, diarization), _digest(diarization.turns)
     elif job.settings.channels == "split":
-        made, turns = channeled(blocks), CHANNELS
+        made = channeled(blocks)
+        turns = " ".join(made.channels)  # who is heard first may be another the next time
     else:
         made, turns = Merged(blocks, ()), ""
     return made, Shown(turns, made.labels) if made.labels else None

@@ -11,7 +11,7 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from scriberrd.errors import TaskFailed
-from scriberrd.library.gathering import CHANNELS, gather
+from scriberrd.library.gathering import gather
 from scriberrd.model import Identity, Job, Settings, Shown, Source
 from scriberrd.protocol import Probed
 from scriberrd.queue import jobs
@@ -117,11 +117,15 @@ def test_channels_are_speakers_without_turns(job: Job) -> None:
         segments=tuple(replace(one, speaker="channel:1") for one in BLOCK.segments),
         words=tuple(replace(one, speaker="channel:1") for one in BLOCK.words),
     )
-    text, shown = gather(WORK, [block], known(split, Shown(CHANNELS, ()), SPEAKER_00="Ada"))
-    assert shown == Shown(CHANNELS, ("SPEAKER_00",))
+    named = known(split, Shown("channel:1", ()), SPEAKER_00="Ada")
+    text, shown = gather(WORK, [block], named)
+    assert shown == Shown("channel:1", ("SPEAKER_00",))
     assert {one.speaker for one in (*text.segments, *text.words)} == {"SPEAKER_00"}
     assert text.turns is UNSET
     assert text.speakers == (Speaker(label="SPEAKER_00", name="Ada"),)
+    # Where another channel is heard first, the label is somebody else.
+    other = known(split, Shown("channel:0 channel:1", ()), SPEAKER_00="Ada")
+    assert gather(WORK, [block], other)[0].speakers is UNSET
 
 
 def test_without_diarization_nothing_is_said_of_speakers(job: Job) -> None:

@@ -50,6 +50,7 @@ def test_an_old_database_opens_and_works(tmp_path: Path, file: Path) -> None:
     }
     (done,) = [job for job in known if job.state is JobState.COMPLETED]
     assert done.outputs == (b"a.json", b"a.txt")
+    assert jobs.work(db, done.id).finished is None  # its checkpoints are gone
     for job in known:
         assert queries.events(db, 0, 100, job.id)
         queries.executions(db, job.id)

@@ -9,3 +9,5 @@ CREATE TABLE speaker (
     name TEXT NOT NULL,
     PRIMARY KEY (job, turns, label)
 ) STRICT, WITHOUT ROWID;
+-- The first version left it when a job was completed, though its checkpoints were gone.
+UPDATE job SET result = NULL WHERE state = 'completed';
