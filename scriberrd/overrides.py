@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 SETTABLE = (
-    *("language", "languages", "task", "initial_prompt", "hotwords"),
+    *("language", "languages", "task", "prompt", "hotwords"),
     *("diarize", "speakers", "min_speakers", "max_speakers", "formats", "priority"),
 )
 ALIASES = {"prompt": "initial_prompt"}
@@ -27,7 +27,7 @@ TYPES = {field.name: field.type for field in msgspec.structs.fields(Settings)}
 
 
 def read(texts: Iterable[str]) -> dict[str, str]:
-    """What each "KEY=VALUE" sets; of one key the last counts.
+    """What each "KEY=VALUE" sets; of one key the last counts. Without a value, it is the profile's.
 
     Raises:
         InvalidRequest: a text has no "=", or its key can't be set.
@@ -38,7 +38,7 @@ def read(texts: Iterable[str]) -> dict[str, str]:
         if not equals:
             raise InvalidRequest(f"set: {text!r} is not KEY=VALUE")
         key = ALIASES.get(name, name)
-        if key not in SETTABLE:
+        if name not in SETTABLE and name not in ALIASES.values():
             what = "only a profile sets it: name one" if key in TYPES else "unknown key"
             raise InvalidRequest(f"set: {name}: {what}; to set are: {', '.join(SETTABLE)}")
         given[key] = value
@@ -46,12 +46,12 @@ def read(texts: Iterable[str]) -> dict[str, str]:
 
 
 def apply(settings: Settings, given: Mapping[str, str]) -> Settings:
-    """The settings with what is given over them; lists are separated by commas.
+    """The settings with what is given over them; lists are separated by commas, "" sets nothing.
 
     Raises:
         InvalidRequest: a value is not allowed, or not beside those of other keys.
     """
-    changed = {key: _value(key, text) for key, text in given.items()}
+    changed = {key: _value(key, text) for key, text in given.items() if text}
     return checked(msgspec.structs.replace(settings, **changed))
 
 
@@ -66,7 +66,7 @@ def _value(key: str, text: str) -> object:
     kind = TYPES[key]
     value: object = text
     if get_origin(kind) is tuple:
-        value = [one.strip() for one in text.split(",")] if text else []
+        value = [one.strip() for one in text.split(",")]
     try:
         return msgspec.convert(value, kind, strict=False)
     except msgspec.ValidationError as error:

@@ -132,9 +132,9 @@ async def redo(rooms: Rooms, id_: int, anew: Anew) -> views.JobView:
     """Queue an ended job anew, or render its transcript again at once."""
     given = overrides.read(anew.set)
     if anew.stage == "merge":
-        if given or anew.profile is not None:
-            raise InvalidRequest("stage: merge takes no profile and sets nothing")
-        return await _view(rooms, await rooms.render(id_))
+        if anew.profile is not None:
+            raise InvalidRequest("stage: merge takes no profile")
+        return await _view(rooms, await rooms.render(id_, given))
     if anew.stage is not None:
         job = await rooms.store.read(queries.get, id_)
         # What is wrong with the order is said first.

@@ -48,7 +48,7 @@ class Rooms:
     status: Callable[[], LiveStatus]
     try_now: Callable[[], None]  # what the machine could not do
     pull: Callable[[str], Awaitable[News]]  # a model
-    render: Callable[[int], Awaitable[Job]]  # a transcript again
+    render: Callable[..., Awaitable[Job]]  # a transcript again
     started: float = field(init=False)  # on the monotonic clock
 
     def __post_init__(self) -> None:

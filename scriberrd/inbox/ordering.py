@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from scriberrd import overrides
 from scriberrd.errors import InvalidRequest
-from scriberrd.model import DIARIZATION, RENDERING, TERMINAL, JobState, Priority, staged
+from scriberrd.model import DIARIZATION, RENDERING, TERMINAL, JobState, Priority, replaced, staged
 from scriberrd.queue.jobs import Order
 
 if TYPE_CHECKING:
@@ -37,7 +37,10 @@ def asked(config: Config, profile: str | None, given: Mapping[str, str], job: Jo
         return order(config, profile, {**job.overrides, **given})
     elif job.state in TERMINAL:
         return retried(config, job, given)
-    return _over(job.profile, job.settings, {**job.overrides, **given})
+    # It keeps its settings, but for what is the profile's again.
+    today = config.profiles.get(job.profile, job.settings)
+    settings = replaced(job.settings, today, *(key for key, text in given.items() if not text))
+    return _over(job.profile, settings, {**job.overrides, **given})
 
 
 def retried(config: Config, job: Job, given: Mapping[str, str]) -> Order:
@@ -59,7 +62,7 @@ def redone(
     if stage is None:
         return found
     for key in given.keys() - {*DIARIZATION, *RENDERING, "priority"}:
-        raise InvalidRequest(f"{key}: the words are kept: redo it without a stage")
+        raise InvalidRequest(f"{key} changes the words: redo it without --stage")
     found = _staged(job, found)
     if stage == "diarize" and found.settings.diarize == "off":
         raise InvalidRequest('diarize: it is "off": set it to "auto" or "required"')
@@ -68,7 +71,7 @@ def redone(
 
 def _over(profile: str, settings: Settings, given: Mapping[str, str]) -> Order:
     """The settings with what is given over them; the priority has a column of its own."""
-    kept = {key: text for key, text in given.items() if key != "priority"}
+    kept = {key: text for key, text in given.items() if text and key != "priority"}
     return Order(profile, overrides.apply(settings, given), kept)
 
 

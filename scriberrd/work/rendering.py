@@ -8,17 +8,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from scriberrd.errors import LeaseLost, TaskFailed, TranscriptNotReady, WordsNotKept
+from scriberrd import overrides
+from scriberrd.errors import InvalidRequest, LeaseLost, TaskFailed, TranscriptNotReady, WordsNotKept
 from scriberrd.library.gathering import named
 from scriberrd.library.remaking import remade
-from scriberrd.model import RENDERING, Settings, replaced
+from scriberrd.model import RENDERING, replaced
 from scriberrd.queue import jobs, queries
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from scriberrd.config import Config, Inbox
     from scriberrd.library.remaking import Remade
     from scriberrd.model import Job
@@ -28,6 +32,7 @@ log = logging.getLogger(__name__)
 
 NAME = "rendering"  # of what takes these jobs, where a worker's is otherwise
 AT_ONCE = 2
+NOTHING: Mapping[str, str] = MappingProxyType({})  # is set over the profile
 LEASE = 600.0  # seconds; nobody takes it back while this daemon lives
 
 
@@ -38,10 +43,15 @@ class Renderings:
         self._means = means
         self._places = asyncio.Semaphore(AT_ONCE)
 
-    async def render(self, id_: int) -> Job:
+    async def render(self, id_: int, given: Mapping[str, str] = NOTHING) -> Job:
         """Write the files of an ended job again, as its profile wants them now.
 
+        Args:
+            id_: of the job.
+            given: what is set over the profile, beside what was set before.
+
         Raises:
+            InvalidRequest: that is of no use here, or a value is not allowed.
             JobNotFound: there is no such job.
             TranscriptNotReady: its inbox is not configured any longer.
             WordsNotKept: there is nothing to make them of.
@@ -50,7 +60,7 @@ class Renderings:
         """
         means = self._means
         job = await means.store.read(queries.get, id_)
-        job = replace(job, settings=_today(means.live.config, job))
+        job = _ordered(means.live.config, job, given)
         inbox = means.live.config.inbox(job.inbox)
         if inbox is None:
             raise TranscriptNotReady(f"no inbox {job.inbox!r} is configured any longer")
@@ -65,6 +75,7 @@ class Renderings:
                 now=means.clock.time(),
                 expires=means.clock.monotonic() + LEASE,
                 settings=job.settings,
+                overrides=job.overrides,
             )
             try:
                 return await self._publish(inbox, job, made)
@@ -98,7 +109,15 @@ class Renderings:
         return await self._means.store.insist(jobs.release, lease, now=self._means.clock.time())
 
 
-def _today(config: Config, job: Job) -> Settings:
-    """The settings of a job, with those that say how it is written as they are now."""
-    today = config.profiles.get(job.profile, job.settings)
-    return replaced(job.settings, today, *(key for key in RENDERING if key not in job.overrides))
+def _ordered(config: Config, job: Job, given: Mapping[str, str]) -> Job:
+    """The job, to be written as its profile, and what is set over it, say now."""
+    for key in given.keys() - set(RENDERING):
+        raise InvalidRequest(
+            f"{key}: stage merge only writes the files again: it sets formats alone"
+        )
+    over = {key: text for key, text in {**job.overrides, **given}.items() if text}
+    today = overrides.apply(
+        config.profiles.get(job.profile, job.settings),
+        {key: over[key] for key in RENDERING if key in over},
+    )
+    return replace(job, settings=replaced(job.settings, today, *RENDERING), overrides=over)

@@ -115,6 +115,21 @@ async def test_what_is_set_outlives_a_redo_with_another_profile(server: Server) 
     assert (job.profile, job.settings.model, job.settings.language) == ("fast", "tiny", "de")
 
 
+async def test_what_is_set_without_a_value_is_the_profiles_again(server: Server) -> None:
+    server.config.profiles["default"] = Settings(language="fr", priority="low")
+    (server.inbox.path / "talk.mp3").write_bytes(b"sound")
+    over = {"set": ["language=de", "speakers=2", "hotwords=", "priority=high"]}
+    view = await server.post("/v1/jobs", json=TALK | over, status=202)
+    assert view["set"] == {"language": "de", "speakers": "2"}
+    view = await server.post("/v1/jobs", json=TALK | {"set": ["language="]}, status=200)
+    assert (view["set"], view["priority"]) == ({"speakers": "2"}, "high")
+    assert (await look(server)).settings.language == "fr"
+    await server.fail(await server.claim())
+    view = await server.post("/v1/jobs/1/retry?set=speakers=&set=priority=")
+    assert (view["set"], view["priority"]) == ({}, "low")
+    assert (await look(server)).settings == server.config.profiles["default"]
+
+
 async def test_a_queued_job_takes_what_is_set_and_keeps_what_is_done(server: Server) -> None:
     await work(server, "left")
     job = await server.claim() if (await look(server)).state == "queued" else await look(server)
@@ -161,9 +176,13 @@ async def test_the_speakers_alone_are_done_again(server: Server) -> None:
     ("query", "complaint"),
     [
         ("stage=diarize", 'diarize: it is "off": set it to "auto" or "required"'),
-        ("stage=diarize&set=diarize=auto&set=language=de", "language: the words are kept: redo it"),
-        ("stage=merge&set=formats=txt", "stage: merge takes no profile and sets nothing"),
-        ("stage=merge&profile=fast", "stage: merge takes no profile and sets nothing"),
+        (
+            "stage=diarize&set=diarize=auto&set=language=de",
+            "language changes the words: redo it without --stage",
+        ),
+        ("stage=merge&set=formats=doc", "formats: 'doc' is not a list of"),
+        ("stage=merge&set=speakers=2", "speakers: stage merge only writes the files again"),
+        ("stage=merge&profile=fast", "stage: merge takes no profile"),
         ("stage=transcribe", "stage: 'transcribe' is not one of diarize, merge"),
     ],
 )

@@ -72,6 +72,22 @@ async def test_names_outlive_what_is_merged_again(server: Server) -> None:
     assert " Bob <NA> <NA>\n" in file(server, "rttm")
 
 
+async def test_what_is_merged_again_takes_other_formats(server: Server) -> None:
+    await dialogue(server)
+    default = server.config.profiles["default"]
+    other = replace(default, diarize="auto", language="fr")  # which is of no matter here
+    server.rooms.live.config = replace(server.config, profiles={"default": other})
+    before = server.rooms.live.config.profiles["default"].formats
+    job = await server.post("/v1/jobs/1/redo?stage=merge&set=formats=txt,rttm")
+    assert (job["state"], job["set"]) == ("completed", {"formats": "txt,rttm"})
+    assert " SPEAKER_01 <NA> <NA>\n" in file(server, "rttm")
+    job = await server.post("/v1/jobs/1/redo?stage=merge")
+    assert job["set"] == {"formats": "txt,rttm"}
+    job = await server.post("/v1/jobs/1/redo?stage=merge&set=formats=")
+    assert job["set"] == {}
+    assert (await server.store.read(queries.get, 1)).settings == replace(default, formats=before)
+
+
 async def test_an_edited_file_stays_with_the_new_one_beside_it(server: Server) -> None:
     await dialogue(server)
     txt = server.inbox.output / "talk.mp3.txt"

@@ -3,15 +3,17 @@ from __future__ import annotations
 import html
 import re
 import unicodedata
-from typing import NamedTuple, get_args
+from typing import TYPE_CHECKING, NamedTuple, get_args
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scriberrd.merging import spelled
 from scriberrd.model import Format, SpeakerLabels
 from scriberrd.output.formats import FORMATS
+from scriberrd.output.formats.cues import cues
 from scriberrd.transcript import (
     EngineInfo,
     Segment,
@@ -23,6 +25,9 @@ from scriberrd.transcript import (
     Word,
     encode,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def written(format_: Format, made: Transcript) -> bytes:
@@ -73,6 +78,7 @@ class Cue(NamedTuple):
     start: int
     end: int
     lines: list[str]
+    speaker: str = ""
 
 
 TIME = r"(\d\d+):([0-5]\d):([0-5]\d)[,.](\d{3})"
@@ -94,12 +100,12 @@ def srt(made: Transcript) -> list[Cue]:
     if not data:
         return []
     assert data.endswith("\n")
-    cues = []
+    found = []
     for number, block in enumerate(data[:-1].split("\n\n"), 1):
         first, _, rest = block.partition("\n")
         assert first == str(number)
-        cues.append(parse(rest))
-    return cues
+        found.append(parse(rest))
+    return found
 
 
 def vtt(made: Transcript) -> list[Cue]:
@@ -107,25 +113,27 @@ def vtt(made: Transcript) -> list[Cue]:
     assert data.endswith("\n")
     head, *blocks = data[:-1].split("\n\n")
     assert head == "WEBVTT"
-    cues = []
+    found = []
     for block in blocks:
         cue = parse(block)
         text = "\n".join(cue.lines)
         assert "-->" not in text
-        text = html.unescape(re.sub(r"<v [^>\n]*>", "", text))
-        cues.append(cue._replace(lines=text.split("\n")))
-    return cues
+        voice = re.match(r"<v ([^>\n]*)>", text)
+        text, speaker = (text[voice.end() :], voice[1]) if voice else (text, "")
+        lines = html.unescape(text).split("\n")
+        found.append(cue._replace(lines=lines, speaker=html.unescape(speaker)))
+    return found
 
 
 def columns(line: str) -> int:
     return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in line)
 
 
-def check(cues: list[Cue]) -> None:
-    end = 0
-    for cue in cues:
-        assert end <= cue.start < cue.end, cue
-        end = cue.end
+def check(shown: list[Cue]) -> None:
+    begun, ends = 0, dict[str, int]()
+    for cue in shown:
+        assert max(begun, ends.get(cue.speaker, 0)) <= cue.start < cue.end, cue
+        begun, ends[cue.speaker] = cue.start, cue.end
         assert 1 <= len(cue.lines) <= 2, cue
         for line in cue.lines:
             assert line == line.strip() != "", cue
@@ -180,10 +188,22 @@ def test_a_flash_of_a_cue_is_shown_longer_when_there_is_room() -> None:
     assert [cue[:2] for cue in srt(parts)] == [(1000, 1800), (9000, 9100)]
 
 
-def test_overlapping_segments_give_cues_that_follow_each_other() -> None:
+def test_overlapping_segments_of_one_speaker_give_cues_that_follow_each_other() -> None:
     parts = together(spoken(0, "one two three"), spoken(0.5, "four five"), spoken(0.4, "six"))
     check(srt(parts))
     assert [cue.lines for cue in srt(parts)] == [["one two three"], ["four five"], ["six"]]
+
+
+def test_who_speaks_while_others_do_is_shown_meanwhile() -> None:
+    parts = together(
+        spoken(0, " ".join(["well"] * 35), speaker="A"),
+        spoken(1, "yes I see that", pace=0.3, speaker="B"),
+    )
+    assert [(cue.start, cue.end, cue.speaker) for cue in vtt(parts)] == [
+        *((0, 6400, "A"), (1000, 2200, "B")),
+        *((6400, 12800, "A"), (12800, 14000, "A")),
+    ]
+    assert [cue.lines[0].partition(" ")[0] for cue in srt(parts)] == ["A:", "B:", "A:", "well"]
 
 
 def test_speakers_are_named() -> None:
@@ -314,19 +334,65 @@ def transcripts(draw: st.DrawFn) -> Transcript:
     return transcript(segments, words)
 
 
+CUES: list[tuple[Callable[[Transcript], list[Cue]], SpeakerLabels]] = [(srt, "auto"), (vtt, "none")]
+
+
 @given(transcripts())
 def test_all_is_kept_in_cues_that_fit_and_follow_each_other(made: Transcript) -> None:
-    expected = "".join("".join(segment.text.split()) for segment in made.segments)
-    for read in (srt, vtt):
-        cues = read(made)
-        check(cues)
-        kept = "".join("".join(line.split()) for cue in cues for line in cue.lines)
-        kept = re.sub(r"SPEAKER_0[01]:", "", kept)
+    for read, labels in CUES:
+        shown = [
+            Cue(one.start, one.end, list(one.lines), one.speaker) for one in cues(made, labels)
+        ]
+        check(shown)
+        for speaker in ("", "SPEAKER_00", "SPEAKER_01"):
+            own = [segment for segment in made.segments if (segment.speaker or "") == speaker]
+            text = "".join("".join(cue.lines) for cue in shown if cue.speaker == speaker)
+            text = re.sub(r"SPEAKER_0[01]:", "", "".join(text.split()))
+            assert text == "".join("".join(segment.text.split()) for segment in own)
         if read is srt:
-            expected_here = expected.replace("-->", "→")
+            expected = [
+                cue._replace(lines=[line.replace("-->", "→") for line in cue.lines], speaker="")
+                for cue in shown
+            ]
         else:
-            expected_here = html.unescape(html.escape(expected)).replace("\0", "\ufffd")
-        assert kept == expected_here
+            expected = [
+                cue._replace(lines=[line.replace("\0", "\ufffd") for line in cue.lines])
+                for cue in shown
+            ]
+        assert read(made) == expected
+
+
+@st.composite
+def talks(draw: st.DrawFn) -> Transcript:
+    """People who each speak in order, but at once with others, as by channels."""
+    parts = []
+    for speaker in ["", "A", "B"][: draw(st.integers(1, 3))]:
+        at = 0.0
+        for _ in range(draw(st.integers(1, 4))):
+            at += draw(st.integers(0, 5))
+            pace, count = draw(st.sampled_from([0.1, 0.5, 1.5])), draw(st.integers(1, 40))
+            text = " ".join(f"w{number}," for number in range(count))
+            parts.append(spoken(at, text, pace=pace, speaker=speaker))
+            at = parts[-1].duration
+    return together(*sorted(parts, key=lambda part: part.segments[0].start))
+
+
+@given(talks())
+def test_each_cue_is_shown_when_its_words_are_said(made: Transcript) -> None:
+    shown = vtt(made)
+    check(shown)
+    for speaker in {cue.speaker for cue in shown}:
+        own = [cue for cue in shown if cue.speaker == speaker]
+        told = spelled(made.segments, made.words)
+        words = iter([word for part, of in told if (part.speaker or "") == speaker for word in of])
+        for cue, after in zip(own, [*own[1:], None], strict=True):
+            texts = " ".join(cue.lines).split()
+            its = [next(words) for _ in texts]
+            assert [word.word.strip() for word in its] == texts
+            room = made.duration * 1000 if after is None else after.start
+            end = max(its[-1].end * 1000, min(cue.start + 800, room))
+            assert (cue.start, cue.end) == (round(its[0].start * 1000), round(end))
+        assert next(words, None) is None
 
 
 @given(transcripts())

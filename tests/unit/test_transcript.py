@@ -209,13 +209,14 @@ class Speech:
                 n,
                 *(
                     msgspec.structs.replace(
-                        segment(n * 300 + i, n * 300 + i + 1, " word" * 8), speaker="SPEAKER_00"
+                        segment(n * 300 + i, n * 300 + i + 1, " word" * 8), speaker=speaker
                     )
                     for i in range(94)
+                    for speaker in [f"SPEAKER_0{i % 2}" if n + i else "SPEAKER_02"]
                 ),
                 words=tuple(
-                    Word(start=n * 300 + i * 0.4, end=n * 300 + i, word=" word", probability=0.5)
-                    for i in range(752)
+                    Word(start=start, end=start + 0.3, word=" word", probability=0.5)
+                    for start in (n * 300 + i * 0.4 for i in range(752))
                 ),
             )
 

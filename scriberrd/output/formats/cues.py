@@ -1,12 +1,14 @@
 """Subtitle cues: a transcript cut into what fits on a screen.
 
 A cue has at most two lines of 42 columns and lasts at most seven seconds; only a single word that
-is longer breaks these limits. Cues follow one another and never overlap.
+is longer breaks these limits. Cues come by their starts; those of one speaker follow one another,
+and where people speak at once, those of different speakers are shown at once.
 """
 
 from __future__ import annotations
 
-from itertools import accumulate, chain, pairwise
+from collections import deque
+from itertools import accumulate, chain
 from typing import TYPE_CHECKING, NamedTuple
 from unicodedata import category, combining, east_asian_width
 
@@ -45,8 +47,12 @@ class _Piece(NamedTuple):
 
 
 class _Draft(NamedTuple):
-    pieces: Sequence[_Piece]
     speaker: str
+    pieces: list[_Piece]
+
+    @property
+    def start(self) -> int:
+        return _milliseconds(self.pieces[0].start)
 
 
 def clock(milliseconds: int, separator: str) -> str:
@@ -64,16 +70,30 @@ def cues(transcript: Transcript | Result, labels: SpeakerLabels) -> Iterator[Cue
         transcript: what was said; its words, where it has any, say where to cut.
         labels: how the speaker is written into the text where a turn begins.
     """
-    end = 0
-    for draft, following in pairwise(chain(_drafts(transcript, labels), [None])):
-        assert draft is not None  # noqa: S101 - for the type checker
-        start = max(_milliseconds(draft.pieces[0].start), end)
+    drafts, ahead = _drafts(transcript, labels), deque[_Draft]()
+    begun, ends = 0, dict[str, int]()
+    while draft := ahead.popleft() if ahead else next(drafts, None):
+        begun = start = max(draft.start, begun, ends.get(draft.speaker, 0))
         spoken = _milliseconds(draft.pieces[-1].end)
-        limit = max(spoken, _milliseconds(transcript.duration))
-        if following is not None:
-            limit = _milliseconds(following.pieces[0].start)
-        end = max(min(max(spoken, start + SHORTEST), limit), start + 1)
+        end = max(spoken, min(start + SHORTEST, _milliseconds(transcript.duration)))
+        end = _until(end, draft.speaker, ahead, drafts)
+        end = ends[draft.speaker] = max(end, start + 1)
         yield Cue(start, end, draft.speaker, _lines(draft.pieces))
+
+
+def _until(end: int, speaker: str, ahead: deque[_Draft], coming: Iterator[_Draft]) -> int:
+    """The end, or where the speaker goes on before; drafts that are read for it go ahead."""
+    at = 0
+    while True:
+        if at == len(ahead):
+            if (draft := next(coming, None)) is None:
+                return end
+            ahead.append(draft)
+        if ahead[at].start >= end:
+            return end
+        if ahead[at].speaker == speaker:
+            return ahead[at].start
+        at += 1
 
 
 def _milliseconds(seconds: float) -> int:
@@ -81,18 +101,37 @@ def _milliseconds(seconds: float) -> int:
 
 
 def _drafts(transcript: Transcript | Result, labels: SpeakerLabels) -> Iterator[_Draft]:
-    names, turn = called(transcript), ""
+    """What is shown at once, by its start; what one speaker says stays in its order."""
+    waiting: dict[str, deque[list[_Piece]]] = {}
+    turn = ""
+    for segment in chain(_texts(transcript), [None]):
+        while waiting:
+            speaker = min(waiting, key=lambda one: waiting[one][0][0].start)
+            own = waiting[speaker]
+            if segment is not None and own[0][0].start > segment.pieces[0].start:
+                break
+            pieces = own.popleft()
+            if speaker != turn and (written := label(speaker, labels)):
+                start, _, text = pieces[0]
+                pieces[0] = pieces[0]._replace(text=f" {text.lstrip()}")
+                pieces.insert(0, _Piece(start, start, written))
+            turn = speaker
+            count = _count(pieces)
+            yield _Draft(speaker, pieces[:count])
+            if rest := pieces[count:]:
+                own.appendleft(rest)
+            if not own:
+                del waiting[speaker]
+        if segment is not None:
+            waiting.setdefault(segment.speaker, deque()).append(segment.pieces)
+
+
+def _texts(transcript: Transcript | Result) -> Iterator[_Draft]:
+    """The segments, uncut."""
+    names = called(transcript)
     for segment, words in spelled(transcript.segments, transcript.words):
-        speaker = who(segment, names)
-        pieces = _from_words(segment, words) or _from_text(segment)
-        if not pieces:
-            continue
-        if speaker != turn and (written := label(speaker, labels)):
-            start, _, text = pieces[0]
-            pieces[0] = pieces[0]._replace(text=f" {text.lstrip()}")
-            pieces.insert(0, _Piece(start, start, written))
-        turn = speaker
-        yield from (_Draft(part, speaker) for part in _cut(pieces))
+        if pieces := _from_words(segment, words) or _from_text(segment):
+            yield _Draft(who(segment, names), pieces)
 
 
 def _from_words(segment: Segment, words: Sequence[Word]) -> list[_Piece]:
@@ -159,18 +198,12 @@ def _fits(pieces: Sequence[_Piece]) -> bool:
     return short and all(_width(line) <= WIDTH for line in _lines(pieces))
 
 
-def _cut(pieces: Sequence[_Piece]) -> Iterator[Sequence[_Piece]]:
-    """Fill cues from the left, and end them where a clause ends if one does so late enough."""
-    cue: list[_Piece] = []
-    for piece in pieces:
-        if cue and piece.start - cue[-1].end >= PAUSE:
-            yield cue
-            cue = []
-        while cue and not _fits([*cue, piece]):
-            late = range(len(cue), len(cue) // 2, -1)
-            at = next((n for n in late if cue[n - 1].text[-1] in CLAUSE_ENDS), len(cue))
-            yield cue[:at]
-            cue = cue[at:]
-        cue.append(piece)
-    if cue:
-        yield cue
+def _count(pieces: Sequence[_Piece]) -> int:
+    """How many fill a cue, which ends where a clause ends if one does so late enough."""
+    for count in range(1, len(pieces)):
+        if pieces[count].start - pieces[count - 1].end >= PAUSE:
+            return count
+        if not _fits(pieces[: count + 1]):
+            late = range(count, count // 2, -1)
+            return next((n for n in late if pieces[n - 1].text[-1] in CLAUSE_ENDS), count)
+    return len(pieces)

@@ -22,7 +22,7 @@ DESCRIPTIONS = {
         "duration": "Seconds of the recording.",
         "speech_duration": "Seconds of speech in it.",
         "segments": "The phrases, in order.",
-        "words": "All words, in order; empty when word times were not asked for.",
+        "words": "Those of each segment, one after another; empty when they were not asked for.",
         "gaps": "Where something was heard that the text does not have; only if there are any.",
         "turns": "Who speaks when, overlaps included, by their starts; only with diarization.",
         "speakers": "The names that people gave to speakers; only if there are any.",

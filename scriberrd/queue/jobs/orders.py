@@ -127,6 +127,7 @@ def take_again(
     now: float,
     expires: float,
     settings: Settings | None = None,
+    overrides: Mapping[str, str] | None = None,
 ) -> Job:
     """Have an ended job rendered again by `worker`, which holds it at once.
 
@@ -137,6 +138,7 @@ def take_again(
         now: the time.
         expires: on the monotonic clock: when the lease ends unless it is renewed.
         settings: to render it with; None: the same as before.
+        overrides: what was ordered over the profile; None: the same as before.
 
     Raises:
         JobNotFound: no such job.
@@ -144,5 +146,6 @@ def take_again(
     """
     job = queries.get(db, id_)
     settings = job.settings if settings is None else settings
-    redo(db, id_, profile=job.profile, settings=settings, now=now, stage="merge")
+    profile = job.profile
+    redo(db, id_, profile=profile, settings=settings, overrides=overrides, now=now, stage="merge")
     return take(db, id_, worker, now=now, expires=expires)
