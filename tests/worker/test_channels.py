@@ -209,6 +209,17 @@ def test_channels_that_differ_anywhere_are_apart() -> None:
     assert distinct([np.stack([one, one * 0])]) == (0, 1)
 
 
+def test_a_channel_that_was_silent_in_all_looks_is_not_taken_for_another() -> None:
+    one, other = (noise(1.0, seed=seed)[0] / np.float32(32768) for seed in (1, 2))
+    silent = one * 0
+    assert distinct([np.stack([one, silent, silent])]) == (0, 1, 2)
+    assert distinct([np.stack([silent, silent, one])]) == (0, 1, 2)
+    assert distinct([np.stack([one, silent, one, silent])]) == (0, 1, 3)
+    looks = [np.stack([one, silent, silent]), np.stack([silent, other, other])]
+    assert distinct(looks) == (0, 1)
+    assert distinct([*looks, np.stack([one, one, silent])]) == (0, 1, 2)
+
+
 def test_a_channel_that_ends_early_is_silent_to_the_end() -> None:
     class Short:
         def read(self, count: int) -> Samples:
