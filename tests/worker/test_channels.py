@@ -191,6 +191,12 @@ def test_many_channels(count: int) -> None:
     assert len(heard(data)) == len(heard(data, count - 1)) == 2.5 * RATE
 
 
+@pytest.mark.parametrize("count", [3, 8, 9, 16, 25])
+def test_channels_without_places_are_all_in_the_mix(count: int) -> None:
+    sound = noise(1.5, channels=count)
+    np.testing.assert_allclose(heard(many(sound)), sound.mean(axis=0) / 32768, atol=1e-4)
+
+
 def test_the_channels_are_those_of_the_dialogue() -> None:
     for file, expected in ((AUDIO / "stereo.flac", (0, 1)), (TALK, ())):
         recording = Recording(io.BytesIO(file.read_bytes()))
