@@ -191,6 +191,12 @@ def test_many_channels(count: int) -> None:
     assert len(heard(data)) == len(heard(data, count - 1)) == 2.5 * RATE
 
 
+@pytest.mark.parametrize("count", [3, 8, 9, 16, 25])
+def test_channels_without_places_are_all_in_the_mix(count: int) -> None:
+    sound = noise(1.5, channels=count)
+    np.testing.assert_allclose(heard(many(sound)), sound.mean(axis=0) / 32768, atol=1e-4)
+
+
 def test_the_channels_are_those_of_the_dialogue() -> None:
     for file, expected in ((AUDIO / "stereo.flac", (0, 1)), (TALK, ())):
         recording = Recording(io.BytesIO(file.read_bytes()))
@@ -207,6 +213,17 @@ def test_channels_that_differ_anywhere_are_apart() -> None:
     assert distinct([np.stack([one, 0.8 * one]), np.stack([third, third])]) == (0, 1)
     assert distinct([np.stack([one * 0, one * 0])]) == (0,)
     assert distinct([np.stack([one, one * 0])]) == (0, 1)
+
+
+def test_a_channel_that_was_silent_in_all_looks_is_not_taken_for_another() -> None:
+    one, other = (noise(1.0, seed=seed)[0] / np.float32(32768) for seed in (1, 2))
+    silent = one * 0
+    assert distinct([np.stack([one, silent, silent])]) == (0, 1, 2)
+    assert distinct([np.stack([silent, silent, one])]) == (0, 1, 2)
+    assert distinct([np.stack([one, silent, one, silent])]) == (0, 1, 3)
+    looks = [np.stack([one, silent, silent]), np.stack([silent, other, other])]
+    assert distinct(looks) == (0, 1)
+    assert distinct([*looks, np.stack([one, one, silent])]) == (0, 1, 2)
 
 
 def test_a_channel_that_ends_early_is_silent_to_the_end() -> None:

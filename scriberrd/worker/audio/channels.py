@@ -21,7 +21,7 @@ FAINT = 1e-7  # power (-70 dB) of what decides nothing
 
 
 def apart(view: View, track: int) -> tuple[int, ...]:
-    """The channels that differ from each other; of those that are alike all along, the first.
+    """The channels that are to be heard alone; of those that are alike all along, the first.
 
     Raises:
         TaskFailed: invalid_media or read_failed.
@@ -40,17 +40,25 @@ def apart(view: View, track: int) -> tuple[int, ...]:
 
 
 def distinct(sounds: Iterable[Samples]) -> tuple[int, ...]:
-    """Of several looks at the same channels, one row each: the channels that differ in some."""
+    """Of several looks at the same channels, one row each: those that are to be heard alone.
+
+    A channel is a copy of another one if both were loud at once, and alike whenever one was. One
+    that was silent in all looks is kept, for somebody may speak there later. If no channels differ,
+    all silent ones included, only the first is left: the mix of all loses nothing either.
+    """
     differ: set[tuple[int, int]] = set()
+    alike: set[tuple[int, int]] = set()
     count = 1
     for sound in sounds:
         count = max(count, len(sound))
         for one, other in combinations(range(len(sound)), 2):
             loudest = max(power(sound[one]), power(sound[other]))
-            if loudest > FAINT and power(sound[one] - sound[other]) > ALIKE * loudest:
-                differ.add((one, other))
+            if loudest > FAINT:
+                unlike = power(sound[one] - sound[other]) > ALIKE * loudest
+                (differ if unlike else alike).add((one, other))
+    copies = alike - differ
     kept: list[int] = []
-    for channel in range(count):
-        if all((before, channel) in differ for before in kept):
+    for channel in range(count if differ else 1):
+        if all((before, channel) not in copies for before in kept):
             kept.append(channel)
     return tuple(kept)

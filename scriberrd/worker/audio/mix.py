@@ -25,6 +25,8 @@ class Mix:
     """Gathers frames into pieces of about a second, resampled to 16 kHz mono.
 
     Stereo whose channels cancel each other would be silent: there, the louder channel is taken.
+    Channels without places in a room are all as loud as each other in the mix: the resampler would
+    guess places for them, and leave out the third as a subwoofer, or not know any.
 
     Args:
         only: the channel to take all along; where there are fewer, the last one.
@@ -67,17 +69,21 @@ class Mix:
             self.restart()
 
     def _mixed(self, frame: AudioFrame) -> Iterator[Samples]:
-        count, planes, channel = frame.layout.nb_channels, None, None
+        count, sound, channel = frame.layout.nb_channels, None, None
         if self._only is not None:
-            planes, channel = _planes(frame), min(self._only, count - 1)
+            channel = min(self._only, count - 1)
+            sound = _planes(frame)[channel]
         elif count == STEREO:
             planes = _planes(frame)
             channel = _heard(planes, self.channel)
+            sound = None if channel is None else planes[channel]
+        elif frame.layout.name == f"{count} channels":
+            sound = _planes(frame).mean(axis=0)
         if channel != self.channel:
             yield from self._resampled(None)
             self._resampler, self.channel = AudioResampler("s16", "mono", RATE), channel
-        if planes is not None and channel is not None:
-            one = AudioFrame.from_ndarray(planes[channel : channel + 1], "fltp", "mono")
+        if sound is not None:
+            one = AudioFrame.from_ndarray(sound[None], "fltp", "mono")
             one.sample_rate = frame.sample_rate
             frame = one
         yield from self._resampled(frame)
