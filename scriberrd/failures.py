@@ -155,6 +155,9 @@ FAILURES: dict[str, FailureKind] = {
         "the diarizer failed on this recording",
         "try another diarization_model, then redo with --stage diarize",
     ),
+    "diarizer_unusable": FailureKind(
+        "file", "the speakers can't be told apart again", "its files stay as they were; then retry"
+    ),
     "too_long_to_diarize": FailureKind(
         "file",
         "the recording is longer than max_diarize",
