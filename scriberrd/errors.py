@@ -19,6 +19,7 @@ answers with, so the API needs a single error handler.
     │   ├── JobNotFound
     │   ├── TranscriptNotReady
     │   ├── WordsNotKept
+    │   ├── SpeakersNotTold
     │   ├── IllegalMove
     │   ├── InvalidRequest
     │   ├── PathOutsideInbox
@@ -164,6 +165,19 @@ class WordsNotKept(RequestError):
 
     def __init__(self, job: int) -> None:
         super().__init__(f"the words of job {job} are not kept any more: redo it without --stage")
+        self.job = job
+
+
+class SpeakersNotTold(RequestError):
+    """There are words of the job, but nothing that tells who says them."""
+
+    code = "speakers_not_told"
+    status = 409
+
+    def __init__(self, job: int) -> None:
+        super().__init__(
+            f"the speakers of job {job} are not told apart: redo it with --stage diarize"
+        )
         self.job = job
 
 

@@ -156,6 +156,9 @@ FAILURES: dict[str, FailureKind] = {
         "try another diarization_model, then retry; or do without speakers:"
         " retry --set diarize=off",
     ),
+    "diarizer_unusable": FailureKind(
+        "file", "the speakers can't be told apart again", "its files stay as they were; then retry"
+    ),
     "too_long_to_diarize": FailureKind(
         "file",
         "the recording is longer than max_diarize",

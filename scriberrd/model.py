@@ -267,7 +267,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     error_detail: str | None  # for people; without absolute paths
     outputs: tuple[bytes, ...]  # relative to the output folder of the inbox; () until published
     edited: tuple[bytes, ...]  # published earlier and edited since: kept, a new version beside it
-    names: dict[str, str]  # that people gave the speakers in `shown`: label -> name
+    names: dict[tuple[str, str], str]  # that people gave to speakers, by `Shown.turns` and label
 
     @property
     def name(self) -> str:

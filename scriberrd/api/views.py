@@ -12,9 +12,9 @@ from scriberrd.failures import FAILURES
 from scriberrd.model import Event, Execution, Job, JobState, Pause, Priority, Stage, display
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
-    from scriberrd.model import Clock
+    from scriberrd.model import Clock, Shown
     from scriberrd.work.breaker import Outage
 
 
@@ -169,12 +169,15 @@ def job(job: Job, starts: Mapping[int, float], clock: Clock) -> JobView:
         error=_maybe_failure(job.error_code, job.error_detail),
         outputs=tuple(display(name) for name in job.outputs),
         edited=tuple(display(name) for name in job.edited),
-        speakers=tuple(
-            SpeakerView(label=label, name=job.names.get(label))
-            for label in (job.shown.labels if job.shown else ())
-        ),
+        speakers=tuple(_speakers(job.names, job.shown)),
         source=SourceView(size=job.identity.size, sha256=job.sha256),
     )
+
+
+def _speakers(names: Mapping[tuple[str, str], str], shown: Shown | None) -> Iterator[SpeakerView]:
+    if shown is not None:
+        for label in shown.labels:
+            yield SpeakerView(label=label, name=names.get((shown.turns, label)))
 
 
 def jobs(jobs: Iterable[Job], starts: Mapping[int, float], clock: Clock) -> list[JobView]:

@@ -76,10 +76,12 @@ def gather(
 
 def named(job: Job, shown: Shown | None) -> tuple[transcript.Speaker, ...] | UnsetType:
     """The names that people gave to these speakers; of other turns, a label is somebody else."""
-    if shown is None or job.shown is None or shown.turns != job.shown.turns:
+    if shown is None:
         return UNSET
-    names = [(label, job.names[label]) for label in shown.labels if label in job.names]
-    return tuple(transcript.Speaker(label=label, name=name) for label, name in names) or UNSET
+    names = ((label, job.names.get((shown.turns, label))) for label in shown.labels)
+    return (
+        tuple(transcript.Speaker(label=label, name=name) for label, name in names if name) or UNSET
+    )
 
 
 def _speakers(

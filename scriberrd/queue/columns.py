@@ -18,10 +18,9 @@ _OUTPUTS = """
         FROM output WHERE output.job = job.id AND output.published = job.id
     ) ELSE '[]' END
 """
-# Names are of the turns that the published transcript shows.
 _NAMES = """
-    (SELECT json_group_object(label, name) FROM speaker
-     WHERE speaker.job = job.id AND speaker.turns = job.shown ->> 'turns')
+    (SELECT json_group_array(json_array(turns, label, name)) FROM speaker
+     WHERE speaker.job = job.id)
 """
 _FIELDS = tuple(f for f in Job.__struct_fields__ if f not in {"outputs", "edited", "names"})
 
@@ -34,6 +33,7 @@ _fallbacks = msgspec.json.Decoder(tuple[Fallback, ...]).decode
 _shown = msgspec.json.Decoder(Shown).decode
 _texts = msgspec.json.Decoder(dict[str, str]).decode
 _names = msgspec.json.Decoder(list[tuple[str, int]]).decode
+_speakers = msgspec.json.Decoder(list[tuple[str, str, str]]).decode
 
 
 class Output(NamedTuple):
@@ -73,7 +73,7 @@ def job(row: Row) -> Job:
         **values,
         outputs=tuple(name for name, edited in names if not edited),
         edited=tuple(name for name, edited in names if edited),
-        names=_texts(named),
+        names={(turns, label): name for turns, label, name in _speakers(named)},
     )
 
 

@@ -48,7 +48,12 @@ async def diarize(run: Run, means: Means) -> tuple[Diarization | None, tuple[str
             raise
         kind = FAILURES[error.failure]
         detail = error.detail if isinstance(error, TaskFailed) else str(error)
-        why = ": ".join(filter(None, ("no speakers", kind.message, detail)))
+        why = ": ".join(filter(None, (kind.message, detail)))
+        if job.redo_stage == "diarize" and job.shown is not None:  # it has better ones than none
+            if kind.fault != "machine":
+                raise
+            raise TaskFailed("diarizer_unusable", f"{why}; {kind.advice}") from error
+    why = f"no speakers: {why}"
     log.warning("job %d: %s", job.id, why)
     again = f"scriberrctl redo {job.id} --stage diarize"
     return None, ("; ".join(filter(None, (why, kind.advice, f"then: {again}"))),)

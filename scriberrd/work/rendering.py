@@ -14,11 +14,19 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from scriberrd import overrides
-from scriberrd.errors import InvalidRequest, LeaseLost, TaskFailed, TranscriptNotReady, WordsNotKept
+from scriberrd.errors import (
+    InvalidRequest,
+    LeaseLost,
+    SpeakersNotTold,
+    TaskFailed,
+    TranscriptNotReady,
+    WordsNotKept,
+)
 from scriberrd.library.gathering import named
 from scriberrd.library.remaking import remade
 from scriberrd.model import RENDERING, replaced
 from scriberrd.queue import jobs, queries
+from scriberrd.work.diarizing import wants
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -55,6 +63,7 @@ class Renderings:
             JobNotFound: there is no such job.
             TranscriptNotReady: its inbox is not configured any longer.
             WordsNotKept: there is nothing to make them of.
+            SpeakersNotTold: there are the words only.
             IllegalMove: it has not ended, or a newer job has its recording.
             StoreError: the database can't be used.
         """
@@ -66,6 +75,9 @@ class Renderings:
             raise TranscriptNotReady(f"no inbox {job.inbox!r} is configured any longer")
         async with self._places:
             made = await remade(means.library, means.store, means.folders, inbox, job)
+            if made is None and wants(job):
+                await means.library.require_words(means.store, job)
+                raise SpeakersNotTold(job.id)
             if made is None:
                 raise WordsNotKept(job.id)
             job = await means.store.run(

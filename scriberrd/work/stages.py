@@ -19,6 +19,7 @@ from scriberrd.work.diarizing import diarize, wants
 
 if TYPE_CHECKING:
     from scriberrd.config import Config
+    from scriberrd.files.folders import Heartbeat
     from scriberrd.model import Job, Shown
     from scriberrd.transcript import Diarization, Result, Transcript
     from scriberrd.work.means import Means
@@ -37,8 +38,12 @@ async def run(run: Run, means: Means) -> Job:
         StoreError: the database can't be used.
     """
     job = run.job
-    if job.redo_stage == "merge" and (again := await _remade(run, means)) is not None:
-        return await dispose(run, means, *again)
+    if job.redo_stage == "merge":
+        library, inbox = means.library, means.inbox(job)
+        again = await remade(library, means.store, means.folders, inbox, job)
+        if again is not None:
+            await _put(run, means, again.text, await run.save(merged=True))
+            return await dispose(run, means, *again)
     known = await means.library.turns(job) if wants(job) else None
     if known is None and job.settings.diarize == "required":
         await means.preflights.require(job.settings)  # before hours of work that would wait then
@@ -60,6 +65,7 @@ async def transcribe(run: Run, means: Means) -> Transcript | None:
     work = await store.read(jobs.work, job.id)
     if work.finished is not None:
         await means.check_unchanged(job)
+        await means.library.keep(store, job)  # the run that did it may not have come so far
         return None
     if await means.library.restore(store, job):
         return None
@@ -96,8 +102,7 @@ async def publish(
     Returns:
         The transcript, and which speakers it shows.
     """
-    job, config = run.job, means.live.config  # which may have another output folder by now
-    inbox = means.inbox(job)
+    job = run.job
     heartbeat = await run.save(merged=diarization is not None)
     with means.store.reader() as db:
         text: Transcript | Result
@@ -108,12 +113,16 @@ async def publish(
             )
         else:
             text, shown = found, None
-        await means.publisher.publish(
-            inbox, job, text, sharing=config.sharing(inbox), heartbeat=heartbeat
-        )
+        await _put(run, means, text, heartbeat)
     for warning in text.warnings:
         log.info("job %d: %s: %s", job.id, job.name, warning)
     return text, shown
+
+
+async def _put(run: Run, means: Means, text: Transcript | Result, heartbeat: Heartbeat) -> None:
+    inbox = means.inbox(run.job)
+    sharing = means.live.config.sharing(inbox)  # there may be another output folder by now
+    await means.publisher.publish(inbox, run.job, text, sharing=sharing, heartbeat=heartbeat)
 
 
 async def _publish_words(run: Run, means: Means) -> None:
@@ -125,20 +134,6 @@ async def _publish_words(run: Run, means: Means) -> None:
     if job.settings.diarize == "auto" and not (job.redo or job.outputs or job.edited):
         await publish(run, means, None, warnings=(PENDING,))
         await means.store.insist(jobs.words_published, run.lease, now=means.clock.time())
-
-
-async def _remade(run: Run, means: Means) -> tuple[Transcript | Result, Shown | None] | None:
-    """Write the transcript of a job again, with nothing new but how that is done, if it can be."""
-    job, config = run.job, means.live.config
-    inbox = means.inbox(job)
-    again = await remade(means.library, means.store, means.folders, inbox, job)
-    if again is None:
-        return None
-    heartbeat = await run.save(merged=True)
-    await means.publisher.publish(
-        inbox, job, again.text, sharing=config.sharing(inbox), heartbeat=heartbeat
-    )
-    return again.text, again.shown
 
 
 async def dispose(

@@ -67,7 +67,7 @@ async def test_names_outlive_what_is_merged_again(server: Server) -> None:
     profiles = {"default": brackets}
     server.rooms.live.config = replace(server.config, profiles=profiles)
     job = await server.rooms.render(1)
-    assert job.names == {"SPEAKER_01": "Bob"}
+    assert job.names == {(SHOWN.turns, "SPEAKER_01"): "Bob"}
     assert file(server, "txt") == "[SPEAKER_00] Grüß Gott.\n\n[Bob] Hallo.\n"
     assert " Bob <NA> <NA>\n" in file(server, "rttm")
 

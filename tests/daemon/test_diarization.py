@@ -14,6 +14,7 @@ import pytest
 from msgspec.structs import replace
 from program import AUDIO, Program, wait_for
 
+from scriberrctl.errors import ApiError
 from scriberrd.failures import FAILURES
 from scriberrd.model import staged
 from scriberrd.queue import jobs, queries
@@ -219,6 +220,12 @@ def test_a_cancel_ends_it_at_once(program: Make) -> None:
     daemon.wait("talk.opus", "canceled")
     assert diarizer not in [worker.pid for worker in daemon.workers()]
     assert daemon.transcript("talk.json")["warnings"] == [PENDING]
+    with pytest.raises(ApiError, match="redo it with --stage diarize") as caught:
+        daemon.ask.redo(job["id"], stage="merge")  # what there is to write has no speakers yet
+    assert caught.value.code == "speakers_not_told"
+    daemon.ask.redo(job["id"], stage="diarize")
+    diarizing(daemon, "talk.opus")
+    daemon.ctl("cancel", job["id"])
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
@@ -298,9 +305,8 @@ def test_the_speakers_alone_are_done_anew(program: Make) -> None:
     assert daemon.ctl("show", job["id"])["executions"][1]["audio_seconds"] == 0
     assert len(daemon.workers()) == 1  # no engine was needed
     order(daemon, "diarize", diarization_model="raise", speakers=1)
-    daemon.wait("talk.opus", "completed")
-    (warning,) = daemon.transcript("talk.json")["warnings"]
-    assert "no speakers" in warning
+    assert daemon.wait("talk.opus", "failed")["error"]["code"] == "diarization_failed"
+    assert daemon.transcript("talk.json") == after  # better than none
     assert len(events(daemon, "published")) == 1  # what there was stayed until the end
 
 

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import http.client
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -142,6 +143,25 @@ def test_what_was_read_of_two_versions_is_neither_published_nor_kept(program: Ma
     daemon.wait("talk.opus", "completed")
     sha256 = hashlib.sha256(SENTENCE.read_bytes()).hexdigest()
     assert daemon.transcript("talk.json")["source"]["sha256"] == sha256
+
+
+def test_words_that_another_run_has_finished_are_kept(program: Make) -> None:
+    speakers = 'diarize = "auto"\ndiarizer = "fake"\ndiarization_model = "ok"'
+    daemon = program(start=False, model="slow", block_seconds=5, profile=speakers)
+    settle = ('settle = "0.2s"\n[profile.default]', 'settle = "1h"\n[profile.default]')
+    configure(daemon, settle)
+    daemon.start()
+    daemon.drop(DIALOGUE, "talk.opus")
+    daemon.ctl("submit", daemon.inbox / "talk.opus")
+    daemon.underway("talk.opus", 5)
+    os.utime(daemon.inbox / "talk.opus", (0, 0))
+    wait_for(lambda: daemon.ctl("show", 1)["executions"][0]["error"], "the change is noticed")
+    daemon.ctl("submit", daemon.inbox / "talk.opus")  # the same bytes
+    daemon.wait("talk.opus", "completed")
+    first, *others = daemon.ctl("show", 1)["executions"]
+    assert first["error"]["code"] == "source_changed"
+    assert {run["device"] for run in others} == {None}
+    assert daemon.ctl("redo", 1, "--stage", "diarize")["redo"]
 
 
 def test_damage_that_a_backup_finds_ends_the_daemon_and_is_mended(program: Make) -> None:

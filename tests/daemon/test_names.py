@@ -93,3 +93,44 @@ def test_words_are_found_where_the_transcript_was_edited(program: Make) -> None:
     assert newer["speakers"] == [{"label": "SPEAKER_00", "name": "Ada"}]
     assert newer["turns"]
     assert (daemon.out / "talk.txt").read_text().startswith("Ada: ")
+
+
+def restarted(daemon: Program, *, diarizer: bool) -> None:
+    """Install the diarizer or take it away, and start a daemon that knows nothing of it yet."""
+    daemon.stop()
+    state = daemon.root / "fake-state"
+    state.touch() if diarizer else state.unlink()
+    daemon.start()
+
+
+def test_speakers_and_their_names_outlive_a_diarizer_that_is_gone(program: Make) -> None:
+    auto = PROFILE.replace("required", "auto").replace('"ok"', '"missing+until"')
+    daemon = program(profile=auto, formats=FORMATS, start=False)
+    (daemon.root / "fake-state").touch()
+    daemon.start()
+    daemon.drop(SPEECH, "talk.opus")
+    daemon.wait("talk.opus", "completed")
+    daemon.ctl("speakers", "name", 1, "SPEAKER_00", "Ada")
+    before = texts(daemon)
+
+    restarted(daemon, diarizer=False)
+    daemon.ctl("redo", 1, "--stage", "diarize", "--set", "speakers=3")
+    error = daemon.wait("talk.opus", "failed")["error"]
+    assert error["code"] == "diarizer_unusable"
+    assert "pip install 'scriberrd[diarization]'" in error["detail"]
+    assert texts(daemon) == before
+    restarted(daemon, diarizer=True)
+    daemon.ctl("retry", 1)
+    daemon.wait("talk.opus", "completed")
+    assert texts(daemon)[".rttm"] == before[".rttm"]
+    assert named(daemon) == ["Ada", None]
+
+    restarted(daemon, diarizer=False)
+    daemon.ctl("redo", 1)  # there are new words, and nobody to tell who says them
+    wait_for(lambda: not daemon.ctl("show", 1)["redo"], "words only")
+    assert named(daemon) == []
+    restarted(daemon, diarizer=True)
+    daemon.ctl("redo", 1, "--stage", "diarize")
+    wait_for(lambda: not daemon.ctl("show", 1)["redo"], "the same turns")
+    assert named(daemon) == ["Ada", None]
+    assert texts(daemon)[".txt"] == before[".txt"]

@@ -67,7 +67,7 @@ def job(tmp_path: Path) -> Job:
 
 
 def known(job: Job, shown: Shown, **names: str) -> Job:
-    return replace(job, shown=shown, names=names)
+    return replace(job, shown=shown, names={(shown.turns, label): names[label] for label in names})
 
 
 def test_speakers_are_in_the_transcript(job: Job) -> None:

@@ -202,8 +202,8 @@ def finish(
     job = held(db, lease)
     done = NO_ERROR | {"finished_at": now, "language": language, "result": None}
     done |= {"redo": 0, "redo_stage": None, "shown": None if shown is None else encode(shown)}
-    turns = None if shown is None else shown.turns
-    db.execute("DELETE FROM speaker WHERE job = ? AND turns IS NOT ?", (lease.job, turns))
+    if shown is not None:
+        db.execute("DELETE FROM speaker WHERE job = ? AND turns != ?", (lease.job, shown.turns))
     if duration is not None:  # nobody has told it of a transcript that was there already
         done |= {"duration": duration, "progress": duration}
     end_execution(db, lease, now, "completed")
