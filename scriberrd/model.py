@@ -220,7 +220,7 @@ class Fallback(msgspec.Struct, frozen=True):
 
 def short(model: str) -> str:
     """A model as others may see it: a folder by its name only."""
-    return os.path.basename(model) if model.startswith("/") else model
+    return os.path.basename(model.rstrip("/")) if model.startswith(("/", "~")) else model
 
 
 class Shown(msgspec.Struct, frozen=True):

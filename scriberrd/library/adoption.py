@@ -7,6 +7,8 @@ import logging
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from msgspec import UNSET
+
 from scriberrd import transcript
 from scriberrd.errors import NoAnswer
 from scriberrd.output import published, staging
@@ -42,7 +44,7 @@ async def adopt(store: Store, folders: Folders, inbox: Inbox, job: Job) -> Trans
                 if not published.is_of(inbox.output, name, job.sha256 or ""):
                     continue
                 found = transcript.decode(published.read(inbox.output, name))
-                if found.source.sha256 == job.sha256 and PENDING not in found.warnings:
+                if found.source.sha256 == job.sha256 and _suffices(found, job):
                     return found
         return None
 
@@ -53,3 +55,10 @@ async def adopt(store: Store, folders: Folders, inbox: Inbox, job: Job) -> Trans
     if found is not None:
         log.info("job %d: found its transcript, nothing to do", job.id)
     return found
+
+
+def _suffices(found: Transcript, job: Job) -> bool:
+    """Whether a transcript has all that the job is to find out."""
+    if job.settings.diarize == "required" and found.turns is UNSET:
+        return not found.segments  # where nobody speaks there are no turns
+    return PENDING not in found.warnings

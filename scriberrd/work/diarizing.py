@@ -13,6 +13,7 @@ from scriberrd.errors import TaskFailed, WorkerDied
 from scriberrd.failures import FAILURES
 from scriberrd.files.folders import start
 from scriberrd.queue import jobs
+from scriberrd.queue.jobs.recovery import TOO_OFTEN
 
 if TYPE_CHECKING:
     from scriberrd.config import Config, Retry
@@ -44,7 +45,8 @@ async def diarize(run: Run, means: Means) -> tuple[Diarization | None, tuple[str
     except (TaskFailed, WorkerDied) as error:
         if (away := await means.unavailable(job, error.failure)) is not None:
             raise away from error
-        if not gives_up(error.failure, job, means.live.config.retry):
+        killed = await means.store.read(jobs.killed, job)
+        if not gives_up(error.failure, job, means.live.config.retry, killed=killed):
             raise
         kind = FAILURES[error.failure]
         detail = error.detail if isinstance(error, TaskFailed) else str(error)
@@ -59,11 +61,22 @@ async def diarize(run: Run, means: Means) -> tuple[Diarization | None, tuple[str
     return None, ("; ".join(filter(None, (why, kind.advice, f"then: {again}"))),)
 
 
-def gives_up(failure: str, job: Job, retry: Retry) -> bool:
-    """Whether a job is completed without speakers because of this failure."""
+def gives_up(failure: str, job: Job, retry: Retry, *, killed: int = 0) -> bool:
+    """Whether a job is completed without speakers because of this failure.
+
+    Args:
+        failure: a key of FAILURES.
+        job: as it was claimed.
+        retry: its section of the configuration.
+        killed: how many earlier runs somebody killed the worker of.
+    """
     if job.settings.diarize == "required":
         return False
+    if failure == TOO_OFTEN:
+        return True
     match FAILURES[failure].fault:
+        case "machine" if failure == "worker_killed":  # he who spares memory does it each time
+            return killed + 1 >= retry.attempts
         case "machine":  # what is wrong with the diarizer may stay so for ever
             return FAILURES[failure].part == "diarizer"
         case "worker":
@@ -74,6 +87,9 @@ def gives_up(failure: str, job: Job, retry: Retry) -> bool:
 
 async def _found(run: Run, means: Means) -> Diarization:
     job, config, clock = run.job, means.live.config, means.clock
+    run.prepare()
+    if job.settings.diarize == "auto" and job.interruptions >= config.retry.interruptions:
+        raise TaskFailed(TOO_OFTEN, f"{job.interruptions} times in a row")
     work = await means.store.read(jobs.work, job.id)
     task = _task(run, work, config)
     most = job.settings.max_diarize

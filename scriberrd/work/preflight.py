@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import sys
@@ -13,6 +14,7 @@ import msgspec
 
 from scriberrd.errors import TaskFailed
 from scriberrd.failures import FAILURES
+from scriberrd.model import short
 from scriberrd.work.process import PRIVATE
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 PATIENCE = 20.0  # seconds for one look
+GRACE = 1.0  # seconds for the end of a look that was killed
 GOOD, BAD = 600.0, 60.0  # seconds after which a finding is too old
 
 
@@ -83,7 +86,8 @@ async def ask(settings: Settings, daemon: Daemon) -> Finding:
             line, _ = await process.communicate()
         return msgspec.json.decode(line, type=Finding)
     except TimeoutError:
-        detail = f"there was no answer about {settings.diarization_model!r} for {PATIENCE:.0f} s"
+        model = short(settings.diarization_model)
+        detail = f"there was no answer about {model!r} for {PATIENCE:.0f} s"
         return Finding("diarization_model_missing", detail)
     except msgspec.DecodeError:
         detail = f"the look at it ended with status {process.returncode}: see the journal"
@@ -91,7 +95,9 @@ async def ask(settings: Settings, daemon: Daemon) -> Finding:
     finally:
         if process.returncode is None:
             process.kill()
-            await process.wait()
+            with contextlib.suppress(TimeoutError):  # what hangs in the kernel may outlive this
+                async with asyncio.timeout(GRACE):
+                    await process.wait()
 
 
 class Preflights:
@@ -136,9 +142,7 @@ class Preflights:
             finding = self._known[wanted][0] if wanted in self._known else None
             yield DiarizerStatus(
                 name=wanted.diarizer,
-                model=os.path.basename(wanted.model)
-                if os.path.isabs(wanted.model)
-                else wanted.model,
+                model=short(wanted.model),
                 profiles=tuple(profiles),
                 ready=None if finding is None else finding.code is None,
                 error=None if finding is None else str(finding) or None,

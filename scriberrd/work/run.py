@@ -167,6 +167,11 @@ class Run:
         self._messages.put_nowait(errand)
         return await errand.done
 
+    def prepare(self) -> None:
+        """From here to its next errand the run may be given up at any moment; for a stage."""
+        self._supervision.moved(self._clock.monotonic())
+        self._stage = Stage.PREPARING
+
     async def save(self, *, merged: bool = False) -> Heartbeat:
         """From here on the run publishes; for a stage, which is to beat meanwhile.
 

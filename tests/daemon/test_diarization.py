@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
+import os
 import signal
 import time
 from pathlib import Path
@@ -244,6 +246,51 @@ def test_a_stop_between_words_and_speakers(program: Make, diarize: str, number: 
     assert first["outcome"] == ("released" if number == signal.SIGTERM else "lost")
     assert (first["audio_seconds"] > 9, second["audio_seconds"]) == (True, 0)
     assert len(events(daemon, "published")) == (diarize == "auto")
+
+
+def test_a_cancel_need_not_wait_for_the_look_at_the_diarizer(program: Make) -> None:
+    daemon = program(profile=profile("mute"))
+    daemon.drop(SPEECH, "talk.opus")
+    wait_for(lambda: events(daemon, "published"), "the words")
+    daemon.ctl("cancel", (daemon.job("talk.opus") or {})["id"])
+    assert daemon.wait("talk.opus", "canceled", "completed")["state"] == "canceled"
+
+
+@pytest.mark.parametrize("diarize", ["auto", "required"])
+def test_a_daemon_that_dies_each_time(program: Make, diarize: str) -> None:
+    daemon = program(profile=profile("hang", diarize), retry="interruptions = 2")
+    daemon.drop(SPEECH, "talk.opus")
+    while (daemon.job("talk.opus") or {}).get("interruptions", 0) < 2:
+        diarizing(daemon, "talk.opus")
+        daemon.stop(signal.SIGKILL)
+        daemon.start()
+    job = daemon.wait("talk.opus", "completed", "failed")
+    assert job["failures"] == 0
+    if diarize == "required":
+        assert (job["state"], job["error"]["code"]) == ("failed", "interrupted_too_often")
+        return
+    assert job["state"] == "completed"
+    (warning,) = daemon.transcript("talk.json")["warnings"]
+    assert warning.startswith("no speakers: the daemon or the machine went down")
+
+
+def test_a_diarizer_that_somebody_kills_each_time(program: Make) -> None:
+    daemon = program(profile=profile("hang"), backoff="0.1s", retry="attempts = 2")
+    daemon.drop(SPEECH, "talk.opus")
+
+    def ended(number: int) -> bool:
+        return len([code for code in runs(daemon, "talk.opus") if code]) == number
+
+    for number in (1, 2):
+        diarizing(daemon, "talk.opus")
+        diarizer = daemon.ctl("status")["workers"][0]["pid"]
+        wait_for(functools.partial(deaf, diarizer), "a diarizer at work")
+        os.kill(diarizer, signal.SIGKILL)
+        wait_for(functools.partial(ended, number), "the end of the run")
+    job = daemon.wait("talk.opus", "completed")
+    assert (job["failures"], runs(daemon, "talk.opus")) == (0, ["worker_killed", "completed"])
+    (warning,) = daemon.transcript("talk.json")["warnings"]
+    assert warning.startswith("no speakers: somebody killed the worker process")
 
 
 def test_it_makes_way_for_nobody(program: Make) -> None:

@@ -21,6 +21,7 @@ last half second of each turn, the next one speaks already. What else it does is
     absent      fails to load: diarization_model_missing
     refused     fails to load: diarization_refused
     no-device   fails to load: diarization_device
+    mute        gives no answer when it is asked whether it can be used
     until       these only until the file named by SCRIBERRD_FAKE_STATE is there
 """
 
@@ -61,6 +62,8 @@ def script_of(wanted: Wanted) -> list[str]:
 
 
 def check(wanted: Wanted) -> None:
+    if "mute" in script_of(wanted):
+        time.sleep(3600)
     for word in script_of(wanted):
         if word in FAILURES:
             raise TaskFailed(FAILURES[word], "the script says so")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 from api_server import TRANSCRIPT
+from msgspec.structs import replace
 
 from scriberrd import transcript
 from scriberrd.config import Inbox
@@ -17,6 +18,7 @@ from scriberrd.library import adoption
 from scriberrd.model import Identity, Job, Settings, Source
 from scriberrd.queue import jobs
 from scriberrd.queue.store import Store
+from scriberrd.transcript import Turn
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,6 +70,23 @@ async def test_of_other_bytes_or_by_others_it_is_not(
 ) -> None:
     (inbox.output / "sub/talk.json").write_bytes(content)
     assert await known(store, inbox, await submit(store)) is None
+
+
+async def test_one_without_speakers_does_not_do_where_they_are_required(
+    store: Store, inbox: Inbox
+) -> None:
+    (inbox.output / "sub/talk.json").write_bytes(CONTENT)
+    job = await submit(store)
+    required = replace(job, settings=Settings(diarize="required"))
+    assert await known(store, inbox, required) is None
+    assert await known(store, inbox, replace(job, settings=Settings(diarize="auto"))) == OURS
+    for more in (
+        {"turns": (Turn(start=0.0, end=1.0, speaker="SPEAKER_00"),)},
+        {"words": (), "segments": ()},
+    ):
+        found = replace(OURS, **more)
+        (inbox.output / "sub/talk.json").write_bytes(b"".join(transcript.encode(found)))
+        assert await known(store, inbox, required) == found
 
 
 async def test_one_that_a_job_has_published_is_that_jobs(store: Store, inbox: Inbox) -> None:

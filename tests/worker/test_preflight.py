@@ -16,6 +16,10 @@ import pytest
 from child import FAKE, TESTS
 from hub import REVISION, Server, serving
 
+from scriberrd.config import Daemon
+from scriberrd.model import Settings
+from scriberrd.work import preflight
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -146,6 +150,16 @@ def test_a_download_is_announced_only_where_it_will_succeed(
     code, detail = look(TOY, packages, cache=tmp_path)
     assert code == "diarization_model_missing"
     assert detail.startswith(f"can't download {TOY}: ")
+
+
+@pytest.mark.parametrize("place", ["/srv/customer/talks/", "~/customer/talks"])
+async def test_a_look_without_an_answer_tells_the_folder_of_the_model_by_its_name(
+    place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(preflight, "PATIENCE", 0.0)
+    finding = await preflight.ask(Settings(diarization_model=place), Daemon())
+    assert finding.code == "diarization_model_missing"
+    assert finding.detail == "there was no answer about 'talks' for 0 s"
 
 
 def test_terms_that_nobody_has_accepted(packages: Path, tmp_path: Path, hub: Server) -> None:

@@ -53,6 +53,7 @@ from scriberrd.queue.jobs.stages import (
     begin_anew,
     diarized,
     diarizing,
+    killed,
     saving,
     spoken,
     words_published,

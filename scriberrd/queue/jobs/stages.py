@@ -10,6 +10,8 @@ from scriberrd.queue.jobs.rows import Lease, forget_work, held, record_event, wr
 if TYPE_CHECKING:
     import apsw
 
+    from scriberrd.model import Job
+
 
 def begin_anew(db: apsw.Connection, lease: Lease) -> None:
     """Forget what earlier runs say of the recording: its words are not kept any more."""
@@ -31,6 +33,16 @@ def words_published(db: apsw.Connection, lease: Lease, *, now: float) -> None:
     """Tell that the words are published before it is known who says them."""
     held(db, lease)
     record_event(db, lease.job, "published", now)
+
+
+def killed(db: apsw.Connection, job: Job) -> int:
+    """How many runs since the latest order had their worker killed by somebody."""
+    number: int = db.execute(
+        "SELECT count(*) FROM execution"
+        " WHERE job = ? AND error_code = 'worker_killed' AND started_at >= ?",
+        (job.id, job.queued_at),
+    ).get
+    return number
 
 
 def diarizing(db: apsw.Connection, lease: Lease, *, expires: float) -> None:
