@@ -144,13 +144,15 @@ async def _serve(
 def _rooms(
     means: Means, intake: Intake, dispatcher: Dispatcher, pulls: Pulls, statuses: Statuses
 ) -> Rooms:
+    renderings = Renderings(means)
     return Rooms(
         *means,
         intake=intake,
         stopping=lambda: dispatcher.stopping,
         try_now=dispatcher.admission.breaker.try_now,
         pull=pulls.pull,
-        render=Renderings(means).render,
+        render=renderings.render,
+        name=renderings.name,
         status=lambda: LiveStatus(
             workers=tuple(slot.status() for slot in dispatcher.slots),
             outages=dispatcher.admission.breaker.outages(),

@@ -65,7 +65,7 @@ DIALOGUE = replace(
         Turn(start=float(n), end=n + 1.0, speaker=speaker) for n, speaker in enumerate(SPEAKERS)
     ),
 )
-SHOWN = Shown("0123456789abcdef", SPEAKERS)
+SHOWN = Shown("958e788f6b3f3304", SPEAKERS)  # of these turns
 LIVE = LiveStatus(
     workers=(
         WorkerStatus(
@@ -222,6 +222,7 @@ def below(base: Path) -> Iterator[Server]:
         server = Server(config, store, clock, Intake(live, store, clock, folders))
         publisher = Publisher(store, folders, clock)
         means = Means(live, store, clock, folders, publisher, library, Preflights(live))
+        renderings = Renderings(means)
         server.rooms = Rooms(
             *means,
             intake=server.intake,
@@ -229,7 +230,8 @@ def below(base: Path) -> Iterator[Server]:
             status=lambda: LIVE,
             try_now=lambda: None,
             pull=pull,
-            render=Renderings(means).render,
+            render=renderings.render,
+            name=renderings.name,
         )
         yield server
 

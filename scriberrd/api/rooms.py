@@ -49,6 +49,7 @@ class Rooms:
     try_now: Callable[[], None]  # what the machine could not do
     pull: Callable[[str], Awaitable[News]]  # a model
     render: Callable[..., Awaitable[Job]]  # a transcript again
+    name: Callable[[int, str, str], Awaitable[Job]]  # a speaker
     started: float = field(init=False)  # on the monotonic clock
 
     def __post_init__(self) -> None:

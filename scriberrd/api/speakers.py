@@ -8,7 +8,7 @@ from msgspec import Meta
 
 from scriberrd.api import views
 from scriberrd.api.params import Params
-from scriberrd.queue import jobs, queries
+from scriberrd.queue import queries
 
 if TYPE_CHECKING:
     from scriberrd.api.rooms import Rooms
@@ -33,8 +33,6 @@ class Named(Params, frozen=True, kw_only=True):
 
 async def name(rooms: Rooms, id_: int, named: Named) -> views.JobView:
     """Name a speaker, and write the transcript again; an empty name takes the name away."""
-    who, now = " ".join(named.name.split()), rooms.clock.time()
-    await rooms.store.run(jobs.name, id_, named.speaker, who, now)
-    job = await rooms.render(id_)
+    job = await rooms.name(id_, named.speaker, " ".join(named.name.split()))
     starts = await rooms.store.read(queries.starts, [job])
     return views.job(job, starts, rooms.clock)

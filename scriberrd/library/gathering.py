@@ -84,6 +84,14 @@ def named(job: Job, shown: Shown | None) -> tuple[transcript.Speaker, ...] | Uns
     )
 
 
+def shown_in(text: transcript.Transcript, job: Job) -> Shown | None:
+    """The speakers that a published transcript shows, which may be of another run of the job."""
+    if text.turns is UNSET:  # by channels, or without speakers
+        return job.shown
+    labels = dict.fromkeys(turn.speaker for turn in text.turns)
+    return Shown(_digest(text.turns), tuple(labels)) if labels else None
+
+
 def _speakers(
     blocks: Iterable[BlockResult], job: Job, diarization: Diarization | None
 ) -> tuple[Merged, Shown | None]:

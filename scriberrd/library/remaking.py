@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from msgspec.structs import replace
 
 from scriberrd import transcript
-from scriberrd.library.gathering import gather, named
+from scriberrd.library.gathering import gather, named, shown_in
 from scriberrd.output import published
 from scriberrd.queue import jobs, queries
 from scriberrd.transcript import PENDING
@@ -74,5 +74,6 @@ async def _of_the_files(store: Store, folders: Folders, inbox: Inbox, job: Job) 
     with suppress(OSError):  # the folder does not answer
         found = await folders.run(inbox.output, read)
         if found is not None and PENDING not in found.warnings:
-            return Remade(replace(found, speakers=named(job, job.shown)), job.shown)
+            shown = shown_in(found, job)
+            return Remade(replace(found, speakers=named(job, shown)), shown)
     return None

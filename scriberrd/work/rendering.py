@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 NAME = "rendering"  # of what takes these jobs, where a worker's is otherwise
-AT_ONCE = 2
 NOTHING: Mapping[str, str] = MappingProxyType({})  # is set over the profile
 LEASE = 600.0  # seconds; nobody takes it back while this daemon lives
 
@@ -49,7 +48,27 @@ class Renderings:
 
     def __init__(self, means: Means) -> None:
         self._means = means
-        self._places = asyncio.Semaphore(AT_ONCE)
+        self._turn = asyncio.Lock()  # one at a time
+
+    async def name(self, id_: int, label: str, name: str) -> Job:
+        """Name a speaker of a completed job, and write its files again.
+
+        Raises:
+            InvalidRequest: its transcript shows no such speaker.
+            WordsNotKept: there is nothing to make the files of: then the name is not kept either.
+            SpeakersNotTold: there are the words only; likewise.
+            others: as `render`.
+        """
+        store, clock = self._means.store, self._means.clock
+        async with self._turn:
+            job = await store.read(queries.get, id_)
+            before = "" if job.shown is None else job.names.get((job.shown.turns, label), "")
+            await store.run(jobs.name, id_, label, name, clock.time())
+            try:
+                return await self._render(id_, NOTHING)
+            except (WordsNotKept, SpeakersNotTold):
+                await store.run(jobs.name, id_, label, before, clock.time())
+                raise
 
     async def render(self, id_: int, given: Mapping[str, str] = NOTHING) -> Job:
         """Write the files of an ended job again, as its profile wants them now.
@@ -67,38 +86,41 @@ class Renderings:
             IllegalMove: it has not ended, or a newer job has its recording.
             StoreError: the database can't be used.
         """
+        async with self._turn:
+            return await self._render(id_, given)
+
+    async def _render(self, id_: int, given: Mapping[str, str]) -> Job:
         means = self._means
         job = await means.store.read(queries.get, id_)
         job = _ordered(means.live.config, job, given)
         inbox = means.live.config.inbox(job.inbox)
         if inbox is None:
             raise TranscriptNotReady(f"no inbox {job.inbox!r} is configured any longer")
-        async with self._places:
-            made = await remade(means.library, means.store, means.folders, inbox, job)
-            if made is None and wants(job):
-                await means.library.require_words(means.store, job)
-                raise SpeakersNotTold(job.id)
-            if made is None:
-                raise WordsNotKept(job.id)
-            job = await means.store.run(
-                jobs.take_again,
-                id_,
-                worker=NAME,
-                now=means.clock.time(),
-                expires=means.clock.monotonic() + LEASE,
-                settings=job.settings,
-                overrides=job.overrides,
-            )
-            try:
-                return await self._publish(inbox, job, made)
-            except LeaseLost:  # another version of the recording has come
-                return await means.store.read(queries.get, job.id)
-            except (TaskFailed, LookupError) as error:  # of the folder, or of the library
-                log.warning("job %d: can't write its files, a worker will: %s", job.id, error)
-                return await self._release(job)
-            except BaseException:
-                await self._release(job)
-                raise
+        made = await remade(means.library, means.store, means.folders, inbox, job)
+        if made is None and wants(job):
+            await means.library.require_words(means.store, job)
+            raise SpeakersNotTold(job.id)
+        if made is None:
+            raise WordsNotKept(job.id)
+        job = await means.store.run(
+            jobs.take_again,
+            id_,
+            worker=NAME,
+            now=means.clock.time(),
+            expires=means.clock.monotonic() + LEASE,
+            settings=job.settings,
+            overrides=job.overrides,
+        )
+        try:
+            return await self._publish(inbox, job, made)
+        except LeaseLost:  # another version of the recording has come
+            return await means.store.read(queries.get, job.id)
+        except (TaskFailed, LookupError) as error:  # of the folder, or of the library
+            log.warning("job %d: can't write its files, a worker will: %s", job.id, error)
+            return await self._release(job)
+        except BaseException:
+            await self._release(job)
+            raise
 
     async def _publish(self, inbox: Inbox, job: Job, made: Remade) -> Job:
         # Somebody may have named another speaker meanwhile.

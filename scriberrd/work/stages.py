@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from scriberrd import protocol
 from scriberrd.files.folders import start
 from scriberrd.library.adoption import adopt
-from scriberrd.library.gathering import gather
+from scriberrd.library.gathering import gather, shown_in
 from scriberrd.library.remaking import remade
 from scriberrd.queue import jobs, queries
 from scriberrd.transcript import PENDING
@@ -112,7 +112,7 @@ async def publish(
                 gather, work, blocks, job, diarization=diarization, warnings=warnings
             )
         else:
-            text, shown = found, None
+            text, shown = found, shown_in(found, job)
         await _put(run, means, text, heartbeat)
     for warning in text.warnings:
         log.info("job %d: %s: %s", job.id, job.name, warning)

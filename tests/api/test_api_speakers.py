@@ -106,7 +106,16 @@ async def test_an_edited_transcript_is_not_taken_for_ours(server: Server) -> Non
     assert problem["code"] == "words_not_kept"
     assert file(server, "json") == edited
     assert "Ada" not in file(server, "txt")
-    assert (await server.get("/v1/jobs/1"))["state"] == "completed"
+    view = await server.get("/v1/jobs/1")
+    assert view["state"] == "completed"
+    assert [one["name"] for one in view["speakers"]] == [None, None]
+
+
+async def test_names_that_come_quickly_wait_for_each_other(server: Server) -> None:
+    await dialogue(server)
+    both = (name(server, "SPEAKER_00", "Ada"), name(server, "SPEAKER_01", "Bob"))
+    await asyncio.gather(*both, *(server.rooms.render(1) for _ in range(3)))
+    assert file(server, "txt") == "Ada: Grüß Gott.\n\nBob: Hallo.\n"
 
 
 async def test_words_without_their_speakers_are_not_published_as_complete(server: Server) -> None:
