@@ -2,6 +2,7 @@
 
 python bare_diarization.py pipeline FOLDER WAV     the pipeline on a recording
 python bare_diarization.py clustering NUMBER       so many voices compared with each other
+python bare_diarization.py both FOLDER WAV MODEL   faster-whisper, and then the pipeline
 """
 
 from __future__ import annotations
@@ -35,9 +36,17 @@ def clustering(number: int) -> None:
     linkage(voices, method="centroid", metric="euclidean")
 
 
+def both(folder: str, path: str, model: str) -> None:
+    from faster_whisper import WhisperModel  # noqa: PLC0415 - not for the others
+
+    engine = WhisperModel(model, device="cpu", compute_type="int8", cpu_threads=1)
+    list(engine.transcribe(path, language="en", word_timestamps=True, vad_filter=True)[0])
+    pipeline(folder, path)
+
+
 if __name__ == "__main__":
     what, *given = sys.argv[1:]
-    if what == "pipeline":
-        pipeline(*given)
-    else:
+    if what == "clustering":
         clustering(int(given[0]))
+    else:
+        {"pipeline": pipeline, "both": both}[what](*given)

@@ -33,6 +33,7 @@ settle = 0
 [profile.default]
 model = "{model}"
 language = "en"
+{profile}
 [[worker]]
 name = "cpu"
 device = "cpu"
@@ -41,14 +42,21 @@ device = "cpu"
 
 
 class Daemon:
-    def __init__(self, folder: Path, *, threads: int | None = 1, model: Path | str = MODEL) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        threads: int | None = 1,
+        model: Path | str = MODEL,
+        profile: str = "",
+    ) -> None:
         self.folder, self.inbox, self.output = folder, folder / "inbox", folder / "transcripts"
         self.socket = folder / "sock"
         self.inbox.mkdir(exist_ok=True)
         self.output.mkdir(exist_ok=True)
         (folder / "state").mkdir(mode=0o700, exist_ok=True)
         workers = f"count = 1\nthreads = {threads}" if threads else ""  # or the defaults
-        config = CONFIG.format(folder=folder, model=model, workers=workers)
+        config = CONFIG.format(folder=folder, model=model, workers=workers, profile=profile)
         (folder / "scriberrd.toml").write_text(config)
         self.environment = os.environ | ({"OMP_NUM_THREADS": str(threads)} if threads else {})
         self.ready_after = 0.0  # seconds from its start to its first answer

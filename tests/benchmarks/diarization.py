@@ -19,6 +19,7 @@ import bench
 import numpy as np
 import recordings
 from child import Child
+from daemons import Daemon
 from faster_whisper import decode_audio
 
 from scriberrd.protocol import Diarize, Diarized, Hints
@@ -76,6 +77,16 @@ def worker(recording: Path, minutes: int) -> Taken:
     return ended(child.process, began)
 
 
+def daemon(recording: Path) -> tuple[float, float]:
+    """Seconds, and of processor time, from the drop to the transcript with its speakers."""
+    profile = f'diarize = "required"\ndiarization_model = "{MODEL}"'
+    with Daemon(bench.fresh("diarization"), profile=profile) as running:
+        before = running.cpu()
+        began = running.drop([recording])
+        took = running.published(1, within=3600) - began
+        return took, running.cpu() - before
+
+
 def wav(minutes: int) -> Path:
     recording, _ = recordings.long(minutes)
     path = recording.with_suffix(".wav")
@@ -97,6 +108,21 @@ def main(*, quick: bool) -> None:
         "Speakers told apart: time, processor time, peak memory",
         ("minutes", "bare pipeline", "worker", "processor time, ratio"),
         rows,
+    )
+    path = wav(2 if quick else 10)
+    loop, (took, cpu) = bare("both", MODEL, path, bench.MODEL), daemon(path)
+    bench.table(
+        "Words and speakers: the daemon beside faster-whisper and the pipeline",
+        ("minutes", "loop", "daemon", "time, ratio", "processor time, ratio"),
+        [
+            [
+                2 if quick else 10,
+                loop,
+                f"{took:.0f} s, {cpu:.0f} s",
+                f"{took / loop.wall:.3f}",
+                f"{cpu / loop.cpu:.3f}",
+            ]
+        ],
     )
     rows = []
     for hours in (0.5,) if quick else (1, 2, 4):
