@@ -75,8 +75,8 @@ def gives_up(failure: str, job: Job, retry: Retry, *, killed: int = 0) -> bool:
     if failure == TOO_OFTEN:
         return True
     match FAILURES[failure].fault:
-        case "machine" if failure == "worker_killed":  # he who spares memory does it each time
-            return killed + 1 >= retry.attempts
+        case "machine" if failure == "worker_killed":  # by what spares memory, again and again
+            return killed + 1 >= retry.interruptions
         case "machine":  # what is wrong with the diarizer may stay so for ever
             return FAILURES[failure].part == "diarizer"
         case "worker":

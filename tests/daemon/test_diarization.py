@@ -275,7 +275,7 @@ def test_a_daemon_that_dies_each_time(program: Make, diarize: str) -> None:
 
 
 def test_a_diarizer_that_somebody_kills_each_time(program: Make) -> None:
-    daemon = program(profile=profile("hang"), backoff="0.1s", retry="attempts = 2")
+    daemon = program(profile=profile("hang"), backoff="0.1s", retry="interruptions = 2")
     daemon.drop(SPEECH, "talk.opus")
 
     def ended(number: int) -> bool:
