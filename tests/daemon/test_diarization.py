@@ -306,12 +306,12 @@ def test_it_makes_way_for_nobody(program: Make) -> None:
 def test_each_kind_of_work_has_its_process(program: Make) -> None:
     daemon = program(profile=profile("slow"), model="slow", idle_unload="1s")
     daemon.drop(SPEECH, "talk.opus")
-    daemon.underway("talk.opus", 1)
-    engine = daemon.ctl("status")["workers"][0]["pid"]
+    wait_for(lambda: len(daemon.workers()) == 1, "the engine")
+    (engine,) = daemon.workers()
     diarizing(daemon, "talk.opus")
     diarizer = daemon.ctl("status")["workers"][0]["pid"]
-    assert {worker.pid for worker in daemon.workers()} == {engine, diarizer}
-    assert engine != diarizer
+    assert {worker.pid for worker in daemon.workers()} == {engine.pid, diarizer}
+    assert engine.pid != diarizer
     daemon.wait("talk.opus", "completed")
     wait_for(lambda: not daemon.workers(), "both to end when they are idle")
 
