@@ -7,7 +7,9 @@ preemption   which run makes way for an urgent job
 machine      the cores and the memory that there are
 capacity     how many processes these bear, and each run's share of the cores
 slot         a place in a pool, and its worker process
-run          one run of a job: its messages, and the loop that reads them
+run          one run of a job: the loop that reads its messages
+messages     what a run is told
+errands      what a run has its worker processes do
 supervision  whether a run gets on: heartbeats, lease, time limits
 stages       what a job goes through
 rendering    transcripts that are written again without a worker

@@ -1,4 +1,4 @@
-"""One run of a job: one queue of messages, and one loop that reads them.
+"""One run of a job: the loop that reads its messages.
 
 Everybody else only sends: a stage has a task for the worker, the worker answers or dies, somebody
 interrupts, a stage ends. The loop alone decides what follows; without a message it asks the clocks.
@@ -12,9 +12,7 @@ import contextlib
 import functools
 import logging
 import math
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
-
-from msgspec.structs import replace
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from scriberrd import protocol
 from scriberrd.errors import LeaseLost, StoreError, TaskFailed, WorkerDied
@@ -22,6 +20,8 @@ from scriberrd.failures import FAILURES
 from scriberrd.files.folders import Heartbeat
 from scriberrd.model import Stage
 from scriberrd.queue import jobs
+from scriberrd.work.errands import Errands
+from scriberrd.work.messages import PRECEDENCE, Errand, Messages
 from scriberrd.work.supervision import Supervision
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from scriberrd.model import Clock, Job
     from scriberrd.queue.store import Store
     from scriberrd.transcript import Diarization, EngineInfo
+    from scriberrd.work.messages import Interruption, Message
     from scriberrd.work.process import Kind, Process
 
 log = logging.getLogger(__name__)
@@ -38,31 +39,12 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 LOOK = 1.0  # seconds without a message after which the clocks are looked at
-CANCEL_GRACE = 1.0  # seconds that a worker gets to give up a task before it is killed
 SAVE_GRACE = 5.0  # seconds that a publication gets when the daemon stops
-
-Interruption = Literal["cancel", "release", "preempt", "close"]
-# Cancel: at once. Release: at the next block, and soon. The others: at the next block.
-PRECEDENCE = {"cancel": 3, "release": 2, "preempt": 1, "close": 1, None: 0}
+WORKING = {Stage.TRANSCRIBING, Stage.DIARIZING}
 
 
 class Interrupted(Exception):
     """The run is given up: its job goes back, or ends if it is to be canceled."""
-
-
-class Errand(NamedTuple):
-    """What a worker is to do."""
-
-    task: protocol.Task | protocol.Diarize
-    source: int  # a descriptor of the recording
-    done: asyncio.Future[Diarization | None]  # what it gives, if it is to give something
-
-
-LAST = (protocol.Finished, protocol.Diarized, protocol.Failed, protocol.Stopped)
-WORKING = {Stage.TRANSCRIBING, Stage.DIARIZING}
-
-# A task is a message when it has ended: the stages, or the worker's next reply.
-Message = Errand | Interruption | protocol.Share | asyncio.Task[Any]
 
 
 class Run:
@@ -98,14 +80,12 @@ class Run:
         self.interruption: Interruption | None = None
         self.engine: EngineInfo | None = None  # that it has loaded
         self._store, self._clock = store, clock
-        self._worker, self._loaded, self._held_up = worker, loaded, held_up
+        self._loaded, self._held_up = loaded, held_up
         self._stop_timeout = config.daemon.stop_timeout
         self._supervision = Supervision(pool, config.retry, clock.monotonic())
-        self._messages: asyncio.Queue[Message] = asyncio.Queue()
+        self._messages = Messages()
+        self._errands = Errands(self.lease, worker, self._messages)
         self._stage = Stage.PREPARING
-        self._errand: Errand | None = None  # until it is done, or has failed
-        self._process: Process | None = None  # that the latest errand was given to
-        self._reply: asyncio.Task[protocol.Reply] | None = None  # its next one; None: it is idle
         self._position: float | None = None  # seconds of the recording that are transcribed
         self._diarized: float | None = None  # 0 to 1
         self._stopping = False  # the worker was told to stop after the block that it is at
@@ -195,7 +175,7 @@ class Run:
             LeaseLost: the job was taken back.
             StoreError: the database can't be used.
         """
-        going = self._follow(stages)
+        going = self._messages.follow(stages)
         try:
             while True:
                 message = await self._next()
@@ -208,16 +188,11 @@ class Run:
                     self._give_way(now)
                     await self._supervise(now)
                 except (TaskFailed, WorkerDied) as error:
-                    await self._end_errand(error)
+                    await self._errands.fail(error)
         finally:
-            await self._abandon()
+            await self._errands.abandon()
             going.cancel()
             await asyncio.wait({going})
-
-    @property
-    def _at_work(self) -> Process | None:
-        """The process that is at the errand."""
-        return None if self._reply is None else self._process
 
     async def _next(self) -> Message | None:
         """The next message; None when it is time to look at the clocks."""
@@ -227,36 +202,22 @@ class Run:
         except TimeoutError:
             return None
 
-    def _follow(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        """Begin something whose end is a message."""
-        task = asyncio.create_task(work)
-        task.add_done_callback(self._messages.put_nowait)
-        # Nobody may read of it any more when it fails: asyncio would complain of that.
-        task.add_done_callback(lambda done: done.cancelled() or done.exception())
-        return task
-
     async def _heed(self, message: Message | None, now: float) -> None:
         if isinstance(message, Errand):
             if self.interruption is not None:
                 raise Interrupted
             await self._begin(message)
         elif isinstance(message, protocol.Share):
-            if self._process is not None and self._stage is Stage.TRANSCRIBING:
-                self._process.send(message)
-        elif isinstance(message, asyncio.Task) and message is self._reply:
-            reply = message.result()
-            if self._take(reply):
-                self._supervision.hear(reply, now)
-                await self._keep(reply)
+            if self._stage is Stage.TRANSCRIBING and (process := self._errands.at_work):
+                process.send(message)
+        elif reply := self._errands.heard(message):
+            self._supervision.hear(reply, now)
+            await self._keep(reply)
 
     async def _begin(self, errand: Errand) -> None:
         """Give a worker its task."""
-        self._errand, task = errand, errand.task
-        diarizes = isinstance(task, protocol.Diarize)
-        self._process = process = await self._worker("diarizer" if diarizes else "engine")
-        # Others may have begun or ended since the task was made.
-        process.send(replace(task, share=self.share), errand.source)
-        self._reply = self._follow(process.receive())
+        await self._errands.give(errand, self.share)
+        task = errand.task
         self._supervision.moved(self._clock.monotonic())
         if not isinstance(task, protocol.Diarize):
             self._stage = Stage.TRANSCRIBING
@@ -265,28 +226,6 @@ class Run:
         self._supervision.unit(task.duration)
         expires = self._supervision.renewed()
         await self._store.insist(jobs.diarizing, self.lease, expires=expires)
-
-    async def _end_errand(self, error: TaskFailed | WorkerDied) -> None:
-        """An errand has failed: what follows is for its stage to say."""
-        errand, self._errand = self._errand, None
-        if errand is None:
-            raise error
-        await self._abandon()
-        # Who knows what state a driver or a library is in now?
-        broken = isinstance(error, WorkerDied) or FAILURES[error.failure].fault == "worker"
-        if self._process is not None and broken:
-            await self._process.kill()
-        self._process = self._reply = None
-        errand.done.set_exception(error)
-
-    def _take(self, reply: protocol.Reply) -> bool:
-        """Whether a reply is about this run; the next one is waited for unless it is the last."""
-        mine = (reply.job, reply.lease) == self.lease
-        if mine and isinstance(reply, LAST):
-            self._reply = None
-        elif self._process is not None:
-            self._reply = self._follow(self._process.receive())
-        return mine
 
     async def _keep(self, reply: protocol.Reply) -> None:
         """Write down what the worker says."""
@@ -317,11 +256,9 @@ class Run:
 
     def _done(self, found: Diarization | None) -> None:
         """The errand is done."""
-        errand, self._errand = self._errand, None
         self._stage, self._patience = Stage.SAVING, math.inf
         self._position = self._diarized = None
-        if errand is not None:
-            errand.done.set_result(found)
+        self._errands.done(found)
 
     def _give_way(self, now: float) -> None:
         """Do what the interruption asks for."""
@@ -330,8 +267,9 @@ class Run:
             return
         if self._stage is Stage.PREPARING or (working and how == "cancel"):
             raise Interrupted
-        if self._stage is Stage.TRANSCRIBING and self._at_work and not self._stopping:
-            self._at_work.send(self._stop(after_block=True))
+        process = self._errands.at_work
+        if self._stage is Stage.TRANSCRIBING and process and not self._stopping:
+            self._errands.stop(process, after_block=True)
             self._stopping = True
         if self._releasing:  # for the others there is no hurry: a block or unit is worth its time
             grace = self._stop_timeout if working else SAVE_GRACE
@@ -343,9 +281,9 @@ class Run:
         """See whether it gets on."""
         supervision = self._supervision
         match self._stage:
-            case Stage.TRANSCRIBING | Stage.DIARIZING if self._at_work:
+            case Stage.TRANSCRIBING | Stage.DIARIZING if process := self._errands.at_work:
                 if (why := supervision.silent(now)) is not None:
-                    raise await self._at_work.stalled(why)
+                    raise await process.stalled(why)
                 if (seconds := supervision.limits.warning(now)) is not None:
                     log.warning("job %d is slow: running for %.0f s", self.lease.job, seconds)
                     await self._store.run(jobs.slow, self.lease, seconds, now=self._clock.time())
@@ -373,26 +311,6 @@ class Run:
         # A publication that has just completed the job, or has lost it, says so itself.
         with contextlib.suppress(LeaseLost, StoreError):
             await self._store.run(renew, self.lease)
-
-    async def _abandon(self) -> None:
-        """Have the worker give up its task, if it is at one; kill it when it does not obey."""
-        process = self._at_work
-        if process is not None and process.alive:
-            try:
-                process.send(self._stop(after_block=False))
-                async with asyncio.timeout(CANCEL_GRACE):
-                    while self._reply is not None:
-                        message = await self._messages.get()
-                        if isinstance(message, asyncio.Task) and message is self._reply:
-                            self._take(message.result())
-            except (TimeoutError, WorkerDied):
-                await process.kill()
-        if self._reply is not None:
-            self._reply.cancel()
-
-    def _stop(self, *, after_block: bool) -> protocol.Stop:
-        job, token = self.lease
-        return protocol.Stop(job=job, lease=token, after_block=after_block)
 
 
 def _failure(reply: protocol.Failed) -> TaskFailed:
