@@ -15,19 +15,19 @@ from array import array
 from bisect import bisect_left, bisect_right
 from collections import Counter, deque
 from itertools import accumulate, chain, groupby, islice, pairwise
-from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec import UNSET
 from msgspec.structs import replace
 
+from scriberrd.transcript import Again
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from msgspec import UnsetType
 
     from scriberrd.transcript import BlockResult, Diarization, Segment, Turn, Word
-
-T = TypeVar("T")
 
 NEAR = 1.5  # from a word to a turn that it may still belong to
 LONGEST = 1.0  # what counts of a word: one that is stretched over a pause proves nothing
@@ -77,7 +77,7 @@ def merged(blocks: Iterable[BlockResult], diarization: Diarization) -> Merged:
 
     unknown = [one == NOBODY for one in chain.from_iterable(decided)]
     places = sum(nobody for nobody, _ in groupby(unknown))
-    return Merged(_Again(told), labels, sum(unknown), places)
+    return Merged(Again(told), labels, sum(unknown), places)
 
 
 def channeled(blocks: Iterable[BlockResult]) -> Merged:
@@ -97,17 +97,7 @@ def channeled(blocks: Iterable[BlockResult]) -> Merged:
             words = (replace(word, speaker=labels.get(word.speaker, UNSET)) for word in block.words)
             yield replace(block, segments=tuple(segments), words=tuple(words))
 
-    return Merged(_Again(told), tuple(labels.values()), channels=tuple(channels))
-
-
-class _Again(Generic[T]):
-    """What is made on the way, and from the first on whenever it is asked for."""
-
-    def __init__(self, make: Callable[[], Iterator[T]]) -> None:
-        self._make = make
-
-    def __iter__(self) -> Iterator[T]:
-        return self._make()
+    return Merged(Again(told), tuple(labels.values()), channels=tuple(channels))
 
 
 class Stretch(NamedTuple):

@@ -1,4 +1,4 @@
-"""The canonical transcript (schema 1), and how blocks become one. Pure functions.
+"""The canonical transcript (schema 1), what it is made of, and its JSON. Pure.
 
 All times are seconds from the start of the recording, as float.
 """
@@ -6,14 +6,14 @@ All times are seconds from the start of the recording, as float.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain
-from typing import Literal
+from collections.abc import Callable, Iterable, Iterator
+from typing import Generic, Literal, TypeVar
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
-NO_SPEECH = "no speech was found"  # the warning of a transcript without text
+T = TypeVar("T")
+
 # The warning of a transcript that is published before its speakers are known.
 PENDING = "the speakers are not told apart yet: this transcript is replaced when they are"
 SURE = 0.5  # probability of the language; below, the reader is told
@@ -184,121 +184,21 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
                 space = " "
 
 
+class Again(Generic[T]):
+    """What is made on the way, and from the first on whenever it is asked for."""
+
+    def __init__(self, make: Callable[[], Iterator[T]]) -> None:
+        self._make = make
+
+    def __iter__(self) -> Iterator[T]:
+        return self._make()
+
+
 def called(text: Transcript | Result) -> dict[str, str]:
     """The names of its speakers: label -> name."""
     if text.speakers is UNSET:
         return {}
     return {speaker.label: speaker.name for speaker in text.speakers}
-
-
-class _Segments:
-    """The segments of some blocks, numbered."""
-
-    def __init__(self, blocks: Iterable[BlockResult]) -> None:
-        self._blocks = blocks
-
-    def __iter__(self) -> Iterator[Segment]:
-        segments = chain.from_iterable(block.segments for block in self._blocks)
-        for number, segment in enumerate(segments, 1):
-            yield msgspec.structs.replace(segment, id=f"seg_{number:06d}")
-
-
-class _Gaps:
-    """The gaps of some blocks."""
-
-    def __init__(self, blocks: Iterable[BlockResult]) -> None:
-        self._blocks = blocks
-
-    def __iter__(self) -> Iterator[Gap]:
-        return chain.from_iterable(block.gaps for block in self._blocks)
-
-
-class _Words:
-    """The words of some blocks."""
-
-    def __init__(self, blocks: Iterable[BlockResult]) -> None:
-        self._blocks = blocks
-
-    def __iter__(self) -> Iterator[Word]:
-        return chain.from_iterable(block.words for block in self._blocks)
-
-
-def assemble(
-    blocks: Iterable[BlockResult],
-    *,
-    duration: float,
-    engine: EngineInfo,
-    source: SourceInfo,
-    processing_seconds: float,
-    word_timestamps: bool,
-    warnings: Iterable[str],
-) -> Result:
-    """Join the blocks of a whole recording.
-
-    A recording without speech gives an empty transcript that says so in its warnings.
-
-    Args:
-        blocks: in their order; they are gone through several times, so no iterator will do.
-        duration: of the recording, in seconds.
-        engine: what made them.
-        source: the recording.
-        processing_seconds: that the work took, all runs together.
-        word_timestamps: whether it is to hold the words, too.
-        warnings: of the worker; those that are there twice are said once.
-    """
-    speech, words, spelled, said = 0.0, 0, 0, False
-    known, sums = 0, []  # probabilities of words: how many, and the sum of each block's
-    gaps, missed = False, list[float]()  # seconds of speech without words, of each gap
-    language = probability = None
-    for block in blocks:
-        texts = [segment.text.split() for segment in block.segments]
-        probabilities = [p for word in block.words if (p := word.probability) is not None]
-        speech += block.speech
-        words += len(block.words)
-        spelled += sum(map(len, texts))
-        said = said or any(texts)
-        known += len(probabilities)
-        sums.append(math.fsum(probabilities))
-        gaps = gaps or bool(block.gaps)
-        missed += (gap.end - gap.start for gap in block.gaps if gap.why == "no_words")
-        if language is None or (block.language_probability or 0.0) > (probability or 0.0):
-            language, probability = block.language, block.language_probability
-    if not said:
-        language = probability = None
-    return Result(
-        language=language,
-        language_probability=probability,
-        duration=duration,
-        speech_duration=round(speech, 3),
-        segments=_Segments(blocks),
-        words=_Words(blocks) if word_timestamps else (),
-        gaps=_Gaps(blocks) if gaps else UNSET,
-        engine=engine,
-        source=source,
-        stats=Stats(
-            words=words or spelled,
-            processing_seconds=round(processing_seconds, 3),
-            real_time_factor=round(processing_seconds / duration, 4) if duration > 0 else None,
-            confidence=round(math.fsum(sums) / known, 4) if known else None,
-        ),
-        warnings=tuple(dict.fromkeys((*warnings, *_warnings(language, probability, missed, said)))),
-    )
-
-
-def _warnings(
-    language: str | None, probability: float | None, missed: Sequence[float], said: bool
-) -> Iterator[str]:
-    """What a reader should know of the text."""
-    if not said:
-        yield NO_SPEECH
-    if probability is not None and probability < SURE:
-        yield (
-            f"the language is not clear: {language} with a probability of {probability:.2f};"
-            " set language, or languages to choose from"
-        )
-    if missed:
-        places = "1 place" if len(missed) == 1 else f"{len(missed)} places"
-        yield f"{sum(missed):.1f} s of speech have no words, in {places}: see gaps"
 
 
 def encode(transcript: Transcript | Result) -> Iterator[bytes]:

@@ -9,6 +9,7 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from scriberrd import transcript
+from scriberrd.assembling import assemble
 from scriberrd.errors import TaskFailed
 from scriberrd.merging import Merged, channeled, merged
 from scriberrd.model import Shown
@@ -49,7 +50,7 @@ def gather(
     if work.probe is None or work.engine is None or work.finished is None:
         raise TaskFailed("internal_error", "checkpoints are missing")
     made, shown = _speakers(blocks, job, diarization)
-    text = transcript.assemble(
+    text = assemble(
         made.blocks,
         duration=work.finished.duration,
         engine=work.engine if diarization is None else _engine(work.engine, diarization),

@@ -8,6 +8,7 @@ from subprocess import run
 import jsonschema
 import pytest
 
+from scriberrd.assembling import assemble
 from scriberrd.output.formats import schema
 from scriberrd.transcript import (
     BlockResult,
@@ -15,7 +16,6 @@ from scriberrd.transcript import (
     Segment,
     SourceInfo,
     Word,
-    assemble,
     decode,
     encode,
 )
