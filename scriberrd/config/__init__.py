@@ -1,0 +1,26 @@
+"""The configuration: what can be set, and how it is read.
+
+tables     [daemon], [[worker]], [retry] and [retention]; a [profile.NAME] is `model.Settings`
+inboxes    [[inbox]]
+live       all of them together, as they are now
+loading    from the file to these, with every problem of it
+"""
+
+from scriberrd.config.inboxes import EXTENSIONS, Inbox
+from scriberrd.config.live import Config, Live, missing
+from scriberrd.config.loading import find, load
+from scriberrd.config.tables import Daemon, Retention, Retry, Worker
+
+__all__ = [
+    "EXTENSIONS",
+    "Config",
+    "Daemon",
+    "Inbox",
+    "Live",
+    "Retention",
+    "Retry",
+    "Worker",
+    "find",
+    "load",
+    "missing",
+]

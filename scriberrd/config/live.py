@@ -1,0 +1,79 @@
+"""All settings together, as they are now, and what of them can't be used now."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import msgspec
+
+from scriberrd.config.inboxes import Inbox
+from scriberrd.config.tables import Daemon, Retention, Retry, Worker
+from scriberrd.files.folders import look_at
+from scriberrd.model import Settings
+
+MODELS = ("model", "fallback_model", "diarization_model")  # keys that may be folders
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True):
+    """All settings of the daemon, checked."""
+
+    file: Path
+    daemon: Daemon
+    inboxes: tuple[Inbox, ...]
+    profiles: dict[str, Settings]
+    workers: tuple[Worker, ...]
+    retry: Retry
+    retention: Retention = Retention()
+
+    def inbox(self, name: str) -> Inbox | None:
+        """The inbox of that name, if there is one."""
+        return next((inbox for inbox in self.inboxes if inbox.name == name), None)
+
+    def sharing(self, inbox: Inbox) -> list[str]:
+        """The names of the other inboxes that have the same output folder as this one."""
+        others = (other for other in self.inboxes if other.name != inbox.name)
+        return [other.name for other in others if other.output == inbox.output]
+
+
+class Live:
+    """The configuration as it is now: every room asks this one, and keeps no copy of its own."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+
+
+def missing(config: Config) -> list[str]:
+    """Folders and models of the configuration that can't be used now; they may be mounted later."""
+    places = [
+        (f"inbox {inbox.name}, {key}", place, "create it, or mount it")
+        for inbox in config.inboxes
+        for key, place in (("path", inbox.path), ("output", inbox.output))
+    ] + [
+        (f"profile {name}, {key}", Path(model), "copy the model there, or set another")
+        for name, profile in config.profiles.items()
+        for key in MODELS
+        if os.path.isabs(model := getattr(profile, key))
+    ]
+    found = look_at([place for _, place, _ in places], _enter)
+    return [
+        f"{what}: {place}{_trouble(error, advice)}"
+        for what, place, advice in places
+        if (error := found[place]) is not None
+    ]
+
+
+def _enter(place: Path) -> None:
+    if stat.S_ISDIR(os.stat(place).st_mode):
+        os.stat(os.path.join(place, "."))  # needs the permission to enter it
+
+
+def _trouble(error: OSError, advice: str) -> str:
+    match error:
+        case FileNotFoundError():
+            return f" does not exist: {advice}"
+        case PermissionError():
+            return ": permission denied: give the daemon's user access"
+        case _:
+            return f": {error.strerror}"

@@ -1,0 +1,71 @@
+"""What can be set once for all inboxes."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from scriberrd.hours import Hours
+from scriberrd.model import Positive
+from scriberrd.toml import Bytes, Count, Seconds, Span
+
+# Those of CTranslate2, which checks which of them the device supports.
+COMPUTE_TYPE = r"^(auto|int8|int16|(int8_)?(float32|float16|bfloat16))$"
+Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+Device = Annotated[str, Meta(pattern=r"^(auto|cpu|cuda|cuda:\d+)$")]
+
+
+class Daemon(msgspec.Struct, frozen=True, kw_only=True):
+    """`[daemon]`: settings for all inboxes and workers."""
+
+    state_dir: str = ""  # databases and lock; load() fills in the default
+    socket: str = ""  # of the API; load() fills in the default
+    auto_download: bool = True
+    model_cache: str = ""
+    rescan: Span = Span(60)
+    ageing: Seconds = Seconds(3600)
+    stop_timeout: Seconds = Seconds(30)
+    max_upload: Bytes = Bytes(4 << 30)
+    backup: Seconds = Seconds(86400)
+    backups: Positive = 7
+    log_level: Annotated[str, Meta(pattern="^(debug|info|warning|error)$")] = "info"
+
+
+class Worker(msgspec.Struct, frozen=True, kw_only=True):
+    """`[[worker]]`: a pool of worker processes on one device."""
+
+    name: Name
+    device: Device = "auto"
+    diarize_device: Device = "auto"
+    count: Count = Count(0)  # 0: auto, until the daemon has looked at the machine
+    threads: Count = Count(0)
+    compute_type: Annotated[str, Meta(pattern=COMPUTE_TYPE)] = "auto"
+    cpu_fallback: bool = False
+    hours: Hours = Hours()
+    idle_unload: Seconds = Seconds(300)
+    heartbeat_timeout: Span = Span(60)
+    stall_timeout: Span = Span(600)
+
+
+class Retry(msgspec.Struct, frozen=True, kw_only=True):
+    """`[retry]`: how often and how soon a recording is tried again."""
+
+    attempts: Positive = 3
+    backoff: Seconds = Seconds(30)
+    backoff_max: Seconds = Seconds(3600)
+    interruptions: Positive = 5
+    soft_limit: Annotated[float, Meta(ge=0, le=1000)] = 10.0
+    hard_limit: Annotated[float, Meta(ge=0, le=1000)] = 30.0
+    limit_floor: Seconds = Seconds(600)
+
+
+class Retention(msgspec.Struct, frozen=True, kw_only=True):
+    """`[retention]`: at which age something is deleted; 0 is never."""
+
+    jobs: Seconds = Seconds(0)
+    events: Seconds = Seconds(90 * 86400)
+    transcripts: Seconds = Seconds(0)
+    library: Seconds = Seconds(0)
+    library_size: Bytes = Bytes(1 << 30)
