@@ -24,7 +24,7 @@ from scriberrd.inbox import watch
 from scriberrd.inbox.intake import Intake
 from scriberrd.library.library import Library
 from scriberrd.model import InboxStatus, JobState
-from scriberrd.output.publication import Publisher
+from scriberrd.output.publisher import Publisher
 from scriberrd.queue import backup, jobs, lock, restore, retention
 from scriberrd.queue.store import probe
 from scriberrd.work.breaker import STORE

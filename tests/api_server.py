@@ -21,7 +21,7 @@ from scriberrd.files.folders import Folders
 from scriberrd.inbox.intake import Intake
 from scriberrd.library.library import Library
 from scriberrd.model import InboxStatus, Job, Print, Settings, Shown, WorkerStatus
-from scriberrd.output.publication import Publisher
+from scriberrd.output.publisher import Publisher
 from scriberrd.protocol import Finished, Probed, Pulled
 from scriberrd.queue import jobs
 from scriberrd.queue.jobs import Lease

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from scriberrd.inbox.intake import Intake
     from scriberrd.library.library import Library
     from scriberrd.model import Clock, Job
-    from scriberrd.output.publication import Publisher
+    from scriberrd.output.publisher import Publisher
     from scriberrd.queue.store import Store
     from scriberrd.work.preflight import Preflights
     from scriberrd.work.pulls import News

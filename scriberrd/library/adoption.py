@@ -11,7 +11,7 @@ from msgspec import UNSET
 
 from scriberrd import transcript
 from scriberrd.errors import NoAnswer
-from scriberrd.output import published, staging
+from scriberrd.output import naming, published
 from scriberrd.queue import jobs
 from scriberrd.transcript import PENDING
 
@@ -35,7 +35,7 @@ async def adopt(store: Store, folders: Folders, inbox: Inbox, job: Job) -> Trans
     """
     if job.redo:
         return None
-    bases = islice(staging.candidates(job.path, job.sha256 or ""), USUAL)
+    bases = islice(naming.candidates(job.path, job.sha256 or ""), USUAL)
     names = await store.read(jobs.unlisted, job.inbox, [base + b".json" for base in bases])
 
     def look() -> Transcript | None:

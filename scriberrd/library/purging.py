@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from scriberrd.config import Config
     from scriberrd.library.library import Library
     from scriberrd.model import Job
-    from scriberrd.output.publication import Publisher
+    from scriberrd.output.publisher import Publisher
     from scriberrd.queue.store import Store
 
 

@@ -12,26 +12,23 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-import re
 import tempfile
 from contextlib import ExitStack, contextmanager, suppress
-from itertools import chain, count
+from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 from scriberrd.errors import NameTaken, OutputChanged, Unmounted
 from scriberrd.files import mounts
 from scriberrd.files.names import FOLDER, NEW, name_new
 from scriberrd.model import Identity, Print, display
-from scriberrd.output import published
+from scriberrd.output import naming, published
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
 TEMPORARY = b".scriberrd-%d.%s.tmp"  # of a job and a format: no two jobs stage under one name
-LONGEST = 235  # bytes of a base name
 PIECE = 4 << 20  # bytes that are made durable at once: nobody waits long for a slow disk
-CONTINUATION = range(0x80, 0xC0)  # bytes of UTF-8 within a character
 TRIAL = 1 << 16  # bytes: about the outputs of an hour
 
 
@@ -42,31 +39,6 @@ class Target(NamedTuple):
     name: bytes  # the name that it gets: another one where that file was edited
     there: Identity | None  # what of ours is there now, and is replaced
     same: bool = False  # it is the same already
-
-
-def candidates(path: bytes, sha256: str) -> Iterator[bytes]:
-    """The base names that the outputs of a recording may have, the best first; without end.
-
-    Args:
-        path: of the recording, relative to its inbox; its folder is mirrored.
-        sha256: of the recording, in hexadecimal.
-    """
-    folder, slash, name = path.rpartition(b"/")
-    stem = name.rpartition(b".")[0] or name
-    marked = b"%s-%s" % (stem, sha256[:8].encode())
-    for base in chain((stem, name, marked), (b"%s-%d" % (marked, n) for n in count(2))):
-        yield folder + slash + _shortened(base)
-
-
-def _shortened(name: bytes) -> bytes:
-    """A name that leaves room for what is added to it; still unique, and UTF-8 if it was."""
-    if len(name) <= LONGEST:
-        return name
-    mark = b"-" + hashlib.sha256(name).hexdigest()[:16].encode()
-    end = LONGEST - len(mark)
-    while end > LONGEST - len(mark) - 3 and name[end] in CONTINUATION:
-        end -= 1
-    return name[:end] + mark
 
 
 def stage(
@@ -143,7 +115,7 @@ def survey(
     targets: list[Target] = []
     edited: list[bytes] = []
     for name in sorted(staged, key=lambda name: (name.endswith(b".json"), name)):
-        for variant in chain([name], newer(name)):
+        for variant in chain([name], naming.newer(name)):
             if variant in taken:
                 continue
             seen = published.look(root, variant, {*mine, staged[name]})
@@ -156,20 +128,6 @@ def survey(
             elif variant == name:
                 raise NameTaken(name)
     return targets, edited
-
-
-def newer(name: bytes) -> Iterator[bytes]:
-    """The names for a new version of a file that was edited, the best first; without end."""
-    base, _, suffix = name.rpartition(b".")
-    for mark in chain([b".new"], (b".new-%d" % number for number in count(2))):
-        yield b"%s%s.%s" % (base, mark, suffix)
-
-
-def is_newer(name: bytes, edited: bytes) -> bool:
-    """Whether a name is one for a new version of a file of that other name."""
-    base, _, suffix = edited.rpartition(b".")
-    pattern = re.escape(base) + rb"\.new(-\d+)?\." + re.escape(suffix)
-    return re.fullmatch(pattern, name) is not None
 
 
 def place(root: Path, job: int, targets: Sequence[Target]) -> None:

@@ -20,7 +20,7 @@ from scriberrd.config import Inbox
 from scriberrd.files.folders import Folders
 from scriberrd.library.gathering import gather
 from scriberrd.model import Identity, Settings, Source
-from scriberrd.output.publication import Publisher
+from scriberrd.output.publisher import Publisher
 from scriberrd.protocol import Finished, Probed
 from scriberrd.queue import jobs, queries
 from scriberrd.queue.store import Store

@@ -15,7 +15,7 @@ from scriberrd.hours import Hours
 from scriberrd.inbox.intake import Intake
 from scriberrd.library.library import Library
 from scriberrd.model import Job, JobState, Settings
-from scriberrd.output.publication import Publisher
+from scriberrd.output.publisher import Publisher
 from scriberrd.queue import jobs, queries
 from scriberrd.queue.store import Store
 from scriberrd.toml import Count

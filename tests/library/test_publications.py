@@ -23,7 +23,7 @@ from scriberrd.library import library
 from scriberrd.library.gathering import gather
 from scriberrd.library.library import Library
 from scriberrd.model import Fallback, Identity, Job, JobState, Settings, Source
-from scriberrd.output.publication import Publisher
+from scriberrd.output.publisher import Publisher
 from scriberrd.protocol import Finished, Probed
 from scriberrd.queue import jobs, queries
 from scriberrd.queue.store import Store

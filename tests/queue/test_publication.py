@@ -21,7 +21,7 @@ from scriberrd.files import folders
 from scriberrd.files.folders import Folders
 from scriberrd.model import Fallback, Identity, Job, Settings, Source
 from scriberrd.output import staging
-from scriberrd.output.publication import Publisher
+from scriberrd.output.publisher import Publisher
 from scriberrd.queue import jobs, queries
 from scriberrd.queue.store import Store
 

@@ -15,7 +15,7 @@ from support import mounted
 from scriberrd import config
 from scriberrd.files.folders import Folders
 from scriberrd.model import Identity, Job, JobState, Print, Scope, Settings, Source
-from scriberrd.output.publication import Publisher
+from scriberrd.output.publisher import Publisher
 from scriberrd.queue import jobs, queries, retention
 from scriberrd.queue.store import Store
 from scriberrd.toml import Seconds

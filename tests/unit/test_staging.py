@@ -18,7 +18,8 @@ from support import mounted
 
 from scriberrd.errors import NameTaken, OutputChanged
 from scriberrd.model import Print
-from scriberrd.output.staging import candidates, discard, place, stage, survey
+from scriberrd.output.naming import candidates
+from scriberrd.output.staging import discard, place, stage, survey
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
