@@ -12,7 +12,7 @@ import msgspec
 from msgspec import inspect
 
 from scriberrd.errors import InvalidRequest
-from scriberrd.model import Settings, conflicts
+from scriberrd.settings import Settings, conflicts
 from scriberrd.toml import allowed
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from typing import Literal
 
 import msgspec
 
-from scriberrd.model import Settings
+from scriberrd.settings import Settings
 from scriberrd.transcript import BlockResult, Diarization, EngineInfo
 
 # How the worker decodes: raised whenever the same settings come to give another text.

@@ -20,12 +20,13 @@ from scriberrd.config import Config, Daemon, Inbox, Live, Retry, Worker
 from scriberrd.files.folders import Folders
 from scriberrd.inbox.intake import Intake
 from scriberrd.library.library import Library
-from scriberrd.model import InboxStatus, Job, Print, Settings, Shown, WorkerStatus
+from scriberrd.model import InboxStatus, Job, Print, Shown, WorkerStatus
 from scriberrd.output.publisher import Publisher
 from scriberrd.protocol import Finished, Probed, Pulled
 from scriberrd.queue import jobs
 from scriberrd.queue.jobs import Lease
 from scriberrd.queue.store import Store
+from scriberrd.settings import Settings
 from scriberrd.transcript import EngineInfo, Segment, SourceInfo, Stats, Transcript, Turn, encode
 from scriberrd.work.means import Means
 from scriberrd.work.preflight import Preflights

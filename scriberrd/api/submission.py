@@ -13,7 +13,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from scriberrd import overrides
 from scriberrd.api.params import Params, choose, parse, parse_body, parse_query
 from scriberrd.errors import InvalidRequest, PathOutsideInbox, ShuttingDown, UploadTooLarge
-from scriberrd.model import PriorityName
+from scriberrd.settings import PriorityName
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

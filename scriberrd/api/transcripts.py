@@ -13,10 +13,11 @@ from scriberrd.api.params import Params, job_id, parse_query
 from scriberrd.errors import TranscriptNotReady
 from scriberrd.files import sources
 from scriberrd.files.folders import start
-from scriberrd.model import Format, JobState
+from scriberrd.model import JobState
 from scriberrd.output import published
 from scriberrd.output.formats import FORMATS
 from scriberrd.queue import queries
+from scriberrd.settings import Format
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
 
     from scriberrd.api.rooms import Rooms
     from scriberrd.files.folders import Folders
-    from scriberrd.model import SpeakerLabels
     from scriberrd.queue.columns import Output
+    from scriberrd.settings import SpeakerLabels
 
 log = logging.getLogger(__name__)
 

@@ -1,6 +1,6 @@
 """The configuration: what can be set, and how it is read.
 
-tables     [daemon], [[worker]], [retry] and [retention]; a [profile.NAME] is `model.Settings`
+tables     [daemon], [[worker]], [retry] and [retention]; a [profile.NAME] is `settings.Settings`
 inboxes    [[inbox]]
 live       all of them together, as they are now
 loading    from the file to these, with every problem of it

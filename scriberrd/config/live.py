@@ -11,7 +11,7 @@ import msgspec
 from scriberrd.config.inboxes import Inbox
 from scriberrd.config.tables import Daemon, Retention, Retry, Worker
 from scriberrd.files.folders import look_at
-from scriberrd.model import Settings
+from scriberrd.settings import Settings
 
 MODELS = ("model", "fallback_model", "diarization_model")  # keys that may be folders
 

@@ -14,7 +14,7 @@ from scriberrd.config.inboxes import Inbox, check_folders, normal
 from scriberrd.config.live import MODELS, Config
 from scriberrd.config.tables import Daemon, Retention, Retry, Worker
 from scriberrd.errors import ConfigError
-from scriberrd.model import Settings, conflicts
+from scriberrd.settings import Settings, conflicts
 from scriberrd.toml import Document
 
 if TYPE_CHECKING:

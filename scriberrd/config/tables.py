@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from scriberrd.hours import Hours
-from scriberrd.model import Positive
+from scriberrd.settings import Positive
 from scriberrd.toml import Bytes, Count, Seconds, Span
 
 # Those of CTranslate2, which checks which of them the device supports.

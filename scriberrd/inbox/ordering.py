@@ -6,14 +6,16 @@ from typing import TYPE_CHECKING
 
 from scriberrd import overrides
 from scriberrd.errors import InvalidRequest
-from scriberrd.model import DIARIZATION, RENDERING, TERMINAL, JobState, Priority, replaced, staged
+from scriberrd.model import TERMINAL, JobState, Priority
 from scriberrd.queue.jobs import Order
+from scriberrd.settings import DIARIZATION, RENDERING, replaced, staged
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from scriberrd.config import Config
-    from scriberrd.model import Job, RedoStage, Settings
+    from scriberrd.model import Job, RedoStage
+    from scriberrd.settings import Settings
 
 
 def order(config: Config, profile: str, given: Mapping[str, str]) -> Order:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from scriberrd.model import LATER, Settings
 from scriberrd.protocol import DIARIZING, POLICY, Probed
 from scriberrd.queue.jobs import Done
+from scriberrd.settings import LATER, Settings
 from scriberrd.transcript import EngineInfo
 
 if TYPE_CHECKING:

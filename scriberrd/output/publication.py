@@ -20,10 +20,11 @@ if TYPE_CHECKING:
 
     from scriberrd.config import Inbox
     from scriberrd.files.folders import Folders, Heartbeat
-    from scriberrd.model import Format, Job
+    from scriberrd.model import Job
     from scriberrd.output.staging import Target
     from scriberrd.queue.columns import Output
     from scriberrd.queue.store import Store
+    from scriberrd.settings import Format
     from scriberrd.transcript import Result, Transcript
 
 log = logging.getLogger(__name__)

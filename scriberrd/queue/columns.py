@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from scriberrd.model import Fallback, Identity, Job, JobState, Print, Settings, Shown, Stage
+from scriberrd.model import Fallback, Identity, Job, JobState, Print, Shown, Stage
+from scriberrd.settings import Settings
 
 Row = tuple[Any, ...]
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from scriberrd.config import Config, Worker
-    from scriberrd.model import Settings
+    from scriberrd.settings import Settings
     from scriberrd.work.machine import Machine
     from scriberrd.work.slot import Slot
 

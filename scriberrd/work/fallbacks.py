@@ -15,7 +15,8 @@ from scriberrd.protocol import Hardware
 
 if TYPE_CHECKING:
     from scriberrd.config import Worker
-    from scriberrd.model import Job, Settings
+    from scriberrd.model import Job
+    from scriberrd.settings import Settings
     from scriberrd.transcript import EngineInfo
 
 LARGE = ("auto", "default", "float", "bfloat", "int16")  # how compute types begin that can shrink

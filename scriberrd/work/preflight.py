@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from scriberrd.config import Daemon, Live
-    from scriberrd.model import Settings
+    from scriberrd.settings import Settings
 
 log = logging.getLogger(__name__)
 

@@ -24,8 +24,8 @@ from scriberrd.errors import (
 )
 from scriberrd.library.gathering import named
 from scriberrd.library.remaking import remade
-from scriberrd.model import RENDERING, replaced
 from scriberrd.queue import jobs, queries
+from scriberrd.settings import RENDERING, replaced
 from scriberrd.work.diarizing import wants
 
 if TYPE_CHECKING:

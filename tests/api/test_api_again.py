@@ -12,9 +12,10 @@ from msgspec.structs import replace
 from support import block
 
 from scriberrd.config import Retention
-from scriberrd.model import Identity, JobState, Settings, Source
+from scriberrd.model import Identity, JobState, Source
 from scriberrd.queue import jobs, queries, retention
 from scriberrd.queue.jobs import Lease
+from scriberrd.settings import Settings
 from scriberrd.toml import Seconds
 
 if TYPE_CHECKING:

@@ -9,12 +9,14 @@ import pytest
 from msgspec.structs import replace
 from support import block
 
-from scriberrd.model import Job, Settings
 from scriberrd.queue import jobs, queries
 from scriberrd.queue.jobs import Lease
+from scriberrd.settings import Settings
 
 if TYPE_CHECKING:
     from api_server import Server
+
+    from scriberrd.model import Job
 
 TALK = {"path": "talk.mp3", "inbox": "default"}
 

@@ -14,9 +14,9 @@ import msgspec
 from daemons import Daemon
 from memory import kilobytes, megabytes
 
-from scriberrd.model import Settings
 from scriberrd.queue import store
 from scriberrd.queue.transactions import transaction
+from scriberrd.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -19,11 +19,12 @@ import bench
 from scriberrd.config import Inbox
 from scriberrd.files.folders import Folders
 from scriberrd.library.gathering import gather
-from scriberrd.model import Identity, Settings, Source
+from scriberrd.model import Identity, Source
 from scriberrd.output.publisher import Publisher
 from scriberrd.protocol import Finished, Probed
 from scriberrd.queue import jobs, queries
 from scriberrd.queue.store import Store
+from scriberrd.settings import Settings
 from scriberrd.transcript import BlockResult, EngineInfo, Segment, Word
 
 HOURS = (1 / 6, 1, 20)

@@ -30,10 +30,11 @@ from other_queues import Candidate, durability, others
 sys.path.insert(0, str(Path(__file__).parent.parent))
 from program import Program, wait_for
 
-from scriberrd.model import Identity, Settings, Source
+from scriberrd.model import Identity, Source
 from scriberrd.queue import jobs, store
 from scriberrd.queue.jobs.rows import encode
 from scriberrd.queue.transactions import transaction
+from scriberrd.settings import Settings
 from scriberrd.transcript import BlockResult, Segment, Word
 
 if TYPE_CHECKING:

@@ -9,9 +9,10 @@ from api_server import NOON
 from test_client_cli import Ended, ctl
 
 from scriberrd.config import Retry
-from scriberrd.model import Identity, Settings, Source
+from scriberrd.model import Identity, Source
 from scriberrd.queue import jobs
 from scriberrd.queue.jobs import Lease
+from scriberrd.settings import Settings
 
 if TYPE_CHECKING:
     import apsw

@@ -18,9 +18,9 @@ from program import AUDIO, Program, wait_for
 
 from scriberrctl.errors import ApiError
 from scriberrd.failures import FAILURES
-from scriberrd.model import staged
 from scriberrd.queue import jobs, queries
 from scriberrd.queue.store import Store
+from scriberrd.settings import staged
 from scriberrd.transcript import PENDING
 
 if TYPE_CHECKING:

@@ -14,9 +14,10 @@ from program import TALK, TESTS
 from scriberrd import protocol
 from scriberrd.config import Config, Daemon, Retry, Worker
 from scriberrd.errors import TaskFailed, WorkerDied
-from scriberrd.model import Identity, Job, Settings, Source, Stage
+from scriberrd.model import Identity, Job, Source, Stage
 from scriberrd.queue import jobs, queries
 from scriberrd.queue.store import Store
+from scriberrd.settings import Settings
 from scriberrd.toml import Count, Span
 from scriberrd.work import run as runs
 from scriberrd.work.preemption import to_preempt

@@ -14,10 +14,11 @@ from scriberrd.files.folders import Folders
 from scriberrd.hours import Hours
 from scriberrd.inbox.intake import Intake
 from scriberrd.library.library import Library
-from scriberrd.model import Job, JobState, Settings
+from scriberrd.model import Job, JobState
 from scriberrd.output.publisher import Publisher
 from scriberrd.queue import jobs, queries
 from scriberrd.queue.store import Store
+from scriberrd.settings import Settings
 from scriberrd.toml import Count
 from scriberrd.work.dispatch import Dispatcher
 from scriberrd.work.machine import Machine

@@ -13,10 +13,11 @@ import tempfile
 from pathlib import Path
 
 from scriberrd import config
-from scriberrd.model import Identity, Settings, Source
+from scriberrd.model import Identity, Source
 from scriberrd.protocol import Finished, Probed
 from scriberrd.queue import jobs, store
 from scriberrd.queue.transactions import transaction
+from scriberrd.settings import Settings
 from scriberrd.transcript import BlockResult, EngineInfo, Segment, Word
 
 NOON = 1_700_000_000.0

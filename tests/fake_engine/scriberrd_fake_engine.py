@@ -55,7 +55,7 @@ from scriberrd.worker.engines import Context, Heard, Tick, Wanted
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from scriberrd.model import Settings
+    from scriberrd.settings import Settings
     from scriberrd.worker.clips import Clip
 
 MEGABYTE = 1 << 20

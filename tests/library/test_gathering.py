@@ -12,11 +12,12 @@ from msgspec.structs import replace
 
 from scriberrd.errors import TaskFailed
 from scriberrd.library.gathering import gather
-from scriberrd.model import Identity, Job, Settings, Shown, Source
+from scriberrd.model import Identity, Job, Shown, Source
 from scriberrd.protocol import Probed
 from scriberrd.queue import jobs
 from scriberrd.queue.store import connect
 from scriberrd.queue.transactions import transaction
+from scriberrd.settings import Settings
 from scriberrd.transcript import BlockResult, Diarization, Segment, Speaker, Turn, Word, encode
 
 if TYPE_CHECKING:

@@ -19,11 +19,12 @@ from scriberrd.errors import DatabaseBusy, WordsNotKept
 from scriberrd.library import library, shelf
 from scriberrd.library.gathering import gather
 from scriberrd.library.library import Library
-from scriberrd.model import Fallback, Identity, Job, Settings, Source
+from scriberrd.model import Fallback, Identity, Job, Source
 from scriberrd.output.formats import FORMATS
 from scriberrd.protocol import Finished, Probed
 from scriberrd.queue import jobs, queries
 from scriberrd.queue.store import Store
+from scriberrd.settings import Settings
 from scriberrd.toml import Bytes, Seconds
 from scriberrd.transcript import Diarization, Turn
 

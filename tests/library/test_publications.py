@@ -22,11 +22,12 @@ from scriberrd.files.folders import Folders
 from scriberrd.library import library
 from scriberrd.library.gathering import gather
 from scriberrd.library.library import Library
-from scriberrd.model import Fallback, Identity, Job, JobState, Settings, Source
+from scriberrd.model import Fallback, Identity, Job, JobState, Source
 from scriberrd.output.publisher import Publisher
 from scriberrd.protocol import Finished, Probed
 from scriberrd.queue import jobs, queries
 from scriberrd.queue.store import Store
+from scriberrd.settings import Settings
 from scriberrd.toml import Seconds
 from scriberrd.transcript import Result, Segment
 

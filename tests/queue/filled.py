@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import apsw
 
-from scriberrd.model import Identity, Settings, Source
+from scriberrd.model import Identity, Source
 from scriberrd.queue import jobs as queue
 from scriberrd.queue import queries, restore
+from scriberrd.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

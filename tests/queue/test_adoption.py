@@ -15,9 +15,10 @@ from scriberrd import transcript
 from scriberrd.config import Inbox
 from scriberrd.files.folders import Folders
 from scriberrd.library import adoption
-from scriberrd.model import Identity, Job, Settings, Source
+from scriberrd.model import Identity, Job, Source
 from scriberrd.queue import jobs
 from scriberrd.queue.store import Store
+from scriberrd.settings import Settings
 from scriberrd.transcript import Turn
 
 if TYPE_CHECKING:

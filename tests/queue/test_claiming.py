@@ -8,9 +8,10 @@ import pytest
 from support import steps
 
 from scriberrd.config import Retry
-from scriberrd.model import Fallback, Identity, Job, Settings, Source
+from scriberrd.model import Fallback, Identity, Job, Source
 from scriberrd.queue import jobs, queries, store
 from scriberrd.queue.transactions import transaction
+from scriberrd.settings import Settings
 from scriberrd.toml import Seconds
 
 if TYPE_CHECKING:

@@ -15,10 +15,11 @@ from support import block
 from scriberrd import config, toml
 from scriberrd.errors import IllegalMove, LeaseLost, WorkerDied
 from scriberrd.failures import FAILURES
-from scriberrd.model import TERMINAL, Fallback, Identity, JobState, Scope, Settings, Source
+from scriberrd.model import TERMINAL, Fallback, Identity, JobState, Scope, Source
 from scriberrd.protocol import Finished
 from scriberrd.queue import jobs, queries, store
 from scriberrd.queue.transactions import transaction
+from scriberrd.settings import Settings
 
 RECORDINGS = [("one", b"a.wav"), ("one", b"b.wav"), ("two", b"a.wav"), ("two", b"sub/c\xff.wav")]
 SCOPES = [Scope("everything"), Scope("inbox", "one"), Scope("inbox", "two"), Scope("worker", "gpu")]

@@ -9,9 +9,10 @@ import pytest
 
 from scriberrd.config import Config, Daemon, Retry, Worker
 from scriberrd.hours import Hours
-from scriberrd.model import Identity, Scope, Settings, Source
+from scriberrd.model import Identity, Scope, Source
 from scriberrd.queue import jobs
 from scriberrd.queue.store import Store
+from scriberrd.settings import Settings
 from scriberrd.work.preemption import to_preempt
 from scriberrd.work.run import Run
 from scriberrd.work.slot import Slot

@@ -19,11 +19,12 @@ from scriberrd.config import Inbox, Retry
 from scriberrd.errors import LeaseLost, TaskFailed
 from scriberrd.files import folders
 from scriberrd.files.folders import Folders
-from scriberrd.model import Fallback, Identity, Job, Settings, Source
+from scriberrd.model import Fallback, Identity, Job, Source
 from scriberrd.output import staging
 from scriberrd.output.publisher import Publisher
 from scriberrd.queue import jobs, queries
 from scriberrd.queue.store import Store
+from scriberrd.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

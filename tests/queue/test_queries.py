@@ -8,9 +8,10 @@ from support import block
 
 from scriberrd.config import Retry
 from scriberrd.errors import JobNotFound
-from scriberrd.model import Identity, Job, JobState, Settings, Source, Stage
+from scriberrd.model import Identity, Job, JobState, Source, Stage
 from scriberrd.queue import jobs, queries, store
 from scriberrd.queue.jobs import Lease
+from scriberrd.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,9 +8,10 @@ import pytest
 
 from scriberrd import config
 from scriberrd.errors import IllegalMove
-from scriberrd.model import Identity, Job, JobState, Settings, Shown, Source, Stage
+from scriberrd.model import Identity, Job, JobState, Shown, Source, Stage
 from scriberrd.queue import jobs, queries, store
 from scriberrd.queue.transactions import transaction
+from scriberrd.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

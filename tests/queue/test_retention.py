@@ -14,10 +14,11 @@ from support import mounted
 
 from scriberrd import config
 from scriberrd.files.folders import Folders
-from scriberrd.model import Identity, Job, JobState, Print, Scope, Settings, Source
+from scriberrd.model import Identity, Job, JobState, Print, Scope, Source
 from scriberrd.output.publisher import Publisher
 from scriberrd.queue import jobs, queries, retention
 from scriberrd.queue.store import Store
+from scriberrd.settings import Settings
 from scriberrd.toml import Seconds
 
 if TYPE_CHECKING:

@@ -9,9 +9,10 @@ import pytest
 
 from scriberrd import config
 from scriberrd.errors import IllegalMove, JobNotFound
-from scriberrd.model import Identity, Job, JobState, Settings, Source
+from scriberrd.model import Identity, Job, JobState, Source
 from scriberrd.queue import jobs, queries, store
 from scriberrd.queue.transactions import transaction
+from scriberrd.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from scriberrd.config import Config, Daemon, Retry, Worker
-from scriberrd.model import Settings
+from scriberrd.settings import Settings
 from scriberrd.toml import Count
 from scriberrd.work.capacity import fit, shares
 from scriberrd.work.machine import Machine, look

@@ -11,7 +11,7 @@ import tomlkit
 
 from scriberrd import config
 from scriberrd.errors import ConfigError
-from scriberrd.model import Settings, staged
+from scriberrd.settings import Settings, staged
 from scriberrd.toml import Bytes, Seconds, locate
 
 SAMPLE = Path(__file__).parent.parent.parent / "config/scriberrd.toml"

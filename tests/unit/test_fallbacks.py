@@ -6,7 +6,8 @@ import msgspec
 import pytest
 
 from scriberrd.config import Worker
-from scriberrd.model import Fallback, Identity, Job, JobState, Settings
+from scriberrd.model import Fallback, Identity, Job, JobState
+from scriberrd.settings import Settings
 from scriberrd.transcript import EngineInfo
 from scriberrd.work import fallbacks
 

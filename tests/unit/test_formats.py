@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scriberrd.merging import spelled
-from scriberrd.model import Format, SpeakerLabels
 from scriberrd.output.formats import FORMATS
 from scriberrd.output.formats.cues import cues
+from scriberrd.settings import Format, SpeakerLabels
 from scriberrd.transcript import (
     EngineInfo,
     Segment,

@@ -14,7 +14,7 @@ from support import eventually
 from scriberrd.config import Config, Daemon, Inbox, Live, Retry
 from scriberrd.files.folders import Folders
 from scriberrd.inbox.intake import Intake
-from scriberrd.model import Settings
+from scriberrd.settings import Settings
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from scriberrd.errors import InvalidRequest
-from scriberrd.model import Settings
 from scriberrd.overrides import apply, read
+from scriberrd.settings import Settings
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ from scriberrd.transcript import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from scriberrd.model import Format
+    from scriberrd.settings import Format
 
 ENGINE = EngineInfo(provider="test", model="none", device="cpu", compute_type="int8")
 SOURCE = SourceInfo(

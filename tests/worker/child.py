@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 from faster_whisper.audio import decode_audio
 
-from scriberrd.model import Settings
 from scriberrd.protocol import (
     BlockDone,
     Diarize,
@@ -31,6 +30,7 @@ from scriberrd.protocol import (
     decode_reply,
     encode,
 )
+from scriberrd.settings import Settings
 from scriberrd.worker.audio import RATE
 
 if TYPE_CHECKING:

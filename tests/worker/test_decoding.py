@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from msgspec import UNSET
 
-from scriberrd.model import Settings
+from scriberrd.settings import Settings
 from scriberrd.transcript import EngineInfo, Word
 from scriberrd.worker.audio import RATE
 from scriberrd.worker.blocks import Block, Span

@@ -13,7 +13,7 @@ from child import AUDIO, MODEL, task
 from faster_whisper.audio import decode_audio
 
 from scriberrd.errors import TaskFailed
-from scriberrd.model import Settings
+from scriberrd.settings import Settings
 from scriberrd.worker import engines
 from scriberrd.worker.audio import RATE, Samples, Source
 from scriberrd.worker.blocks import Block, blocks

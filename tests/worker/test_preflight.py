@@ -17,7 +17,7 @@ from child import FAKE, TESTS
 from hub import REVISION, Server, serving
 
 from scriberrd.config import Daemon
-from scriberrd.model import Settings
+from scriberrd.settings import Settings
 from scriberrd.work import preflight
 
 if TYPE_CHECKING:

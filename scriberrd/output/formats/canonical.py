@@ -10,7 +10,7 @@ from scriberrd.transcript import encode
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from scriberrd.model import SpeakerLabels
+    from scriberrd.settings import SpeakerLabels
     from scriberrd.transcript import Result, Transcript
 
 

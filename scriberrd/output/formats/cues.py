@@ -19,7 +19,7 @@ from scriberrd.transcript import called
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from scriberrd.model import SpeakerLabels
+    from scriberrd.settings import SpeakerLabels
     from scriberrd.transcript import Result, Segment, Transcript, Word
 
 WIDTH = 42  # columns of a line; wide characters take two

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from scriberrd import model
+    from scriberrd import settings
     from scriberrd.transcript import Result, Segment, Transcript
 
 
@@ -15,7 +15,7 @@ class Render(Protocol):
     """Writes a transcript, in pieces."""
 
     def __call__(
-        self, transcript: Transcript | Result, labels: model.SpeakerLabels = "auto", /
+        self, transcript: Transcript | Result, labels: settings.SpeakerLabels = "auto", /
     ) -> Iterator[bytes]:
         """Write it; `labels` says how speakers are shown where the format has a choice."""
 
@@ -23,7 +23,7 @@ class Render(Protocol):
 class Format(NamedTuple):
     """One way to write a transcript."""
 
-    name: model.Format  # which its files end in
+    name: settings.Format  # which its files end in
     media_type: str
     render: Render
 
@@ -34,7 +34,7 @@ def who(segment: Segment, names: Mapping[str, str]) -> str:
     return " ".join(names.get(speaker, speaker).split())
 
 
-def label(speaker: str, labels: model.SpeakerLabels) -> str:
+def label(speaker: str, labels: settings.SpeakerLabels) -> str:
     """What is written before the words of a speaker; "" is nothing."""
     if not speaker or labels == "none":
         return ""

@@ -10,7 +10,7 @@ from scriberrd.output.formats.format import Format
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from scriberrd.model import SpeakerLabels
+    from scriberrd.settings import SpeakerLabels
     from scriberrd.transcript import Result, Transcript
 
 

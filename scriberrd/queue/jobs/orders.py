@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
     import apsw
 
-    from scriberrd.model import Job, RedoStage, Settings
+    from scriberrd.model import Job, RedoStage
+    from scriberrd.settings import Settings
 
 
 def cancel(db: apsw.Connection, id_: int, now: float) -> Job:

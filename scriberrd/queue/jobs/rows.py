@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     import apsw
 
     from scriberrd.errors import WorkerDied
-    from scriberrd.model import Job, Settings
+    from scriberrd.model import Job
+    from scriberrd.settings import Settings
 
 
 # The error of an earlier run says nothing about a job that starts anew or is given up.

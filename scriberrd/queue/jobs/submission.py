@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
     import apsw
 
-    from scriberrd.model import Identity, Job, Settings, Source
+    from scriberrd.model import Identity, Job, Source
+    from scriberrd.settings import Settings
 
 
 MISSING = "source_missing"

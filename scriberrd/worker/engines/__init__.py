@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from scriberrd.errors import TaskFailed
 
 if TYPE_CHECKING:
-    from scriberrd.model import Settings
     from scriberrd.protocol import Hardware, Task
+    from scriberrd.settings import Settings
     from scriberrd.transcript import EngineInfo, Word
     from scriberrd.worker.clips import Clip
 

@@ -25,7 +25,7 @@ from scriberrd.worker.engines.whisper_setup import (
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from scriberrd.model import Settings
+    from scriberrd.settings import Settings
     from scriberrd.worker.audio import Samples
     from scriberrd.worker.clips import Clip
 
