@@ -1,6 +1,7 @@
 """Jobs, durably in SQLite.
 
 store         the open database
+faults        what the errors of SQLite mean
 transactions  all of a change, or nothing
 schema.sql    the tables
 migrations    from older tables to these

@@ -22,6 +22,7 @@ import apsw
 from scriberrd.errors import DatabaseCorrupt, ScriberrdError, StoreError
 from scriberrd.files.names import sync_folder
 from scriberrd.queue import store
+from scriberrd.queue.faults import translated
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,7 +70,7 @@ def require_sound(file: Path) -> None:
     Raises:
         StoreError: it is empty or damaged, or this scriberrd can't use it.
     """
-    with store.translated(file.name):
+    with translated(file.name):
         # Write nothing beside it: a backup is evidence too.
         name = f"file:{_quoted(file)}?immutable=1"
         flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
@@ -109,7 +110,7 @@ def make(
     # A folder of its own: a backup that was told to stop may still run when the next begins.
     with tempfile.TemporaryDirectory(prefix=UNFINISHED, dir=folder) as room:
         temporary = Path(room, "copy.db")
-        with store.translated("the backup"):
+        with translated("the backup"):
             _copy(database, temporary, stop)
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
@@ -138,7 +139,7 @@ def _copy(database: Path, target: Path, stop: threading.Event) -> None:
                     raise Stopped
                 backup.step(PAGES)
         try:
-            with store.translated("the copy"):
+            with translated("the copy"):
                 copy.pragma("journal_mode", "delete")  # a single file
                 store.check(copy, "the copy")
         except DatabaseCorrupt as error:

@@ -12,7 +12,7 @@ import msgspec
 from scriberrd.errors import JobNotFound
 from scriberrd.model import Event, Execution, Job, JobState, display
 from scriberrd.queue.columns import JOB_COLUMNS, OUTPUT_COLUMNS, Output, Row, job, output
-from scriberrd.queue.store import translated
+from scriberrd.queue.faults import translated
 from scriberrd.transcript import BlockResult
 
 if TYPE_CHECKING:
