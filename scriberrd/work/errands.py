@@ -100,3 +100,10 @@ class Errands:
                 await process.kill()
         if self._reply is not None:
             self._reply.cancel()
+
+
+def failure(reply: protocol.Failed) -> TaskFailed:
+    """What a worker says that it could not do."""
+    if reply.code not in FAILURES:  # an engine may make up its own
+        return TaskFailed("internal_error", f"unknown failure {reply.code}: {reply.detail}")
+    return TaskFailed(reply.code, reply.detail)

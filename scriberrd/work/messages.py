@@ -34,6 +34,12 @@ Message = Errand | Interruption | protocol.Share | asyncio.Task[Any]
 class Messages(asyncio.Queue[Message]):
     """The messages to a run."""
 
+    async def ask(self, task: protocol.Task | protocol.Diarize, source: int) -> Diarization | None:
+        """Send an errand; what it gives, once it is done."""
+        errand = Errand(task, source, asyncio.get_running_loop().create_future())
+        self.put_nowait(errand)
+        return await errand.done
+
     def follow(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Begin something whose end is a message."""
         task = asyncio.create_task(work)

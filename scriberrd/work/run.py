@@ -16,11 +16,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from scriberrd import protocol
 from scriberrd.errors import LeaseLost, StoreError, TaskFailed, WorkerDied
-from scriberrd.failures import FAILURES
 from scriberrd.files.folders import Heartbeat
 from scriberrd.model import Stage
 from scriberrd.queue import jobs
-from scriberrd.work.errands import Errands
+from scriberrd.work.errands import Errands, failure
 from scriberrd.work.messages import PRECEDENCE, Errand, Messages
 from scriberrd.work.supervision import Supervision
 
@@ -126,7 +125,7 @@ class Run:
             task: what to do.
             source: a descriptor of the recording; it stays the caller's.
         """
-        await self._ask(task, source)
+        await self._messages.ask(task, source)
 
     async def diarize(self, task: protocol.Diarize, source: int) -> Diarization:
         """Have the other worker tell the speakers apart; for a stage. As `transcribe`.
@@ -138,14 +137,9 @@ class Run:
             TaskFailed: it could not be done, or not in time.
             WorkerDied: the process ended; or it hung, and was killed.
         """
-        found = await self._ask(task, source)
+        found = await self._messages.ask(task, source)
         assert found is not None  # noqa: S101 - for the type checker
         return found
-
-    async def _ask(self, task: protocol.Task | protocol.Diarize, source: int) -> Diarization | None:
-        errand = Errand(task, source, asyncio.get_running_loop().create_future())
-        self._messages.put_nowait(errand)
-        return await errand.done
 
     def prepare(self) -> None:
         """From here to its next errand the run may be given up at any moment; for a stage."""
@@ -250,7 +244,7 @@ class Run:
             case protocol.Diarized():
                 self._done(reply.diarization)
             case protocol.Failed():
-                raise _failure(reply)
+                raise failure(reply)
             case protocol.Stopped():
                 raise Interrupted
 
@@ -311,9 +305,3 @@ class Run:
         # A publication that has just completed the job, or has lost it, says so itself.
         with contextlib.suppress(LeaseLost, StoreError):
             await self._store.run(renew, self.lease)
-
-
-def _failure(reply: protocol.Failed) -> TaskFailed:
-    if reply.code not in FAILURES:  # an engine may make up its own
-        return TaskFailed("internal_error", f"unknown failure {reply.code}: {reply.detail}")
-    return TaskFailed(reply.code, reply.detail)
