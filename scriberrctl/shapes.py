@@ -73,6 +73,7 @@ class Job(TypedDict):
     outputs: list[str]
     edited: list[str]
     speakers: list[Speaker]
+    warnings: list[str]
     source: Source
 
 

@@ -263,6 +263,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     duration: float | None  # seconds, once known
     language: str | None  # of the finished transcript
     shown: Shown | None  # the speakers of the published transcript; None: it has none
+    warnings: tuple[str, ...]  # of the published transcript
     error_code: str | None  # of the last failure: a key of FAILURES
     error_detail: str | None  # for people; without absolute paths
     outputs: tuple[bytes, ...]  # relative to the output folder of the inbox; () until published

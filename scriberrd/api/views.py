@@ -83,6 +83,7 @@ class JobView(msgspec.Struct, frozen=True, kw_only=True):
     outputs: tuple[str, ...]
     edited: tuple[str, ...]
     speakers: tuple[SpeakerView, ...]
+    warnings: tuple[str, ...]
     source: SourceView
 
 
@@ -170,6 +171,7 @@ def job(job: Job, starts: Mapping[int, float], clock: Clock) -> JobView:
         outputs=tuple(display(name) for name in job.outputs),
         edited=tuple(display(name) for name in job.edited),
         speakers=tuple(_speakers(job.names, job.shown)),
+        warnings=job.warnings,
         source=SourceView(size=job.identity.size, sha256=job.sha256),
     )
 

@@ -86,7 +86,6 @@ def test_the_bar_shows_how_far_the_speakers_are_told_apart() -> None:
     progress = {"fraction": 1.0, "diarized": 0.5, "seconds": 60, "duration": 60}
     progress["eta_seconds"] = None
     job: typing.Any = {"id": 1, "name": "a", "stage": "diarizing", "progress": progress}
-    line = "job 1  [##########----------] 50 %  diarizing  1:00 of 1:00  a"
-    assert render.bar(job) == line
+    assert render.bar(job) == "job 1  [##########----------] 50 %  diarizing  a"
     progress["diarized"] = None
-    assert "100 %" in render.bar(job)
+    assert "100 %  diarizing  1:00 of 1:00  a" in render.bar(job)
