@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         Outage,
         Pause,
         Pull,
+        Speaker,
         Status,
     )
 
@@ -118,10 +119,14 @@ def speakers(job: Job) -> str:
 
 def _named(job: Job) -> str:
     """Who speaks in the transcript of a job."""
-    return ", ".join(
-        f"{one['label']} ({one['name']})" if one["name"] else one["label"]
-        for one in job["speakers"]
-    )
+    return ", ".join(map(_speaker, job["speakers"]))
+
+
+def _speaker(speaker: Speaker) -> str:
+    """A speaker with what is known of him."""
+    channel = "" if speaker["channel"] is None else f"channel {speaker['channel']}"
+    known = ", ".join(filter(None, (speaker["name"], channel)))
+    return f"{speaker['label']} ({known})" if known else speaker["label"]
 
 
 def removed(job: Job) -> str:

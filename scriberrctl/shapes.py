@@ -33,6 +33,7 @@ class Speaker(TypedDict):
 
     label: str
     name: str | None
+    channel: int | None
 
 
 class Source(TypedDict):

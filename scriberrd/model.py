@@ -72,6 +72,7 @@ Format = Literal["json", "txt", "srt", "vtt", "rttm"]
 SpeakerLabels = Literal["auto", "prefix", "brackets", "none"]
 RedoStage = Literal["diarize", "merge"]
 Positive = Annotated[int, Meta(ge=1, le=1_000_000)]
+CHANNEL = "channel:"  # and its number, from 0: how a worker names a speaker by channel
 BATCH = 8  # clips that are decoded at once
 SMALL = ("tiny", "base", "small")  # models of which main memory bears so many
 Speakers = Annotated[int, Meta(ge=0, le=100)]  # 0: not known
@@ -228,6 +229,13 @@ class Shown(msgspec.Struct, frozen=True):
 
     turns: str  # which turns they are of, in short; or the channels that they stand for
     labels: tuple[str, ...]  # in order of first speech
+
+    @property
+    def channels(self) -> dict[str, int]:
+        """Which channel of the recording each label stands for, from 1; empty with turns."""
+        channels = [one for one in self.turns.split() if one.startswith(CHANNEL)]
+        numbers = (int(one.removeprefix(CHANNEL)) + 1 for one in channels)
+        return dict(zip(self.labels, numbers, strict=False))
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):

@@ -43,6 +43,7 @@ class SpeakerView(msgspec.Struct, frozen=True, kw_only=True):
 
     label: str
     name: str | None
+    channel: int | None
 
 
 class SourceView(msgspec.Struct, frozen=True, kw_only=True):
@@ -179,7 +180,8 @@ def job(job: Job, starts: Mapping[int, float], clock: Clock) -> JobView:
 def _speakers(names: Mapping[tuple[str, str], str], shown: Shown | None) -> Iterator[SpeakerView]:
     if shown is not None:
         for label in shown.labels:
-            yield SpeakerView(label=label, name=names.get((shown.turns, label)))
+            name, channel = names.get((shown.turns, label)), shown.channels.get(label)
+            yield SpeakerView(label=label, name=name, channel=channel)
 
 
 def jobs(jobs: Iterable[Job], starts: Mapping[int, float], clock: Clock) -> list[JobView]:
