@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         Outage,
         Pause,
         Pull,
+        Speaker,
         Status,
     )
 
@@ -81,11 +82,18 @@ def bar(job: Job) -> str:
         f"job {job['id']}",
         f"[{'#' * filled}{'-' * (BAR - filled)}] {percent(job)}",
         job["stage"] or job["state"],
-        f"{duration(progress['seconds'])} of {duration(progress['duration'])}",
     ]
+    if progress["diarized"] is None:
+        parts.append(_position(job))
     if progress["eta_seconds"] is not None:
         parts.append(f"{duration(progress['eta_seconds'])} left")
     return f"{'  '.join(parts)}  {plain(job['name'])}"
+
+
+def _position(job: Job) -> str:
+    """How much of the recording is transcribed."""
+    progress = job["progress"]
+    return f"{duration(progress['seconds'])} of {duration(progress['duration'])}"
 
 
 def outcome(job: Job) -> str:
@@ -99,6 +107,11 @@ def outcome(job: Job) -> str:
     return f"{line} ({failure(error)})"
 
 
+def warnings(job: Job) -> list[str]:
+    """What a reader of the transcript of a job should know, each on one line."""
+    return [f"job {job['id']}: warning: {plain(warning)}" for warning in job["warnings"]]
+
+
 def speakers(job: Job) -> str:
     """A job and who speaks in it, on one line."""
     return f"{outcome(job)}; speakers: {plain(_named(job))}"
@@ -106,10 +119,14 @@ def speakers(job: Job) -> str:
 
 def _named(job: Job) -> str:
     """Who speaks in the transcript of a job."""
-    return ", ".join(
-        f"{one['label']} ({one['name']})" if one["name"] else one["label"]
-        for one in job["speakers"]
-    )
+    return ", ".join(map(_speaker, job["speakers"]))
+
+
+def _speaker(speaker: Speaker) -> str:
+    """A speaker with what is known of him."""
+    channel = "" if speaker["channel"] is None else f"channel {speaker['channel']}"
+    known = ", ".join(filter(None, (speaker["name"], channel)))
+    return f"{speaker['label']} ({known})" if known else speaker["label"]
 
 
 def removed(job: Job) -> str:
@@ -145,17 +162,16 @@ def jobs(jobs: Iterable[Job]) -> str:
 
 def details(job: Job, executions: Sequence[Execution]) -> str:
     """A job in detail."""
-    progress, error = job["progress"], job["error"]
+    diarized, error = job["progress"]["diarized"], job["error"]
     stage = f", {job['stage']}" if job["stage"] else ""
     canceling = ", cancel requested" if job["cancel_requested"] else ""
-    length = f"{duration(progress['seconds'])} of {duration(progress['duration'])}"
     facts = {
         "state": f"{job['state']}{stage}{canceling}",
         "inbox": job["inbox"],
         "path": job["path"],
         "profile": f"{job['profile']}, priority {job['priority']}",
         "set": ", ".join(f"{key}={value}" for key, value in job["set"].items()),
-        "progress": f"{length} ({percent(job)})",
+        "progress": f"{_position(job)} ({percent(job)})" if diarized is None else percent(job),
         "language": job["language"],
         "speakers": _named(job),
         "submitted": moment(job["created_at"]),
@@ -175,6 +191,7 @@ def details(job: Job, executions: Sequence[Execution]) -> str:
     }
     lines = [f"job {job['id']}: {plain(job['name'])}"]
     lines += [f"  {name:<12} {plain(value)}" for name, value in facts.items() if value]
+    lines += [f"  {'warning':<12} {plain(warning)}" for warning in job["warnings"]]
     if executions:
         lines += ["", runs(executions)]
     return "\n".join(lines)

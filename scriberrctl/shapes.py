@@ -33,6 +33,7 @@ class Speaker(TypedDict):
 
     label: str
     name: str | None
+    channel: int | None
 
 
 class Source(TypedDict):
@@ -73,6 +74,7 @@ class Job(TypedDict):
     outputs: list[str]
     edited: list[str]
     speakers: list[Speaker]
+    warnings: list[str]
     source: Source
 
 

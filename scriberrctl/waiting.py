@@ -36,6 +36,9 @@ def until_ended(session: Session, ids: Collection[int], *, deadline: float | Non
         if job["state"] in ENDED:
             click.echo("\r\x1b[K" if live else "", nl=False, err=True)
             session.say(job, lambda: render.outcome(job))  # noqa: B023 - called at once
+            if job["state"] == "completed" and not session.json:
+                for warning in render.warnings(job):
+                    click.echo(warning, err=True)
             session.exit_code = max(session.exit_code, job["state"] != "completed")
         elif (now := render.bar(job)) != line:
             line = now

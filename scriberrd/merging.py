@@ -81,7 +81,7 @@ def merged(blocks: Iterable[BlockResult], diarization: Diarization) -> Merged:
 
 
 def channeled(blocks: Iterable[BlockResult]) -> Merged:
-    """The speakers of a recording whose channels were transcribed one by one: "channel:1" ...
+    """The speakers of a recording whose channels were transcribed one by one: "channel:0" ...
 
     Args:
         blocks: in their order; they are gone through again and again.

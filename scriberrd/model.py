@@ -66,6 +66,7 @@ class Priority(enum.IntEnum):
 
 
 RedoStage = Literal["diarize", "merge"]
+CHANNEL = "channel:"  # and its number, from 0: how a worker names a speaker by channel
 
 
 class Identity(NamedTuple):
@@ -145,6 +146,13 @@ class Shown(msgspec.Struct, frozen=True):
     turns: str  # which turns they are of, in short; or the channels that they stand for
     labels: tuple[str, ...]  # in order of first speech
 
+    @property
+    def channels(self) -> dict[str, int]:
+        """Which channel of the recording each label stands for, from 1; empty with turns."""
+        channels = [one for one in self.turns.split() if one.startswith(CHANNEL)]
+        numbers = (int(one.removeprefix(CHANNEL)) + 1 for one in channels)
+        return dict(zip(self.labels, numbers, strict=False))
+
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
     """One recording on its way to a transcript: a row of the table `job`."""
@@ -179,6 +187,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     duration: float | None  # seconds, once known
     language: str | None  # of the finished transcript
     shown: Shown | None  # the speakers of the published transcript; None: it has none
+    warnings: tuple[str, ...]  # of the published transcript
     error_code: str | None  # of the last failure: a key of FAILURES
     error_detail: str | None  # for people; without absolute paths
     outputs: tuple[bytes, ...]  # relative to the output folder of the inbox; () until published

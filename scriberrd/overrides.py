@@ -6,7 +6,7 @@ must not choose what code is loaded for it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, get_origin
+from typing import TYPE_CHECKING, get_args, get_origin
 
 import msgspec
 from msgspec import inspect
@@ -64,11 +64,14 @@ def checked(settings: Settings) -> Settings:
 
 def _value(key: str, text: str) -> object:
     kind = TYPES[key]
-    value: object = text
     if get_origin(kind) is tuple:
-        value = [one.strip() for one in text.split(",")]
+        return tuple(_converted(key, get_args(kind)[0], one.strip()) for one in text.split(","))
+    return _converted(key, kind, text)
+
+
+def _converted(key: str, kind: type, text: str) -> object:
     try:
-        return msgspec.convert(value, kind, strict=False)
+        return msgspec.convert(text, kind, strict=False)
     except msgspec.ValidationError as error:
         what = allowed(inspect.type_info(kind))
         raise InvalidRequest(f"{key}: {text!r} is not {what}") from error

@@ -67,10 +67,11 @@ class Turn(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Speaker(msgspec.Struct, frozen=True, kw_only=True):
-    """Somebody who speaks in a recording, and whose name is known."""
+    """Somebody who speaks in a recording, and whose name or channel is known."""
 
     label: str
-    name: str
+    name: str | UnsetType = UNSET
+    channel: int | UnsetType = UNSET  # from 1; where each channel is a speaker
 
 
 class Diarization(msgspec.Struct, frozen=True, kw_only=True):
@@ -198,7 +199,7 @@ def called(text: Transcript | Result) -> dict[str, str]:
     """The names of its speakers: label -> name."""
     if text.speakers is UNSET:
         return {}
-    return {speaker.label: speaker.name for speaker in text.speakers}
+    return {one.label: one.name for one in text.speakers if one.name is not UNSET}
 
 
 def encode(transcript: Transcript | Result) -> Iterator[bytes]:

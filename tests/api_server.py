@@ -167,8 +167,8 @@ class Server:
         await self.rooms.library.keep(self.store, job)  # what is known of it
         await self.store.run(jobs.reserve, lease, list(prints))
         await self.store.run(jobs.begin, lease, prints, ())
-        await self.store.run(jobs.published, lease, now=self.clock.now)
-        now = self.clock.now
+        now, warnings = self.clock.now, text.warnings
+        await self.store.run(jobs.published, lease, now=now, warnings=warnings)
         return await self.store.run(jobs.finish, lease, language="de", now=now, shown=shown)
 
     async def get(self, path: str, **options: Any) -> Any:

@@ -6,6 +6,7 @@ import sys
 
 import click
 
+from scriberrctl import render
 from scriberrctl.session import JOB_ID, Session, json_option, pass_session
 
 
@@ -26,5 +27,10 @@ def command(session: Session, id_: int, format_: str | None) -> None:
     if text.edited:
         note = f"note: the {format_} file of job {id_} was edited after it was published"
         click.echo(f"{note}; see `scriberrctl show {id_}`", err=True)
+    if format_ != "json":  # which has them
+        for warning in render.warnings(session.client.job(id_)):
+            click.echo(warning, err=True)
+    if format_ == "rttm" and not text.content:
+        click.echo(f"note: no speakers were told apart in job {id_}", err=True)
     sys.stdout.buffer.write(text.content)
     sys.stdout.buffer.flush()

@@ -43,6 +43,7 @@ class SpeakerView(msgspec.Struct, frozen=True, kw_only=True):
 
     label: str
     name: str | None
+    channel: int | None
 
 
 class SourceView(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,6 +84,7 @@ class JobView(msgspec.Struct, frozen=True, kw_only=True):
     outputs: tuple[str, ...]
     edited: tuple[str, ...]
     speakers: tuple[SpeakerView, ...]
+    warnings: tuple[str, ...]
     source: SourceView
 
 
@@ -170,6 +172,7 @@ def job(job: Job, starts: Mapping[int, float], clock: Clock) -> JobView:
         outputs=tuple(display(name) for name in job.outputs),
         edited=tuple(display(name) for name in job.edited),
         speakers=tuple(_speakers(job.names, job.shown)),
+        warnings=job.warnings,
         source=SourceView(size=job.identity.size, sha256=job.sha256),
     )
 
@@ -177,7 +180,8 @@ def job(job: Job, starts: Mapping[int, float], clock: Clock) -> JobView:
 def _speakers(names: Mapping[tuple[str, str], str], shown: Shown | None) -> Iterator[SpeakerView]:
     if shown is not None:
         for label in shown.labels:
-            yield SpeakerView(label=label, name=names.get((shown.turns, label)))
+            name, channel = names.get((shown.turns, label)), shown.channels.get(label)
+            yield SpeakerView(label=label, name=name, channel=channel)
 
 
 def jobs(jobs: Iterable[Job], starts: Mapping[int, float], clock: Clock) -> list[JobView]:

@@ -76,13 +76,21 @@ def gather(
 
 
 def named(job: Job, shown: Shown | None) -> tuple[transcript.Speaker, ...] | UnsetType:
-    """The names that people gave to these speakers; of other turns, a label is somebody else."""
+    """The names that people gave to these speakers, and the channels that they stand for.
+
+    Of other turns, a label is somebody else.
+    """
     if shown is None:
         return UNSET
-    names = ((label, job.names.get((shown.turns, label))) for label in shown.labels)
-    return (
-        tuple(transcript.Speaker(label=label, name=name) for label, name in names if name) or UNSET
+    speakers = (
+        transcript.Speaker(
+            label=label,
+            name=job.names.get((shown.turns, label), UNSET),
+            channel=shown.channels.get(label, UNSET),
+        )
+        for label in shown.labels
     )
+    return tuple(one for one in speakers if one.name or one.channel) or UNSET
 
 
 def shown_in(text: transcript.Transcript, job: Job) -> Shown | None:

@@ -81,7 +81,7 @@ class Publisher:
                 raise TaskFailed(code, error.strerror or type(error).__name__) from error
             lease, now = jobs.Lease(job.id, job.lease), self._clock.time()
             try:
-                await self._store.insist(jobs.published, lease, now=now)
+                await self._store.insist(jobs.published, lease, now=now, warnings=text.warnings)
             except LeaseLost:
                 await publication.take_back()
                 raise

@@ -33,6 +33,7 @@ _settings = msgspec.json.Decoder(Settings).decode
 _fallbacks = msgspec.json.Decoder(tuple[Fallback, ...]).decode
 _shown = msgspec.json.Decoder(Shown).decode
 _texts = msgspec.json.Decoder(dict[str, str]).decode
+_warnings = msgspec.json.Decoder(tuple[str, ...]).decode
 _names = msgspec.json.Decoder(list[tuple[str, int]]).decode
 _speakers = msgspec.json.Decoder(list[tuple[str, str, str]]).decode
 
@@ -69,6 +70,7 @@ def job(row: Row) -> Job:
     values["redo"] = bool(values["redo"])
     values["overrides"] = _texts(values["overrides"])
     values["shown"] = values["shown"] and _shown(values["shown"])
+    values["warnings"] = _warnings(values["warnings"])
     names = [(bytes.fromhex(name), bool(edited)) for name, edited in _names(outputs)]
     return Job(
         **values,

@@ -38,6 +38,7 @@ CREATE TABLE job (
     language TEXT,                  -- NULL until finished, and when nothing was said
     shown TEXT,                     -- JSON model.Shown: the speakers of the published transcript;
                                     -- NULL: it has none
+    warnings TEXT NOT NULL DEFAULT '[]',    -- JSON [text]: of the published transcript
     result TEXT,                    -- JSON jobs.Done: all blocks are checkpointed
     published_at REAL,              -- when a transcript of these bytes last was; NULL: never
     error_code TEXT,                -- of the last failure

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec.structs import replace
 
+from scriberrd.model import CHANNEL
 from scriberrd.transcript import SURE, BlockResult
 from scriberrd.worker import crosstalk
 from scriberrd.worker.audio import RATE
@@ -151,9 +152,9 @@ def _text(plan: Plan, decoded: Sequence[Decoded]) -> tuple[tuple[Segment, ...], 
     ]
     said = sorted(crosstalk.once(said), key=lambda one: one.segment.start)
     return (
-        tuple(replace(one.segment, speaker=f"channel:{one.block.channel}") for one in said),
+        tuple(replace(one.segment, speaker=f"{CHANNEL}{one.block.channel}") for one in said),
         tuple(
-            replace(word, speaker=f"channel:{one.block.channel}")
+            replace(word, speaker=f"{CHANNEL}{one.block.channel}")
             for one in said
             for word in one.words
         ),

@@ -49,6 +49,7 @@ async def test_a_new_job_shows_everything_and_no_absolute_path(server: Server) -
         "outputs": [],
         "edited": [],
         "speakers": [],
+        "warnings": [],
         "source": {"size": 11, "sha256": job.sha256},
     }
 

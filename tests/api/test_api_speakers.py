@@ -44,8 +44,8 @@ async def test_a_name_is_in_every_file(server: Server) -> None:
     job = await name(server, "SPEAKER_00", " Ada  Lovelace ")
     assert job["state"] == "completed"
     assert job["speakers"] == [
-        {"label": "SPEAKER_00", "name": "Ada Lovelace"},
-        {"label": "SPEAKER_01", "name": None},
+        {"label": "SPEAKER_00", "name": "Ada Lovelace", "channel": None},
+        {"label": "SPEAKER_01", "name": None, "channel": None},
     ]
     assert file(server, "txt") == "Ada Lovelace: Grüß Gott.\n\nSPEAKER_01: Hallo.\n"
     assert "\nAda Lovelace: Grüß Gott.\n" in file(server, "srt")
@@ -183,6 +183,6 @@ async def test_what_can_t_be_written_now_is_left_to_a_worker(server: Server) -> 
     (server.inbox.output / ".scriberrd-1.txt.tmp").mkdir()  # where the file is written first
     job = await name(server, "SPEAKER_00", "Ada")
     assert (job["state"], job["redo_stage"]) == ("queued", "merge")
-    assert job["speakers"][0] == {"label": "SPEAKER_00", "name": "Ada"}
+    assert job["speakers"][0] == {"label": "SPEAKER_00", "name": "Ada", "channel": None}
     assert file(server, "txt") == before
     assert (await server.claim()).id == 1

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 from api_server import DIALOGUE, SHOWN
+from msgspec.structs import replace
 from support import eventually
 
 from scriberrd.queue import jobs
@@ -136,6 +137,34 @@ async def test_transcript_is_bytes_on_stdout(server: Server) -> None:
     assert (await ctl(server, "transcript", "1", "--format", "vtt")).out.startswith("WEBVTT")
     assert json.loads((await ctl(server, "--json", "transcript", "1")).out)["schema"] == 1
     assert (await ctl(server, "transcript", "1", "--format", "pdf")).status == 2
+
+
+async def test_what_a_reader_should_know_is_told_beside_the_transcript(server: Server) -> None:
+    await server.submit()
+    text = replace(DIALOGUE, warnings=("no speakers: \x1b[2J", "hiss"))
+    await server.complete(await server.claim(), text=text)
+    told = "job 1: warning: no speakers: \\x1b[2J\njob 1: warning: hiss\n"
+    assert await ctl(server, "wait", "1") == Ended(0, "job 1 completed: talk.mp3\n", told)
+    assert (await ctl(server, "transcript", "1")).err == told
+    assert (await ctl(server, "transcript", "1", "--format", "json")).err == ""
+    shown = (await ctl(server, "show", "1")).out
+    assert "  warning      no speakers: \\x1b[2J\n  warning      hiss\n" in shown
+    for command in ("wait", "show"):
+        ended = await ctl(server, command, "1", "--json")
+        assert (json.loads(ended.out)["warnings"], ended.err) == (list(text.warnings), "")
+    await server.post("/v1/jobs/1/redo")
+    await server.fail(await server.claim())
+    assert (await ctl(server, "wait", "1")).err == ""  # they are of what there was before
+
+
+async def test_why_there_are_no_speakers_to_list(server: Server) -> None:
+    await server.submit("one.mp3")
+    await server.complete(await server.claim())
+    note = "note: no speakers were told apart in job 1\n"
+    assert await ctl(server, "transcript", "1", "--format", "rttm") == Ended(0, "", note)
+    await server.submit("two.mp3")
+    await server.complete(await server.claim(), text=DIALOGUE, shown=SHOWN)
+    assert (await ctl(server, "transcript", "2", "--format", "rttm")).err == ""
 
 
 async def test_events_are_followed(server: Server) -> None:

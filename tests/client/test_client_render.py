@@ -82,11 +82,22 @@ def test_client_and_daemon_have_one_version() -> None:
     assert __version__ == daemon_version
 
 
+def test_speakers_are_shown_with_their_names_and_channels() -> None:
+    people = [
+        {"label": "SPEAKER_00", "name": None, "channel": 2},
+        {"label": "SPEAKER_01", "name": "Ada", "channel": 1},
+        {"label": "SPEAKER_02", "name": None, "channel": None},
+    ]
+    job: typing.Any = {"id": 1, "name": "a", "state": "completed", "speakers": people}
+    job |= {"cancel_requested": False, "error": None}
+    told = "SPEAKER_00 (channel 2), SPEAKER_01 (Ada, channel 1), SPEAKER_02"
+    assert render.speakers(job) == f"job 1 completed: a; speakers: {told}"
+
+
 def test_the_bar_shows_how_far_the_speakers_are_told_apart() -> None:
     progress = {"fraction": 1.0, "diarized": 0.5, "seconds": 60, "duration": 60}
     progress["eta_seconds"] = None
     job: typing.Any = {"id": 1, "name": "a", "stage": "diarizing", "progress": progress}
-    line = "job 1  [##########----------] 50 %  diarizing  1:00 of 1:00  a"
-    assert render.bar(job) == line
+    assert render.bar(job) == "job 1  [##########----------] 50 %  diarizing  a"
     progress["diarized"] = None
-    assert "100 %" in render.bar(job)
+    assert "100 %  diarizing  1:00 of 1:00  a" in render.bar(job)

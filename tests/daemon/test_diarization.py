@@ -83,13 +83,13 @@ def test_words_come_first_and_then_who_says_them(program: Make) -> None:
     job = diarizing(daemon, "talk.opus")
     words = daemon.transcript("talk.json")
     assert words["text"]
-    assert words["warnings"] == [PENDING]
+    assert words["warnings"] == job["warnings"] == [PENDING]
     assert not {"turns", "speakers"} & words.keys()
     assert daemon.ask.transcript(job["id"], "txt")  # it is served already
     wait_for(lambda: ((daemon.job("talk.opus") or {})["progress"]["diarized"] or 1) < 1, "progress")
     job = daemon.wait("talk.opus", "completed")
     done = daemon.transcript("talk.json")
-    assert (done["text"], done["warnings"]) == (words["text"], [])
+    assert (done["text"], done["warnings"], job["warnings"]) == (words["text"], [], [])
     assert {turn["speaker"] for turn in done["turns"]} == {"SPEAKER_00", "SPEAKER_01"}
     assert job["progress"]["diarized"] is None
     assert (len(events(daemon, "published")), len(events(daemon, "finished"))) == (1, 1)
@@ -122,6 +122,7 @@ def test_without_a_diarizer_the_words_are_all_there_is(program: Make, model: str
     daemon.drop(SPEECH, "talk.opus")
     job = daemon.wait("talk.opus", "completed")
     (warning,) = daemon.transcript("talk.json")["warnings"]
+    assert job["warnings"] == [warning]
     assert warning.startswith("no speakers: ")
     assert warning.endswith(f"; then: scriberrctl redo {job['id']} --stage diarize")
     assert job["failures"] == 0

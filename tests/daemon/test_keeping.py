@@ -16,6 +16,8 @@ import apsw
 import pytest
 from program import AUDIO, BIN, TALK, Program, wait_for
 
+from scriberrd.transcript import NO_SPEECH
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -74,15 +76,18 @@ def test_after_damage_the_backup_is_restored_and_nothing_is_done_twice(
     )
     daemon.drop(AUDIO / "speech.flac", "sub/two.flac")
     daemon.wait("sub/two.flac", "completed")
+    daemon.drop(AUDIO / "silence.wav", "three.wav")
+    three = daemon.wait("three.wav", "completed")
     before = {name: (daemon.out / name).stat().st_ino for name in daemon.files()}
     daemon.stop(9)
     damage(daemon, start)
     daemon.start()
     two = daemon.wait("sub/two.flac", "completed")  # not in the backup, found in the inbox
+    assert daemon.wait("three.wav", "completed")["warnings"] == three["warnings"] == [NO_SPEECH]
     assert daemon.workers() == []
     assert two["outputs"] == [f"sub/two.{kind}" for kind in ("json", "srt", "txt", "vtt")]
     assert {name: (daemon.out / name).stat().st_ino for name in daemon.files()} == before
-    assert [job["path"] for job in daemon.jobs()] == ["one.wav", "sub/two.flac"]
+    assert {job["path"] for job in daemon.jobs()} == {"one.wav", "sub/two.flac", "three.wav"}
     said = daemon.log.read_text()
     assert "ERROR scriberrd.db" in said
     assert f"restored backup {backup.name}" in said

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import stereo
 from program import AUDIO, Program, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     Make = Callable[..., Program]
 
@@ -59,6 +61,22 @@ def test_a_name_is_in_every_file_and_outlives_what_is_merged_again(program: Make
     daemon.ctl("speakers", "name", 1, "SPEAKER_00", "--clear")
     daemon.ctl("speakers", "name", 1, "SPEAKER_01", "--clear")
     assert texts(daemon) == before
+
+
+def test_each_channel_is_a_speaker_and_keeps_its_number(program: Make, tmp_path: Path) -> None:
+    daemon = program(profile='channels = "split"')
+    daemon.drop(stereo.write(tmp_path / "call.wav", stereo.apart(12.0)), "talk.wav")
+    daemon.wait("talk.wav", "completed")
+    daemon.ctl("speakers", "name", 1, "SPEAKER_01", "Ada")
+    speakers = daemon.ctl("show", 1)["speakers"]
+    assert {one["channel"] for one in speakers} == {1, 2}
+    assert [(one["label"], one["name"]) for one in speakers] == [
+        ("SPEAKER_00", None),
+        ("SPEAKER_01", "Ada"),
+    ]
+    known = [{key: value for key, value in one.items() if value} for one in speakers]
+    assert daemon.transcript("talk.json")["speakers"] == known
+    assert "\n\nAda: " in texts(daemon)[".txt"]
 
 
 def test_names_stay_with_the_same_turns_and_go_with_others(program: Make) -> None:

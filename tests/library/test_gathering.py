@@ -123,10 +123,11 @@ def test_channels_are_speakers_without_turns(job: Job) -> None:
     assert shown == Shown("channel:1", ("SPEAKER_00",))
     assert {one.speaker for one in (*text.segments, *text.words)} == {"SPEAKER_00"}
     assert text.turns is UNSET
-    assert text.speakers == (Speaker(label="SPEAKER_00", name="Ada"),)
+    assert text.speakers == (Speaker(label="SPEAKER_00", name="Ada", channel=2),)
     # Where another channel is heard first, the label is somebody else.
     other = known(split, Shown("channel:0 channel:1", ()), SPEAKER_00="Ada")
-    assert gather(WORK, [block], other)[0].speakers is UNSET
+    (speaker,) = gather(WORK, [block], other)[0].speakers or ()
+    assert speaker == Speaker(label="SPEAKER_00", channel=2)
 
 
 def test_without_diarization_nothing_is_said_of_speakers(job: Job) -> None:

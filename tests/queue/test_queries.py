@@ -74,6 +74,7 @@ def test_a_job_is_what_was_submitted(db: apsw.Connection) -> None:
         duration=None,
         language=None,
         shown=None,
+        warnings=(),
         error_code=None,
         error_detail=None,
         outputs=(),

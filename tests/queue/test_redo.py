@@ -30,7 +30,7 @@ def db(tmp_path: Path) -> Iterator[apsw.Connection]:
     lease = claim(connection)
     with transaction(connection):
         jobs.reserve(connection, lease, NAMES)
-        jobs.published(connection, lease, now=3.0)
+        jobs.published(connection, lease, now=3.0, warnings=("the first",))
         jobs.finish(connection, lease, language="en", now=3.0)
     yield connection
     connection.close()
@@ -75,9 +75,10 @@ def test_the_outputs_are_served_until_and_after_the_end(db: apsw.Connection, end
         elif end == "fail":
             job = jobs.fail(db, lease, "source_missing", "", retry=config.Retry(), now=5.0)
         else:
-            jobs.published(db, lease, now=5.0)
+            jobs.published(db, lease, now=5.0, warnings=("the second",))
             job = jobs.finish(db, lease, language="en", now=5.0)
     assert job.outputs == expected
+    assert job.warnings == ("the second" if end == "finish" else "the first",)
     assert (job.redo, job.state is JobState.COMPLETED) == (end != "finish", end == "finish")
 
 
@@ -99,7 +100,7 @@ def test_what_has_not_ended_or_has_a_newer_version_is_refused(db: apsw.Connectio
 def test_a_new_version_ends_what_was_to_be_done_anew(db: apsw.Connection) -> None:
     redo(db)
     job, new = submit(db, V2)
-    assert (job.id, job.redo, job.outputs, new) == (1, False, (), True)
+    assert (job.id, job.redo, job.outputs, job.warnings, new) == (1, False, (), (), True)
 
 
 def test_a_stage_is_redone_with_the_words_that_there_are(db: apsw.Connection) -> None:

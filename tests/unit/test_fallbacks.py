@@ -44,6 +44,7 @@ def job(**settings: object) -> Job:
         duration=None,
         language=None,
         shown=None,
+        warnings=(),
         error_code=None,
         error_detail=None,
         outputs=(),

@@ -65,7 +65,10 @@ def test_what_no_profile_knows() -> None:
         ("task=sing", """task: 'sing' is not "transcribe" or "translate\""""),
         ("speakers=two", "speakers: 'two' is not a whole number from 0 to 100"),
         ("speakers=101", "speakers: '101' is not a whole number from 0 to 100"),
-        ("formats=json,doc", """formats: 'json,doc' is not a list of: "json" or "rttm" or """),
+        (
+            "formats=json,doc",
+            """formats: 'doc' is not "json" or "rttm" or "srt" or "txt" or "vtt\"""",
+        ),
         ("diarize=yes", """diarize: 'yes' is not "auto" or "off" or "required\""""),
     ],
 )

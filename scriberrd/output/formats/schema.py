@@ -25,7 +25,7 @@ DESCRIPTIONS = {
         "words": "Those of each segment, one after another; empty when they were not asked for.",
         "gaps": "Where something was heard that the text does not have; only if there are any.",
         "turns": "Who speaks when, overlaps included, by their starts; only with diarization.",
-        "speakers": "The names that people gave to speakers; only if there are any.",
+        "speakers": "What is known of speakers: names and channels; only if there are any.",
         "engine": "What made the transcript.",
         "source": "The recording.",
         "stats": "Figures about the transcript and the work.",
@@ -51,7 +51,8 @@ DESCRIPTIONS = {
     },
     "Speaker": {
         "label": "As in segments, words and turns.",
-        "name": "Of the person.",
+        "name": "Of the person; only where somebody has given it.",
+        "channel": "Of the sound, from 1; only where each channel was taken for a speaker.",
     },
     "Gap": {
         "start": "Seconds from the start of the recording.",

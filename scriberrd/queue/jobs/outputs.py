@@ -8,10 +8,10 @@ import msgspec
 
 from scriberrd.model import Stage
 from scriberrd.queue import columns
-from scriberrd.queue.jobs.rows import Lease, write
+from scriberrd.queue.jobs.rows import Lease, encode, write
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     import apsw
 
@@ -84,9 +84,11 @@ def begin(
         db.execute("UPDATE output SET edited = 1 WHERE job = ? AND name = ?", (lease.job, name))
 
 
-def published(db: apsw.Connection, lease: Lease, *, now: float) -> None:
-    """The files are in place: they are what the job has, until it publishes again."""
-    write(db, lease, {"published_at": now})
+def published(
+    db: apsw.Connection, lease: Lease, *, now: float, warnings: Sequence[str] = ()
+) -> None:
+    """The files are in place: they and their warnings are what the job has, until the next ones."""
+    write(db, lease, {"published_at": now, "warnings": encode(warnings)})
     db.execute(
         "UPDATE output SET published = job, published_at = ?,"
         " prints = substr(prints, 1, instr(prints || ' ', ' ') - 1) WHERE job = ?",

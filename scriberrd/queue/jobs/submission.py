@@ -32,7 +32,14 @@ if TYPE_CHECKING:
 
 MISSING = "source_missing"
 # What other bytes under the name of a job do away with.
-REPLACED = {"redo": 0, "redo_stage": None, "deaths": 0, "published_at": None, "shown": None}
+REPLACED = {
+    "redo": 0,
+    "redo_stage": None,
+    "deaths": 0,
+    "published_at": None,
+    "shown": None,
+    "warnings": "[]",
+}
 NEWEST = "SELECT id FROM job WHERE inbox = :inbox AND path = :path ORDER BY id DESC LIMIT 1"
 
 
