@@ -145,11 +145,16 @@ def _rooms(
     means: Means, intake: Intake, dispatcher: Dispatcher, pulls: Pulls, statuses: Statuses
 ) -> Rooms:
     renderings = Renderings(means)
+
+    def try_now() -> None:
+        means.preflights.try_now()
+        dispatcher.admission.breaker.try_now()
+
     return Rooms(
         *means,
         intake=intake,
         stopping=lambda: dispatcher.stopping,
-        try_now=dispatcher.admission.breaker.try_now,
+        try_now=try_now,
         pull=pulls.pull,
         render=renderings.render,
         name=renderings.name,

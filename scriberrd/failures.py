@@ -134,7 +134,8 @@ FAILURES: dict[str, FailureKind] = {
     "diarization_model_missing": FailureKind(
         "machine",
         "the diarization model is missing",
-        "download it with `hf download` and its id, or change diarization_model or auto_download",
+        "download it with `hf download` and its id, or change diarization_model or auto_download,"
+        " then retry",
         part="diarizer",
     ),
     "diarization_refused": FailureKind(

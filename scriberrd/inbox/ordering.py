@@ -60,14 +60,21 @@ def redone(
     stage: RedoStage | None,
 ) -> Order:
     """By its own or another profile, from a stage on; see `order`."""
-    found = order(config, profile or job.profile, {**_set(job), **given})
+    profile = profile or job.profile
+    if stage == "diarize":
+        today = config.profiles.get(profile, job.settings)
+        if "split" in (job.settings.channels, today.channels):
+            what = 'channels = "split" takes the speakers from the channels'
+            raise InvalidRequest(f"diarize: {what}: redo it without --stage")
+    found = order(config, profile, {**_set(job), **given})
     if stage is None:
         return found
     for key in given.keys() - {*DIARIZATION, *RENDERING, "priority"}:
         raise InvalidRequest(f"{key} changes the words: redo it without --stage")
     found = _staged(job, found)
     if stage == "diarize" and found.settings.diarize == "off":
-        raise InvalidRequest('diarize: it is "off": set it to "auto" or "required"')
+        what = 'it is "off": nobody would be told apart'
+        raise InvalidRequest(f"diarize: {what}: --set diarize=auto")
     return found
 
 

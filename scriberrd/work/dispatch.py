@@ -46,7 +46,8 @@ class Dispatcher:
         )
 
     def _slots(self, pool: Worker) -> list[Slot]:
-        what = f"up to {pool.count} at once, each on up to {pool.threads} cores"
+        cores = "1 core" if pool.threads == 1 else f"{pool.threads} cores"
+        what = f"up to {pool.count} at once, each on up to {cores}"
         log.info("worker pool %s on %s: recordings: %s", pool.name, pool.device, what)
         return [
             Slot(f"{pool.name}-{number}" if pool.count > 1 else pool.name, pool, self._clock)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import os
 import sys
 import time
@@ -105,7 +106,8 @@ class Preflights:
 
     def __init__(self, live: Live) -> None:
         self._live = live
-        self._known: dict[Wanted, tuple[Finding, float]] = {}  # and when it is too old
+        self._known: dict[Wanted, tuple[Finding, float]] = {}  # and when the look began
+        self._mended = -math.inf  # when somebody may last have mended what is wrong
         self._looking = asyncio.Lock()  # one look at a time: each is a process
 
     async def require(self, settings: Settings) -> None:
@@ -117,6 +119,10 @@ class Preflights:
         finding = await self._finding(settings)
         if finding.code is not None:
             raise TaskFailed(finding.code, finding.detail)
+
+    def try_now(self) -> None:
+        """Look again at what is wrong when it is next needed: somebody may have mended it."""
+        self._mended = time.monotonic()
 
     def findings(self) -> tuple[DiarizerStatus, ...]:
         """What is known now of each diarizer that a profile names."""
@@ -151,12 +157,12 @@ class Preflights:
     async def _finding(self, settings: Settings) -> Finding:
         wanted = Wanted.by(settings)
         async with self._looking:
-            before, until = self._known.get(wanted, (Finding(None), 0.0))
-            if time.monotonic() < until:
+            before, began = self._known.get(wanted, (Finding(None), -math.inf))
+            now = time.monotonic()
+            if began > (now - GOOD if before.code is None else max(now - BAD, self._mended)):
                 return before
             finding = await ask(settings, self._live.config.daemon)
-            lasts = GOOD if finding.code is None else BAD
-            self._known[wanted] = finding, time.monotonic() + lasts
+            self._known[wanted] = finding, now
         if finding.code is not None and finding != before:
             log.warning("speakers can't be told apart by %s: %s", wanted.diarizer, finding)
         return finding

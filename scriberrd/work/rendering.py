@@ -59,16 +59,12 @@ class Renderings:
             SpeakersNotTold: there are the words only; likewise.
             others: as `render`.
         """
-        store, clock = self._means.store, self._means.clock
+        store = self._means.store
         async with self._turn:
-            job = await store.read(queries.get, id_)
-            before = "" if job.shown is None else job.names.get((job.shown.turns, label), "")
-            await store.run(jobs.name, id_, label, name, clock.time())
-            try:
-                return await self._render(id_, NOTHING)
-            except (WordsNotKept, SpeakersNotTold):
-                await store.run(jobs.name, id_, label, before, clock.time())
-                raise
+            await store.read(jobs.require_shown, id_, label)
+            made = await self._made(id_, NOTHING)
+            await store.run(jobs.name, id_, label, name, self._means.clock.time())
+            return await self._written(*made)
 
     async def render(self, id_: int, given: Mapping[str, str] = NOTHING) -> Job:
         """Write the files of an ended job again, as its profile wants them now.
@@ -87,9 +83,10 @@ class Renderings:
             StoreError: the database can't be used.
         """
         async with self._turn:
-            return await self._render(id_, given)
+            return await self._written(*await self._made(id_, given))
 
-    async def _render(self, id_: int, given: Mapping[str, str]) -> Job:
+    async def _made(self, id_: int, given: Mapping[str, str]) -> tuple[Inbox, Job, Remade]:
+        """The transcript of a job, as it is ordered; nothing is changed by that."""
         means = self._means
         job = await means.store.read(queries.get, id_)
         job = _ordered(means.live.config, job, given)
@@ -102,9 +99,13 @@ class Renderings:
             raise SpeakersNotTold(job.id)
         if made is None:
             raise WordsNotKept(job.id)
+        return inbox, job, made
+
+    async def _written(self, inbox: Inbox, job: Job, made: Remade) -> Job:
+        means = self._means
         job = await means.store.run(
             jobs.take_again,
-            id_,
+            job.id,
             worker=NAME,
             now=means.clock.time(),
             expires=means.clock.monotonic() + LEASE,
@@ -123,7 +124,7 @@ class Renderings:
             raise
 
     async def _publish(self, inbox: Inbox, job: Job, made: Remade) -> Job:
-        # Somebody may have named another speaker meanwhile.
+        # Somebody has been named since it was made.
         text = replace(made.text, speakers=named(job, made.shown))
         sharing = self._means.live.config.sharing(inbox)
         await self._means.publisher.publish(inbox, job, text, sharing=sharing)

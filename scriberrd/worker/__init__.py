@@ -6,6 +6,7 @@
     pull      a model into the cache, apart from any task
     blocks    a stream of samples, cut at silences
     audio     a container as a stream of samples
+    hub       the cache of models
     describe  errors of libraries, for people
     engines   the interface of speech recognition engines
 

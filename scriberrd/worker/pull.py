@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from scriberrd.errors import TaskFailed
 from scriberrd.protocol import Pull, Pulled, PullFailed, Pulling, PullReply
+from scriberrd.worker import hub
 from scriberrd.worker.describe import describe
 from scriberrd.worker.engines import whisper_hub
 
@@ -38,7 +39,7 @@ def perform(order: Pull, send: Callable[[PullReply], None]) -> PullReply:
 
 
 def _pull(repository: str, order: Pull, send: Callable[[PullReply], None]) -> Pulled:
-    cache = whisper_hub.folder_of_cache(order.model_cache)
+    cache = hub.folder_of_cache(order.model_cache)
     stated, sent = whisper_hub.known_license(repository), 0.0
 
     def tell(news: News) -> None:

@@ -177,7 +177,7 @@ async def test_the_speakers_alone_are_done_again(server: Server) -> None:
 @pytest.mark.parametrize(
     ("query", "complaint"),
     [
-        ("stage=diarize", 'diarize: it is "off": set it to "auto" or "required"'),
+        ("stage=diarize", 'diarize: it is "off": nobody would be told apart: --set diarize=auto'),
         (
             "stage=diarize&set=diarize=auto&set=language=de",
             "language changes the words: redo it without --stage",
@@ -197,9 +197,23 @@ async def test_a_stage_that_would_do_nothing_is_refused(
     assert (await look(server)).state == "completed"
 
 
-async def test_a_job_by_channels_is_not_diarized(server: Server) -> None:
-    server.config.profiles["default"] = Settings(channels="split")
+@pytest.mark.parametrize(
+    ("before", "today"),
+    [
+        (Settings(channels="split"), Settings(channels="split")),
+        (Settings(channels="split"), Settings(diarize="auto")),
+        (Settings(channels="split"), Settings()),
+        (Settings(), Settings(channels="split")),
+    ],
+)
+@pytest.mark.parametrize("over", ["", "&set=diarize=auto"])
+async def test_a_job_by_channels_is_not_diarized(
+    server: Server, before: Settings, today: Settings, over: str
+) -> None:
+    server.config.profiles["default"] = before
     await work(server)
-    server.config.profiles["default"] = Settings(diarize="auto")
-    problem = await server.post("/v1/jobs/1/redo?stage=diarize", status=422)
-    assert problem["detail"].startswith("diarize: channels")
+    server.config.profiles["default"] = today
+    problem = await server.post(f"/v1/jobs/1/redo?stage=diarize{over}", status=422)
+    assert problem["detail"] == (
+        'diarize: channels = "split" takes the speakers from the channels: redo it without --stage'
+    )

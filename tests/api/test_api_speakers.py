@@ -109,6 +109,8 @@ async def test_an_edited_transcript_is_not_taken_for_ours(server: Server) -> Non
     view = await server.get("/v1/jobs/1")
     assert view["state"] == "completed"
     assert [one["name"] for one in view["speakers"]] == [None, None]
+    events = [one.type for one in await server.store.read(queries.events, 0, 100, 1)]
+    assert events.count("named") == 1  # the one of `dialogue`
 
 
 async def test_names_that_come_quickly_wait_for_each_other(server: Server) -> None:

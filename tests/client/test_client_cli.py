@@ -365,7 +365,7 @@ async def test_what_is_set_over_a_profile(server: Server, tmp_path: Path) -> Non
     await server.complete(job)
     stage = ("redo", "1", "--stage", "diarize", "--json")
     assert (await ctl(server, *stage)).err == (
-        'scriberrctl: diarize: it is "off": set it to "auto" or "required"\n'
+        'scriberrctl: diarize: it is "off": nobody would be told apart: --set diarize=auto\n'
     )
     redone = json.loads((await ctl(server, *stage, "--set", "diarize=auto")).out)
     assert (redone["redo_stage"], redone["diarize"]) == ("diarize", "auto")

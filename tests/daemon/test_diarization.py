@@ -125,6 +125,7 @@ def test_without_a_diarizer_the_words_are_all_there_is(program: Make, model: str
     assert job["warnings"] == [warning]
     assert warning.startswith("no speakers: ")
     assert warning.endswith(f"; then: scriberrctl redo {job['id']} --stage diarize")
+    assert "then retry" not in warning  # it is completed
     assert job["failures"] == 0
     assert daemon.ctl("status")["outages"] == []
 
@@ -149,6 +150,31 @@ def test_who_requires_a_missing_diarizer_waits_for_it(program: Make, model: str)
     daemon.wait("talk.opus", "completed")
     assert daemon.transcript("talk.json")["turns"]
     assert daemon.ctl("status")["outages"] == []
+
+
+def test_a_mended_diarizer_is_looked_at_when_a_job_is_retried(program: Make) -> None:
+    daemon = program(profile=profile("absent+until", "required"), backoff="1h")
+    daemon.drop(SPEECH, "talk.opus")
+    daemon.outage()
+    (daemon.root / "fake-state").touch()
+    daemon.ctl("retry", daemon.wait("talk.opus", "queued")["id"])
+    daemon.wait("talk.opus", "completed")
+    assert daemon.transcript("talk.json")["turns"]
+
+
+def test_a_job_that_waits_takes_another_diarizer_when_it_is_retried(program: Make) -> None:
+    daemon = program(profile=profile("absent", "required"), backoff="1h")
+    daemon.drop(SPEECH, "talk.opus")
+    assert daemon.outage()["error"]["advice"].endswith(
+        "or change diarization_model or auto_download, then retry"
+    )
+    daemon.config.write_text(daemon.config.read_text().replace('"absent"', '"ok"'))
+    assert daemon.daemon is not None
+    daemon.daemon.send_signal(signal.SIGHUP)
+    wait_for(lambda: daemon.said("outage: diarizer fake absent") == 2, "another try with the old")
+    daemon.ctl("retry", daemon.wait("talk.opus", "queued")["id"])
+    daemon.wait("talk.opus", "completed")
+    assert daemon.transcript("talk.json")["turns"]
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 from difflib import SequenceMatcher
 from typing import TYPE_CHECKING
 
@@ -144,14 +145,19 @@ def test_the_track_that_was_taken_is_told(worker: Child, track: str | int, taken
     assert [reply.track for reply in replies if isinstance(reply, Probed)] == [taken]
 
 
-def many(sound: np.typing.NDArray[np.int16]) -> bytes:
-    """A WAV file of so many channels, which have no places in a room."""
-    data = encoded(sound.T.reshape(1, -1))
-    head = bytearray(data[:44])
-    head[22:24] = len(sound).to_bytes(2, "little")
-    head[28:32] = (RATE * 2 * len(sound)).to_bytes(4, "little")
-    head[32:34] = (2 * len(sound)).to_bytes(2, "little")
-    return bytes(head) + data[44:]
+def many(sound: np.typing.NDArray[np.int16], places: int | None = None) -> bytes:
+    """A WAV file of so many channels, in these places of a room (bits), or in none."""
+    data = sound.T.astype("<i2").tobytes()
+    form = struct.pack("<HIIHH", len(sound), RATE, RATE * 2 * len(sound), 2 * len(sound), 16)
+    if places is None:
+        form = struct.pack("<H", 1) + form
+    else:  # WAVE_FORMAT_EXTENSIBLE, of PCM
+        pcm = bytes.fromhex("0100000000001000800000aa00389b71")
+        form = struct.pack("<H", 0xFFFE) + form + struct.pack("<HHI", 22, 16, places) + pcm
+    parts = b"WAVE"
+    for name, content in ((b"fmt ", form), (b"data", data)):
+        parts += name + struct.pack("<I", len(content)) + content
+    return b"RIFF" + struct.pack("<I", len(parts)) + parts
 
 
 def heard(data: bytes, channel: int | None = None) -> Samples:
@@ -195,6 +201,12 @@ def test_many_channels(count: int) -> None:
 def test_channels_without_places_are_all_in_the_mix(count: int) -> None:
     sound = noise(1.5, channels=count)
     np.testing.assert_allclose(heard(many(sound)), sound.mean(axis=0) / 32768, atol=1e-4)
+
+
+@pytest.mark.parametrize("places", [0x21, 0x30, 0x600, 0x23])  # FL+BR, BL+BR, SL+SR, FL+FR+BR
+def test_channels_in_odd_places_are_all_in_the_mix(places: int) -> None:
+    sound = noise(1.5, channels=places.bit_count())
+    np.testing.assert_allclose(heard(many(sound, places)), sound.mean(axis=0) / 32768, atol=1e-4)
 
 
 def test_the_channels_are_those_of_the_dialogue() -> None:

@@ -48,7 +48,7 @@ from scriberrd.queue.jobs.pruning import (
 from scriberrd.queue.jobs.pulls import pull_failed, pulled, pulling
 from scriberrd.queue.jobs.recovery import recover
 from scriberrd.queue.jobs.rows import Lease, Order, newest
-from scriberrd.queue.jobs.speakers import name
+from scriberrd.queue.jobs.speakers import name, require_shown
 from scriberrd.queue.jobs.stages import (
     begin_anew,
     diarized,

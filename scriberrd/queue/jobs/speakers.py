@@ -12,13 +12,13 @@ from scriberrd.queue.jobs.rows import record_event, require_newest
 if TYPE_CHECKING:
     import apsw
 
-    from scriberrd.model import Job
+    from scriberrd.model import Job, Shown
 
 VERB = "have its speakers named"
 
 
-def name(db: apsw.Connection, id_: int, label: str, name: str, now: float) -> Job:
-    """Note the name of a speaker, for as long as the same turns are shown; "" forgets it.
+def require_shown(db: apsw.Connection, id_: int, label: str) -> Shown:
+    """The speakers that a job's transcript shows, this one among them.
 
     Raises:
         JobNotFound: no such job.
@@ -33,7 +33,15 @@ def name(db: apsw.Connection, id_: int, label: str, name: str, now: float) -> Jo
         raise InvalidRequest(f"speaker: the transcript of job {id_} does not tell speakers apart")
     if label not in job.shown.labels:
         raise InvalidRequest(f"speaker: {label!r} is not one of {', '.join(job.shown.labels)}")
-    row = (id_, job.shown.turns, label)
+    return job.shown
+
+
+def name(db: apsw.Connection, id_: int, label: str, name: str, now: float) -> Job:
+    """Note the name of a speaker, for as long as the same turns are shown; "" forgets it.
+
+    Raises as `require_shown` does.
+    """
+    row = (id_, require_shown(db, id_, label).turns, label)
     if name:
         db.execute("INSERT OR REPLACE INTO speaker VALUES (?, ?, ?, ?)", (*row, name))
     else:

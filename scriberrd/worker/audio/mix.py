@@ -25,8 +25,9 @@ class Mix:
     """Gathers frames into pieces of about a second, resampled to 16 kHz mono.
 
     Stereo whose channels cancel each other would be silent: there, the louder channel is taken.
-    Channels without places in a room are all as loud as each other in the mix: the resampler would
-    guess places for them, and leave out the third as a subwoofer, or not know any.
+    Channels without places in a room, or in places that make no common layout, are all as loud as
+    each other in the mix: the resampler would guess places for them, and leave out the third as a
+    subwoofer, or not know how to mix them.
 
     Args:
         only: the channel to take all along; where there are fewer, the last one.
@@ -77,7 +78,7 @@ class Mix:
             planes = _planes(frame)
             channel = _heard(planes, self.channel)
             sound = None if channel is None else planes[channel]
-        elif frame.layout.name == f"{count} channels":
+        if sound is None and frame.layout.name.startswith(f"{count} channels"):
             sound = _planes(frame).mean(axis=0)
         if channel != self.channel:
             yield from self._resampled(None)

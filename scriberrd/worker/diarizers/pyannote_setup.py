@@ -10,17 +10,17 @@ import hashlib
 import os
 import re
 from collections.abc import Iterator, Mapping
-from http import HTTPStatus
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import huggingface_hub
 import yaml
-from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, RepositoryNotFoundError
+from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
 from huggingface_hub.utils.tqdm import tqdm  # shows nothing: see worker/environment.py
 
 from scriberrd.errors import TaskFailed
+from scriberrd.worker import hub
 from scriberrd.worker.describe import describe, is_out_of_memory
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def check(wanted: Wanted) -> None:
     """
 
     def get(repository: str) -> Path:
-        found = _cached(repository, _cache(wanted))
+        found = _cached(repository, hub.folder_of_cache(wanted.model_cache))
         if found is None:
             _insist_on_download(repository, wanted)
             _ask(repository, lambda: huggingface_hub.HfApi().auth_check(repository))
@@ -94,7 +94,7 @@ def find(wanted: Wanted, tick: Tick) -> Pipeline:
     """
 
     def get(repository: str) -> Path:
-        cache = _cache(wanted)
+        cache = hub.folder_of_cache(wanted.model_cache)
         found = _cached(repository, cache)
         if found is None:
             _insist_on_download(repository, wanted)
@@ -126,10 +126,12 @@ def _pipeline(wanted: Wanted, get: Get) -> Pipeline:
     """The pipeline and all that it names; `get` has the repositories of the hub there."""
     folder = Path(wanted.model).expanduser()
     if folder.is_absolute() or wanted.model.startswith(".") or folder.is_dir():
-        found = Pipeline(folder, folder.resolve().name, _digest(folder), _cache(wanted))
+        found = Pipeline(
+            folder, folder.resolve().name, _digest(folder), hub.folder_of_cache(wanted.model_cache)
+        )
     elif REPOSITORY.fullmatch(wanted.model):
         folder = get(wanted.model)
-        found = Pipeline(folder, wanted.model, folder.name, _cache(wanted))
+        found = Pipeline(folder, wanted.model, folder.name, hub.folder_of_cache(wanted.model_cache))
     else:
         what = f"{wanted.model!r} is neither a folder nor an id of the hub (owner/name)"
         raise _missing(what)
@@ -172,22 +174,12 @@ def _insist_on(pipeline: Pipeline, part: str) -> None:
     raise _missing(f"{pipeline.name} lacks {part}")
 
 
-def _cache(wanted: Wanted) -> Path:
-    return Path(wanted.model_cache or huggingface_hub.constants.HF_HUB_CACHE)
-
-
 def _cached(repository: str, cache: Path) -> Path | None:
     """Its snapshot in the cache, if all that was ever downloaded of it is there."""
-    try:
-        found = huggingface_hub.snapshot_download(
-            repository, allow_patterns=PATTERNS, cache_dir=cache, local_files_only=True
-        )
-    except Exception as error:  # the hub's library raises errors of many families
-        if is_out_of_memory(error):
-            raise
+    found = hub.cached(repository, cache, PATTERNS)
+    if found is None or not any(file.suffix in (".bin", ".npz") for file in found.rglob("*")):
         return None
-    there = Path(found).rglob("*")
-    return Path(found) if any(file.suffix in (".bin", ".npz") for file in there) else None
+    return found
 
 
 def _download(repository: str, cache: Path, tick: Tick) -> Path:
@@ -224,18 +216,12 @@ def _ask(repository: str, question: Callable[[], Any]) -> Any:
     except Exception as error:  # the hub's library raises errors of many families
         if is_out_of_memory(error):
             raise
-        if isinstance(error, RepositoryNotFoundError) or _is_refusal(error):
+        if isinstance(error, RepositoryNotFoundError) or hub.is_refusal(error):
             what = f"it shows no {repository} to this token: is the name right, the token valid?"
             if not huggingface_hub.get_token():
                 what = f"it shows no {repository} without a token: is the name right?"
             raise TaskFailed("diarization_refused", what) from error
         raise _missing(f"can't download {repository}: {describe(error)}") from error
-
-
-def _is_refusal(error: BaseException | None) -> bool:
-    if isinstance(error, HfHubHTTPError):
-        return error.response.status_code in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
-    return error is not None and _is_refusal(error.__cause__)
 
 
 def _go_offline(*, off: bool) -> None:

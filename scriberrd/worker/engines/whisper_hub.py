@@ -6,17 +6,16 @@ import errno
 import os
 import sys
 from fnmatch import fnmatch
-from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import huggingface_hub
 from faster_whisper.utils import _MODELS
-from huggingface_hub.errors import HfHubHTTPError
 from huggingface_hub.file_download import repo_folder_name
 from huggingface_hub.utils.tqdm import tqdm  # shows nothing: see worker/environment.py
 
 from scriberrd.errors import TaskFailed
+from scriberrd.worker import hub
 from scriberrd.worker.describe import describe, is_out_of_memory
 from scriberrd.worker.engines import whisper_index
 from scriberrd.worker.engines.whisper_packages import PACKAGES, Package
@@ -59,27 +58,17 @@ def known_license(repository: str) -> str | None:
     return package.license if package else None
 
 
-def folder_of_cache(model_cache: str) -> Path:
-    """The folder of all models; "" is the hub's own choice."""
-    return Path(model_cache or huggingface_hub.constants.HF_HUB_CACHE)
-
-
 def cached(repository: str, cache: Path) -> Path | None:
     """The snapshot of a model that is whole in the cache.
 
     Raises:
         TaskFailed: model_unreadable.
     """
-    try:
-        found = huggingface_hub.snapshot_download(
-            repository, allow_patterns=PATTERNS, cache_dir=cache, local_files_only=True
-        )
-    except Exception as error:  # the hub's library raises errors of many families
-        if is_out_of_memory(error):
-            raise
+    found = hub.cached(repository, cache, PATTERNS)
+    if found is None:
         _check_cache(repository, cache)
         return None
-    return None if missing(Path(found), cache) else Path(found)
+    return None if missing(found, cache) else found
 
 
 def download(repository: str, cache: Path, tell: Tell) -> Path:
@@ -103,7 +92,7 @@ def download(repository: str, cache: Path, tell: Tell) -> Path:
             raise
         why = f"can't download {repository}: {describe(error)}"
         package = PACKAGES.get(repository)
-        if _is_refusal(error):
+        if hub.is_refusal(error):
             raise TaskFailed("hub_refused", why) from error
         if _is_local(error):
             raise TaskFailed("model_missing", why) from error
@@ -184,13 +173,6 @@ def _bar(told: Callable[[int], None]) -> type[Any]:
             super().update(n)
 
     return Bar
-
-
-def _is_refusal(error: BaseException | None) -> bool:
-    """Whether the hub denied access."""
-    if isinstance(error, HfHubHTTPError):
-        return error.response.status_code in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
-    return error is not None and _is_refusal(error.__cause__)
 
 
 def _is_local(error: Exception) -> bool:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import ctranslate2
 
 from scriberrd.errors import TaskFailed
+from scriberrd.worker import hub
 from scriberrd.worker.describe import describe, is_out_of_memory
 from scriberrd.worker.engines import whisper_hub
 
@@ -60,7 +61,7 @@ def find_model(wanted: Wanted, tick: Tick) -> Files:
             f"{wanted.model!r} is not a folder, a hub id (owner/name),"
             f" or one of {whisper_hub.names()}",
         )
-    cache = whisper_hub.folder_of_cache(wanted.model_cache)
+    cache = hub.folder_of_cache(wanted.model_cache)
     snapshot = whisper_hub.cached(repository, cache)
     if snapshot is None and wanted.auto_download:
         snapshot = whisper_hub.download(repository, cache, lambda _: tick())
