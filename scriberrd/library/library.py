@@ -1,35 +1,29 @@
 """The library: what finished stages have made, kept by what it was made of.
 
 It lies beside the queue's database, and is a cache: rows of the queue decide, and a library that
-is lost or can't be used only means work. So nothing here raises what is wrong with the file; it is
-logged once, and whoever asked goes on without.
+is lost or can't be used only means work: whoever asked goes on without.
 """
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import logging
 import math
-import os
 import zlib
-from concurrent.futures import ThreadPoolExecutor
-from importlib import resources
-from typing import TYPE_CHECKING, Concatenate, NamedTuple, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, NamedTuple
 
 import apsw
-import apsw.bestpractice
 import msgspec
 
 from scriberrd.errors import WordsNotKept
 from scriberrd.library import shelf
+from scriberrd.library.file import BUSY_TIMEOUT, File
 from scriberrd.model import JobState
 from scriberrd.queue import jobs, queries
-from scriberrd.queue.transactions import transaction
 from scriberrd.transcript import BlockResult, Diarization
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
     from pathlib import Path
 
     from scriberrd.config import Live
@@ -40,20 +34,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-P = ParamSpec("P")
-T = TypeVar("T")
-
 NAME = "library.db"
-VERSION = 1  # of the schema: a library of another one begins anew
-SCHEMA = resources.files("scriberrd.library").joinpath("schema.sql").read_text("utf-8")
-BUSY_TIMEOUT = 200  # milliseconds that the lock of another process is waited for
-REST = 60.0  # seconds without the library once it can't be used: nothing may wait for a cache
-APPLICATION_ID = 0x5C21B00C
-# What may pass by itself. All else means that the file is not, or not any more, what it should be.
-PASSING = (
-    *(apsw.FullError, apsw.ReadOnlyError, apsw.IOError, apsw.CantOpenError, apsw.PermissionsError),
-    *(apsw.BusyError, apsw.LockedError, apsw.NoMemError),
-)
 
 
 class Kept(NamedTuple):
@@ -66,14 +47,11 @@ class Kept(NamedTuple):
 
 
 class Library:
-    """The open library of a daemon. One thread uses it; it is opened when it is first needed."""
+    """The library of a daemon."""
 
     def __init__(self, state: Path, live: Live, clock: Clock) -> None:
-        self._path, self._live, self._clock = state / NAME, live, clock
-        self._db: apsw.Connection | None = None
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="library")
-        self._trouble = ""
-        self._rests_until = 0.0  # on the monotonic clock
+        self._live, self._clock = live, clock
+        self._file = File(state / NAME, clock)
 
     async def restore(self, store: Store, job: Job) -> bool:
         """Give a job the finished work of the same bytes with the same settings, if there is any.
@@ -110,10 +88,10 @@ class Library:
             if work.engine is None:
                 return None
             steps, revision = work.engine.fallbacks, work.engine.revision or ""
-        if job.sha256 is None or self._rests():
+        if job.sha256 is None or self._file.rests():
             return None
         key = shelf.Key.words(job.sha256, job.settings, steps)
-        found = await self._run(shelf.find, key, self._clock.time(), revision=revision)
+        found = await self._file.run(shelf.find, key, self._clock.time(), revision=revision)
         if found is None:
             return None
         try:
@@ -124,7 +102,7 @@ class Library:
         blind = head.probe.track is None and settings.audio_track == "speech"
         if blind and settings.diarize != "off":  # the turns might be those of another track
             return None
-        return Kept(head.probe, head.engine, head.done, _Blocks(self._path, found))
+        return Kept(head.probe, head.engine, head.done, _Blocks(self._file.path, found))
 
     async def require_words(self, store: Store, job: Job) -> None:
         """See that the words of an ended job are kept, so that a stage of it can be redone.
@@ -145,7 +123,7 @@ class Library:
         """
         work = await store.read(jobs.work, job.id)
         if (
-            self._rests()
+            self._file.rests()
             or job.sha256 is None
             or work.probe is None
             or work.engine is None
@@ -163,15 +141,15 @@ class Library:
 
         What is to be done anew counts once it was: after it was ordered.
         """
-        if job.sha256 is None or self._rests():
+        if job.sha256 is None or self._file.rests():
             return None
         anew = job.redo and job.redo_stage != "merge"
         key = shelf.Key.turns(job.sha256, job.settings)
-        return await self._run(_turns, key, self._clock.time(), job.queued_at if anew else 0.0)
+        return await self._file.run(_turns, key, self._clock.time(), job.queued_at if anew else 0.0)
 
     async def keep_turns(self, job: Job, diarization: Diarization) -> None:
         """Keep who speaks when, with the voices of the speakers."""
-        if job.sha256 is not None and not self._rests():
+        if job.sha256 is not None and not self._file.rests():
             key = shelf.Key.turns(job.sha256, job.settings)
             parts = [(0, msgspec.json.encode(diarization))]
             await self._put(key, diarization.revision, b"{}", parts)
@@ -180,16 +158,16 @@ class Library:
         self, key: shelf.Key, revision: str, head: bytes, parts: Iterable[tuple[int, bytes]]
     ) -> None:
         now = self._clock.time()
-        await self._run(shelf.put, key, revision, head, parts, now, self._limit)
+        await self._file.run(shelf.put, key, revision, head, parts, now, self._limit)
 
     async def forget(self, recordings: Collection[str]) -> bool:
         """Keep nothing of these recordings any more, by their SHA-256; False when that fails."""
-        return await self._run(shelf.forget, recordings) or False
+        return await self._file.run(shelf.forget, recordings) or False
 
     async def prune(self, now: float) -> None:
         """Forget what was not used for as long as `[retention]` says, which 0 does not limit."""
         age = self._live.config.retention.library
-        if await self._run(shelf.prune, now - age if age else -math.inf, self._limit):
+        if await self._file.run(shelf.prune, now - age if age else -math.inf, self._limit):
             log.info("the library has forgotten what was not used for long")
 
     @property
@@ -199,53 +177,7 @@ class Library:
 
     def close(self) -> None:
         """Finish what runs, then close the file."""
-        self._thread.shutdown()
-        if self._db is not None:
-            self._db.close()
-
-    async def _run(
-        self,
-        function: Callable[Concatenate[apsw.Connection, P], T],
-        *args: P.args,
-        **kwargs: P.kwargs,
-    ) -> T | None:
-        """Run `function(db, ...)` as one transaction; None when the library can't be used."""
-
-        def transact() -> T:
-            if self._db is not None and not self._path.exists():
-                log.warning("the library is gone and begins anew: %s", self._path)
-                self._begin_anew()
-            self._db = self._db or _open(self._path)
-            with transaction(self._db):
-                result = function(self._db, *args, **kwargs)
-            self._db.execute("PRAGMA incremental_vacuum").fetchall()
-            return result
-
-        try:
-            result = await self._in_thread(transact)
-        except PASSING as error:
-            if self._trouble != str(error):
-                log.warning("can't use the library, work may be done again: %s", error)
-            self._trouble, self._rests_until = str(error), self._clock.monotonic() + REST
-        except apsw.Error as error:
-            log.warning("the library is damaged, setting it aside and beginning anew: %s", error)
-            await self._in_thread(self._begin_anew)
-        else:
-            self._trouble, self._rests_until = "", 0.0
-            return result
-        return None
-
-    def _rests(self) -> bool:
-        return self._clock.monotonic() < self._rests_until
-
-    async def _in_thread(self, function: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, function)
-
-    def _begin_anew(self) -> None:
-        db, self._db = self._db, None
-        if db is not None:
-            db.close()
-        _set_aside(self._path)
+        self._file.close()
 
 
 def _turns(db: apsw.Connection, key: shelf.Key, now: float, since: float) -> Diarization | None:
@@ -276,33 +208,3 @@ class _Blocks:
                     yield msgspec.json.decode(part, type=BlockResult)
         except (apsw.Error, zlib.error, msgspec.MsgspecError) as error:
             raise LookupError(str(error)) from error
-
-
-def _open(path: Path) -> apsw.Connection:
-    db = apsw.Connection(str(path))
-    try:
-        db.set_busy_timeout(BUSY_TIMEOUT)
-        found = db.pragma("application_id"), db.pragma("user_version")
-        empty = db.execute("SELECT 1 FROM sqlite_master LIMIT 1").get is None
-        if not empty and found != (APPLICATION_ID, VERSION):
-            raise apsw.NotADBError(f"{path.name} is of another program or version")  # noqa: TRY301
-        db.pragma("auto_vacuum", "incremental")
-        apsw.bestpractice.connection_wal(db)
-        apsw.bestpractice.connection_dqs(db)
-        apsw.bestpractice.connection_enable_foreign_keys(db)
-        if empty:
-            with transaction(db):
-                db.execute(SCHEMA)
-                db.pragma("application_id", APPLICATION_ID)
-                db.pragma("user_version", VERSION)
-    except BaseException:
-        db.close()
-        raise
-    return db
-
-
-def _set_aside(path: Path) -> None:
-    """Rename a library, instead of the one that was set aside before."""
-    for suffix in ("", "-wal", "-shm"):
-        with contextlib.suppress(OSError):
-            os.replace(f"{path}{suffix}", f"{path}.damaged{suffix}")

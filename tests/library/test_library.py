@@ -17,6 +17,7 @@ from support import block
 from scriberrd.config import Config, Daemon, Live, Retention, Retry
 from scriberrd.errors import DatabaseBusy, WordsNotKept
 from scriberrd.library import library, shelf
+from scriberrd.library.file import REST, VERSION
 from scriberrd.library.gathering import gather
 from scriberrd.library.library import Library
 from scriberrd.model import Fallback, Identity, Job, Source
@@ -287,7 +288,7 @@ async def test_nothing_waits_for_the_lock_of_a_library_again_and_again(
         db.execute("ROLLBACK")
     assert not await house.restored(await house.claim("c.wav"))  # it is not even looked at
     assert caplog.text.count("can't use the library") == 1
-    house.clock.now += library.REST
+    house.clock.now += REST
     assert await house.restored(await house.claim("d.wav"))
 
 
@@ -328,7 +329,7 @@ async def test_a_library_of_another_version_begins_anew(house: House) -> None:
     await house.work(await house.claim("a.wav"))
     house.library.close()
     with contextlib.closing(apsw.Connection(str(house.state / library.NAME))) as db:
-        db.pragma("user_version", library.VERSION + 1)
+        db.pragma("user_version", VERSION + 1)
     house.library = Library(house.state, house.live, house.clock)
     assert not await house.restored(await house.claim("b.wav"))
 
