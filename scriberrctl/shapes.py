@@ -43,6 +43,13 @@ class Source(TypedDict):
     sha256: str | None
 
 
+class Sidecar(TypedDict):
+    """What the files beside a recording say of how it is to be done."""
+
+    profile: str | None
+    set: dict[str, str]
+
+
 class Job(TypedDict):
     """A job."""
 
@@ -75,6 +82,10 @@ class Job(TypedDict):
     edited: list[str]
     speakers: list[Speaker]
     warnings: list[str]
+    cached: bool
+    uploaded: bool
+    sidecar: Sidecar | None
+    disposed: str | None
     source: Source
 
 
@@ -156,12 +167,23 @@ class Worker(TypedDict):
     reason: str | None
 
 
+class Mount(TypedDict):
+    """Whether one of the file systems of an inbox is watched."""
+
+    path: str
+    kind: str
+    state: str
+    reason: str | None
+
+
 class Inbox(TypedDict):
     """Whether an inbox is watched."""
 
     name: str
     state: str
     reason: str | None
+    settling: int
+    mounts: list[Mount]
 
 
 class Diarizer(TypedDict):

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from scriberrd.work.breaker import Breaker
     from scriberrd.work.machine import Machine
 
-    Statuses = Mapping[str, watch.InboxStatus]
+    Statuses = Mapping[str, watch.Watching]
 
 log = logging.getLogger(__name__)
 
@@ -107,7 +107,7 @@ async def _serve(
     breaker = dispatcher.admission.breaker
     pulls = Pulls(live, store, time, breaker.try_now)
     with closing(library), listening(Path(live.config.daemon.socket)) as listener:
-        statuses = defaultdict[str, watch.InboxStatus](watch.InboxStatus)
+        statuses = defaultdict[str, watch.Watching](watch.Watching)
         rooms = _rooms(means, intake, dispatcher, pulls, statuses)
         tasks: dict[Hashable, asyncio.Task[None]] = {}
         async with serving(application(rooms), listener), asyncio.TaskGroup() as group:
@@ -166,6 +166,8 @@ def _rooms(
                     name=one.name,
                     state=statuses[one.name].state,
                     reason=statuses[one.name].reason or None,
+                    settling=len(statuses[one.name].settling),
+                    mounts=statuses[one.name].mounts,
                 )
                 for one in means.live.config.inboxes
             ),
@@ -186,7 +188,7 @@ def _keep(
 
 
 def _wanted(
-    rooms: Rooms, breaker: Breaker, statuses: dict[str, watch.InboxStatus], known: retention.Known
+    rooms: Rooms, breaker: Breaker, statuses: dict[str, watch.Watching], known: retention.Known
 ) -> Mapping[Hashable, Callable[[], Coroutine[None, None, None]]]:
     """What goes on beside the work, by what of the configuration it depends on."""
     config, store = rooms.live.config, rooms.store
@@ -237,7 +239,7 @@ async def _end_with(store: Store) -> None:
 
 
 async def _watch(
-    rooms: Rooms, one: Inbox, statuses: dict[str, watch.InboxStatus], breaker: Breaker
+    rooms: Rooms, one: Inbox, statuses: dict[str, watch.Watching], breaker: Breaker
 ) -> None:
     intake, rescan = rooms.intake, rooms.live.config.daemon.rescan
 
@@ -251,7 +253,7 @@ async def _watch(
             raise  # the watch tries again
         breaker.close([STORE])
 
-    status = statuses[one.name] = watch.InboxStatus()
+    status = statuses[one.name] = watch.Watching()
     unknown = functools.partial(intake.unknown, one)
     await watch.watch(
         one,

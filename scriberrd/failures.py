@@ -166,6 +166,20 @@ FAILURES: dict[str, FailureKind] = {
         "raise max_diarize in the profile if memory allows, then retry; or do without speakers:"
         " retry --set diarize=off",
     ),
+    "too_short": FailureKind(
+        "file", "the recording is too short", "see min_duration of its inbox, then retry"
+    ),
+    "too_long": FailureKind(
+        "file", "the recording is too long", "see max_duration of its inbox, then retry"
+    ),
+    "too_large": FailureKind(
+        "file", "the recording is too large", "see max_size of its inbox, then retry"
+    ),
+    "bad_sidecar": FailureKind(
+        "file",
+        "what lies beside the recording can't be used",
+        "mend the file beside the recording; it is then retried",
+    ),
     "unsupported_setting": FailureKind(
         "file", "the engine does not support the profile", "change the profile, then retry"
     ),

@@ -154,6 +154,22 @@ class Shown(msgspec.Struct, frozen=True):
         return dict(zip(self.labels, numbers, strict=False))
 
 
+class Sidecar(msgspec.Struct, frozen=True, kw_only=True):
+    """What the files beside a recording say of how it is to be done."""
+
+    mark: str = ""  # of the content of all of them, in short; "": there are none
+    profile: str | None = None  # instead of the inbox's
+    given: dict[str, str] = {}  # set over the profile: key -> text
+    problem: str = ""  # "talk.wav.toml:3: language: 7 is not a text"; "": none
+
+
+class Leaving(NamedTuple):
+    """How a recording is to leave its inbox, now that its job has ended."""
+
+    action: Literal["archive", "delete", "quarantine"]
+    target: bytes | None = None  # absolute; None: it goes nowhere
+
+
 class Job(msgspec.Struct, frozen=True, kw_only=True):
     """One recording on its way to a transcript: a row of the table `job`."""
 
@@ -187,6 +203,10 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     duration: float | None  # seconds, once known
     language: str | None  # of the finished transcript
     shown: Shown | None  # the speakers of the published transcript; None: it has none
+    cached: bool  # its words came from the library
+    uploaded: bool  # the file in the inbox is a copy that we made
+    sidecar: Sidecar | None  # as it was when the job was submitted; None: it has none
+    disposed: str | None  # what became of the recording; None: it is where it was
     warnings: tuple[str, ...]  # of the published transcript
     error_code: str | None  # of the last failure: a key of FAILURES
     error_detail: str | None  # for people; without absolute paths
@@ -247,12 +267,23 @@ class WorkerStatus(msgspec.Struct, frozen=True, kw_only=True):
     reason: str | None = None  # why it claims nothing right now, for people
 
 
+class MountStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether one of the file systems of an inbox is seen right now."""
+
+    path: str  # relative to the inbox; "" for the folder itself
+    kind: str  # of the file system: "ext4", "cifs" ...
+    state: Literal["starting", "watching", "polling", "unavailable"]
+    reason: str | None = None  # for people; without absolute paths
+
+
 class InboxStatus(msgspec.Struct, frozen=True, kw_only=True):
     """Whether an inbox is seen right now."""
 
     name: str
     state: Literal["starting", "watching", "polling", "unavailable"]
     reason: str | None = None  # for people; without absolute paths
+    settling: int = 0  # files that are still changing, or have a moment ago
+    mounts: tuple[MountStatus, ...] = ()
 
 
 class Scope(NamedTuple):

@@ -101,15 +101,19 @@ class Count(int):
 class Document:
     """A configuration file that is being read, and its problems so far.
 
+    Args:
+        file: its name.
+        text: what it says; None: read it.
+
     Raises:
         ConfigError: it can't be read, or is not TOML.
     """
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, text: str | None = None) -> None:
         self.file = file
         self.problems: list[str] = []
         try:
-            self._text = file.read_text("utf-8")
+            self._text = file.read_text("utf-8") if text is None else text
             self.root: dict[str, Any] = tomlkit.parse(self._text).unwrap()
         except OSError as error:
             advice = ": create it with `scriberrd init`" if not file.exists() else ""

@@ -14,7 +14,7 @@ from scriberrd.model import Event, Execution, Job, JobState, Pause, Priority, St
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from scriberrd.model import Clock, Shown
+    from scriberrd.model import Clock, Shown, Sidecar
     from scriberrd.work.breaker import Outage
 
 
@@ -53,6 +53,13 @@ class SourceView(msgspec.Struct, frozen=True, kw_only=True):
     sha256: str | None
 
 
+class SidecarView(msgspec.Struct, frozen=True, kw_only=True):
+    """What the files beside a recording say of how it is to be done."""
+
+    profile: str | None
+    set: dict[str, str]
+
+
 class JobView(msgspec.Struct, frozen=True, kw_only=True):
     """A job."""
 
@@ -85,6 +92,10 @@ class JobView(msgspec.Struct, frozen=True, kw_only=True):
     edited: tuple[str, ...]
     speakers: tuple[SpeakerView, ...]
     warnings: tuple[str, ...]
+    cached: bool
+    uploaded: bool
+    sidecar: SidecarView | None
+    disposed: str | None
     source: SourceView
 
 
@@ -173,8 +184,18 @@ def job(job: Job, starts: Mapping[int, float], clock: Clock) -> JobView:
         edited=tuple(display(name) for name in job.edited),
         speakers=tuple(_speakers(job.names, job.shown)),
         warnings=job.warnings,
+        cached=job.cached,
+        uploaded=job.uploaded,
+        sidecar=_sidecar(job.sidecar),
+        disposed=job.disposed,
         source=SourceView(size=job.identity.size, sha256=job.sha256),
     )
+
+
+def _sidecar(sidecar: Sidecar | None) -> SidecarView | None:
+    if sidecar is None:
+        return None
+    return SidecarView(profile=sidecar.profile, set=sidecar.given)
 
 
 def _speakers(names: Mapping[tuple[str, str], str], shown: Shown | None) -> Iterator[SpeakerView]:

@@ -1,22 +1,26 @@
-"""What can be set for an inbox, and what is asked of its folders."""
+"""What can be set for an inbox, and what is asked of it and of its folders."""
 
 from __future__ import annotations
 
+import grp
 import os
 import stat
+import string
 from itertools import combinations
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, get_args
 
 import msgspec
 from msgspec import Meta
+from msgspec.structs import replace
 
 from scriberrd.config.tables import Name
 from scriberrd.files.folders import look_at
-from scriberrd.toml import Seconds
+from scriberrd.settings import Format
+from scriberrd.toml import Bytes, Seconds
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
     from scriberrd.toml import Document, Where
 
@@ -26,8 +30,15 @@ EXTENSIONS = (
     *("3gp", "mp2", "ac3", "wv", "ape", "dss", "au"),
 )
 
-# normal() removes a leading dot and capitals.
+OURS = frozenset({*get_args(Format), "toml"})  # what our files and sidecars end in: no recordings
+OUTPUT_NAMES = ("stem", "name", "date", "inbox")  # the placeholders of output_name
+ARCHIVE_NAMES = (*OUTPUT_NAMES, "folder", "job")  # and of archive
+LONGEST = 200  # bytes of a template
+
+# read() removes a leading dot and capitals.
 Extension = Annotated[str, Meta(pattern=r"^\.?[A-Za-z0-9_+-]+$")]
+Mode = Annotated[str, Meta(pattern=r"^(0?[0-7]{3})?$")]
+Watch = Literal["auto", "inotify", "poll"]
 
 
 class Inbox(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,22 +46,143 @@ class Inbox(msgspec.Struct, frozen=True, kw_only=True):
 
     name: Name
     path: Path
-    output: Path
+    output: Path  # the inbox's own path: beside the recordings
+    output_name: str = "{stem}"
+    output_mode: Mode = ""
+    output_group: str = ""
     profile: str = "default"
     recursive: bool = True
+    watch: Watch = "auto"
     settle: Seconds = Seconds(10)
+    existing: Literal["process", "ignore"] = "process"
+    skip_existing: bool = False
     extensions: tuple[Extension, ...] = EXTENSIONS
+    ignore: tuple[str, ...] = ()
+    symlinks: Literal["ignore", "files"] = "ignore"
+    link_targets: tuple[Path, ...] = ()
+    min_duration: Seconds = Seconds(0)
+    max_duration: Seconds = Seconds(0)
+    max_size: Bytes = Bytes(0)
+    after: Literal["keep", "archive", "delete"] = "keep"
+    archive: str = ""  # absolute, with its template
+    on_failure: Literal["keep", "quarantine"] = "keep"
+
+    @property
+    def beside(self) -> bool:
+        """Whether its transcripts lie beside the recordings."""
+        return self.output == self.path
+
+    @property
+    def links(self) -> tuple[Path, ...]:
+        """The folders into which links to recordings may lead; none: links are no recordings."""
+        if self.symlinks == "ignore":
+            return ()
+        return self.link_targets or (self.path,)
+
+    @property
+    def archiving(self) -> tuple[Path, str] | None:
+        """The archive's folder, and the template of the names below it; None: it has no archive."""
+        if not self.archive:
+            return None
+        parts = Path(self.archive).parts
+        at = next((n for n, part in enumerate(parts) if "{" in part), len(parts))
+        return Path(*parts[:at]), "/".join(parts[at:]) or "{folder}/{name}"
 
 
-def normal(inbox: Inbox) -> Inbox:
-    """The same, as every room expects it."""
+def read(document: Document) -> list[tuple[Where, Inbox]]:
+    """All inboxes as every room expects them, with the path to each; their problems are noted."""
+    inboxes = [
+        (where, _normal(document, where, inbox)) for where, inbox in document.tables(Inbox, "inbox")
+    ]
+    _check_folders(document, inboxes)
+    for where, inbox in inboxes:
+        for key, what in (*_conflicts(inbox), *_templates(inbox)):
+            document.problem((*where, key), what)
+    return inboxes
+
+
+def _normal(document: Document, where: Where, inbox: Inbox) -> Inbox:
     extensions = tuple(one.removeprefix(".").lower() for one in inbox.extensions)
-    return msgspec.structs.replace(inbox, extensions=extensions)
+    archive = inbox.archive
+    if archive:
+        archive = os.path.expanduser(archive)
+        if "\0" in archive or archive.startswith("~"):  # "~name", and nobody has that name
+            document.problem((*where, "archive"), f"{inbox.archive!r} is not a valid path")
+            archive = "/"
+        archive = str(document.file.parent / archive)
+    return replace(
+        inbox,
+        extensions=extensions,
+        archive=archive,
+        output=inbox.path if _asks_beside(document, where) else inbox.output,
+    )
 
 
-def check_folders(document: Document, inboxes: Sequence[tuple[Where, Inbox]]) -> None:
+def _asks_beside(document: Document, where: Where) -> bool:
+    """Whether the output is the word; a folder of that name is written "./beside"."""
+    value: Any = document.root
+    for step in (*where, "output"):
+        value = value[step]
+    return bool(value == "beside")
+
+
+def _conflicts(inbox: Inbox) -> Iterator[tuple[str, str]]:
+    """What is wrong with the keys of an inbox, and with those that don't go together."""
+    for extension in inbox.extensions:
+        if extension in OURS:
+            yield "extensions", f"{extension!r} is what transcripts or sidecars end in"
+    if inbox.link_targets and inbox.symlinks == "ignore":
+        yield "link_targets", 'needs symlinks = "files"'
+    if 0 < inbox.max_duration < inbox.min_duration:
+        yield "max_duration", "less than min_duration"
+    if inbox.after != "keep" and inbox.symlinks == "files":
+        yield "after", "not for an inbox of links"
+    needs = "after" if inbox.after == "archive" else "on_failure"
+    if not inbox.archive and (inbox.after == "archive" or inbox.on_failure == "quarantine"):
+        yield "archive", f'missing: {needs} = "{getattr(inbox, needs)}" needs it'
+    if inbox.output_group:
+        try:
+            grp.getgrnam(inbox.output_group)
+        except (KeyError, ValueError):
+            yield "output_group", f"there is no group {inbox.output_group!r}"
+
+
+def _templates(inbox: Inbox) -> Iterator[tuple[str, str]]:
+    """What is wrong with the names that an inbox gives to files."""
+    if what := _template_problem(inbox.output_name, OUTPUT_NAMES):
+        yield "output_name", what
+    if inbox.archiving is not None and (
+        what := _template_problem(inbox.archiving[1], ARCHIVE_NAMES)
+    ):
+        yield "archive", what
+
+
+def _template_problem(template: str, names: Collection[str]) -> str:
+    try:
+        parsed = string.Formatter().parse(template)
+        used = [
+            name + (f"!{conversion}" if conversion else "") + (f":{form}" if form else "")
+            for _, name, form, conversion in parsed
+            if name is not None
+        ]
+    except ValueError as error:
+        return f"{template!r}: {error}"
+    if unknown := [one for one in used if one not in names]:
+        return f"{{{unknown[0]}}} is not one of {' '.join(f'{{{name}}}' for name in names)}"
+    if not {"stem", "name"} & set(used):
+        return "it would be the same for all recordings: use {stem} or {name}"
+    parts = template.split("/")
+    if "" in parts or {".", ".."} & set(parts) or "\0" in template:
+        return f"{template!r} is not the path of a file below the folder"
+    if len(template.encode("utf-8", "surrogateescape")) > LONGEST:
+        return f"longer than {LONGEST} bytes"
+    return ""
+
+
+def _check_folders(document: Document, inboxes: Sequence[tuple[Where, Inbox]]) -> None:
     """Note the inboxes whose folders can't be used beside each other, or are none."""
     places = [place for _, inbox in inboxes for place in (inbox.path, inbox.output)]
+    places += [inbox.archiving[0] for _, inbox in inboxes if inbox.archiving is not None]
     looks = look_at(places, _look)
 
     def real(place: Path) -> Path:
@@ -62,9 +194,11 @@ def check_folders(document: Document, inboxes: Sequence[tuple[Where, Inbox]]) ->
             look = looks[folder]
             if not isinstance(look, OSError) and look.no_folder:
                 document.problem((*where, key), f"'{folder}' is not a folder")
-        if real(inbox.output).is_relative_to(real(inbox.path)):
+        inside = real(inbox.output).is_relative_to(real(inbox.path))
+        if inside and not _asks_beside(document, where):
             what = f"'{inbox.output}' is inside its own inbox; use a folder outside of it"
-            document.problem((*where, "output"), what)
+            document.problem((*where, "output"), f'{what}, or "beside"')
+    _check_archives(document, inboxes, real)
     for (_, one), (where, other) in combinations(inboxes, 2):
         first, second = real(one.path), real(other.path)
         if (
@@ -74,6 +208,21 @@ def check_folders(document: Document, inboxes: Sequence[tuple[Where, Inbox]]) ->
         ):
             what = f"inbox {one.name!r} watches '{other.path}' too; use a folder of its own"
             document.problem((*where, "path"), what)
+
+
+def _check_archives(
+    document: Document, inboxes: Sequence[tuple[Where, Inbox]], real: Callable[[Path], Path]
+) -> None:
+    """Note the archives out of which, or into which, an inbox would take recordings."""
+    for where, inbox in inboxes:
+        if inbox.archiving is None:
+            continue
+        archive = real(inbox.archiving[0])
+        for _, other in inboxes:
+            watched = real(other.path)
+            if archive.is_relative_to(watched) or watched.is_relative_to(archive):
+                what = f"recordings moved to '{archive}' would be taken in again"
+                document.problem((*where, "archive"), f"{what} by inbox {other.name!r}")
 
 
 class _Look(NamedTuple):

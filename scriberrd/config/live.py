@@ -46,16 +46,24 @@ class Live:
 
 def missing(config: Config) -> list[str]:
     """Folders and models of the configuration that can't be used now; they may be mounted later."""
-    places = [
-        (f"inbox {inbox.name}, {key}", place, "create it, or mount it")
-        for inbox in config.inboxes
-        for key, place in (("path", inbox.path), ("output", inbox.output))
-    ] + [
-        (f"profile {name}, {key}", Path(model), "copy the model there, or set another")
-        for name, profile in config.profiles.items()
-        for key in MODELS
-        if os.path.isabs(model := getattr(profile, key))
-    ]
+    places = (
+        [
+            (f"inbox {inbox.name}, {key}", place, "create it, or mount it")
+            for inbox in config.inboxes
+            for key, place in (("path", inbox.path), ("output", inbox.output))
+        ]
+        + [
+            (f"inbox {inbox.name}, archive", inbox.archiving[0], "create it, or mount it")
+            for inbox in config.inboxes
+            if inbox.archiving is not None
+        ]
+        + [
+            (f"profile {name}, {key}", Path(model), "copy the model there, or set another")
+            for name, profile in config.profiles.items()
+            for key in MODELS
+            if os.path.isabs(model := getattr(profile, key))
+        ]
+    )
     found = look_at([place for _, place, _ in places], _enter)
     return [
         f"{what}: {place}{_trouble(error, advice)}"

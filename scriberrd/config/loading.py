@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
-from scriberrd.config.inboxes import Inbox, check_folders, normal
+from scriberrd.config import inboxes
 from scriberrd.config.live import MODELS, Config
 from scriberrd.config.tables import Daemon, Retention, Retry, Worker
 from scriberrd.errors import ConfigError
@@ -20,6 +20,7 @@ from scriberrd.toml import Document
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from scriberrd.config.inboxes import Inbox
     from scriberrd.toml import Where
 
 
@@ -62,15 +63,14 @@ def load(file: Path, environment: Mapping[str, str]) -> Config:
     daemon = document.table(Daemon, document.root.get("daemon", {}), ("daemon",))
     retry = document.table(Retry, document.root.get("retry", {}), ("retry",))
     retention = document.table(Retention, document.root.get("retention", {}), ("retention",))
-    inboxes = document.tables(Inbox, "inbox")
+    read = inboxes.read(document)
     workers = document.tables(Worker, "worker")
     profiles = _profiles(document)
-    _check_names(document, inboxes)
+    _check_names(document, read)
     _check_names(document, workers)
-    check_folders(document, inboxes)
     if daemon is not None:
         _check_places(document, ("daemon",), daemon, "state_dir", "socket", "model_cache")
-    for where, inbox in inboxes:
+    for where, inbox in read:
         if profiles and inbox.profile not in profiles:
             what = f"there is no profile {inbox.profile!r}; known profiles: {', '.join(profiles)}"
             document.problem((*where, "profile"), what)
@@ -79,7 +79,7 @@ def load(file: Path, environment: Mapping[str, str]) -> Config:
     return Config(
         file=file,
         daemon=_placed(daemon, file.parent, environment),
-        inboxes=tuple(normal(inbox) for _, inbox in inboxes),
+        inboxes=tuple(inbox for _, inbox in read),
         profiles={name: profile for name, profile in profiles.items() if profile is not None},
         workers=tuple(worker for _, worker in workers) or (Worker(name="default"),),
         retry=retry,

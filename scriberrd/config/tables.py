@@ -67,5 +67,6 @@ class Retention(msgspec.Struct, frozen=True, kw_only=True):
     jobs: Seconds = Seconds(0)
     events: Seconds = Seconds(90 * 86400)
     transcripts: Seconds = Seconds(0)
+    uploads: Seconds = Seconds(0)
     library: Seconds = Seconds(0)
     library_size: Bytes = Bytes(1 << 30)

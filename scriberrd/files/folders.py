@@ -60,10 +60,27 @@ class Folders:
 
     def __init__(self) -> None:
         self._owed: Counter[str] = Counter()  # folder -> calls without an answer after the limit
+        self._areas: dict[Path, list[tuple[bytes, Path]]] = {}  # by inbox, the longest prefix first
 
     def answers(self, folder: Path) -> bool:
         """Whether a folder has no unanswered call."""
         return not self._owed[str(folder)]
+
+    def divide(self, root: Path, areas: Iterable[tuple[bytes, Path]]) -> None:
+        """Note the parts of an inbox that may hang each by itself.
+
+        Args:
+            root: of the inbox.
+            areas: where they are in it ("" for its own), and the folders that calls are told by.
+        """
+        self._areas[root] = sorted(areas, key=lambda area: len(area[0]), reverse=True)
+
+    def place(self, root: Path, path: bytes) -> Path:
+        """The folder by which a call on a file of an inbox is told from those that may hang."""
+        for prefix, place in self._areas.get(root, ()):
+            if not prefix or path == prefix or path.startswith(prefix + b"/"):
+                return place
+        return root
 
     async def run(
         self, folder: Path, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs

@@ -62,11 +62,22 @@ class Intake:
 
     async def unknown(self, inbox: Inbox, found: list[Found]) -> list[Found]:
         """The files of which no job knows this version."""
-        news, renumbered = await self._store.search(jobs.unknown, inbox.name, found)
+        news, renumbered, _ = await self._store.search(jobs.unknown, inbox.name, found)
         if renumbered:
             await self._store.run(jobs.renumber, inbox.name, renumbered)
         paths = set(news)
         return [one for one in found if one.path in paths]
+
+    async def mended(self, inbox: Inbox, found: list[Found]) -> list[Found]:  # noqa: ARG002
+        """Those of the mendable files that can be used now: they are news."""
+        return []
+
+    async def first(self, inbox: Inbox, found: list[Found]) -> None:
+        """Take in all that was there when an inbox was watched for the first time."""
+
+    async def skip(self, inbox: Inbox, found: Found) -> rules.Ruling | None:  # noqa: ARG002
+        """Why a settled file is passed over; None: it is to be read and queued."""
+        return None
 
     async def accept(
         self,

@@ -9,14 +9,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from functools import partial
+import os
+from collections import Counter
 from itertools import islice
 from typing import TYPE_CHECKING, Literal
 
 from scriberrd.errors import InboxUnavailable, NoAnswer, ScriberrdError, SourceChanged, StoreError
 from scriberrd.files.folders import Heartbeat, start
 from scriberrd.inbox.notifications import Notifications
-from scriberrd.inbox.rules import wanted
+from scriberrd.inbox.rules import Rules
 from scriberrd.inbox.scan import Found, scan
 from scriberrd.inbox.settle import Settling
 from scriberrd.model import display
@@ -26,9 +27,9 @@ if TYPE_CHECKING:
 
     from scriberrd.config import Inbox
     from scriberrd.files.folders import Folders
-    from scriberrd.model import Clock
+    from scriberrd.model import Clock, MountStatus
 
-__all__ = ["Found", "InboxStatus", "watch"]
+__all__ = ["Found", "Watching", "watch"]
 
 log = logging.getLogger(__name__)
 
@@ -40,12 +41,31 @@ SETTING = 5.0  # seconds that a scan waits until notifications are set up
 FAREWELL = 1.0  # seconds to wait for the end of the notifications, which continues by itself
 
 
-class InboxStatus:
-    """The state of an inbox; `watch` keeps it up to date."""
+class Watching:
+    """What there is to know of an inbox; `watch` keeps it up to date."""
 
     def __init__(self) -> None:
         self.state: Literal["starting", "watching", "polling", "unavailable"] = "starting"
         self.reason = ""  # why it is not watched
+        self.mounts: tuple[MountStatus, ...] = ()
+        self.settling: dict[bytes, float] = {}  # path -> seconds that are left, at the latest scan
+        self.reading: dict[
+            bytes, float
+        ] = {}  # path -> since when it waits to be queued, or is read
+        self.ignored: Counter[str] = Counter()  # RulingKind -> files and folders
+        self.odd: set[bytes] = set()  # paths that only their names keep from being recordings
+        self.unreadable: dict[bytes, str] = {}  # path -> why
+        self.passes = 0  # full scans of all of it that have ended
+        self.changed = asyncio.Event()  # something may have happened: it is scanned
+
+    def rescan(self) -> None:
+        """Have all of it scanned now, and all files looked up again."""
+        self.changed.set()
+
+    @property
+    def idle(self) -> bool:
+        """Whether all that the latest scan has found is queued."""
+        return self.passes > 0 and not self.settling and not self.reading
 
 
 async def watch(
@@ -56,7 +76,7 @@ async def watch(
     rescan: float,
     clock: Clock,
     folders: Folders,
-    status: InboxStatus | None = None,
+    status: Watching | None = None,
 ) -> None:
     """Watch an inbox until cancelled, and hand over each file that has settled.
 
@@ -70,7 +90,7 @@ async def watch(
         folders: runs the calls to the file system.
         status: is kept up to date.
     """
-    status = status or InboxStatus()
+    status = status or Watching()
     await _Watch(inbox, unknown, accept, rescan, clock, folders, status).run()
 
 
@@ -89,14 +109,14 @@ class _Watch:
         rescan: float,
         clock: Clock,
         folders: Folders,
-        status: InboxStatus,
+        status: Watching,
     ) -> None:
         self._inbox, self._unknown, self._accept = inbox, unknown, accept
         self._rescan, self._clock, self._status = rescan, clock, status
         self._folders = folders
         self._settling = Settling(inbox.settle)
-        self._unreadable: dict[bytes, str] = {}  # what the latest scan could not read, and why
-        self._changed = asyncio.Event()
+        self._rules = Rules(inbox)
+        self._changed = status.changed
         loop = asyncio.get_running_loop()
         self._notifications = Notifications(
             inbox.path, recursive=inbox.recursive, changed=self._changed, loop=loop
@@ -140,7 +160,7 @@ class _Watch:
         files = scan(
             self._inbox.path,
             recursive=self._inbox.recursive,
-            wanted=partial(wanted, extensions=frozenset(self._inbox.extensions)),
+            wanted=lambda name: self._rules.quick(os.fsdecode(name)),
             unreadable=lambda path, error: unreadable.update({path: _reason(error)}),
             beat=heartbeat.beat,
         )
@@ -148,9 +168,10 @@ class _Watch:
         while batch := await self._batch(files, heartbeat):
             new += await self._unknown(batch)
         self._tell("polling" if self._unnotified else "watching", self._unnotified)
-        for path, reason in unreadable.items() - self._unreadable.items():
+        for path, reason in unreadable.items() - self._status.unreadable.items():
             log.warning("inbox %s: %r can't be read: %s", self._inbox.name, display(path), reason)
-        self._unreadable = unreadable
+        self._status.unreadable = unreadable
+        self._status.passes += 1
         settled = self._settling.update(new, self._clock.monotonic())
         return sorted(settled, key=lambda file: (file.identity.mtime_ns, file.path))
 

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from scriberrd.model import Fallback, Identity, Job, JobState, Print, Shown, Stage
+from scriberrd.model import Fallback, Identity, Job, JobState, Print, Shown, Sidecar, Stage
 from scriberrd.settings import Settings
 
 Row = tuple[Any, ...]
@@ -32,6 +32,7 @@ identity = msgspec.json.Decoder(Identity).decode
 _settings = msgspec.json.Decoder(Settings).decode
 _fallbacks = msgspec.json.Decoder(tuple[Fallback, ...]).decode
 _shown = msgspec.json.Decoder(Shown).decode
+_sidecar = msgspec.json.Decoder(Sidecar).decode
 _texts = msgspec.json.Decoder(dict[str, str]).decode
 _warnings = msgspec.json.Decoder(tuple[str, ...]).decode
 _names = msgspec.json.Decoder(list[tuple[str, int]]).decode
@@ -70,6 +71,9 @@ def job(row: Row) -> Job:
     values["redo"] = bool(values["redo"])
     values["overrides"] = _texts(values["overrides"])
     values["shown"] = values["shown"] and _shown(values["shown"])
+    values["cached"] = bool(values["cached"])
+    values["uploaded"] = bool(values["uploaded"])
+    values["sidecar"] = values["sidecar"] and _sidecar(values["sidecar"])
     values["warnings"] = _warnings(values["warnings"])
     names = [(bytes.fromhex(name), bool(edited)) for name, edited in _names(outputs)]
     return Job(

@@ -39,6 +39,11 @@ CREATE TABLE job (
     shown TEXT,                     -- JSON model.Shown: the speakers of the published transcript;
                                     -- NULL: it has none
     warnings TEXT NOT NULL DEFAULT '[]',    -- JSON [text]: of the published transcript
+    cached INTEGER NOT NULL DEFAULT 0,      -- its words came from the library
+    uploaded INTEGER NOT NULL DEFAULT 0,    -- the file in the inbox is a copy that we made
+    sidecar TEXT,                   -- JSON model.Sidecar; NULL: none
+    disposed TEXT,                  -- what became of the recording: 'deleted', 'archived NAME' ...
+                                    -- NULL: it is where it was
     result TEXT,                    -- JSON jobs.Done: all blocks are checkpointed
     published_at REAL,              -- when a transcript of these bytes last was; NULL: never
     error_code TEXT,                -- of the last failure
@@ -59,6 +64,8 @@ CREATE UNIQUE INDEX job_source ON job (inbox, path, iif(finished_at IS NULL, 0, 
 CREATE INDEX job_sha256 ON job (sha256);
 -- The lists, newest first: the few in processing are found by the order.
 CREATE INDEX job_listed ON job (inbox, state) WHERE state <> 'processing';
+-- The uploads that lie in their inboxes, by age.
+CREATE INDEX job_uploaded ON job (finished_at) WHERE uploaded = 1 AND disposed IS NULL;
 -- What waits for the machine, until it is claimed.
 CREATE INDEX job_put_off ON job (put_off) WHERE put_off = 1;
 
@@ -73,6 +80,32 @@ CREATE TABLE tombstone (
     lease INTEGER NOT NULL,         -- goes on where it was: no holder of old gets a claim
     finished_at REAL NOT NULL,
     UNIQUE (inbox, path)
+) STRICT;
+
+-- Versions of files that were passed over: they are no news.
+CREATE TABLE passed (
+    inbox TEXT NOT NULL,
+    path BLOB NOT NULL,
+    identity TEXT NOT NULL,         -- JSON, as in job
+    why TEXT NOT NULL CHECK (why IN ('existing', 'outputs')),
+    PRIMARY KEY (inbox, path)
+) STRICT, WITHOUT ROWID;
+
+-- Recordings that are to leave their inbox: what is not carried out yet. No reference: a row
+-- outlives a job that is removed.
+CREATE TABLE disposal (
+    job INTEGER PRIMARY KEY,
+    inbox TEXT NOT NULL,
+    path BLOB NOT NULL,
+    identity TEXT NOT NULL,
+    sha256 TEXT NOT NULL,           -- only these bytes leave
+    action TEXT NOT NULL CHECK (action IN ('archive', 'delete', 'quarantine')),
+    token TEXT NOT NULL,            -- of the private name that the file has on its way
+    target BLOB,                    -- where it goes, once that is known
+    begun INTEGER NOT NULL DEFAULT 0,   -- the file may have its private name
+    due REAL NOT NULL,
+    tries INTEGER NOT NULL DEFAULT 0,
+    error TEXT NOT NULL DEFAULT ''  -- of the latest try; for people
 ) STRICT;
 
 -- Whose turn it is: every inbox that ever had a job, and the number of the claim it last got.

@@ -51,7 +51,15 @@ async def test_status(server: Server) -> None:
                 "reason": None,
             }
         ],
-        "inboxes": [{"name": "default", "state": "watching", "reason": None}],
+        "inboxes": [
+            {
+                "name": "default",
+                "state": "watching",
+                "reason": None,
+                "settling": 0,
+                "mounts": [],
+            }
+        ],
         "diarizers": [],
         "outages": [],
         "pauses": [],

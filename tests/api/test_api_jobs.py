@@ -50,6 +50,10 @@ async def test_a_new_job_shows_everything_and_no_absolute_path(server: Server) -
         "edited": [],
         "speakers": [],
         "warnings": [],
+        "cached": False,
+        "uploaded": False,
+        "sidecar": None,
+        "disposed": None,
         "source": {"size": 11, "sha256": job.sha256},
     }
 

@@ -64,6 +64,8 @@ def test_a_table_is_as_wide_as_its_widest_cells() -> None:
         (model.WorkerStatus, shapes.Worker),
         (views.PauseView, shapes.Pause),
         (model.InboxStatus, shapes.Inbox),
+        (model.MountStatus, shapes.Mount),
+        (views.SidecarView, shapes.Sidecar),
         (preflight.DiarizerStatus, shapes.Diarizer),
     ],
 )

@@ -96,7 +96,7 @@ class Queue:
 
     async def new(self, identity: Identity) -> bool:
         found = [(b"talk.mp3", identity)]
-        news, _ = await self.store.read(jobs.unknown, "inbox", found)
+        news, *_ = await self.store.read(jobs.unknown, "inbox", found)
         return news != []
 
     def files(self) -> list[str]:

@@ -165,6 +165,31 @@ def inboxes(*tables: str) -> str:
             "inbox[1].path: '~nobody_xx/i' is not",
         ),
         (inboxes('path = "inbox"\noutput = "other"\nextensions = ["a.b"]'), "matches"),
+        *[
+            (inboxes(f'path = "inbox"\noutput = "other"\n{keys}'), f"inbox[1].{expected}")
+            for keys, expected in [
+                ('extensions = ["wav", ".TXT"]', "extensions: 'txt' is what transcripts or"),
+                ('output_name = "{x}"', "output_name: {x} is not one of {stem} {name} {date}"),
+                ('output_name = "{stem:>9}"', "output_name: {stem:>9} is not one of {stem}"),
+                ('output_name = "{date}"', "output_name: it would be the same for all recordings"),
+                ('output_name = "{stem"', "output_name: '{stem': "),
+                ('output_name = "../{stem}"', "output_name: '../{stem}' is not the path"),
+                ('output_name = "/{stem}"', "output_name: '/{stem}' is not the path"),
+                (f'output_name = "{{stem}}{"ü" * 100}"', "output_name: longer than 200 bytes"),
+                ('output_mode = "888"', "output_mode: '888' is not a text that matches"),
+                ('output_group = "nobody_xx"', "output_group: there is no group 'nobody_xx'"),
+                ('after = "archive"', 'archive: missing: after = "archive" needs it'),
+                ('on_failure = "quarantine"', 'archive: missing: on_failure = "quarantine" needs'),
+                ('archive = "inbox/old"', "archive: recordings moved to '"),
+                ('archive = "."', "archive: recordings moved to '"),
+                ('archive = "old/{date}"', "archive: it would be the same for all recordings"),
+                ('archive = "~nobody_xx/old"', "archive: '~nobody_xx/old' is not a valid path"),
+                ('archive = "a\\u0000b"', "archive: 'a\\x00b' is not a valid path"),
+                ('after = "delete"\nsymlinks = "files"', "after: not for an inbox of links"),
+                ('link_targets = ["/srv"]', 'link_targets: needs symlinks = "files"'),
+                ('min_duration = 9\nmax_duration = "5s"', "max_duration: less than min_duration"),
+            ]
+        ],
     ],
 )
 def test_what_cannot_work_is_refused(folder: Path, text: str, expected: str) -> None:
@@ -192,6 +217,44 @@ def test_profiles_that_are_none_are_told_once(folder: Path) -> None:
 def test_extensions_as_people_write_them(folder: Path) -> None:
     text = inboxes('path = "inbox"\noutput = "other"\nextensions = [".WAV", "Mp3"]')
     assert load(folder, text).inboxes[0].extensions == ("wav", "mp3")
+
+
+def test_transcripts_may_lie_beside_the_recordings(folder: Path) -> None:
+    beside, below = load(
+        folder,
+        inboxes('path = "inbox"\noutput = "beside"', 'path = "other"\noutput = "./beside"'),
+    ).inboxes
+    assert (beside.beside, beside.output) == (True, folder / "inbox")
+    assert (below.beside, below.output) == (False, folder / "beside")
+
+
+@pytest.mark.parametrize(
+    ("archive", "template"),
+    [
+        ("old", "{folder}/{name}"),
+        ("old/{date}/{inbox}-{name}", "{date}/{inbox}-{name}"),
+    ],
+)
+def test_an_archive_is_a_folder_and_names_below_it(
+    folder: Path, archive: str, template: str
+) -> None:
+    text = inboxes(f'path = "inbox"\noutput = "other"\nafter = "archive"\narchive = "{archive}"')
+    loaded = load(folder, text)
+    assert loaded.inboxes[0].archiving == (folder / "old", template)
+    missing = f"inbox 0, archive: {folder / 'old'} does not exist: create it, or mount it"
+    assert config.missing(loaded) == [missing]
+
+
+def test_links_lead_into_the_inbox_unless_other_folders_are_named(folder: Path) -> None:
+    none, own, named = load(
+        folder,
+        inboxes(
+            'path = "inbox"\noutput = "transcripts"',
+            'path = "a"\noutput = "transcripts"\nsymlinks = "files"',
+            'path = "b"\noutput = "transcripts"\nsymlinks = "files"\nlink_targets = ["nas"]',
+        ),
+    ).inboxes
+    assert [one.links for one in (none, own, named)] == [(), (folder / "a",), (folder / "nas",)]
 
 
 def test_a_missing_file_is_told(tmp_path: Path) -> None:

@@ -82,7 +82,7 @@ OUT_OF_WATCHES = """
 import asyncio, logging, pathlib, sys, time
 from scriberrd.config import Inbox
 from scriberrd.files.folders import Folders
-from scriberrd.inbox.watch import InboxStatus, watch
+from scriberrd.inbox.watch import Watching, watch
 
 logging.basicConfig(format="%(message)s")
 root = pathlib.Path(sys.argv[1])
@@ -98,7 +98,7 @@ async def accept(file):
 async def main():
     global task, status
     inbox = Inbox(name="inbox", path=root, output=root, settle=0)
-    status = InboxStatus()
+    status = Watching()
     task = asyncio.create_task(watch(
         inbox, unknown=unknown, accept=accept, rescan=0.05, clock=time,
         folders=Folders(), status=status))

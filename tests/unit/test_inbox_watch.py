@@ -16,7 +16,7 @@ from scriberrd.config import Inbox
 from scriberrd.errors import DiskFull, InboxUnavailable, SourceChanged
 from scriberrd.files.folders import Folders
 from scriberrd.inbox import watch as inbox_module
-from scriberrd.inbox.watch import Found, InboxStatus, watch
+from scriberrd.inbox.watch import Found, Watching, watch
 from scriberrd.toml import Seconds
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class Frozen:
 
 class Queue:
     def __init__(self) -> None:
-        self.status = InboxStatus()
+        self.status = Watching()
         self.accepted: dict[bytes, Found] = {}
         self.batches: list[int] = []
         self.failing: dict[bytes, Exception] = {}

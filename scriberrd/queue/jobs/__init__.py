@@ -59,6 +59,7 @@ from scriberrd.queue.jobs.stages import (
     words_published,
 )
 from scriberrd.queue.jobs.submission import (
+    Sorted,
     recognize,
     renumber,
     submit,

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from scriberrd.failures import FAILURES
 from scriberrd.model import JobState, Stage, display
 from scriberrd.protocol import Finished, Probed
+from scriberrd.queue.jobs.leaving import STAYING, leave
 from scriberrd.queue.jobs.rows import (
     NO_ERROR,
     Lease,
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
     from scriberrd.config import Retry
     from scriberrd.errors import WorkerDied
-    from scriberrd.model import Fallback, Job, Shown
+    from scriberrd.model import Fallback, Job, Leaving, Shown
 
 
 def renew(
@@ -188,6 +189,7 @@ def finish(
     now: float,
     duration: float | None = None,
     shown: Shown | None = None,
+    leaving: Leaving | None = None,
 ) -> Job:
     """The outputs are in place: the job is done, and so is all of the recording.
 
@@ -198,6 +200,7 @@ def finish(
         now: the time.
         duration: seconds of the recording, where no worker has told it.
         shown: the speakers of the transcript; names that people gave to those of other turns go.
+        leaving: how the recording is to leave its inbox; None: it stays.
     """
     job = held(db, lease)
     done = NO_ERROR | {"finished_at": now, "language": language, "result": None}
@@ -213,10 +216,12 @@ def finish(
     )
     names = ", ".join(display(name) for (name,) in edited)
     record_event(db, lease.job, "finished", now, **({"edited": names} if names else {}))
+    if leaving is not None:
+        leave(db, job, leaving, now)
     return move(db, job, JobState.COMPLETED, done)
 
 
-def fail(
+def fail(  # noqa: PLR0913 - all that is known of how a run ended
     db: apsw.Connection,
     lease: Lease,
     code: str,
@@ -226,6 +231,7 @@ def fail(
     now: float,
     died: WorkerDied | None = None,
     step: Fallback | None = None,
+    leaving: Leaving | None = None,
 ) -> Job:
     """The run failed: the fault of its kind decides between another try and the end.
 
@@ -238,6 +244,7 @@ def fail(
         now: the time.
         died: how the worker ended, if it did.
         step: what the next run does with less; as long as there is one, there is a next run.
+        leaving: how the recording is to leave its inbox if this is the end; None: it stays.
     """
     job = held(db, lease)
     end_execution(db, lease, now, "failed", code, detail)
@@ -255,6 +262,8 @@ def fail(
         return move(db, job, JobState.CANCELED, error | NO_ERROR | {"finished_at": now})
     if fault == "file" or (fault == "worker" and failures >= retry.attempts):
         record_event(db, job.id, "failed", now, code=code, failures=failures)
+        if leaving is not None and code not in STAYING:
+            leave(db, job, leaving, now)
         return move(db, job, JobState.FAILED, error | {"finished_at": now, "failures": failures})
     due = now
     # A part of the machine waits by itself; and what does with less may be tried at once.

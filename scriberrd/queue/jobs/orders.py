@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     import apsw
 
-    from scriberrd.model import Job, RedoStage
+    from scriberrd.model import Job, RedoStage, Sidecar
     from scriberrd.settings import Settings
 
 
@@ -90,6 +90,7 @@ def redo(
     settings: Settings,
     now: float,
     overrides: Mapping[str, str] | None = None,
+    sidecar: Sidecar | None = None,
     stage: RedoStage | None = None,
 ) -> Job:
     """Queue an ended job anew with these settings.
@@ -103,6 +104,7 @@ def redo(
         settings: with the overrides.
         now: the time.
         overrides: what was ordered over the profile; None: the same as before.
+        sidecar: what lies beside the recording; None: the same as before.
         stage: from where on; None: from the start of the recording.
 
     Raises:
@@ -115,7 +117,8 @@ def redo(
     require_newest(db, job, "be redone")
     if stage is None:
         forget_work(db, id_)
-    order = Order(profile, settings, job.overrides if overrides is None else overrides)
+    overrides = job.overrides if overrides is None else overrides
+    order = Order(profile, settings, overrides, sidecar or job.sidecar)
     update(db, id_, {"redo": 1, "redo_stage": stage} | order.columns | NO_ERROR)
     return requeue(db, job, now, "redone")
 

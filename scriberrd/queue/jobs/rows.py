@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import apsw
 
     from scriberrd.errors import WorkerDied
-    from scriberrd.model import Job
+    from scriberrd.model import Job, Sidecar
     from scriberrd.settings import Settings
 
 
@@ -45,6 +45,7 @@ class Order(NamedTuple):
     profile: str  # that the settings were taken from
     settings: Settings  # with the overrides
     overrides: Mapping[str, str]  # what was ordered over the profile: key -> text
+    sidecar: Sidecar | None = None  # what lies beside the recording; the settings are with it
 
     @property
     def columns(self) -> dict[str, Any]:
@@ -53,6 +54,7 @@ class Order(NamedTuple):
             "profile": self.profile,
             "settings": encode(self.settings),
             "overrides": encode(self.overrides),
+            "sidecar": None if self.sidecar is None else encode(self.sidecar),
             "priority": Priority[self.settings.priority.upper()],
         }
 
@@ -161,4 +163,4 @@ def forget_work(db: apsw.Connection, id_: int) -> None:
     """The next run begins at the start of the recording."""
     db.execute("DELETE FROM checkpoint WHERE job = ?", (id_,))
     nothing = dict.fromkeys(("duration", "probe", "engine", "result"))
-    update(db, id_, {"progress": 0} | nothing)
+    update(db, id_, {"progress": 0, "cached": 0} | nothing)

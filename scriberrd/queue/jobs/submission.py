@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from scriberrd.model import TERMINAL, JobState
 from scriberrd.queue import columns, queries
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     import apsw
 
-    from scriberrd.model import Identity, Job, Source
+    from scriberrd.model import Identity, Job, Sidecar, Source
     from scriberrd.settings import Settings
 
 
@@ -38,6 +38,9 @@ REPLACED = {
     "deaths": 0,
     "published_at": None,
     "shown": None,
+    "cached": 0,
+    "uploaded": 0,
+    "disposed": None,
     "warnings": "[]",
 }
 NEWEST = "SELECT id FROM job WHERE inbox = :inbox AND path = :path ORDER BY id DESC LIMIT 1"
@@ -51,6 +54,7 @@ def submit(
     settings: Settings,
     now: float,
     overrides: Mapping[str, str] | None = None,
+    sidecar: Sidecar | None = None,
     wanted: Callable[[Job], Order] | None = None,
 ) -> tuple[Job, bool]:
     """Queue a recording, unless it is known; tells whether anything is to be done that was not.
@@ -67,7 +71,7 @@ def submit(
     columns = {
         "identity": encode(source.identity),
         "sha256": source.sha256,
-        **Order(profile, settings, overrides or {}).columns,
+        **Order(profile, settings, overrides or {}, sidecar).columns,
     }
     known = newest(db, source.inbox, source.path)
     forgotten = known is None
@@ -88,10 +92,10 @@ def submit(
         return _supersede(db, known, columns, now), True
     db.execute(
         """
-        INSERT INTO job (inbox, path, identity, sha256, profile, settings, overrides, priority,
-                         created_at, queued_at)
-        VALUES (:inbox, :path, :identity, :sha256, :profile, :settings, :overrides, :priority,
-                :now, :now)
+        INSERT INTO job (inbox, path, identity, sha256, profile, settings, overrides, sidecar,
+                         priority, created_at, queued_at)
+        VALUES (:inbox, :path, :identity, :sha256, :profile, :settings, :overrides, :sidecar,
+                :priority, :now, :now)
         """,
         {"inbox": source.inbox, "path": source.path, "now": now} | columns,
     )
@@ -117,9 +121,15 @@ def submit_again(
     return None if known is None else _ask(db, known, wanted(known), now)[0]
 
 
-def unknown(
-    db: apsw.Connection, inbox: str, found: Iterable[tuple[bytes, Identity]]
-) -> tuple[list[bytes], list[tuple[bytes, Identity]]]:
+class Sorted(NamedTuple):
+    """Files of an inbox that are not known as they are."""
+
+    news: list[bytes]  # versions that no job knows
+    renumbered: list[tuple[bytes, Identity]]  # for `renumber`
+    mendable: list[tuple[bytes, Identity]]  # what hindered their jobs may be mended: look at them
+
+
+def unknown(db: apsw.Connection, inbox: str, found: Iterable[tuple[bytes, Identity]]) -> Sorted:
     """What of the files in an inbox is news, and what is known by numbers that have changed.
 
     News is a version that no job knows; a file that could not be read, when its permissions may
@@ -137,7 +147,7 @@ def unknown(
                 news.append(path)
             else:
                 renumbered.append((path, identity))
-    return news, renumbered
+    return Sorted(news, renumbered, [])
 
 
 def renumber(db: apsw.Connection, inbox: str, found: Iterable[tuple[bytes, Identity]]) -> None:
@@ -200,7 +210,12 @@ def _ask(db: apsw.Connection, job: Job, order: Order, now: float) -> tuple[Job, 
     if job.state in {JobState.FAILED, JobState.CANCELED}:
         adjust(db, job, order)
         return requeue(db, job, now, "submitted"), True
-    if job.state not in TERMINAL and order != (job.profile, job.settings, job.overrides):
+    if job.state not in TERMINAL and order != (
+        job.profile,
+        job.settings,
+        job.overrides,
+        job.sidecar,
+    ):
         record_event(db, job.id, "submitted", now)
         job = adjust(db, job, order)
     return job, False
@@ -208,7 +223,7 @@ def _ask(db: apsw.Connection, job: Job, order: Order, now: float) -> tuple[Job, 
 
 def _supersede(db: apsw.Connection, job: Job, columns: dict[str, Any], now: float) -> Job:
     forget_work(db, job.id)
-    job = update(db, job.id, columns | FRESH | REPLACED)
+    job = update(db, job.id, FRESH | REPLACED | columns)
     if job.state is JobState.PROCESSING:
         end_execution(db, Lease(job.id, job.lease), now, "superseded")
         job = move(db, job, JobState.QUEUED, {})
