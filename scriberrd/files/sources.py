@@ -88,6 +88,31 @@ def _same(folder: int, path: Path) -> bool:
     return os.path.samestat(os.fstat(folder), os.stat(path))
 
 
+def gone(root: Path, path: bytes, device: int) -> bool:
+    """Whether a recording has left its name, rather than that its file system is not mounted.
+
+    Args:
+        root: the folder of the inbox.
+        path: relative to it.
+        device: `Identity.dev` of the recording when it was found.
+
+    Raises:
+        OSError: it can't be looked at.
+    """
+    *folders, name = path.split(b"/")
+    folder = os.open(root, FOLDER)
+    try:
+        for inner in folders:
+            outer, folder = folder, os.open(inner, BELOW, dir_fd=folder)
+            os.close(outer)
+        os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return os.fstat(folder).st_dev == device
+    finally:
+        os.close(folder)
+    return False
+
+
 def open_version(root: Path, path: bytes, identity: Identity) -> int:
     """Open a recording as `open_source` does, if it is still this version.
 

@@ -20,17 +20,18 @@ from scriberrd.errors import (
 from scriberrd.files import sources
 from scriberrd.files.folders import Heartbeat, start
 from scriberrd.inbox import ordering, rules, upload
+from scriberrd.inbox.scan import Found
 from scriberrd.inbox.upload import NAME_MAX, Upload
 from scriberrd.model import JobState, Source, display
 from scriberrd.output import published
 from scriberrd.queue import jobs, queries
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+    from pathlib import Path
 
     from scriberrd.config import Inbox, Live
     from scriberrd.files.folders import Folders
-    from scriberrd.inbox.watch import Found
     from scriberrd.model import Clock, Identity, Job, RedoStage
     from scriberrd.queue.store import Store
 
@@ -49,6 +50,7 @@ class Intake:
         self._store = store
         self._clock = clock
         self._folders = folders
+        self._barred: dict[tuple[str, bytes], float] = {}  # unreadable -> when to try it again
         self._reading = defaultdict[str, asyncio.Semaphore](lambda: asyncio.Semaphore(HASHING))
 
     async def sweep(self) -> None:
@@ -61,15 +63,29 @@ class Intake:
                 log.info("inbox %s: removed %d unfinished uploads", inbox.name, swept)
 
     async def unknown(self, inbox: Inbox, found: list[Found]) -> list[Found]:
-        """The files of which no job knows this version."""
-        news, renumbered, _ = await self._store.search(jobs.unknown, inbox.name, found)
-        if renumbered:
-            await self._store.run(jobs.renumber, inbox.name, renumbered)
-        paths = set(news)
-        return [one for one in found if one.path in paths]
+        """The files of which no job knows this version, or that can be read at last."""
+        known = await self._store.search(jobs.unknown, inbox.name, found)
+        if known.renumbered:
+            await self._store.run(jobs.renumber, inbox.name, known.renumbered)
+        mended = await self.mended(inbox, [Found(*one) for one in known.mendable])
+        news = {*known.news, *(one.path for one in mended)}
+        return [one for one in found if one.path in news]
 
-    async def mended(self, inbox: Inbox, found: list[Found]) -> list[Found]:  # noqa: ARG002
-        """Those of the mendable files that can be used now: they are news."""
+    async def mended(self, inbox: Inbox, found: list[Found]) -> list[Found]:
+        """Those files that can be read now; one that can't is tried once in `daemon.rescan`.
+
+        Nothing of a file itself tells of it: a folder above it was closed, or a group was changed.
+        """
+        now = self._clock.monotonic()
+        self._barred = {key: until for key, until in self._barred.items() if until > now}
+        due = [one for one in found if (inbox.name, one.path) not in self._barred]
+        if not due:
+            return []
+        with contextlib.suppress(OSError):  # the watch of the inbox reports the error
+            readable = await self._folders.run(inbox.path, _readable, inbox.path, due)
+            until = now + self._live.config.daemon.rescan
+            self._barred.update(((inbox.name, one.path), until) for one in {*due} - {*readable})
+            return readable
         return []
 
     async def first(self, inbox: Inbox, found: list[Found]) -> None:
@@ -116,6 +132,7 @@ class Intake:
                 raise InvalidRequest(f"{display(path)!r}: {error.strerror}") from error
             # The job will report the error: people look there.
             source = Source(inbox.name, path, identity, sha256=None)
+        await self.move_along(inbox, [source])
         job, new = await self._store.run(
             jobs.submit,
             source,
@@ -126,6 +143,18 @@ class Intake:
         if new:
             log.info("job %d queued: %s/%s", job.id, inbox.name, display(path))
         return job, new
+
+    async def move_along(self, inbox: Inbox, moved: Sequence[Source]) -> None:
+        """Have jobs whose recordings were renamed before they were begun go on as these."""
+        for source, job in await self._store.search(jobs.movable, moved):
+            look = partial(sources.gone, inbox.path, job.path, job.identity.dev)
+            with contextlib.suppress(OSError):  # then it is another recording, as any copy
+                if not await self._folders.run(inbox.path, look):
+                    continue
+                now = self._clock.time()
+                if await self._store.run(jobs.move_along, job.id, source, now) is not None:
+                    where = f"{display(job.path)} is now {display(source.path)}"
+                    log.info("job %d moves along: %s/%s", job.id, inbox.name, where)
 
     async def _fingerprint(
         self, inbox: Inbox, path: bytes, settled: Identity | None
@@ -259,6 +288,16 @@ class Intake:
                 source = Source(job.inbox, job.path, *fingerprint)
                 await self._store.run(jobs.recognize, id_, source)
         return job
+
+
+def _readable(root: Path, found: list[Found]) -> list[Found]:
+    """Those that can be opened."""
+    readable = []
+    for one in found:
+        with contextlib.suppress(OSError):
+            os.close(sources.open_source(root, one.path))
+            readable.append(one)
+    return readable
 
 
 async def _limited(chunks: AsyncIterator[bytes], limit: int) -> AsyncIterator[bytes]:

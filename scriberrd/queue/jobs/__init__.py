@@ -20,6 +20,8 @@ from scriberrd.queue.jobs.holder import (
     transcribed,
     work,
 )
+from scriberrd.queue.jobs.knowing import Sorted, renumber, unknown
+from scriberrd.queue.jobs.moving import movable, move_along
 from scriberrd.queue.jobs.orders import cancel, cancel_requested, redo, retry, take_again
 from scriberrd.queue.jobs.outputs import (
     begin,
@@ -59,10 +61,7 @@ from scriberrd.queue.jobs.stages import (
     words_published,
 )
 from scriberrd.queue.jobs.submission import (
-    Sorted,
     recognize,
-    renumber,
     submit,
     submit_again,
-    unknown,
 )

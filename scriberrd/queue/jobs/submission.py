@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from scriberrd.model import TERMINAL, JobState
-from scriberrd.queue import columns, queries
+from scriberrd.queue import queries
+from scriberrd.queue.jobs.knowing import MENDED
 from scriberrd.queue.jobs.pruning import forget, revive
 from scriberrd.queue.jobs.rows import (
     FRESH,
@@ -22,15 +23,13 @@ from scriberrd.queue.jobs.rows import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
 
     import apsw
 
-    from scriberrd.model import Identity, Job, Sidecar, Source
+    from scriberrd.model import Job, Sidecar, Source
     from scriberrd.settings import Settings
 
-
-MISSING = "source_missing"
 # What other bytes under the name of a job do away with.
 REPLACED = {
     "redo": 0,
@@ -43,7 +42,6 @@ REPLACED = {
     "disposed": None,
     "warnings": "[]",
 }
-NEWEST = "SELECT id FROM job WHERE inbox = :inbox AND path = :path ORDER BY id DESC LIMIT 1"
 
 
 def submit(
@@ -78,9 +76,9 @@ def submit(
     if known is None:
         known = revive(db, source.inbox, source.path, columns)
     if known is not None and _same_bytes(known, source):
-        # Not by another device number alone: a mount may give one.
         touched = known.state is JobState.FAILED and (
-            known.identity[1:] != source.identity[1:] or known.error_code == MISSING
+            known.identity.version != source.identity.version
+            or (known.error_code in MENDED and source.sha256 is not None)
         )
         known = _recognize(db, known, source)
         if wanted is not None:
@@ -119,65 +117,6 @@ def submit_again(
     where = "sha256 = ? AND inbox = ? AND profile = ? AND state NOT IN ('failed', 'canceled')"
     known = queries.first(db, where, (sha256, inbox, profile))
     return None if known is None else _ask(db, known, wanted(known), now)[0]
-
-
-class Sorted(NamedTuple):
-    """Files of an inbox that are not known as they are."""
-
-    news: list[bytes]  # versions that no job knows
-    renumbered: list[tuple[bytes, Identity]]  # for `renumber`
-    mendable: list[tuple[bytes, Identity]]  # what hindered their jobs may be mended: look at them
-
-
-def unknown(db: apsw.Connection, inbox: str, found: Iterable[tuple[bytes, Identity]]) -> Sorted:
-    """What of the files in an inbox is news, and what is known by numbers that have changed.
-
-    News is a version that no job knows; a file that could not be read, when its permissions may
-    have changed; and one that was missing. The others are for `renumber`.
-    """
-    news, renumbered = [], []
-    for path, identity in found:
-        text, may_be_readable, missing = _known(db, inbox, path) or ("", False, True)
-        if missing:
-            news.append(path)
-        elif text != encode(identity):  # rare, and dearer
-            known = columns.identity(text)
-            touched = may_be_readable and known.ctime_ns != identity.ctime_ns
-            if touched or known.version != identity.version:
-                news.append(path)
-            else:
-                renumbered.append((path, identity))
-    return Sorted(news, renumbered, [])
-
-
-def renumber(db: apsw.Connection, inbox: str, found: Iterable[tuple[bytes, Identity]]) -> None:
-    """Note the numbers that files have now, where they are the versions that are known."""
-    for path, identity in found:
-        known = _known(db, inbox, path)
-        if known is not None and columns.identity(known[0]).version == identity.version:
-            row = {"inbox": inbox, "path": path, "identity": encode(identity)}
-            db.execute(f"UPDATE job SET identity = :identity WHERE id = ({NEWEST})", row)
-            db.execute(
-                "UPDATE tombstone SET identity = :identity WHERE (inbox, path) = (:inbox, :path)",
-                row,
-            )
-
-
-def _known(db: apsw.Connection, inbox: str, path: bytes) -> tuple[str, bool, bool] | None:
-    """The identity that is known of a file as JSON; could it not be read? was it missing?"""
-    row = {"inbox": inbox, "path": path}
-    known: tuple[str, bool, bool] | None = db.execute(
-        f"SELECT identity, sha256 IS NULL OR error_code = 'unreadable', error_code = '{MISSING}'"
-        f" FROM job WHERE id = ({NEWEST})",
-        row,
-    ).get
-    if known is None:
-        known = db.execute(
-            "SELECT identity, sha256 IS NULL, 0 FROM tombstone"
-            " WHERE inbox = :inbox AND path = :path",
-            row,
-        ).get
-    return known
 
 
 def recognize(db: apsw.Connection, id_: int, source: Source) -> None:

@@ -1,0 +1,85 @@
+"""Which of the files in an inbox are known, and which are news."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from scriberrd.queue import columns
+from scriberrd.queue.jobs.rows import encode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import apsw
+
+    from scriberrd.model import Identity
+
+MISSING = "source_missing"
+BARRED = ("unreadable", "bad_sidecar")  # by what may be mended without a trace at the file itself
+MENDED = (MISSING, *BARRED)  # how a job failed that starts again with the same version
+NEWEST = "SELECT id FROM job WHERE inbox = :inbox AND path = :path ORDER BY id DESC LIMIT 1"
+
+
+class Sorted(NamedTuple):
+    """What the queue knows of files in an inbox; of the others it knows all."""
+
+    news: list[bytes]  # a version that no job knows, or a file that was missing
+    renumbered: list[tuple[bytes, Identity]]  # known by numbers that have changed: for `renumber`
+    mendable: list[tuple[bytes, Identity]]  # unreadable, or with a bad sidecar: perhaps no more
+
+
+class _Known(NamedTuple):
+    """What the newest job of a file, or its tombstone, has noted."""
+
+    identity: str  # JSON
+    unread: bool  # its bytes are not known, or could not be read
+    failure: str | None  # only of a job that has failed
+
+
+def unknown(db: apsw.Connection, inbox: str, found: Iterable[tuple[bytes, Identity]]) -> Sorted:
+    """What of the files in an inbox is news."""
+    news, renumbered, mendable = [], [], []
+    for path, identity in found:
+        known = _known(db, inbox, path)
+        if known is None or known.failure == MISSING:
+            news.append(path)
+            continue
+        if known.identity != encode(identity):  # rare, and dearer
+            noted = columns.identity(known.identity)
+            touched = known.unread and noted.ctime_ns != identity.ctime_ns
+            if touched or noted.version != identity.version:
+                news.append(path)
+                continue
+            renumbered.append((path, identity))
+        if known.failure in BARRED:
+            mendable.append((path, identity))
+    return Sorted(news, renumbered, mendable)
+
+
+def renumber(db: apsw.Connection, inbox: str, found: Iterable[tuple[bytes, Identity]]) -> None:
+    """Note the numbers that files have now, where they are the versions that are known."""
+    for path, identity in found:
+        known = _known(db, inbox, path)
+        if known is not None and columns.identity(known.identity).version == identity.version:
+            row = {"inbox": inbox, "path": path, "identity": encode(identity)}
+            db.execute(f"UPDATE job SET identity = :identity WHERE id = ({NEWEST})", row)
+            db.execute(
+                "UPDATE tombstone SET identity = :identity WHERE (inbox, path) = (:inbox, :path)",
+                row,
+            )
+
+
+def _known(db: apsw.Connection, inbox: str, path: bytes) -> _Known | None:
+    row = {"inbox": inbox, "path": path}
+    known = db.execute(
+        "SELECT identity, sha256 IS NULL OR error_code = 'unreadable',"
+        f" iif(state = 'failed', error_code, NULL) FROM job WHERE id = ({NEWEST})",
+        row,
+    ).get
+    if known is None:
+        known = db.execute(
+            "SELECT identity, sha256 IS NULL, NULL FROM tombstone"
+            " WHERE inbox = :inbox AND path = :path",
+            row,
+        ).get
+    return None if known is None else _Known(*known)

@@ -1,0 +1,67 @@
+"""A recording that was renamed before it was transcribed takes its job along."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from scriberrd.model import JobState, display
+from scriberrd.queue import queries
+from scriberrd.queue.columns import JOB_COLUMNS, job
+from scriberrd.queue.jobs.knowing import MISSING
+from scriberrd.queue.jobs.rows import encode, record_event, requeue, update
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import apsw
+
+    from scriberrd.model import Job, Source
+
+COPIES = 20  # jobs about the same bytes that are looked at: there may be 50,000
+
+
+def movable(db: apsw.Connection, sources: Iterable[Source]) -> list[tuple[Source, Job]]:
+    """The jobs that files may have had under another name, where nothing is known of their own.
+
+    They have not been begun, and nothing is published of them; whether the file has left their
+    name, only its folder can tell.
+    """
+    return [(source, one) for source in sources for one in _movable(db, source)]
+
+
+def move_along(db: apsw.Connection, id_: int, source: Source, now: float) -> Job | None:
+    """Have a job go on under the name that its recording has now; None if it no longer can."""
+    found = next((one for one in _movable(db, source) if one.id == id_), None)
+    if found is None:
+        return None
+    names = {"from": display(found.path), "to": display(source.path)}
+    record_event(db, id_, "moved", now, **names)
+    moved = update(db, id_, {"path": source.path, "identity": encode(source.identity)})
+    if moved.state is JobState.FAILED:
+        requeue(db, moved, now, "submitted")
+    return queries.get(db, id_)
+
+
+def _movable(db: apsw.Connection, source: Source) -> list[Job]:
+    if source.sha256 is None:
+        return []
+    rows = db.execute(
+        f"""
+        SELECT {JOB_COLUMNS} FROM job WHERE id IN (
+            SELECT id FROM job WHERE sha256 = :sha256 ORDER BY id DESC LIMIT {COPIES}
+        ) AND inbox = :inbox AND path <> :path AND identity ->> 1 = :inode
+        AND (state = 'queued' OR (state = 'failed' AND error_code = '{MISSING}'))
+        AND published_at IS NULL AND redo = 0
+        AND NOT EXISTS (SELECT 1 FROM output WHERE output.job = job.id)
+        AND NOT EXISTS (SELECT 1 FROM job WHERE inbox = :inbox AND path = :path)
+        AND NOT EXISTS (SELECT 1 FROM tombstone WHERE inbox = :inbox AND path = :path)
+        ORDER BY id
+        """,
+        {
+            "sha256": source.sha256,
+            "inbox": source.inbox,
+            "path": source.path,
+            "inode": source.identity.inode,
+        },
+    )
+    return [job(row) for row in rows]
