@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
 from collections import Counter
 from itertools import islice
 from typing import TYPE_CHECKING, Literal
@@ -160,7 +159,7 @@ class _Watch:
         files = scan(
             self._inbox.path,
             recursive=self._inbox.recursive,
-            wanted=lambda name: self._rules.quick(os.fsdecode(name)),
+            wanted=lambda name: self._rules.file(name) is None,
             unreadable=lambda path, error: unreadable.update({path: _reason(error)}),
             beat=heartbeat.beat,
         )

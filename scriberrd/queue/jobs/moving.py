@@ -36,7 +36,11 @@ def move_along(db: apsw.Connection, id_: int, source: Source, now: float) -> Job
         return None
     names = {"from": display(found.path), "to": display(source.path)}
     record_event(db, id_, "moved", now, **names)
-    moved = update(db, id_, {"path": source.path, "identity": encode(source.identity)})
+    moved = update(
+        db,
+        id_,
+        {"path": source.path, "identity": encode(source.identity), "uploaded": 0},
+    )  # whoever renames our copy of an upload has made it his own
     if moved.state is JobState.FAILED:
         requeue(db, moved, now, "submitted")
     return queries.get(db, id_)
