@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import re
 from pathlib import Path
-from typing import Any, ClassVar, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 import msgspec
 import tomlkit
@@ -18,6 +18,9 @@ from msgspec import NODEFAULT, inspect
 
 from scriberrd.errors import ConfigError
 from scriberrd.hours import Hours
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 T = TypeVar("T", bound=msgspec.Struct)
 Where = tuple[str | int, ...]  # the path to a value: ("inbox", 0, "path")
@@ -167,6 +170,17 @@ class Document:
             return []
         entries = [((key, n), self.table(kind, entry, (key, n))) for n, entry in enumerate(value)]
         return [(where, entry) for where, entry in entries if entry is not None]
+
+    def lines(self, where: Where, texts: Sequence[str]) -> dict[int, int]:
+        """Which line (from 1) has which text of the list there, by the text's number from 0."""
+        line = locate(self._text, where)
+        found = {}
+        for number, text in enumerate(texts):
+            rest = self._text.splitlines()[line - 1 :]
+            quoted = (f'"{text}"', f"'{text}'")  # otherwise it is written with escapes
+            line += next((n for n, one in enumerate(rest) if any(q in one for q in quoted)), 0)
+            found[number] = line
+        return found
 
     def _hook(self, kind: type, value: object) -> object:
         if issubclass(kind, Seconds | Bytes | Count | Hours):

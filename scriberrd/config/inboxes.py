@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import grp
 import os
+import re
 import stat
 import string
 from itertools import combinations
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, get_args
 import msgspec
 from msgspec import Meta
 from msgspec.structs import replace
+from pathspec import GitIgnoreSpec
 
 from scriberrd.config.tables import Name
 from scriberrd.files.folders import look_at
@@ -33,6 +35,7 @@ EXTENSIONS = (
 OURS = frozenset({*get_args(Format), "toml"})  # what our files and sidecars end in: no recordings
 OUTPUT_NAMES = ("stem", "name", "date", "inbox")  # the placeholders of output_name
 ARCHIVE_NAMES = (*OUTPUT_NAMES, "folder", "job")  # and of archive
+STARS, PATHS = 3, 2  # "*" between two slashes, and "**", that a pattern may have
 LONGEST = 200  # bytes of a template
 
 # read() removes a leading dot and capitals.
@@ -96,7 +99,7 @@ def read(document: Document) -> list[tuple[Where, Inbox]]:
     ]
     _check_folders(document, inboxes)
     for where, inbox in inboxes:
-        for key, what in (*_conflicts(inbox), *_templates(inbox)):
+        for key, what in (*_conflicts(inbox), *_patterns(inbox), *_templates(inbox)):
             document.problem((*where, key), what)
     return inboxes
 
@@ -145,6 +148,24 @@ def _conflicts(inbox: Inbox) -> Iterator[tuple[str, str]]:
             grp.getgrnam(inbox.output_group)
         except (KeyError, ValueError):
             yield "output_group", f"there is no group {inbox.output_group!r}"
+
+
+def _patterns(inbox: Inbox) -> Iterator[tuple[str, str]]:
+    """What is wrong with the patterns of an inbox."""
+    for pattern in inbox.ignore:
+        try:
+            (compiled,) = GitIgnoreSpec.from_lines([pattern]).patterns
+            matches = compiled.regex is not None  # None: a comment, or nothing can match it
+        except (ValueError, re.error):
+            matches = False
+        if not matches:
+            yield "ignore", f"{pattern!r}: not a pattern of gitignore"
+        # With more, a name that is made for it could keep the daemon busy for hours.
+        elif pattern.count("**") > PATHS or any(
+            one.count("*") > STARS for one in pattern.split("/")
+        ):
+            most = f'{STARS} "*" between two slashes, and {PATHS} "**"'
+            yield "ignore", f"{pattern!r}: too many wildcards; at most {most}"
 
 
 def _templates(inbox: Inbox) -> Iterator[tuple[str, str]]:

@@ -26,6 +26,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     workers: tuple[Worker, ...]
     retry: Retry
     retention: Retention = Retention()
+    lines: dict[str, dict[int, int]] = {}  # of each inbox: which line of the file has which pattern
 
     def inbox(self, name: str) -> Inbox | None:
         """The inbox of that name, if there is one."""

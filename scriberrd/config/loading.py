@@ -84,6 +84,9 @@ def load(file: Path, environment: Mapping[str, str]) -> Config:
         workers=tuple(worker for _, worker in workers) or (Worker(name="default"),),
         retry=retry,
         retention=retention,
+        lines={
+            inbox.name: document.lines((*where, "ignore"), inbox.ignore) for where, inbox in read
+        },
     )
 
 

@@ -186,6 +186,12 @@ def inboxes(*tables: str) -> str:
                 ('archive = "~nobody_xx/old"', "archive: '~nobody_xx/old' is not a valid path"),
                 ('archive = "a\\u0000b"', "archive: 'a\\x00b' is not a valid path"),
                 ('after = "delete"\nsymlinks = "files"', "after: not for an inbox of links"),
+                ('ignore = ["*.tmp", "a["]', "ignore: 'a[': not a pattern of gitignore"),
+                ('ignore = ["[z-a]"]', "ignore: '[z-a]': not a pattern of gitignore"),
+                ('ignore = ["# x"]', "ignore: '# x': not a pattern of gitignore"),
+                ('ignore = ["!"]', "ignore: '!': not a pattern of gitignore"),
+                ('ignore = ["*a*a*a*.wav"]', "ignore: '*a*a*a*.wav': too many wildcards"),
+                ('ignore = ["**/a/**/b/**/c"]', "ignore: '**/a/**/b/**/c': too many wildcards"),
                 ('link_targets = ["/srv"]', 'link_targets: needs symlinks = "files"'),
                 ('min_duration = 9\nmax_duration = "5s"', "max_duration: less than min_duration"),
             ]
@@ -255,6 +261,14 @@ def test_links_lead_into_the_inbox_unless_other_folders_are_named(folder: Path) 
         ),
     ).inboxes
     assert [one.links for one in (none, own, named)] == [(), (folder / "a",), (folder / "nas",)]
+
+
+def test_each_pattern_has_its_line(folder: Path) -> None:
+    text = inboxes(
+        'path = "inbox"\noutput = "transcripts"\nignore = ["raw/", "x\\u00e9"]',
+        'path = "a"\noutput = "b"\nignore = [\n  "raw/",  # "b"\n  "!x",\n\n  \'*-a.*\',\n]',
+    )
+    assert load(folder, text).lines == {"0": {0: 5, 1: 5}, "1": {0: 11, 1: 12, 2: 14}}
 
 
 def test_a_missing_file_is_told(tmp_path: Path) -> None:
