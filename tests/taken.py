@@ -40,7 +40,7 @@ class Taken:
     """An inbox and its queue."""
 
     def __init__(self, root: Path, store: Store, **keys: Any) -> None:
-        for name in ("in", "out"):
+        for name in ("in", "out", "state"):
             (root / name).mkdir(exist_ok=True)
         self.inbox = Inbox(name="main", path=root / "in", output=root / "out", **keys)
         config = Config(

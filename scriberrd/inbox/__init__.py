@@ -5,6 +5,7 @@ notifications  from the kernel: hints that something has changed
 scan           the files in an inbox
 rules          which files are recordings
 settle         which files have stopped changing
+existing       what was there before: is it passed over?
 intake         queue settled and uploaded files
 upload         store an uploaded file in an inbox
 """

@@ -19,7 +19,7 @@ from scriberrd.errors import (
 )
 from scriberrd.files import sources
 from scriberrd.files.folders import Heartbeat, start
-from scriberrd.inbox import ordering, rules, upload
+from scriberrd.inbox import existing, ordering, rules, upload
 from scriberrd.inbox.scan import Found
 from scriberrd.inbox.upload import NAME_MAX, Upload
 from scriberrd.model import JobState, Source, display
@@ -90,10 +90,11 @@ class Intake:
 
     async def first(self, inbox: Inbox, found: list[Found]) -> None:
         """Take in all that was there when an inbox was watched for the first time."""
+        await existing.first(self._live.config, self._store, inbox, found)
 
-    async def skip(self, inbox: Inbox, found: Found) -> rules.Ruling | None:  # noqa: ARG002
+    async def skip(self, inbox: Inbox, found: Found) -> rules.Ruling | None:
         """Why a settled file is passed over; None: it is to be read and queued."""
-        return None
+        return await existing.skip(self._live.config, self._store, self._folders, inbox, found)
 
     async def accept(
         self,

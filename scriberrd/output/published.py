@@ -137,9 +137,23 @@ def is_of(root: Path, name: bytes, sha256: str) -> bool:
         OSError: it has gone, or is something else now.
     """
     with opened(root, name) as file:
-        begins = file.read(64).split()[:2] == [b"{", b'"schema":']
+        begins = _begins(file)
         file.seek(max(0, os.fstat(file.fileno()).st_size - END))
         return begins and sha256.encode() in file.read(END)
+
+
+def is_ours(root: Path, name: bytes) -> bool:
+    """Whether a file looks like a canonical transcript, of whichever recording.
+
+    Raises:
+        OSError: it has gone, or is something else now.
+    """
+    with opened(root, name) as file:
+        return _begins(file)
+
+
+def _begins(file: BufferedReader) -> bool:
+    return file.read(64).split()[:2] == [b"{", b'"schema":']
 
 
 def remove(root: Path, name: bytes, prints: Collection[Print], before: float = math.inf) -> bool:

@@ -1,8 +1,8 @@
-"""Which of the files in an inbox are known, and which are news."""
+"""Which of the files in an inbox are known, which are news, and which are left alone."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from scriberrd.queue import columns
 from scriberrd.queue.jobs.rows import encode
@@ -29,7 +29,7 @@ class Sorted(NamedTuple):
 
 
 class _Known(NamedTuple):
-    """What the newest job of a file, or its tombstone, has noted."""
+    """What was noted of a file: by its newest job, its tombstone, or when it was passed over."""
 
     identity: str  # JSON
     unread: bool  # its bytes are not known, or could not be read
@@ -63,10 +63,42 @@ def renumber(db: apsw.Connection, inbox: str, found: Iterable[tuple[bytes, Ident
         if known is not None and columns.identity(known.identity).version == identity.version:
             row = {"inbox": inbox, "path": path, "identity": encode(identity)}
             db.execute(f"UPDATE job SET identity = :identity WHERE id = ({NEWEST})", row)
-            db.execute(
-                "UPDATE tombstone SET identity = :identity WHERE (inbox, path) = (:inbox, :path)",
-                row,
-            )
+            for table in ("tombstone", "passed"):
+                db.execute(
+                    f"UPDATE {table} SET identity = :identity"
+                    " WHERE (inbox, path) = (:inbox, :path)",
+                    row,
+                )
+
+
+def pass_over(
+    db: apsw.Connection,
+    inbox: str,
+    found: Iterable[tuple[bytes, Identity]],
+    why: Literal["existing", "outputs"],
+) -> int:
+    """Have files left alone as they are, unless they are known; returns how many they were."""
+    news = set(unknown(db, inbox, found := list(found)).news)
+    db.executemany(
+        "INSERT OR REPLACE INTO passed VALUES (?, ?, ?, ?)",
+        [(inbox, path, encode(identity), why) for path, identity in found if path in news],
+    )
+    return len(news)
+
+
+def passed(
+    db: apsw.Connection, inbox: str, path: bytes
+) -> tuple[Literal["existing", "outputs"], Identity] | None:
+    """Why a file was left alone, and as which version; None: it was not."""
+    row = db.execute(
+        "SELECT why, identity FROM passed WHERE inbox = ? AND path = ?", (inbox, path)
+    ).get
+    return None if row is None else (row[0], columns.identity(row[1]))
+
+
+def take_in(db: apsw.Connection, inbox: str, path: bytes) -> None:
+    """Leave a file alone no longer."""
+    db.execute("DELETE FROM passed WHERE inbox = ? AND path = ?", (inbox, path))
 
 
 def _known(db: apsw.Connection, inbox: str, path: bytes) -> _Known | None:
@@ -76,10 +108,12 @@ def _known(db: apsw.Connection, inbox: str, path: bytes) -> _Known | None:
         f" iif(state = 'failed', error_code, NULL) FROM job WHERE id = ({NEWEST})",
         row,
     ).get
-    if known is None:
-        known = db.execute(
-            "SELECT identity, sha256 IS NULL, NULL FROM tombstone"
-            " WHERE inbox = :inbox AND path = :path",
-            row,
-        ).get
+    for query in _LEFT:
+        known = known or db.execute(query, row).get
     return None if known is None else _Known(*known)
+
+
+_LEFT = (
+    "SELECT identity, sha256 IS NULL, NULL FROM tombstone WHERE inbox = :inbox AND path = :path",
+    "SELECT identity, 0, NULL FROM passed WHERE inbox = :inbox AND path = :path",
+)

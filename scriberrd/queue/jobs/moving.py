@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from scriberrd.model import JobState, display
 from scriberrd.queue import queries
 from scriberrd.queue.columns import JOB_COLUMNS, job
-from scriberrd.queue.jobs.knowing import MISSING
+from scriberrd.queue.jobs.knowing import MISSING, take_in
 from scriberrd.queue.jobs.rows import encode, record_event, requeue, update
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ def move_along(db: apsw.Connection, id_: int, source: Source, now: float) -> Job
     found = next((one for one in _movable(db, source) if one.id == id_), None)
     if found is None:
         return None
+    take_in(db, source.inbox, source.path)
     names = {"from": display(found.path), "to": display(source.path)}
     record_event(db, id_, "moved", now, **names)
     moved = update(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from scriberrd.model import TERMINAL, JobState
 from scriberrd.queue import queries
-from scriberrd.queue.jobs.knowing import MENDED
+from scriberrd.queue.jobs.knowing import MENDED, take_in
 from scriberrd.queue.jobs.pruning import forget, revive
 from scriberrd.queue.jobs.rows import (
     FRESH,
@@ -71,6 +71,7 @@ def submit(
         "sha256": source.sha256,
         **Order(profile, settings, overrides or {}, sidecar).columns,
     }
+    take_in(db, source.inbox, source.path)
     known = newest(db, source.inbox, source.path)
     forgotten = known is None
     if known is None:

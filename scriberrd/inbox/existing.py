@@ -1,0 +1,117 @@
+"""What was there before scriberrd came: recordings, and the transcripts of other programs."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from scriberrd.errors import InvalidRequest
+from scriberrd.files.folders import start
+from scriberrd.files.names import sync_folder
+from scriberrd.inbox.rules import Ruling
+from scriberrd.model import display
+from scriberrd.output import naming, published
+from scriberrd.queue import jobs
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from scriberrd.config import Config, Inbox
+    from scriberrd.files.folders import Folders
+    from scriberrd.inbox.scan import Found
+    from scriberrd.queue.store import Store
+
+log = logging.getLogger(__name__)
+
+WATCHED = "watched"  # in the state folder: has a file of each inbox that was watched, with its path
+JSON = b".json"
+BATCH = 1000  # files that are passed over in one transaction
+USUAL = 2  # names that outputs have unless several recordings want them
+
+
+async def first(config: Config, store: Store, inbox: Inbox, found: list[Found]) -> None:
+    """Pass over what is there, if the inbox is watched for the first time and asks for it.
+
+    That it was watched is noted outside of the database: after that was lost or restored, what
+    came meanwhile must not be taken for what was there before.
+
+    Raises:
+        OSError: it can't be noted.
+        StoreError: the database can't be used.
+    """
+    marker = Path(config.daemon.state_dir) / WATCHED / inbox.name
+    path = os.fsencode(inbox.path)
+    if await start(_read, marker) == path:
+        return
+    if inbox.existing == "ignore":
+        passed = 0
+        for at in range(0, len(found), BATCH):
+            batch = found[at : at + BATCH]
+            passed += await store.run(jobs.pass_over, inbox.name, batch, "existing")
+        log.info("inbox %s: watched for the first time, %d files ignored", inbox.name, passed)
+    await start(_write, marker, path)
+
+
+def _read(marker: Path) -> bytes | None:
+    try:
+        return marker.read_bytes()
+    except FileNotFoundError:
+        return None
+
+
+def _write(marker: Path, content: bytes) -> None:
+    """All of the file, or nothing; durable on return."""
+    marker.parent.mkdir(exist_ok=True)
+    new = marker.with_name(f".{marker.name}.new")
+    with new.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    new.replace(marker)
+    sync_folder(marker.parent)
+
+
+async def skip(
+    config: Config, store: Store, folders: Folders, inbox: Inbox, found: Found
+) -> Ruling | None:
+    """Pass over a recording whose outputs lie there already, if the inbox asks for it.
+
+    What is scriberrd's own is no reason: it is adopted, if the database does not know it any more.
+
+    Raises:
+        InvalidRequest: the output folder can't be looked at.
+        StoreError: the database can't be used.
+    """
+    if not inbox.skip_existing:
+        return None
+    formats = sorted({"json", *config.profiles[inbox.profile].formats})
+    bases = islice(naming.candidates(found.path, ""), USUAL)
+    names = [b"%s.%s" % (base, one.encode()) for base in bases for one in formats]
+    unlisted = await store.read(jobs.unlisted, inbox.name, names)
+    try:
+        name = await folders.run(inbox.output, _of_others, inbox.output, unlisted)
+    except OSError as error:
+        raise InvalidRequest(f"its output folder can't be looked at: {error.strerror}") from error
+    if name is None:
+        return None
+    await store.run(jobs.pass_over, inbox.name, [found], "outputs")
+    what, why = display(found.path), display(name)
+    log.info("inbox %s: %r is passed over: %r is there already", inbox.name, what, why)
+    return Ruling("ignored", "skip_existing", "skip_existing")
+
+
+def _of_others(root: Path, names: Collection[bytes]) -> bytes | None:
+    """The first of these names that somebody else's file has, in the folder of the outputs."""
+    ours = {name[: -len(JSON)] for name in names if name.endswith(JSON) and _is_ours(root, name)}
+    others = (name for name in names if name.rpartition(b".")[0] not in ours)
+    return next(iter(published.existing(root, others)), None)
+
+
+def _is_ours(root: Path, name: bytes) -> bool:
+    with contextlib.suppress(OSError):
+        return published.is_ours(root, name)
+    return False

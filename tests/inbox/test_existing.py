@@ -1,0 +1,195 @@
+"""What lies in an inbox before it is watched, and what other programs have transcribed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from api_server import TRANSCRIPT
+from taken import Taken, taking
+
+from scriberrd import transcript
+from scriberrd.errors import InvalidRequest, StoreError
+from scriberrd.queue import jobs
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from scriberrd.inbox.rules import Ruling
+
+
+async def begin(taken: Taken, *names: str) -> list[str]:
+    """Begin to watch an inbox in which these files lie; which of them are to be taken in."""
+    await taken.intake.first(taken.inbox, taken.found(*names))
+    return await taken.unknown(*names)
+
+
+def put(root: Path, *names: str) -> None:
+    (root / "in").mkdir(exist_ok=True)
+    for name in names:
+        (root / "in" / name).write_bytes(name.encode())
+
+
+async def test_what_was_there_is_left_alone_and_what_comes_is_not(tmp_path: Path) -> None:
+    put(tmp_path, "a.wav", "b.wav")
+    with taking(tmp_path, existing="ignore") as taken:
+        assert await begin(taken, "a.wav", "b.wav") == []
+        put(tmp_path, "c.wav")
+        assert await taken.unknown("a.wav", "b.wav", "c.wav") == ["c.wav"]
+        found = taken.found("a.wav")[0]
+        assert await taken.store.read(jobs.passed, "main", b"a.wav") == ("existing", found.identity)
+
+
+async def test_another_version_of_what_was_there_is_news(tmp_path: Path) -> None:
+    """Among them a copy that was still going on."""
+    put(tmp_path, "a.wav", "b.wav")
+    with taking(tmp_path, existing="ignore") as taken:
+        await begin(taken, "a.wav", "b.wav")
+        with (taken.folder / "a.wav").open("ab") as file:
+            file.write(b"more")
+        (taken.folder / "b.wav").chmod(0o600)
+        assert await taken.unknown("a.wav", "b.wav") == ["a.wav"]
+        await taken.take("a.wav")
+        assert await taken.store.read(jobs.passed, "main", b"a.wav") is None
+        assert await taken.unknown("a.wav", "b.wav") == []
+
+
+async def test_only_the_first_time_counts(tmp_path: Path) -> None:
+    with taking(tmp_path, existing="ignore") as taken:
+        assert await begin(taken) == []
+    put(tmp_path, "a.wav")  # while no daemon runs
+    with taking(tmp_path, existing="ignore") as taken:
+        assert await begin(taken, "a.wav") == ["a.wav"]
+
+
+async def test_an_inbox_that_was_watched_already_has_no_first_time(tmp_path: Path) -> None:
+    put(tmp_path, "a.wav")
+    with taking(tmp_path, existing="process") as taken:
+        assert await begin(taken, "a.wav") == ["a.wav"]
+    with taking(tmp_path, existing="ignore") as taken:
+        assert await begin(taken, "a.wav") == ["a.wav"]
+
+
+async def test_another_folder_is_watched_for_the_first_time(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        put(tmp_path / name, "a.wav")
+    with taking(tmp_path / "one", existing="ignore") as taken:
+        assert await begin(taken, "a.wav") == []
+    (tmp_path / "one/state").rename(tmp_path / "two/state")
+    with taking(tmp_path / "two", existing="ignore") as taken:
+        assert await begin(taken, "a.wav") == []
+
+
+async def test_after_a_lost_database_everything_is_news(tmp_path: Path) -> None:
+    """Among it may be what came since: to transcribe too much is better than to lose one."""
+    put(tmp_path, "old.wav")
+    with taking(tmp_path, existing="ignore") as taken:
+        await begin(taken, "old.wav")
+        put(tmp_path, "new.wav")
+        await taken.take("new.wav")
+    for file in tmp_path.glob("queue.db*"):
+        file.unlink()
+    with taking(tmp_path, existing="ignore") as taken:
+        assert await begin(taken, "old.wav", "new.wav") == ["old.wav", "new.wav"]
+
+
+async def test_a_daemon_that_dies_meanwhile_begins_again(tmp_path: Path) -> None:
+    put(tmp_path, "a.wav", "b.wav")
+    with taking(tmp_path, existing="ignore") as taken:
+        await taken.store.run(jobs.pass_over, "main", taken.found("a.wav"), "existing")
+    with taking(tmp_path, existing="ignore") as taken:
+        assert await begin(taken, "a.wav", "b.wav") == []
+    assert (tmp_path / "state/watched/main").read_text() == str(tmp_path / "in")
+
+
+async def test_nothing_is_noted_as_watched_before_it_is_passed_over(tmp_path: Path) -> None:
+    put(tmp_path, "a.wav")
+    with taking(tmp_path, existing="ignore") as taken:
+        taken.store.close()
+        with pytest.raises((StoreError, RuntimeError)):
+            await begin(taken, "a.wav")
+    assert not (tmp_path / "state/watched/main").exists()
+
+
+async def test_submit_takes_one_that_was_passed_over(tmp_path: Path) -> None:
+    put(tmp_path, "a.wav", "b.wav")
+    with taking(tmp_path, existing="ignore") as taken:
+        await begin(taken, "a.wav", "b.wav")
+        job, new = await taken.intake.accept(taken.inbox, b"a.wav")
+        assert (job.state, new) == ("queued", True)
+        assert await taken.store.read(jobs.passed, "main", b"a.wav") is None
+        await taken.store.run(jobs.cancel, job.id, 1.0)
+        await taken.store.run(jobs.remove, job.id, 2.0)
+        assert await taken.unknown("a.wav", "b.wav") == []
+
+
+async def test_what_is_known_is_not_passed_over(tmp_path: Path) -> None:
+    """An earlier version noted nothing of the inboxes that it watched."""
+    put(tmp_path, "a.wav", "b.wav")
+    with taking(tmp_path, existing="ignore") as taken:
+        await taken.take("a.wav")
+        await begin(taken, "a.wav", "b.wav")
+        assert await taken.store.read(jobs.passed, "main", b"a.wav") is None
+        assert await taken.store.read(jobs.passed, "main", b"b.wav") is not None
+
+
+async def skipped(taken: Taken, name: str) -> Ruling | None:
+    return await taken.intake.skip(taken.inbox, taken.found(name)[0])
+
+
+@pytest.mark.parametrize("output", ["a.txt", "a.srt", "a.json", "a.wav.vtt", "A.TXT"])
+async def test_a_recording_that_another_program_has_transcribed(
+    tmp_path: Path, output: str
+) -> None:
+    put(tmp_path, "a.wav", "b.wav")
+    with taking(tmp_path, skip_existing=True) as taken:
+        (taken.inbox.output / output).write_text("{}")
+        ruling = await skipped(taken, "a.wav")
+        assert (ruling is not None) == (output != "A.TXT")
+        assert await skipped(taken, "b.wav") is None
+        if ruling is not None:
+            assert ruling.rule == "skip_existing"
+            assert await taken.unknown("a.wav", "b.wav") == ["b.wav"]
+            row = await taken.store.read(jobs.passed, "main", b"a.wav")
+            assert row is not None
+            assert row[0] == "outputs"
+
+
+async def test_nothing_is_skipped_unless_it_is_asked_for(tmp_path: Path) -> None:
+    put(tmp_path, "a.wav")
+    with taking(tmp_path) as taken:
+        (taken.inbox.output / "a.txt").touch()
+        assert await skipped(taken, "a.wav") is None
+
+
+async def test_only_formats_that_are_asked_for_count(tmp_path: Path) -> None:
+    put(tmp_path, "a.wav")
+    with taking(tmp_path, skip_existing=True) as taken:
+        (taken.inbox.output / "a.rttm").touch()
+        (taken.inbox.output / "a.docx").touch()
+        assert await skipped(taken, "a.wav") is None
+
+
+async def test_our_own_transcripts_are_no_reason(tmp_path: Path) -> None:
+    """Those that the database knows, and those that it has lost, which are adopted."""
+    put(tmp_path, "a.mp3", "a.wav", "b.wav")
+    with taking(tmp_path, skip_existing=True) as taken:
+        for name in ("a.txt", "a.json", "b.txt"):
+            (taken.inbox.output / name).write_bytes(b"".join(transcript.encode(TRANSCRIPT)))
+        await taken.take("a.mp3")
+        lease = await taken.claim()
+        await taken.store.run(jobs.reserve, lease, [b"a.txt", b"a.json"])
+        assert await skipped(taken, "a.wav") is None
+        await taken.store.run(jobs.unreserve, lease, [b"a.txt", b"a.json"])
+        assert await skipped(taken, "a.wav") is None
+        assert await skipped(taken, "b.wav") is not None  # which has no canonical one
+
+
+async def test_where_the_outputs_cannot_be_looked_at_nothing_is_queued(tmp_path: Path) -> None:
+    put(tmp_path, "a.wav")
+    with taking(tmp_path, skip_existing=True) as taken:
+        taken.inbox.output.rmdir()
+        with pytest.raises(InvalidRequest, match="its output folder can't be looked at"):
+            await skipped(taken, "a.wav")
+        assert await taken.unknown("a.wav") == ["a.wav"]
