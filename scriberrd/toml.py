@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from bisect import bisect_left
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
@@ -200,14 +201,17 @@ def _last_line(text: str) -> int:
     of the text that the parser refuses.
     """
     lines = text.splitlines(keepends=True)
-    for number in range(1, len(lines)):
+
+    def refused(number: int) -> bool:
         try:
             tomlkit.parse("".join(lines[:number]))
         except tomlkit.exceptions.ParseError:
-            continue  # within a value of several lines
+            return False  # within a value of several lines
         except (tomlkit.exceptions.TOMLKitError, ValueError):
-            return number
-    return len(lines)
+            return True
+        return False
+
+    return bisect_left(range(1, len(lines)), x=True, key=refused) + 1
 
 
 def allowed(kind: inspect.Type) -> str:  # noqa: C901, PLR0911, PLR0912 - a table of types

@@ -13,13 +13,15 @@ from typing import TYPE_CHECKING
 
 from scriberrd.errors import (
     InvalidRequest,
+    RequestError,
     SourceChanged,
     UploadFailed,
     UploadTooLarge,
 )
 from scriberrd.files import sources
 from scriberrd.files.folders import Heartbeat, start
-from scriberrd.inbox import existing, ordering, rules, upload
+from scriberrd.inbox import existing, mending, ordering, rules, sidecars, upload
+from scriberrd.inbox.mending import Mending
 from scriberrd.inbox.scan import Found
 from scriberrd.inbox.upload import NAME_MAX, Upload
 from scriberrd.model import JobState, Source, display
@@ -27,12 +29,11 @@ from scriberrd.output import published
 from scriberrd.queue import jobs, queries
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-    from pathlib import Path
+    from collections.abc import AsyncIterator, Callable, Mapping
 
     from scriberrd.config import Inbox, Live
     from scriberrd.files.folders import Folders
-    from scriberrd.model import Clock, Identity, Job, RedoStage
+    from scriberrd.model import Clock, Identity, Job, RedoStage, Sidecar
     from scriberrd.queue.store import Store
 
 log = logging.getLogger(__name__)
@@ -50,7 +51,7 @@ class Intake:
         self._store = store
         self._clock = clock
         self._folders = folders
-        self._barred: dict[tuple[str, bytes], float] = {}  # unreadable -> when to try it again
+        self._mending = Mending(live, store, clock, folders)
         self._reading = defaultdict[str, asyncio.Semaphore](lambda: asyncio.Semaphore(HASHING))
 
     async def sweep(self) -> None:
@@ -72,21 +73,12 @@ class Intake:
         return [one for one in found if one.path in news]
 
     async def mended(self, inbox: Inbox, found: list[Found]) -> list[Found]:
-        """Those files that can be read now; one that can't is tried once in `daemon.rescan`.
-
-        Nothing of a file itself tells of it: a folder above it was closed, or a group was changed.
-        """
-        now = self._clock.monotonic()
-        self._barred = {key: until for key, until in self._barred.items() if until > now}
-        due = [one for one in found if (inbox.name, one.path) not in self._barred]
-        if not due:
-            return []
-        with contextlib.suppress(OSError):  # the watch of the inbox reports the error
-            readable = await self._folders.run(inbox.path, _readable, inbox.path, due)
-            until = now + self._live.config.daemon.rescan
-            self._barred.update(((inbox.name, one.path), until) for one in {*due} - {*readable})
-            return readable
-        return []
+        """Those files that can be read now; a job whose sidecar is another now starts again."""
+        readable, again = await self._mending.look(inbox, found)
+        for job in again:
+            with contextlib.suppress(RequestError):  # somebody else has been faster
+                await self.retry(job.id)
+        return readable
 
     async def first(self, inbox: Inbox, found: list[Found]) -> None:
         """Take in all that was there when an inbox was watched for the first time."""
@@ -121,7 +113,7 @@ class Intake:
             InboxUnavailable, NoAnswer: the inbox of a settled version is out.
             SourceChanged: the file is being written to.
         """
-        order = ordering.order(self._live.config, profile or inbox.profile, given)
+        ordering.order(self._live.config, profile or inbox.profile, given)  # before it is read
         try:
             fingerprint = await self._fingerprint(inbox, path, identity)
             source = Source(inbox.name, path, *fingerprint)
@@ -133,29 +125,20 @@ class Intake:
                 raise InvalidRequest(f"{display(path)!r}: {error.strerror}") from error
             # The job will report the error: people look there.
             source = Source(inbox.name, path, identity, sha256=None)
-        await self.move_along(inbox, [source])
+        await mending.move_along(self._store, self._folders, self._clock, inbox, [source])
+        sidecar = await self._sidecar(inbox, path)
+        name = profile or sidecar.profile or inbox.profile
+        order = ordering.order(self._live.config, name, given, sidecar)
         job, new = await self._store.run(
             jobs.submit,
             source,
             **order._asdict(),
             now=self._clock.time(),
-            wanted=self._wanted(profile, given) if identity is None else None,
+            wanted=self._wanted(profile, given, sidecar) if identity is None else None,
         )
         if new:
             log.info("job %d queued: %s/%s", job.id, inbox.name, display(path))
         return job, new
-
-    async def move_along(self, inbox: Inbox, moved: Sequence[Source]) -> None:
-        """Have jobs whose recordings were renamed before they were begun go on as these."""
-        for source, job in await self._store.search(jobs.movable, moved):
-            look = partial(sources.gone, inbox.path, job.path, job.identity.dev)
-            with contextlib.suppress(OSError):  # then it is another recording, as any copy
-                if not await self._folders.run(inbox.path, look):
-                    continue
-                now = self._clock.time()
-                if await self._store.run(jobs.move_along, job.id, source, now) is not None:
-                    where = f"{display(job.path)} is now {display(source.path)}"
-                    log.info("job %d moves along: %s/%s", job.id, inbox.name, where)
 
     async def _fingerprint(
         self, inbox: Inbox, path: bytes, settled: Identity | None
@@ -243,7 +226,8 @@ class Intake:
             IllegalMove: it is processing or completed, or a newer job has its recording.
             InvalidRequest: a value is not allowed.
         """
-        order = ordering.retried(self._live.config, await self._recognized(id_), given)
+        job, sidecar = await self._recognized(id_)
+        order = ordering.retried(self._live.config, job, given, sidecar)
         return await self._store.run(jobs.retry, id_, self._clock.time(), order=order)
 
     async def redo(
@@ -268,37 +252,41 @@ class Intake:
             InvalidRequest: there is no such profile, or no longer; a value is not allowed, or is of
                 no use for this stage.
         """
-        job = await self._recognized(id_)
-        order = ordering.redone(self._live.config, job, profile, given, stage)
+        job, sidecar = await self._recognized(id_)
+        order = ordering.redone(self._live.config, job, profile, given, stage, sidecar)
         job = await self._store.run(
             jobs.redo, id_, **order._asdict(), now=self._clock.time(), stage=stage
         )
         log.info("job %d queued to be redone: %s/%s", id_, job.inbox, display(job.path))
         return job
 
-    def _wanted(self, profile: str | None, given: Mapping[str, str]) -> Callable[[Job], jobs.Order]:
-        return partial(ordering.asked, self._live.config, profile, given)
+    def _wanted(
+        self, profile: str | None, given: Mapping[str, str], sidecar: Sidecar | None = None
+    ) -> Callable[[Job], jobs.Order]:
+        return partial(ordering.asked, self._live.config, profile, given, sidecar)
 
-    async def _recognized(self, id_: int) -> Job:
-        """The job; its recording is fingerprinted if it was unreadable before."""
+    async def _sidecar(self, inbox: Inbox, path: bytes) -> Sidecar:
+        return await self._folders.run(
+            inbox.path, sidecars.read, inbox.path, path, self._live.config
+        )
+
+    async def _recognized(self, id_: int) -> tuple[Job, Sidecar | None]:
+        """The job, and what lies beside its recording now; None: that can't be seen.
+
+        The recording is fingerprinted if it was unreadable before.
+        """
         job = await self._store.read(queries.get, id_)
         inbox = self._live.config.inbox(job.inbox)
-        if job.sha256 is None and inbox is not None:
+        if inbox is None:
+            return job, None
+        if job.sha256 is None:
             with contextlib.suppress(OSError, SourceChanged):  # its run will report it
                 fingerprint = await self._fingerprint(inbox, job.path, None)
                 source = Source(job.inbox, job.path, *fingerprint)
                 await self._store.run(jobs.recognize, id_, source)
-        return job
-
-
-def _readable(root: Path, found: list[Found]) -> list[Found]:
-    """Those that can be opened."""
-    readable = []
-    for one in found:
         with contextlib.suppress(OSError):
-            os.close(sources.open_source(root, one.path))
-            readable.append(one)
-    return readable
+            return job, await self._sidecar(inbox, job.path)
+        return job, None
 
 
 async def _limited(chunks: AsyncIterator[bytes], limit: int) -> AsyncIterator[bytes]:

@@ -14,12 +14,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from scriberrd.config import Config
-    from scriberrd.model import Job, RedoStage
+    from scriberrd.model import Job, RedoStage, Sidecar
     from scriberrd.settings import Settings
 
 
-def order(config: Config, profile: str, given: Mapping[str, str]) -> Order:
-    """By this profile.
+def order(
+    config: Config, profile: str, given: Mapping[str, str], sidecar: Sidecar | None = None
+) -> Order:
+    """By this profile, what lies beside the recording, and what is given over both.
 
     Raises:
         InvalidRequest: there is no such profile, or a value is not allowed.
@@ -28,27 +30,39 @@ def order(config: Config, profile: str, given: Mapping[str, str]) -> Order:
     if settings is None:
         allowed = ", ".join(config.profiles)
         raise InvalidRequest(f"profile: there is no {profile!r}; allowed: {allowed}")
-    return _over(profile, settings, given)
+    return _over(profile, settings, given, sidecar)
 
 
-def asked(config: Config, profile: str | None, given: Mapping[str, str], job: Job) -> Order:
-    """For a known job that a person submits again; see `order`."""
+def asked(
+    config: Config,
+    profile: str | None,
+    given: Mapping[str, str],
+    sidecar: Sidecar | None,
+    job: Job,
+) -> Order:
+    """For a known job that a person submits again; see `order`. Without a sidecar, it keeps its."""
+    if sidecar is None or (not sidecar.mark and job.sidecar is None):
+        sidecar = job.sidecar
     if job.state is JobState.PROCESSING:
         given = {key: given[key] for key in given if key == "priority"}
     elif profile is not None:
-        return order(config, profile, {**job.overrides, **given})
+        return order(config, profile, {**job.overrides, **given}, sidecar)
     elif job.state in TERMINAL:
-        return retried(config, job, given)
+        return retried(config, job, given, sidecar)
     # It keeps its settings, but for what is the profile's again.
     today = config.profiles.get(job.profile, job.settings)
     settings = replaced(job.settings, today, *(key for key, text in given.items() if not text))
-    return _over(job.profile, settings, {**job.overrides, **given})
+    kept = _over(job.profile, settings, {**job.overrides, **given})
+    return kept._replace(sidecar=job.sidecar)  # which its settings have in them
 
 
-def retried(config: Config, job: Job, given: Mapping[str, str]) -> Order:
+def retried(
+    config: Config, job: Job, given: Mapping[str, str], sidecar: Sidecar | None = None
+) -> Order:
     """By its own profile, or as before if that is gone; the words that are kept stay so."""
-    settings = config.profiles.get(job.profile, job.settings)
-    found = _over(job.profile, settings, {**_set(job), **given})
+    profile = _profile(job, sidecar)
+    settings = config.profiles.get(profile, job.settings)
+    found = _over(profile, settings, {**_set(job), **given}, sidecar)
     return found if job.redo_stage is None else _staged(job, found)
 
 
@@ -58,15 +72,16 @@ def redone(
     profile: str | None,
     given: Mapping[str, str],
     stage: RedoStage | None,
+    sidecar: Sidecar | None = None,
 ) -> Order:
     """By its own or another profile, from a stage on; see `order`."""
-    profile = profile or job.profile
+    profile = profile or _profile(job, sidecar)
     if stage == "diarize":
         today = config.profiles.get(profile, job.settings)
         if "split" in (job.settings.channels, today.channels):
             what = 'channels = "split" takes the speakers from the channels'
             raise InvalidRequest(f"diarize: {what}: redo it without --stage")
-    found = order(config, profile, {**_set(job), **given})
+    found = order(config, profile, {**_set(job), **given}, sidecar)
     if stage is None:
         return found
     for key in given.keys() - {*DIARIZATION, *RENDERING, "priority"}:
@@ -78,10 +93,21 @@ def redone(
     return found
 
 
-def _over(profile: str, settings: Settings, given: Mapping[str, str]) -> Order:
+def _over(
+    profile: str, settings: Settings, given: Mapping[str, str], sidecar: Sidecar | None = None
+) -> Order:
     """The settings with what is given over them; the priority has a column of its own."""
     kept = {key: text for key, text in given.items() if text and key != "priority"}
-    return Order(profile, overrides.apply(settings, given), kept)
+    beside = {} if sidecar is None else sidecar.given
+    return Order(profile, overrides.apply(settings, {**beside, **given}), kept, sidecar)
+
+
+def _profile(job: Job, sidecar: Sidecar | None) -> str:
+    """Its own, unless what lies beside it names another one than before."""
+    if sidecar is None or sidecar.profile is None:
+        return job.profile
+    before = None if job.sidecar is None else job.sidecar.profile
+    return job.profile if sidecar.profile == before else sidecar.profile
 
 
 def _set(job: Job) -> dict[str, str]:
@@ -91,4 +117,5 @@ def _set(job: Job) -> dict[str, str]:
 
 def _staged(job: Job, order: Order) -> Order:
     """For a job that keeps its words, and so the settings that they were made with."""
-    return order._replace(settings=overrides.checked(staged(job.settings, order.settings)))
+    settings = overrides.checked(staged(job.settings, order.settings))
+    return order._replace(settings=settings, sidecar=job.sidecar)

@@ -8,6 +8,8 @@ import pytest
 from support import mounted
 from taken import Taken, taking
 
+from scriberrd.files.folders import Folders
+from scriberrd.inbox import mending
 from scriberrd.model import Job, JobState, Source
 from scriberrd.queue import jobs, queries
 
@@ -124,11 +126,11 @@ async def test_an_unmounted_share_is_not_a_renamed_recording(taken: Taken) -> No
     with mounted(share):
         (share / "a.wav").write_bytes(b"one")
         job, _ = await taken.take("share/a.wav")
-    copy = taken.folder / "b.wav"  # of another device, and by chance with the same inode
+    copy = taken.folder / "b.wav"  # of another device, and by chance with the same numbers
     copy.write_bytes(b"one")
     (found,) = taken.found("b.wav")
-    found = found._replace(identity=found.identity._replace(inode=job.identity.inode))
+    found = found._replace(identity=job.identity._replace(dev=found.identity.dev))
     source = Source("main", found.path, found.identity, job.sha256)
     assert await taken.store.read(jobs.movable, [source])
-    await taken.intake.move_along(taken.inbox, [source])
+    await mending.move_along(taken.store, Folders(), taken.clock, taken.inbox, [source])
     assert [one.path for one in await taken.jobs()] == [b"share/a.wav"]

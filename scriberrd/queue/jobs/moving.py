@@ -54,7 +54,8 @@ def _movable(db: apsw.Connection, source: Source) -> list[Job]:
         f"""
         SELECT {JOB_COLUMNS} FROM job WHERE id IN (
             SELECT id FROM job WHERE sha256 = :sha256 ORDER BY id DESC LIMIT {COPIES}
-        ) AND inbox = :inbox AND path <> :path AND identity ->> 1 = :inode
+        ) AND inbox = :inbox AND path <> :path
+        AND (identity ->> 1, identity ->> 2, identity ->> 3) = (:inode, :size, :mtime_ns)
         AND (state = 'queued' OR (state = 'failed' AND error_code = '{MISSING}'))
         AND published_at IS NULL AND redo = 0
         AND NOT EXISTS (SELECT 1 FROM output WHERE output.job = job.id)
@@ -66,7 +67,7 @@ def _movable(db: apsw.Connection, source: Source) -> list[Job]:
             "sha256": source.sha256,
             "inbox": source.inbox,
             "path": source.path,
-            "inode": source.identity.inode,
+            **source.identity._asdict(),  # a number alone is given to another file in no time
         },
     )
     return [job(row) for row in rows]

@@ -45,7 +45,7 @@ class Order(NamedTuple):
     profile: str  # that the settings were taken from
     settings: Settings  # with the overrides
     overrides: Mapping[str, str]  # what was ordered over the profile: key -> text
-    sidecar: Sidecar | None = None  # what lies beside the recording; the settings are with it
+    sidecar: Sidecar | None = None  # beside the recording; the settings are with it
 
     @property
     def columns(self) -> dict[str, Any]:
@@ -54,7 +54,7 @@ class Order(NamedTuple):
             "profile": self.profile,
             "settings": encode(self.settings),
             "overrides": encode(self.overrides),
-            "sidecar": None if self.sidecar is None else encode(self.sidecar),
+            "sidecar": encode(self.sidecar) if self.sidecar and self.sidecar.mark else None,
             "priority": Priority[self.settings.priority.upper()],
         }
 

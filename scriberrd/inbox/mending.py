@@ -1,0 +1,85 @@
+"""What was wrong with recordings, and may be mended without a trace at the recordings themselves.
+
+A folder above was closed, a group has changed, a sidecar was bad: it is looked at again. One that
+was renamed is not missing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+from functools import partial
+from typing import TYPE_CHECKING
+
+from scriberrd.files import sources
+from scriberrd.inbox import sidecars
+from scriberrd.model import display
+from scriberrd.queue import jobs
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from scriberrd.config import Config, Inbox, Live
+    from scriberrd.files.folders import Folders
+    from scriberrd.inbox.scan import Found
+    from scriberrd.model import Clock, Job, Source
+    from scriberrd.queue.store import Store
+
+log = logging.getLogger(__name__)
+
+
+class Mending:
+    """Looks at recordings again, each once in `daemon.rescan` while nothing has changed."""
+
+    def __init__(self, live: Live, store: Store, clock: Clock, folders: Folders) -> None:
+        self._live, self._store, self._clock, self._folders = live, store, clock, folders
+        self._seen: dict[tuple[str, bytes], float] = {}  # until when one is not looked at again
+
+    async def look(self, inbox: Inbox, found: list[Found]) -> tuple[list[Found], list[Job]]:
+        """The files that can be read now, and the failed jobs whose sidecars are others now."""
+        now, config = self._clock.monotonic(), self._live.config
+        self._seen = {key: until for key, until in self._seen.items() if until > now}
+        due = [one for one in found if (inbox.name, one.path) not in self._seen]
+        known = [await self._store.read(jobs.newest, inbox.name, one.path) for one in due]
+        failed = [job for job in known if job is not None]
+        if not failed:
+            return [], []
+        try:
+            mended = await self._folders.run(inbox.path, _mended, inbox.path, failed, config)
+        except OSError:  # the watch of the inbox reports it
+            return [], []
+        readable = {job.path for job in mended if job.error_code == "unreadable"}
+        self._seen |= {(inbox.name, one.path): now + config.daemon.rescan for one in due}
+        for path in readable:  # it may have to settle
+            del self._seen[inbox.name, path]
+        again = [job for job in mended if job.path not in readable]
+        return [one for one in due if one.path in readable], again
+
+
+def _mended(root: Path, failed: list[Job], config: Config) -> list[Job]:
+    """Those jobs of which no longer holds what they failed for."""
+    mended = []
+    for job in failed:
+        with contextlib.suppress(OSError):
+            if job.error_code == "unreadable":
+                os.close(sources.open_source(root, job.path))
+            elif sidecars.read(root, job.path, config) == job.sidecar:
+                continue
+            mended.append(job)
+    return mended
+
+
+async def move_along(
+    store: Store, folders: Folders, clock: Clock, inbox: Inbox, moved: Sequence[Source]
+) -> None:
+    """Have jobs whose recordings were renamed before they were begun go on as these."""
+    for source, job in await store.search(jobs.movable, moved):
+        look = partial(sources.gone, inbox.path, job.path, job.identity.dev)
+        with contextlib.suppress(OSError):  # then it is another recording, as any copy
+            if not await folders.run(inbox.path, look):
+                continue
+            if await store.run(jobs.move_along, job.id, source, clock.time()) is not None:
+                names = display(job.path), display(source.path)
+                log.info("job %d moves along in inbox %s: %r is now %r", job.id, inbox.name, *names)
