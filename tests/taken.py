@@ -97,5 +97,6 @@ class Taken:
 @contextlib.contextmanager
 def taking(root: Path, **keys: Any) -> Iterator[Taken]:
     """An inbox below this folder; its queue is that of an earlier one, if there was one."""
+    root.mkdir(exist_ok=True)
     with contextlib.closing(Store(root / "queue.db")) as store:
         yield Taken(root, store, **keys)

@@ -10,6 +10,7 @@ import errno
 import hashlib
 import os
 import stat
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from scriberrd.errors import (
@@ -23,9 +24,8 @@ from scriberrd.files.names import FOLDER
 from scriberrd.model import Identity
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from io import FileIO
-    from pathlib import Path
 
 BELOW = FOLDER | os.O_NOFOLLOW
 PIECE = 1 << 20  # bytes that are read at once
@@ -39,7 +39,9 @@ class Fingerprint(NamedTuple):
     sha256: str  # hexadecimal
 
 
-def open_source(root: Path, path: bytes, *, device: int | None = None) -> int:
+def open_source(
+    root: Path, path: bytes, *, device: int | None = None, links: Sequence[Path] = ()
+) -> int:
     """Open a recording for reading; the caller closes the descriptor.
 
     Args:
@@ -47,6 +49,7 @@ def open_source(root: Path, path: bytes, *, device: int | None = None) -> int:
         path: relative to it.
         device: `Identity.dev` of the recording when it was found, if known. It distinguishes a
             deleted file from a file system that is not mounted.
+        links: if it is a link, the folders below which it may lead; () is nowhere.
 
     Raises:
         InboxUnavailable: the inbox folder is missing, or its file system is not mounted.
@@ -65,7 +68,7 @@ def open_source(root: Path, path: bytes, *, device: int | None = None) -> int:
         for inner in folders:
             outer, folder = folder, os.open(inner, BELOW, dir_fd=folder)
             os.close(outer)
-        source = os.open(name, FILE, dir_fd=folder)
+        source = _open_file(folder, name, root, path, device, links)
     except FileNotFoundError as error:
         # An unmounted mount point is an empty folder on another device.
         if device not in (None, os.fstat(folder).st_dev) and not os.listdir(folder):
@@ -82,6 +85,26 @@ def open_source(root: Path, path: bytes, *, device: int | None = None) -> int:
         os.close(source)
         raise NotRegular(errno.EINVAL, "not a regular file")
     return source
+
+
+def _open_file(
+    folder: int, name: bytes, root: Path, path: bytes, device: int | None, links: Sequence[Path]
+) -> int:
+    try:
+        return os.open(name, FILE, dir_fd=folder)
+    except OSError as error:
+        if error.errno != errno.ELOOP or not links:
+            raise
+    # Where it leads may change from here on: that is opened as if there had been no link.
+    real = os.path.realpath(os.path.join(os.fsencode(root), path))
+    for place in map(os.path.realpath, map(os.fsencode, links)):
+        start = place.rstrip(b"/") + b"/"
+        if real.startswith(start):
+            try:
+                return open_source(Path(os.fsdecode(place)), real[len(start) :], device=device)
+            except InboxUnavailable as error:
+                raise SourceUnavailable(error.errno, error.strerror) from error
+    raise NotRegular(errno.ELOOP, "a link that leads out of its folders")
 
 
 def _same(folder: int, path: Path) -> bool:
@@ -113,14 +136,14 @@ def gone(root: Path, path: bytes, device: int) -> bool:
     return False
 
 
-def open_version(root: Path, path: bytes, identity: Identity) -> int:
+def open_version(root: Path, path: bytes, identity: Identity, *, links: Sequence[Path] = ()) -> int:
     """Open a recording as `open_source` does, if it is still this version.
 
     Raises:
         SourceChanged: it is another version.
         OSError: see `open_source`.
     """
-    source = open_source(root, path, device=identity.dev)
+    source = open_source(root, path, device=identity.dev, links=links)
     if Identity.of(os.fstat(source)).version != identity.version:
         os.close(source)
         raise SourceChanged(path)
@@ -132,6 +155,7 @@ def fingerprint(
     path: bytes,
     *,
     settled: Identity | None = None,
+    links: Sequence[Path] = (),
     beat: Callable[[], None] = lambda: None,
 ) -> Fingerprint:
     """Read and hash a whole recording.
@@ -140,6 +164,7 @@ def fingerprint(
         root: the folder of the inbox.
         path: relative to it.
         settled: the version to read, if known.
+        links: see `open_source`.
         beat: is called as reading progresses, and may raise to stop it.
 
     Raises:
@@ -147,7 +172,8 @@ def fingerprint(
         OSError: see `open_source`; or it can't be read to its end.
     """
     device = None if settled is None else settled.dev
-    with os.fdopen(open_source(root, path, device=device), "rb", buffering=0) as file:
+    source = open_source(root, path, device=device, links=links)
+    with os.fdopen(source, "rb", buffering=0) as file:
         identity = Identity.of(os.fstat(file.fileno()))
         if settled is not None and settled.version != identity.version:
             raise SourceChanged(path)

@@ -144,7 +144,14 @@ class Intake:
         self, inbox: Inbox, path: bytes, settled: Identity | None
     ) -> sources.Fingerprint:
         heartbeat = Heartbeat()
-        read = partial(sources.fingerprint, inbox.path, path, settled=settled, beat=heartbeat.beat)
+        read = partial(
+            sources.fingerprint,
+            inbox.path,
+            path,
+            settled=settled,
+            links=inbox.links,
+            beat=heartbeat.beat,
+        )
         async with self._reading[inbox.name]:
             return await self._folders.follow(inbox.path, heartbeat, read)
 
@@ -209,7 +216,9 @@ class Intake:
                 look = partial(published.require, inbox.output, newest.name)
                 await self._folders.run(inbox.output, look)
             else:
-                version = partial(sources.open_version, inbox.path, job.path, job.identity)
+                version = partial(
+                    sources.open_version, inbox.path, job.path, job.identity, links=inbox.links
+                )
                 start(os.close, await self._folders.open(inbox.path, version))
         except (StopIteration, OSError, SourceChanged):
             return False

@@ -19,7 +19,6 @@ from scriberrd.queue import jobs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from scriberrd.config import Config, Inbox, Live
     from scriberrd.files.folders import Folders
@@ -47,7 +46,7 @@ class Mending:
         if not failed:
             return [], []
         try:
-            mended = await self._folders.run(inbox.path, _mended, inbox.path, failed, config)
+            mended = await self._folders.run(inbox.path, _mended, inbox, failed, config)
         except OSError:  # the watch of the inbox reports it
             return [], []
         readable = {job.path for job in mended if job.error_code == "unreadable"}
@@ -58,14 +57,14 @@ class Mending:
         return [one for one in due if one.path in readable], again
 
 
-def _mended(root: Path, failed: list[Job], config: Config) -> list[Job]:
+def _mended(inbox: Inbox, failed: list[Job], config: Config) -> list[Job]:
     """Those jobs of which no longer holds what they failed for."""
     mended = []
     for job in failed:
         with contextlib.suppress(OSError):
             if job.error_code == "unreadable":
-                os.close(sources.open_source(root, job.path))
-            elif sidecars.read(root, job.path, config) == job.sidecar:
+                os.close(sources.open_source(inbox.path, job.path, links=inbox.links))
+            elif sidecars.read(inbox.path, job.path, config) == job.sidecar:
                 continue
             mended.append(job)
     return mended

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from scriberrd.errors import SourceChanged, TaskFailed
@@ -53,7 +54,11 @@ class Means(NamedTuple):
         inbox = self.inbox(job)
         try:
             return await self.folders.open(
-                inbox.path, sources.open_version, inbox.path, job.path, job.identity
+                inbox.path,
+                partial(sources.open_version, links=inbox.links),
+                inbox.path,
+                job.path,
+                job.identity,
             )
         except SourceChanged as error:
             raise TaskFailed(error.code) from error
