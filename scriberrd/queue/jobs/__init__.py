@@ -20,7 +20,7 @@ from scriberrd.queue.jobs.holder import (
     transcribed,
     work,
 )
-from scriberrd.queue.jobs.knowing import Sorted, pass_over, passed, renumber, unknown
+from scriberrd.queue.jobs.knowing import Sorted, pass_over, renumber, unknown
 from scriberrd.queue.jobs.moving import movable, move_along
 from scriberrd.queue.jobs.orders import cancel, cancel_requested, redo, retry, take_again
 from scriberrd.queue.jobs.outputs import (

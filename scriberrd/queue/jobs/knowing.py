@@ -86,16 +86,6 @@ def pass_over(
     return len(news)
 
 
-def passed(
-    db: apsw.Connection, inbox: str, path: bytes
-) -> tuple[Literal["existing", "outputs"], Identity] | None:
-    """Why a file was left alone, and as which version; None: it was not."""
-    row = db.execute(
-        "SELECT why, identity FROM passed WHERE inbox = ? AND path = ?", (inbox, path)
-    ).get
-    return None if row is None else (row[0], columns.identity(row[1]))
-
-
 def take_in(db: apsw.Connection, inbox: str, path: bytes) -> None:
     """Leave a file alone no longer."""
     db.execute("DELETE FROM passed WHERE inbox = ? AND path = ?", (inbox, path))
