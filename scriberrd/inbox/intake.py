@@ -13,15 +13,17 @@ from typing import TYPE_CHECKING
 
 from scriberrd.errors import (
     InvalidRequest,
+    NoAnswer,
+    ScriberrdError,
     SourceChanged,
     UploadFailed,
     UploadTooLarge,
 )
-from scriberrd.files import sources
+from scriberrd.files import leaving, sources
 from scriberrd.files.folders import Heartbeat, start
-from scriberrd.inbox import ordering, rules, upload
+from scriberrd.inbox import ordering, rules, sidecars, upload
 from scriberrd.inbox.upload import NAME_MAX, Upload
-from scriberrd.model import JobState, Source, display
+from scriberrd.model import JobState, Sidecar, Source, display
 from scriberrd.output import published
 from scriberrd.queue import jobs, queries
 
@@ -60,13 +62,15 @@ class Intake:
             if swept := await self._folders.run(inbox.path, upload.sweep, inbox.path):
                 log.info("inbox %s: removed %d unfinished uploads", inbox.name, swept)
 
-    async def unknown(self, inbox: Inbox, found: list[Found]) -> list[Found]:
-        """The files of which no job knows this version."""
-        news, renumbered, _ = await self._store.search(jobs.unknown, inbox.name, found)
-        if renumbered:
-            await self._store.run(jobs.renumber, inbox.name, renumbered)
-        paths = set(news)
-        return [one for one in found if one.path in paths]
+    async def unknown(self, inbox: Inbox, found: list[Found]) -> tuple[list[Found], list[Found]]:
+        """The files of which no job knows this version; and those that may have been mended."""
+        known = await self._store.search(jobs.unknown, inbox.name, found)
+        if known.renumbered:
+            await self._store.run(jobs.renumber, inbox.name, known.renumbered)
+        news, mendable = set(known.news), {path for path, _ in known.mendable}
+        again = [one for one in found if one.path in mendable]
+        mended = await self.mended(inbox, again) if again else []
+        return [one for one in found if one.path in news] + mended, again
 
     async def mended(self, inbox: Inbox, found: list[Found]) -> list[Found]:  # noqa: ARG002
         """Those of the mendable files that can be used now: they are news."""
@@ -78,6 +82,71 @@ class Intake:
     async def skip(self, inbox: Inbox, found: Found) -> rules.Ruling | None:  # noqa: ARG002
         """Why a settled file is passed over; None: it is to be read and queued."""
         return None
+
+    async def left(self, inbox: Inbox, paths: list[bytes]) -> None:
+        """Give recordings their names again whose way out of the inbox nobody knows of any more."""
+        tokens = await self._store.read(queries.leaving)
+        for path in paths:
+            name = os.path.basename(path).removeprefix(leaving.PRIVATE)
+            if name.partition(b".")[0].decode("ascii", "replace") in tokens:
+                continue
+            with contextlib.suppress(OSError):  # it is tried again at the next scan
+                place = self._folders.place(inbox.path, path)
+                await self._folders.run(place, leaving.put_back, inbox.path, path)
+                log.info("inbox %s: %r has its name again", inbox.name, display(path))
+
+    async def take(self, inbox: Inbox, found: list[Found]) -> list[Exception | None]:
+        """Read settled recordings of one file system together, and queue them.
+
+        Returns:
+            What each could not be queued for: SourceChanged, InboxUnavailable, NoAnswer,
+            InvalidRequest.
+
+        Raises:
+            StoreError: nothing can be queued.
+        """
+        wanted = [one for one in found if await self.skip(inbox, one) is None]
+        outcomes: dict[bytes, Exception | None] = {}
+        orders: list[tuple[Source, jobs.Order]] = []
+        for one, (fingerprint, sidecar) in zip(
+            wanted, await self._read(inbox, wanted), strict=True
+        ):
+            try:
+                source = _source(inbox, one, fingerprint)
+                order = ordering.order(self._live.config, inbox.profile, NOTHING)
+            except (OSError, ScriberrdError) as error:
+                outcomes[one.path] = error
+            else:
+                orders.append((source, order._replace(sidecar=sidecar if sidecar.mark else None)))
+        queued = await self._store.run(jobs.submit_all, orders, self._clock.time())
+        for (source, _), outcome in zip(orders, queued, strict=True):
+            if isinstance(outcome, Exception):
+                outcomes[source.path] = outcome
+            elif outcome[1]:
+                log.info("job %d queued: %s/%s", outcome[0].id, inbox.name, display(source.path))
+        return [outcomes.get(one.path) for one in found]
+
+    async def _read(
+        self, inbox: Inbox, found: list[Found]
+    ) -> list[tuple[sources.Fingerprint | Exception, Sidecar]]:
+        """What the bytes of settled files are, and what lies beside them."""
+        heartbeat, config = Heartbeat(), self._live.config
+
+        def read() -> list[tuple[sources.Fingerprint | Exception, Sidecar]]:
+            prints = sources.fingerprints(inbox.path, found, beat=heartbeat.beat)
+            paths = (one.path for one in found)
+            return [
+                (one, sidecars.read(inbox.path, path, config))
+                for one, path in zip(prints, paths, strict=True)
+            ]
+
+        if not found:
+            return []
+        place = self._folders.place(inbox.path, found[0].path)
+        try:
+            return await self._folders.follow(place, heartbeat, read)
+        except NoAnswer as error:
+            return [(error, Sidecar())] * len(found)
 
     async def accept(
         self,
@@ -133,7 +202,9 @@ class Intake:
         heartbeat = Heartbeat()
         read = partial(sources.fingerprint, inbox.path, path, settled=settled, beat=heartbeat.beat)
         async with self._reading[inbox.name]:
-            return await self._folders.follow(inbox.path, heartbeat, read)
+            return await self._folders.follow(
+                self._folders.place(inbox.path, path), heartbeat, read
+            )
 
     async def receive(
         self,
@@ -197,7 +268,8 @@ class Intake:
                 await self._folders.run(inbox.output, look)
             else:
                 version = partial(sources.open_version, inbox.path, job.path, job.identity)
-                start(os.close, await self._folders.open(inbox.path, version))
+                place = self._folders.place(inbox.path, job.path)
+                start(os.close, await self._folders.open(place, version))
         except (StopIteration, OSError, SourceChanged):
             return False
         return True
@@ -259,6 +331,27 @@ class Intake:
                 source = Source(job.inbox, job.path, *fingerprint)
                 await self._store.run(jobs.recognize, id_, source)
         return job
+
+
+def _source(inbox: Inbox, found: Found, read: sources.Fingerprint | Exception) -> Source:
+    """A settled file as it was read; one that may not be read is queued, too.
+
+    Raises:
+        OSError, SourceChanged, InvalidRequest: what it was not read for.
+    """
+    if isinstance(read, sources.Fingerprint):
+        return Source(inbox.name, found.path, *read)
+    if not isinstance(read, OSError):
+        raise read
+    match sources.failure_code(read):
+        case "unreadable":  # the job will report the error: people look there
+            return Source(inbox.name, found.path, found.identity, sha256=None)
+        case "inbox_unavailable":
+            raise read
+        case "source_missing":
+            raise SourceChanged(found.path) from read
+        case _:
+            raise InvalidRequest(f"{display(found.path)!r}: {read.strerror}") from read
 
 
 async def _limited(chunks: AsyncIterator[bytes], limit: int) -> AsyncIterator[bytes]:

@@ -64,5 +64,6 @@ from scriberrd.queue.jobs.submission import (
     renumber,
     submit,
     submit_again,
+    submit_all,
     unknown,
 )
