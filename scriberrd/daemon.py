@@ -20,6 +20,7 @@ from scriberrd.api.socket import listening
 from scriberrd.config import Live
 from scriberrd.errors import ConfigError, StoreError
 from scriberrd.files.folders import Folders
+from scriberrd.files.mounts import Mounting
 from scriberrd.inbox import watch
 from scriberrd.inbox.intake import Intake
 from scriberrd.library.library import Library
@@ -106,8 +107,17 @@ async def _serve(
     dispatcher, intake = Dispatcher(means, machine), Intake(live, store, time, folders)
     breaker = dispatcher.admission.breaker
     pulls = Pulls(live, store, time, breaker.try_now)
-    with closing(library), listening(Path(live.config.daemon.socket)) as listener:
-        statuses = defaultdict[str, watch.Watching](watch.Watching)
+    statuses = defaultdict[str, watch.Watching](watch.Watching)
+
+    def look() -> None:
+        for watching in statuses.values():
+            watching.looking.set()
+
+    with (
+        closing(library),
+        listening(Path(live.config.daemon.socket)) as listener,
+        closing(Mounting(look)),
+    ):
         rooms = _rooms(means, intake, dispatcher, pulls, statuses)
         tasks: dict[Hashable, asyncio.Task[None]] = {}
         async with serving(application(rooms), listener), asyncio.TaskGroup() as group:
@@ -166,7 +176,7 @@ def _rooms(
                     name=one.name,
                     state=statuses[one.name].state,
                     reason=statuses[one.name].reason or None,
-                    settling=len(statuses[one.name].settling),
+                    settling=statuses[one.name].changing,
                     mounts=statuses[one.name].mounts,
                 )
                 for one in means.live.config.inboxes
@@ -243,26 +253,26 @@ async def _watch(
 ) -> None:
     intake, rescan = rooms.intake, rooms.live.config.daemon.rescan
 
-    async def accept(found: watch.Found) -> None:
+    async def take(found: list[watch.Found]) -> list[Exception | None]:
         try:
             if breaker.out(STORE):
                 await rooms.store.run(probe)  # before a big file is read for nothing
-            await intake.accept(one, found.path, identity=found.identity)
+            outcomes = await intake.take(one, found)
         except StoreError as error:
             breaker.trip(STORE, "store_failed", str(error))
             raise  # the watch tries again
         breaker.close([STORE])
+        return outcomes
 
-    status = statuses[one.name] = watch.Watching()
-    unknown = functools.partial(intake.unknown, one)
+    watching = statuses[one.name] = watch.Watching()
     await watch.watch(
         one,
-        unknown=unknown,
-        accept=accept,
+        queue=intake,
+        take=take,
         rescan=rescan,
         clock=time,
         folders=rooms.folders,
-        status=status,
+        watching=watching,
     )
 
 

@@ -163,11 +163,11 @@ def start(level: str) -> None:
     handler = Handler(sys.stderr)
     handler.setFormatter(Formatter(journal=_read_by_journal()))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-    for chatty in ("aiohttp.access", "watchdog", "asyncio"):
+    for chatty in ("aiohttp.access", "asyncio"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+    # It warns when notifications were lost: the next scan finds what they told of.
+    logging.getLogger("watchdog").setLevel(logging.ERROR)
     logging.captureWarnings(capture=True)
-    # watchdog, about a folder created within a new folder, with a list of all that it watches
-    warnings.filterwarnings("ignore", "Callback with id .* already exists", RuntimeWarning)
     # about the form of a client, who gets an error
     warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"aiohttp\.multipart")
 

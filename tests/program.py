@@ -38,6 +38,7 @@ name = "main"
 path = "inbox"
 output = "out"
 settle = "0.2s"
+watch = "{watch}"
 [profile.default]
 engine = "{engine}"
 model = "{model}"
@@ -85,6 +86,7 @@ DEFAULTS = {
     "stop_timeout": "30s",
     "backoff": "0.1s",
     "formats": '["json", "txt", "srt", "vtt"]',
+    "watch": "inotify",  # whatever the file system of the tests
     "vad": "true",
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import shutil
 import subprocess
 import time
 from typing import TYPE_CHECKING
@@ -42,16 +43,37 @@ def block(number: int) -> BlockResult:
 
 
 @contextlib.contextmanager
-def mounted(folder: Path, *options: str) -> Iterator[None]:
+def mounted(folder: Path, *options: str | Path) -> Iterator[None]:
     """Have a file system of its own at a folder."""
+    with _mounted(folder, "mount", "-t", "tmpfs", *options, "tmpfs"):
+        yield
+
+
+@contextlib.contextmanager
+def bound(source: Path, folder: Path) -> Iterator[None]:
+    """Have what one folder shows be seen at another one, too."""
+    with _mounted(folder, "mount", "--bind", source):
+        yield
+
+
+@contextlib.contextmanager
+def fused(source: Path, folder: Path) -> Iterator[None]:
+    """The same through FUSE, which tells nobody of what changes at the source."""
+    if shutil.which("bindfs") is None:
+        pytest.skip("there is no bindfs")
+    with _mounted(folder, "bindfs", source):
+        yield
+
+
+@contextlib.contextmanager
+def _mounted(folder: Path, *command: str | Path) -> Iterator[None]:
     folder.mkdir(exist_ok=True)
-    command = ["mount", "-t", "tmpfs", *options, "tmpfs", folder]
-    if subprocess.run(command, capture_output=True, check=False).returncode:
+    if subprocess.run([*command, folder], capture_output=True, check=False).returncode:
         pytest.skip("mounting is not permitted")
     try:
         yield
     finally:
-        subprocess.run(["umount", folder], check=True)
+        subprocess.run(["umount", "--lazy", folder], check=True)
 
 
 def steps(db: apsw.Connection, function: Callable[[], object]) -> int:

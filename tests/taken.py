@@ -68,13 +68,20 @@ class Taken:
 
     async def unknown(self, *names: str) -> list[str]:
         """Those of the files that are to be taken in."""
-        found = await self.intake.unknown(self.inbox, self.found(*names))
-        return [one.path.decode() for one in found]
+        news, _ = await self.intake.unknown(self.inbox, self.found(*names))
+        return [one.path.decode() for one in news]
 
     async def take(self, name: str) -> tuple[Job, bool]:
         """Take in a file that has settled."""
         (found,) = self.found(name)
-        return await self.intake.accept(self.inbox, found.path, identity=found.identity)
+        last = await self.store.read(queries.events, 0, 10_000)
+        (error,) = await self.intake.take(self.inbox, [found])
+        if error is not None:
+            raise error
+        job = await self.store.read(jobs.newest, "main", found.path)
+        assert job is not None
+        events = (await self.store.read(queries.events, 0, 10_000))[len(last) :]
+        return job, any(event.type in {"submitted", "superseded"} for event in events)
 
     async def jobs(self) -> list[Job]:
         """All of them, oldest first."""

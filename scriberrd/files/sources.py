@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 BELOW = FOLDER | os.O_NOFOLLOW
 PIECE = 1 << 20  # bytes that are read at once
+OFTEN = 64  # pieces between two looks whether what is read is still wanted
 FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # a FIFO must not block
 
 
@@ -168,7 +169,7 @@ def fingerprint(
         beat: is called as reading progresses, and may raise to stop it.
 
     Raises:
-        SourceChanged: it changed meanwhile, or is another version.
+        SourceChanged: it was changed or deleted meanwhile, or is another version.
         OSError: see `open_source`; or it can't be read to its end.
     """
     device = None if settled is None else settled.dev
@@ -177,17 +178,24 @@ def fingerprint(
         identity = Identity.of(os.fstat(file.fileno()))
         if settled is not None and settled.version != identity.version:
             raise SourceChanged(path)
-        sha256 = _digest(file, beat)
+        sha256 = _digest(file, path, identity, beat)
         if Identity.of(os.fstat(file.fileno())) != identity:
             raise SourceChanged(path)
     return Fingerprint(identity, sha256)
 
 
-def _digest(file: FileIO, beat: Callable[[], None]) -> str:
-    digest, buffer = hashlib.sha256(), memoryview(bytearray(PIECE))
+def _digest(file: FileIO, path: bytes, identity: Identity, beat: Callable[[], None]) -> str:
+    digest = hashlib.sha256()
+    buffer = memoryview(bytearray(min(PIECE, max(identity.size, 1))))
+    pieces = 0
     while size := file.readinto(buffer):
         beat()
         digest.update(buffer[:size])
+        pieces += 1
+        if pieces % OFTEN == 0:  # a terabyte that is deleted keeps its place until it is closed
+            status = os.fstat(file.fileno())
+            if status.st_nlink == 0 or Identity.of(status).version != identity.version:
+                raise SourceChanged(path)
     return digest.hexdigest()
 
 

@@ -18,11 +18,10 @@ from scriberrd.errors import (
     UploadFailed,
     UploadTooLarge,
 )
-from scriberrd.files import sources
+from scriberrd.files import leaving, sources
 from scriberrd.files.folders import Heartbeat, start
-from scriberrd.inbox import existing, mending, ordering, rules, sidecars, upload
+from scriberrd.inbox import existing, mending, ordering, reading, rules, sidecars, upload
 from scriberrd.inbox.mending import Mending
-from scriberrd.inbox.scan import Found
 from scriberrd.inbox.upload import NAME_MAX, Upload
 from scriberrd.model import JobState, Source, display
 from scriberrd.output import published
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
 
     from scriberrd.config import Inbox, Live
     from scriberrd.files.folders import Folders
+    from scriberrd.inbox.scan import Found
     from scriberrd.model import Clock, Identity, Job, RedoStage, Sidecar
     from scriberrd.queue.store import Store
 
@@ -63,14 +63,15 @@ class Intake:
             if swept := await self._folders.run(inbox.path, upload.sweep, inbox.path):
                 log.info("inbox %s: removed %d unfinished uploads", inbox.name, swept)
 
-    async def unknown(self, inbox: Inbox, found: list[Found]) -> list[Found]:
-        """The files of which no job knows this version, or that can be read at last."""
+    async def unknown(self, inbox: Inbox, found: list[Found]) -> tuple[list[Found], list[Found]]:
+        """The files of which no job knows this version; and those that may have been mended."""
         known = await self._store.search(jobs.unknown, inbox.name, found)
         if known.renumbered:
             await self._store.run(jobs.renumber, inbox.name, known.renumbered)
-        mended = await self.mended(inbox, [Found(*one) for one in known.mendable])
-        news = {*known.news, *(one.path for one in mended)}
-        return [one for one in found if one.path in news]
+        news, mendable = set(known.news), {path for path, _ in known.mendable}
+        again = [one for one in found if one.path in mendable]
+        mended = await self.mended(inbox, again) if again else []
+        return [one for one in found if one.path in news] + mended, again
 
     async def mended(self, inbox: Inbox, found: list[Found]) -> list[Found]:
         """Those files that can be read now; a job whose sidecar is another now starts again."""
@@ -87,6 +88,57 @@ class Intake:
     async def skip(self, inbox: Inbox, found: Found) -> rules.Ruling | None:
         """Why a settled file is passed over; None: it is to be read and queued."""
         return await existing.skip(self._live.config, self._store, self._folders, inbox, found)
+
+    async def left(self, inbox: Inbox, paths: list[bytes]) -> None:
+        """Give recordings their names again whose way out of the inbox nobody knows of any more."""
+        tokens = await self._store.read(queries.leaving)
+        for path in paths:
+            name = os.path.basename(path).removeprefix(leaving.PRIVATE)
+            if name.partition(b".")[0].decode("ascii", "replace") in tokens:
+                continue
+            with contextlib.suppress(OSError):  # it is tried again at the next scan
+                place = self._folders.place(inbox.path, path)
+                await self._folders.run(place, leaving.put_back, inbox.path, path)
+                log.info("inbox %s: %r has its name again", inbox.name, display(path))
+
+    async def take(self, inbox: Inbox, found: list[Found]) -> list[Exception | None]:
+        """Read settled recordings of one file system together, and queue them.
+
+        Returns:
+            What each could not be queued for: SourceChanged, InboxUnavailable, NoAnswer,
+            InvalidRequest.
+
+        Raises:
+            StoreError: nothing can be queued.
+        """
+        outcomes: dict[bytes, Exception | None] = {}
+        wanted = []
+        for one in found:
+            try:
+                if await self.skip(inbox, one) is None:
+                    wanted.append(one)
+            except InvalidRequest as error:
+                outcomes[one.path] = error
+        orders: list[tuple[Source, jobs.Order]] = []
+        config = self._live.config
+        read = await reading.read(config, self._folders, inbox, wanted)
+        for one, (source, sidecar) in zip(wanted, read, strict=True):
+            if isinstance(source, Exception):
+                outcomes[one.path] = source
+                continue
+            name = sidecar.profile or inbox.profile
+            orders.append((source, ordering.order(config, name, NOTHING, sidecar)))
+        await self._move_along(inbox, [source for source, _ in orders])
+        queued = await self._store.run(jobs.submit_all, orders, self._clock.time())
+        for (source, _), outcome in zip(orders, queued, strict=True):
+            if isinstance(outcome, Exception):
+                outcomes[source.path] = outcome
+            elif outcome[1]:
+                log.info("job %d queued: %s/%s", outcome[0].id, inbox.name, display(source.path))
+        return [outcomes.get(one.path) for one in found]
+
+    async def _move_along(self, inbox: Inbox, moved: list[Source]) -> None:
+        await mending.move_along(self._store, self._folders, self._clock, inbox, moved)
 
     async def accept(
         self,
@@ -125,7 +177,7 @@ class Intake:
                 raise InvalidRequest(f"{display(path)!r}: {error.strerror}") from error
             # The job will report the error: people look there.
             source = Source(inbox.name, path, identity, sha256=None)
-        await mending.move_along(self._store, self._folders, self._clock, inbox, [source])
+        await self._move_along(inbox, [source])
         sidecar = await self._sidecar(inbox, path)
         name = profile or sidecar.profile or inbox.profile
         order = ordering.order(self._live.config, name, given, sidecar)
@@ -153,7 +205,9 @@ class Intake:
             beat=heartbeat.beat,
         )
         async with self._reading[inbox.name]:
-            return await self._folders.follow(inbox.path, heartbeat, read)
+            return await self._folders.follow(
+                self._folders.place(inbox.path, path), heartbeat, read
+            )
 
     async def receive(
         self,
@@ -219,7 +273,8 @@ class Intake:
                 version = partial(
                     sources.open_version, inbox.path, job.path, job.identity, links=inbox.links
                 )
-                start(os.close, await self._folders.open(inbox.path, version))
+                place = self._folders.place(inbox.path, job.path)
+                start(os.close, await self._folders.open(place, version))
         except (StopIteration, OSError, SourceChanged):
             return False
         return True
@@ -275,9 +330,8 @@ class Intake:
         return partial(ordering.asked, self._live.config, profile, given, sidecar)
 
     async def _sidecar(self, inbox: Inbox, path: bytes) -> Sidecar:
-        return await self._folders.run(
-            inbox.path, sidecars.read, inbox.path, path, self._live.config
-        )
+        place = self._folders.place(inbox.path, path)
+        return await self._folders.run(place, sidecars.read, inbox.path, path, self._live.config)
 
     async def _recognized(self, id_: int) -> tuple[Job, Sidecar | None]:
         """The job, and what lies beside its recording now; None: that can't be seen.

@@ -46,7 +46,8 @@ class Mending:
         if not failed:
             return [], []
         try:
-            mended = await self._folders.run(inbox.path, _mended, inbox, failed, config)
+            place = self._folders.place(inbox.path, found[0].path)
+            mended = await self._folders.run(place, _mended, inbox, failed, config)
         except OSError:  # the watch of the inbox reports it
             return [], []
         readable = {job.path for job in mended if job.error_code == "unreadable"}
@@ -77,7 +78,7 @@ async def move_along(
     for source, job in await store.search(jobs.movable, moved):
         look = partial(sources.gone, inbox.path, job.path, job.identity.dev)
         with contextlib.suppress(OSError):  # then it is another recording, as any copy
-            if not await folders.run(inbox.path, look):
+            if not await folders.run(folders.place(inbox.path, job.path), look):
                 continue
             if await store.run(jobs.move_along, job.id, source, clock.time()) is not None:
                 names = display(job.path), display(source.path)

@@ -41,6 +41,17 @@ class Settling:
         self._due = due
         return settled
 
+    def __len__(self) -> int:
+        return len(self._due)
+
+    def holds(self, file: Found) -> bool:
+        """Whether this version of a file was found before, and has not settled."""
+        return self._due.get(file.path, (None,))[0] == file.identity
+
+    def waiting(self, now: float) -> dict[bytes, float]:
+        """The files that have not settled, and in how many seconds each may have."""
+        return {path: max(at - now, 0.0) for path, (_, at) in self._due.items()}
+
     def postpone(self, file: Found, until: float) -> None:
         """Return this file again at that time, unless it changes before."""
         self._due[file.path] = (file.identity, until)

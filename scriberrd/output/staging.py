@@ -186,7 +186,7 @@ def require_mounted(
         Unmounted: one that was a mount point is an empty folder now.
     """
     folders = {os.path.dirname(os.path.join(os.fsencode(root), name)) for name in names}
-    now = mounts.mounted()
+    now = mounts.table()
     places = {place: place in now for folder in folders for place in mounts.above(folder)}
     if any(not places[place] and mounts.is_bare(place) for place in places.keys() & set(known)):
         raise Unmounted

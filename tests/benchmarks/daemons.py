@@ -30,6 +30,7 @@ name = "bench"
 path = "inbox"
 output = "transcripts"
 settle = 0
+watch = "inotify"
 [profile.default]
 model = "{model}"
 language = "en"
@@ -68,7 +69,7 @@ class Daemon:
             self.process = subprocess.Popen(command, stderr=log, env=self.environment)
         until(lambda: self.ask("health"), within=60, every=0.002)
         self.ready_after = time.perf_counter() - began
-        until(lambda: self.ask("status")["inboxes"][0]["state"] == "watching", within=60)
+        until(lambda: self.ask("status")["inboxes"][0]["state"] != "starting", within=60)
         return self
 
     def __exit__(self, *_: object) -> None:

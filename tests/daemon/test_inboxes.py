@@ -100,6 +100,22 @@ output = "{"n" * 300}"
     wait_for(lambda: _inboxes(daemon)["private"] is None, "it is watched")
 
 
+def test_a_closed_folder_is_a_warning_until_it_opens(program: Make) -> None:
+    daemon = program(start=False)
+    closed = daemon.inbox / "closed"
+    daemon.drop(SENTENCE, "closed/one.wav")
+    closed.chmod(0)
+    try:
+        daemon.start(*POWERLESS)
+        daemon.drop(SENTENCE.read_bytes() + b"2", "two.wav")
+        daemon.wait("two.wav", "completed")
+        assert _inboxes(daemon)["main"] is None
+    finally:
+        closed.chmod(0o755)
+    daemon.wait("closed/one.wav", "completed")
+    assert daemon.said("'closed' can't be read: Permission denied") == 1
+
+
 DENIED_BY_KERNEL = "Permission denied"
 
 

@@ -12,6 +12,7 @@ from taken import taking
 
 from scriberrd.errors import NotRegular, SourceChanged, SourceUnavailable
 from scriberrd.files.sources import fingerprint, open_source, open_version
+from scriberrd.inbox.scan import Found
 from scriberrd.model import Identity
 
 if TYPE_CHECKING:
@@ -153,5 +154,6 @@ async def test_a_linked_recording_is_taken_in(inbox: Path) -> None:
     ) as taken:
         (taken.folder / "a.wav").symlink_to(target)
         identity = Identity.of(target.stat())
-        job, _ = await taken.intake.accept(taken.inbox, b"a.wav", identity=identity)
+        assert await taken.intake.take(taken.inbox, [Found(b"a.wav", identity)]) == [None]
+        (job,) = await taken.jobs()
         assert (job.path, job.identity) == (b"a.wav", identity)

@@ -140,8 +140,8 @@ def test_warnings_are_logged() -> None:
         assert isinstance(ours, Handler)
         ours.setStream(written)
         warnings.warn("old", DeprecationWarning, stacklevel=1)
-        text = "Callback with id '1' already exists for watch /x."
-        warnings.warn(text, RuntimeWarning, stacklevel=1)
+        text = "About a form [aiohttp]"
+        warnings.warn_explicit(text, RuntimeWarning, "x.py", 1, module="aiohttp.multipart")
         logging.captureWarnings(capture=False)
     root.handlers[:] = handlers
     root.setLevel(level)

@@ -64,4 +64,5 @@ from scriberrd.queue.jobs.submission import (
     recognize,
     submit,
     submit_again,
+    submit_all,
 )

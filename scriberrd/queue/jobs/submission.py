@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import apsw
+
 from scriberrd.model import TERMINAL, JobState
 from scriberrd.queue import queries
 from scriberrd.queue.jobs.knowing import MENDED, take_in
@@ -23,9 +25,7 @@ from scriberrd.queue.jobs.rows import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    import apsw
+    from collections.abc import Callable, Iterable, Mapping
 
     from scriberrd.model import Job, Sidecar, Source
     from scriberrd.settings import Settings
@@ -103,6 +103,24 @@ def submit(
         forget(db, [(known.id,)])
     record_event(db, job.id, "submitted", now)
     return job, True
+
+
+def submit_all(
+    db: apsw.Connection, submissions: Iterable[tuple[Source, Order]], now: float
+) -> list[tuple[Job, bool] | Exception]:
+    """Queue several recordings as `submit` does. One that can't be leaves the others alone."""
+    done: list[tuple[Job, bool] | Exception] = []
+    for source, order in submissions:
+        db.execute("SAVEPOINT submission")
+        try:
+            done.append(submit(db, source, **order._asdict(), now=now))
+        except apsw.Error:
+            raise  # nothing can be written
+        except Exception as error:  # noqa: BLE001 - it is passed on
+            db.execute("ROLLBACK TO submission")
+            done.append(error)
+        db.execute("RELEASE submission")
+    return done
 
 
 def submit_again(

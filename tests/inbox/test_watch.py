@@ -5,96 +5,26 @@ import logging
 import os
 import shutil
 import subprocess
-import time
-from contextlib import asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING, cast
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import pytest
 from support import eventually
+from watched import SLOW, Frozen, watching
 
-from scriberrd.config import Inbox
 from scriberrd.errors import DiskFull, InboxUnavailable, SourceChanged
-from scriberrd.files.folders import Folders
-from scriberrd.inbox import watch as inbox_module
-from scriberrd.inbox.watch import Found, Watching, watch
-from scriberrd.toml import Seconds
+from scriberrd.inbox import area as area_module
+from scriberrd.inbox import lanes
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
-
-    from scriberrd.model import Clock
-
-SLOW = 3600.0  # a rescan that does not come: only notifications and due times count
-
-
-class Frozen:
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def time(self) -> float:
-        return self.now
-
-    monotonic = time
-
-
-class Queue:
-    def __init__(self) -> None:
-        self.status = Watching()
-        self.accepted: dict[bytes, Found] = {}
-        self.batches: list[int] = []
-        self.failing: dict[bytes, Exception] = {}
-        self.tried: list[bytes] = []
-        self.trouble: Exception | None = None
-
-    async def unknown(self, batch: list[Found]) -> list[Found]:
-        self.batches.append(len(batch))
-        if self.trouble:
-            raise self.trouble
-        return [file for file in batch if self.accepted.get(file.path) != file]
-
-    async def accept(self, file: Found) -> None:
-        self.tried.append(file.path)
-        if error := self.failing.get(file.path):
-            raise error
-        self.accepted[file.path] = file
-
-
-@asynccontextmanager
-async def watching(
-    root: Path,
-    *,
-    settle: float = 0.0,
-    rescan: float = SLOW,
-    clock: Clock | None = None,
-    recursive: bool = True,
-) -> AsyncIterator[Queue]:
-    inbox = Inbox(name="inbox", path=root, output=root, settle=Seconds(settle), recursive=recursive)
-    queue = Queue()
-    task = asyncio.create_task(
-        watch(
-            inbox,
-            unknown=queue.unknown,
-            accept=queue.accept,
-            rescan=rescan,
-            clock=clock or cast("Clock", time),
-            folders=Folders(),
-            status=queue.status,
-        )
-    )
-    try:
-        await eventually(lambda: queue.status.state != "starting" or task.done())
-        yield queue
-    finally:
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
 
 
 async def test_what_lies_there_already_is_taken(tmp_path: Path) -> None:
     (tmp_path / "x.wav").write_bytes(b"sound")
     async with watching(tmp_path) as queue:
-        assert queue.status.state == "watching"
+        assert queue.watching.state == "watching"
         await eventually(lambda: set(queue.accepted) == {b"x.wav"})
 
 
@@ -133,17 +63,17 @@ async def test_subfolders_are_left_alone_when_not_recursive(tmp_path: Path) -> N
 async def test_a_slow_copy_is_not_taken_early(tmp_path: Path) -> None:
     clock = Frozen()
     async with watching(tmp_path, settle=10, rescan=0.01, clock=clock) as queue:
-        looks = queue.batches
+        watched = queue.watching
         with (tmp_path / "x.wav").open("wb") as copy:
             for _ in range(4):
                 copy.write(b"sound" * 1000)
                 copy.flush()
                 clock.now += 9.9
-                seen = len(looks) + 2
-                await eventually(lambda seen=seen: len(looks) >= seen)
+                seen = watched.passes + 2
+                await eventually(lambda seen=seen: watched.passes >= seen)
                 assert queue.tried == []
-        seen = len(looks) + 2
-        await eventually(lambda: len(looks) >= seen)
+        seen = watched.passes + 2
+        await eventually(lambda: watched.passes >= seen)
         clock.now += 10
         await eventually(lambda: queue.accepted)
     assert queue.accepted[b"x.wav"].identity.size == 20_000
@@ -176,12 +106,12 @@ async def test_reading_makes_no_work(tmp_path: Path) -> None:
     (tmp_path / "x.wav").write_bytes(b"sound")
     async with watching(tmp_path) as queue:
         await eventually(lambda: queue.accepted)
-        looks = len(queue.batches)
+        looks = queue.watching.passes
         for _ in range(100):
             (tmp_path / "x.wav").read_bytes()
         (tmp_path / "y.wav").touch()  # its notification comes after all that reading made
         await eventually(lambda: len(queue.accepted) == 2)
-        assert len(queue.batches) <= looks + 2
+        assert queue.watching.passes <= looks + 2
 
 
 async def test_one_that_fails_does_not_hold_up_the_others(
@@ -221,8 +151,9 @@ async def test_one_that_changes_while_it_is_read_settles_again(
 
 
 async def test_trouble_of_the_queue_is_waited_out(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(lanes, "POLL", 0.05)
     (tmp_path / "a.wav").touch()
     (tmp_path / "b.wav").touch()
     os.utime(tmp_path / "a.wav", (0, 0))
@@ -240,7 +171,8 @@ async def test_trouble_makes_no_haste(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Not even while a file is due."""
-    monkeypatch.setattr(inbox_module, "POLL", SLOW)
+    monkeypatch.setattr(area_module, "POLL", SLOW)
+    monkeypatch.setattr(lanes, "POLL", SLOW)
     other = tmp_path / "other"
     other.mkdir()
     (other / "y.wav").touch()
@@ -251,9 +183,10 @@ async def test_trouble_makes_no_haste(
         await eventually(lambda: 1 in queue.batches)
         queue.trouble = DiskFull("no space left")
         await eventually(lambda: "no space left" in caplog.text)
-        looks, others = len(queue.batches), len(untroubled.batches)
-        await eventually(lambda: len(untroubled.batches) >= others + 5)
-        assert len(queue.batches) == looks
+        before = (queue.watching.passes, len(queue.batches), len(queue.tried))
+        others = untroubled.watching.passes
+        await eventually(lambda: untroubled.watching.passes >= others + 5)
+        assert before == (queue.watching.passes, len(queue.batches), len(queue.tried))
     assert caplog.text.count("no space left") == 1
 
 
@@ -265,15 +198,15 @@ async def test_a_root_that_goes_and_comes_again(
     (root / "sub").mkdir(parents=True)
     async with watching(root, rescan=0.05) as queue:
         for n in range(3):
-            await eventually(lambda: queue.status.state == "watching")
+            await eventually(lambda: queue.watching.state == "watching")
             (root / f"{n}.wav").touch()
             await eventually(lambda n=n: b"%d.wav" % n in queue.accepted)
             shutil.rmtree(root)
-            await eventually(lambda: queue.status.state == "unavailable")
-            assert queue.status.reason == "No such file or directory"
+            await eventually(lambda: queue.watching.state == "unavailable")
+            assert queue.watching.reason == "No such file or directory"
             (root / "sub").mkdir(parents=True)
-        await eventually(lambda: queue.status.state == "watching")
-    lines = [record.message for record in caplog.records if record.name == "scriberrd.inbox.watch"]
+        await eventually(lambda: queue.watching.state == "watching")
+    lines = [record.message for record in caplog.records if record.name == "scriberrd.inbox.area"]
     assert lines[1::2] == ["inbox inbox: unavailable: No such file or directory"] * 3
     assert lines[::2] == [f"inbox inbox: watching {root}"] * 4
 
@@ -286,10 +219,53 @@ async def test_an_inbox_that_goes_while_files_are_handed_over(tmp_path: Path) ->
         await eventually(lambda: len(queue.accepted) == 2)
         queue.failing[b"a.wav"] = InboxUnavailable(5, "Input/output error")
         (tmp_path / "a.wav").write_bytes(b"new")
-        await eventually(lambda: queue.status.state == "unavailable")
+        await eventually(lambda: queue.watching.state == "unavailable")
         queue.failing.clear()
         await eventually(lambda: queue.accepted[b"a.wav"].identity.size == 3)
-        await eventually(lambda: queue.status.state == "watching")
+        await eventually(lambda: queue.watching.state == "watching")
+
+
+async def test_what_is_known_is_asked_for_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for n in range(2000):
+        (tmp_path / f"{n}.wav").touch()
+    async with watching(tmp_path) as queue:
+        await eventually(lambda: len(queue.accepted) == 2000)
+        queue.watching.areas[0].rescan()
+        await eventually(lambda: sum(queue.batches) == 4000)  # once more, since it is queued now
+        (tmp_path / "one.wav").touch()
+        (tmp_path / "7.wav").unlink()
+        await eventually(lambda: b"one.wav" in queue.accepted)
+        assert sum(queue.batches) <= 4002
+        asked = sum(queue.batches)
+        queue.watching.rescan()
+        await eventually(lambda: sum(queue.batches) == asked + 2000)
+        monkeypatch.setattr(area_module, "FORGET", 0.0)
+        for _ in range(2):  # the time that is set now counts from the next one on
+            queue.watching.areas[0].rescan(forget=True)
+            seen = queue.watching.passes
+            await eventually(lambda seen=seen: queue.watching.passes > seen)
+        asked = sum(queue.batches)
+        queue.watching.areas[0].rescan()
+        await eventually(lambda: sum(queue.batches) == asked + 2000)
+        assert len(queue.tried) == 2001
+
+
+async def test_what_settles_is_counted_and_asked_for_once(tmp_path: Path) -> None:
+    clock = Frozen()
+    for n in range(3):
+        (tmp_path / f"{n}.wav").touch()
+    async with watching(tmp_path, settle=10, rescan=0.01, clock=clock) as queue:
+        watched = queue.watching
+        assert (watched.changing, watched.idle) == (3, False)
+        assert watched.settling == {b"%d.wav" % n: 10.0 for n in range(3)}
+        seen = watched.passes + 3
+        await eventually(lambda: watched.passes >= seen)
+        assert queue.batches == [3]
+        clock.now += 10
+        await eventually(lambda: watched.idle)
+        assert len(queue.accepted) == 3
 
 
 async def test_a_linked_root_is_watched(tmp_path: Path) -> None:
