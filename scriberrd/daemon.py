@@ -22,6 +22,7 @@ from scriberrd.errors import ConfigError, StoreError
 from scriberrd.files.folders import Folders
 from scriberrd.files.mounts import Mounting
 from scriberrd.inbox import watch
+from scriberrd.inbox.arrivals import Arrivals
 from scriberrd.inbox.intake import Intake
 from scriberrd.library.library import Library
 from scriberrd.model import InboxStatus, JobState
@@ -251,13 +252,13 @@ async def _end_with(store: Store) -> None:
 async def _watch(
     rooms: Rooms, one: Inbox, statuses: dict[str, watch.Watching], breaker: Breaker
 ) -> None:
-    intake, rescan = rooms.intake, rooms.live.config.daemon.rescan
+    arrivals = Arrivals(rooms.live, rooms.store, time, rooms.folders, rooms.intake)
 
     async def take(found: list[watch.Found]) -> list[Exception | None]:
         try:
             if breaker.out(STORE):
                 await rooms.store.run(probe)  # before a big file is read for nothing
-            outcomes = await intake.take(one, found)
+            outcomes = await arrivals.take(one, found)
         except StoreError as error:
             breaker.trip(STORE, "store_failed", str(error))
             raise  # the watch tries again
@@ -267,9 +268,9 @@ async def _watch(
     watching = statuses[one.name] = watch.Watching()
     await watch.watch(
         one,
-        queue=intake,
+        queue=arrivals,
         take=take,
-        rescan=rescan,
+        rescan=rooms.live.config.daemon.rescan,
         clock=time,
         folders=rooms.folders,
         watching=watching,

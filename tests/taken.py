@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from scriberrd.config import Config, Daemon, Inbox, Live, Retry
 from scriberrd.files.folders import Folders
+from scriberrd.inbox.arrivals import Arrivals
 from scriberrd.inbox.intake import Intake
 from scriberrd.inbox.scan import Found
 from scriberrd.model import Identity
@@ -52,7 +53,9 @@ class Taken:
             retry=Retry(),
         )
         self.live, self.store, self.clock = Live(config), store, Clock()
-        self.intake = Intake(self.live, store, self.clock, Folders())
+        folders = Folders()
+        self.intake = Intake(self.live, store, self.clock, folders)
+        self.arrivals = Arrivals(self.live, store, self.clock, folders, self.intake)
 
     @property
     def folder(self) -> Path:
@@ -68,14 +71,14 @@ class Taken:
 
     async def unknown(self, *names: str) -> list[str]:
         """Those of the files that are to be taken in."""
-        news, _ = await self.intake.unknown(self.inbox, self.found(*names))
+        news, _ = await self.arrivals.unknown(self.inbox, self.found(*names))
         return [one.path.decode() for one in news]
 
     async def take(self, name: str) -> tuple[Job, bool]:
         """Take in a file that has settled."""
         (found,) = self.found(name)
         last = await self.store.read(queries.events, 0, 10_000)
-        (error,) = await self.intake.take(self.inbox, [found])
+        (error,) = await self.arrivals.take(self.inbox, [found])
         if error is not None:
             raise error
         job = await self.store.read(jobs.newest, "main", found.path)

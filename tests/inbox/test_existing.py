@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 async def begin(taken: Taken, *names: str) -> list[str]:
     """Begin to watch an inbox in which these files lie; which of them are to be taken in."""
-    await taken.intake.first(taken.inbox, taken.found(*names))
+    await taken.arrivals.first(taken.inbox, taken.found(*names))
     return await taken.unknown(*names)
 
 
@@ -141,7 +141,7 @@ async def test_what_is_known_is_not_passed_over(tmp_path: Path) -> None:
 
 
 async def skipped(taken: Taken, name: str) -> Ruling | None:
-    return await taken.intake.skip(taken.inbox, taken.found(name)[0])
+    return await taken.arrivals.skip(taken.inbox, taken.found(name)[0])
 
 
 @pytest.mark.parametrize("output", ["a.txt", "a.srt", "a.json", "a.wav.vtt", "A.TXT"])

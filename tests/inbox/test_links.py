@@ -154,6 +154,6 @@ async def test_a_linked_recording_is_taken_in(inbox: Path) -> None:
     ) as taken:
         (taken.folder / "a.wav").symlink_to(target)
         identity = Identity.of(target.stat())
-        assert await taken.intake.take(taken.inbox, [Found(b"a.wav", identity)]) == [None]
+        assert await taken.arrivals.take(taken.inbox, [Found(b"a.wav", identity)]) == [None]
         (job,) = await taken.jobs()
         assert (job.path, job.identity) == (b"a.wav", identity)

@@ -14,6 +14,7 @@ from support import eventually
 from scriberrd.config import Config, Daemon, Inbox, Live, Retry
 from scriberrd.errors import StoreError
 from scriberrd.files.folders import Folders
+from scriberrd.inbox.arrivals import Arrivals
 from scriberrd.inbox.intake import Intake
 from scriberrd.inbox.watch import Found, Watching
 from scriberrd.inbox.watch import watch as watch_inbox
@@ -128,14 +129,16 @@ async def queueing(root: Path, state: Path, *, settle: float = 0.0) -> AsyncIter
     )
     folders = Folders()
     with closing(Store(state / "queue.db")) as store:
-        intake = Intake(Live(config), store, cast("Clock", time), folders)
+        live, clock = Live(config), cast("Clock", time)
+        intake = Intake(live, store, clock, folders)
+        arrivals = Arrivals(live, store, clock, folders, intake)
         task = asyncio.create_task(
             watch_inbox(
                 inbox,
-                queue=intake,
-                take=partial(intake.take, inbox),
+                queue=arrivals,
+                take=partial(arrivals.take, inbox),
                 rescan=SLOW,
-                clock=cast("Clock", time),
+                clock=clock,
                 folders=folders,
             )
         )

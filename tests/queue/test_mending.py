@@ -61,11 +61,11 @@ async def test_what_still_cannot_be_opened_is_tried_now_and_then(taken: Taken) -
     await taken.take("a.wav")
     await taken.fail("unreadable")
     file.rename(away)
-    assert await taken.intake.unknown(taken.inbox, found) == ([], found)
+    assert await taken.arrivals.unknown(taken.inbox, found) == ([], found)
     away.rename(file)
-    assert await taken.intake.unknown(taken.inbox, found) == ([], found)  # it was tried just now
+    assert await taken.arrivals.unknown(taken.inbox, found) == ([], found)  # it was tried just now
     taken.clock.ahead += 61
-    assert await taken.intake.unknown(taken.inbox, found) == (found, found)
+    assert await taken.arrivals.unknown(taken.inbox, found) == (found, found)
 
 
 @pytest.mark.parametrize("code", ["invalid_media", "no_audio_stream"])

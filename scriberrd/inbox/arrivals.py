@@ -1,0 +1,111 @@
+"""Queue the files that scans find, unless they are known or left alone."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+from typing import TYPE_CHECKING
+
+from scriberrd.errors import InvalidRequest, RequestError
+from scriberrd.files import leaving
+from scriberrd.inbox import existing, mending, ordering, reading
+from scriberrd.model import display
+from scriberrd.queue import jobs, queries
+
+if TYPE_CHECKING:
+    from scriberrd.config import Inbox, Live
+    from scriberrd.files.folders import Folders
+    from scriberrd.inbox.intake import Intake
+    from scriberrd.inbox.rules import Ruling
+    from scriberrd.inbox.scan import Found
+    from scriberrd.model import Clock, Source
+    from scriberrd.queue.store import Store
+
+log = logging.getLogger(__name__)
+
+
+class Arrivals:
+    """Accepts recordings for the queue."""
+
+    def __init__(
+        self, live: Live, store: Store, clock: Clock, folders: Folders, intake: Intake
+    ) -> None:
+        self._live, self._store, self._clock, self._folders = live, store, clock, folders
+        self._intake = intake
+        self._mending = mending.Mending(live, store, clock, folders)
+
+    async def unknown(self, inbox: Inbox, found: list[Found]) -> tuple[list[Found], list[Found]]:
+        """The files of which no job knows this version; and those that may have been mended."""
+        known = await self._store.search(jobs.unknown, inbox.name, found)
+        if known.renumbered:
+            await self._store.run(jobs.renumber, inbox.name, known.renumbered)
+        news, mendable = set(known.news), {path for path, _ in known.mendable}
+        again = [one for one in found if one.path in mendable]
+        mended = await self.mended(inbox, again) if again else []
+        return [one for one in found if one.path in news] + mended, again
+
+    async def mended(self, inbox: Inbox, found: list[Found]) -> list[Found]:
+        """Those files that can be read now; a job whose sidecar is another now starts again."""
+        readable, again = await self._mending.look(inbox, found)
+        for job in again:
+            with contextlib.suppress(RequestError):  # somebody else has been faster
+                await self._intake.retry(job.id)
+        return readable
+
+    async def first(self, inbox: Inbox, found: list[Found]) -> None:
+        """Take in all that was there when an inbox was watched for the first time."""
+        await existing.first(self._live.config, self._store, inbox, found)
+
+    async def skip(self, inbox: Inbox, found: Found) -> Ruling | None:
+        """Why a settled file is passed over; None: it is to be read and queued."""
+        return await existing.skip(self._live.config, self._store, self._folders, inbox, found)
+
+    async def left(self, inbox: Inbox, paths: list[bytes]) -> None:
+        """Give recordings their names again whose way out of the inbox nobody knows of any more."""
+        tokens = await self._store.read(queries.leaving)
+        for path in paths:
+            name = os.path.basename(path).removeprefix(leaving.PRIVATE)
+            if name.partition(b".")[0].decode("ascii", "replace") in tokens:
+                continue
+            with contextlib.suppress(OSError):  # it is tried again at the next scan
+                place = self._folders.place(inbox.path, path)
+                await self._folders.run(place, leaving.put_back, inbox.path, path)
+                log.info("inbox %s: %r has its name again", inbox.name, display(path))
+
+    async def take(self, inbox: Inbox, found: list[Found]) -> list[Exception | None]:
+        """Read settled recordings of one file system together, and queue them.
+
+        Returns:
+            What each could not be queued for: SourceChanged, InboxUnavailable, NoAnswer,
+            InvalidRequest.
+
+        Raises:
+            StoreError: nothing can be queued.
+        """
+        outcomes: dict[bytes, Exception | None] = {}
+        wanted = []
+        for one in found:
+            try:
+                if await self.skip(inbox, one) is None:
+                    wanted.append(one)
+            except InvalidRequest as error:
+                outcomes[one.path] = error
+        orders: list[tuple[Source, jobs.Order]] = []
+        config = self._live.config
+        read = await reading.read(config, self._folders, inbox, wanted)
+        for one, (source, sidecar) in zip(wanted, read, strict=True):
+            if isinstance(source, Exception):
+                outcomes[one.path] = source
+                continue
+            name = sidecar.profile or inbox.profile
+            orders.append((source, ordering.order(config, name, {}, sidecar)))
+        moved = [source for source, _ in orders]
+        await mending.move_along(self._store, self._folders, self._clock, inbox, moved)
+        queued = await self._store.run(jobs.submit_all, orders, self._clock.time())
+        for (source, _), outcome in zip(orders, queued, strict=True):
+            if isinstance(outcome, Exception):
+                outcomes[source.path] = outcome
+            elif outcome[1]:
+                log.info("job %d queued: %s/%s", outcome[0].id, inbox.name, display(source.path))
+        return [outcomes.get(one.path) for one in found]
