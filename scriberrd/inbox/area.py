@@ -186,8 +186,8 @@ class AreaWatch:
             await self._queue.left(self._inbox, notes.left)
         self.lanes.drop(self.lanes.held.keys() - {one.path for one in held})
         new += [one for one in held if self.settling.holds(one)]  # it was postponed meanwhile
-        settled = self.settling.update(new, self._clock.monotonic())
-        self.lanes.offer(settled, self._clock.time())
+        now = self._clock.monotonic()
+        self.lanes.offer(self.settling.update(new, now), now)
 
     async def _ask(self, notes: Notes, found: list[Found]) -> list[Found]:
         """What of this is news; the rest is noted."""

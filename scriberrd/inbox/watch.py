@@ -82,7 +82,7 @@ class Watching:
 
     @property
     def reading(self) -> dict[bytes, float]:
-        """The files that wait to be queued or are read: path -> since when."""
+        """The files that wait to be queued or are read: path -> since when, monotonic."""
         return {path: since for one in self.areas for path, since in one.lanes.held.items()}
 
     @property

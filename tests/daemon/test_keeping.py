@@ -16,7 +16,7 @@ import apsw
 import pytest
 from program import AUDIO, BIN, TALK, Program, wait_for
 
-from scriberrd.transcript import NO_SPEECH
+from scriberrd.assembling import NO_SPEECH
 
 if TYPE_CHECKING:
     from collections.abc import Callable

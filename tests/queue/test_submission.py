@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import apsw
 import pytest
@@ -38,6 +38,24 @@ def submit(
     source = Source("inbox", path, identity, sha256)
     with transaction(db):
         return jobs.submit(db, source, profile="default", settings=Settings(), now=1.0)
+
+
+def test_one_that_can_not_be_queued_leaves_the_others_alone(db: apsw.Connection) -> None:
+    order = jobs.Order("default", Settings(), {})
+    broken = order._replace(settings=cast("Settings", None))
+    sources = [Source("inbox", b"%d.mp3" % n, V1, "ab") for n in range(3)]
+    with transaction(db):
+        first, second, third = jobs.submit_all(
+            db, zip(sources, (order, broken, order), strict=True), 1.0
+        )
+    assert isinstance(second, AttributeError)
+    assert not isinstance(first, Exception)
+    assert not isinstance(third, Exception)
+    assert {job.path for job in queries.find(db, limit=9)} == {b"0.mp3", b"2.mp3"}
+    assert {first[0].path, third[0].path} == {b"0.mp3", b"2.mp3"}
+    with pytest.raises(apsw.ConstraintError), transaction(db):
+        jobs.submit_all(db, [(sources[1], order), (sources[2]._replace(inbox=None), order)], 1.0)  # type: ignore[arg-type]
+    assert len(queries.find(db, limit=9)) == 2
 
 
 def news(db: apsw.Connection, *found: tuple[bytes, Identity]) -> list[bytes]:
