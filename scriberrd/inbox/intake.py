@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from scriberrd.config import Inbox, Live
     from scriberrd.files.folders import Folders
-    from scriberrd.model import Clock, Identity, Job, RedoStage, Sidecar
+    from scriberrd.model import Clock, Job, RedoStage, Sidecar
     from scriberrd.queue.store import Store
 
 log = logging.getLogger(__name__)
@@ -64,40 +64,31 @@ class Intake:
         inbox: Inbox,
         path: bytes,
         *,
-        identity: Identity | None = None,
         profile: str | None = None,
         given: Mapping[str, str] = NOTHING,
     ) -> tuple[Job, bool]:
-        """Queue the recording at this path; also returns whether there is something new to do.
+        """Queue whatever is at this path; also returns whether there is something new to do.
+
+        A failed or canceled job is queued again, a queued one takes the profile and what is given,
+        and a running one takes the priority.
 
         Args:
             inbox: the inbox.
             path: relative to the inbox.
-            identity: the version that has settled. Without it a person asks for whatever is there
-                now: a failed or canceled job is queued again, a queued one takes the profile and
-                what is given, and a running one takes the priority.
             profile: instead of the inbox's.
             given: what is set over the profile, as `overrides.read` gives it.
 
         Raises:
             InvalidRequest: there is no such profile or file, or a value is not allowed.
-            InboxUnavailable, NoAnswer: the inbox of a settled version is out.
             SourceChanged: the file is being written to.
         """
         ordering.order(self._live.config, profile or inbox.profile, given)  # before it is read
         try:
-            fingerprint = await self._fingerprint(inbox, path, identity)
-            source = Source(inbox.name, path, *fingerprint)
+            source = Source(inbox.name, path, *await self._fingerprint(inbox, path))
+            sidecar = await self._sidecar(inbox, path)
         except OSError as error:
-            code = sources.failure_code(error)
-            if identity is not None and code == "inbox_unavailable":
-                raise
-            if identity is None or code != "unreadable":
-                raise InvalidRequest(f"{display(path)!r}: {error.strerror}") from error
-            # The job will report the error: people look there.
-            source = Source(inbox.name, path, identity, sha256=None)
+            raise InvalidRequest(f"{display(path)!r}: {error.strerror}") from error
         await mending.move_along(self._store, self._folders, self._clock, inbox, [source])
-        sidecar = await self._sidecar(inbox, path)
         name = profile or sidecar.profile or inbox.profile
         order = ordering.order(self._live.config, name, given, sidecar)
         job, new = await self._store.run(
@@ -105,28 +96,19 @@ class Intake:
             source,
             **order._asdict(),
             now=self._clock.time(),
-            wanted=self._wanted(profile, given, sidecar) if identity is None else None,
+            wanted=self._wanted(profile, given, sidecar),
         )
         if new:
             log.info("job %d queued: %s/%s", job.id, inbox.name, display(path))
         return job, new
 
-    async def _fingerprint(
-        self, inbox: Inbox, path: bytes, settled: Identity | None
-    ) -> sources.Fingerprint:
+    async def _fingerprint(self, inbox: Inbox, path: bytes) -> sources.Fingerprint:
         heartbeat = Heartbeat()
-        read = partial(
-            sources.fingerprint,
-            inbox.path,
-            path,
-            settled=settled,
-            links=inbox.links,
-            beat=heartbeat.beat,
-        )
+        links, beat = inbox.links, heartbeat.beat
+        read = partial(sources.fingerprint, inbox.path, path, links=links, beat=beat)
         async with self._reading[inbox.name]:
-            return await self._folders.follow(
-                self._folders.place(inbox.path, path), heartbeat, read
-            )
+            place = self._folders.place(inbox.path, path)
+            return await self._folders.follow(place, heartbeat, read)
 
     async def receive(
         self,
@@ -263,7 +245,7 @@ class Intake:
             return job, None
         if job.sha256 is None:
             with contextlib.suppress(OSError, SourceChanged):  # its run will report it
-                fingerprint = await self._fingerprint(inbox, job.path, None)
+                fingerprint = await self._fingerprint(inbox, job.path)
                 source = Source(job.inbox, job.path, *fingerprint)
                 await self._store.run(jobs.recognize, id_, source)
         with contextlib.suppress(OSError):

@@ -12,6 +12,8 @@ from msgspec.structs import replace
 from support import block
 
 from scriberrd.config import Retention
+from scriberrd.inbox.arrivals import Arrivals
+from scriberrd.inbox.scan import Found
 from scriberrd.model import Identity, JobState, Source
 from scriberrd.queue import jobs, queries, retention
 from scriberrd.queue.jobs import Lease
@@ -159,9 +161,11 @@ async def test_an_upload_of_a_live_jobs_bytes_gives_it_the_priority(server: Serv
 
 async def test_a_scan_leaves_canceled_what_is_canceled(server: Server) -> None:
     await end(server, "canceled")
-    identity = (await look(server))[0].identity
-    job, new = await server.intake.accept(server.inbox, b"talk.mp3", identity=identity)
-    assert (job.state, new) == (JobState.CANCELED, False)
+    rooms = server.rooms
+    arrivals = Arrivals(rooms.live, rooms.store, server.clock, rooms.folders, server.intake)
+    found = Found(b"talk.mp3", (await look(server))[0].identity)
+    assert await arrivals.take(server.inbox, [found]) == [None]
+    assert (await look(server))[0].state is JobState.CANCELED
 
 
 @pytest.mark.parametrize("state", ["failed", "canceled"])
