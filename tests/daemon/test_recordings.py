@@ -49,6 +49,7 @@ def test_what_was_there_before_is_left_alone(program: Make) -> None:
     for number in range(20):
         daemon.drop(SENTENCE, f"old/{number}.wav")
     daemon.start()
+    wait_for(lambda: daemon.said("watched for the first time, 20 files ignored"), "a look at them")
     daemon.drop(SENTENCE, "new.wav")
     daemon.wait("new.wav", "completed")
     assert paths(daemon) == ["new.wav"]

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from scriberrd.model import JobState, display
 from scriberrd.queue import queries
-from scriberrd.queue.columns import JOB_COLUMNS, job
 from scriberrd.queue.jobs.knowing import MISSING, take_in
 from scriberrd.queue.jobs.rows import encode, record_event, requeue, update
 
@@ -48,26 +47,30 @@ def move_along(db: apsw.Connection, id_: int, source: Source, now: float) -> Job
 
 
 def _movable(db: apsw.Connection, source: Source) -> list[Job]:
-    if source.sha256 is None:
+    values = {
+        "sha256": source.sha256,
+        "inbox": source.inbox,
+        "path": source.path,
+        **source.identity._asdict(),  # an inode alone is given to another file in no time
+    }
+    found: list[tuple[int]] = db.execute(_COPIES, values).fetchall()
+    if not found or db.execute(_NAMED, values).get:
         return []
-    rows = db.execute(
-        f"""
-        SELECT {JOB_COLUMNS} FROM job WHERE id IN (
-            SELECT id FROM job WHERE sha256 = :sha256 ORDER BY id DESC LIMIT {COPIES}
-        ) AND inbox = :inbox AND path <> :path
-        AND (identity ->> 1, identity ->> 2, identity ->> 3) = (:inode, :size, :mtime_ns)
-        AND (state = 'queued' OR (state = 'failed' AND error_code = '{MISSING}'))
-        AND published_at IS NULL AND redo = 0
-        AND NOT EXISTS (SELECT 1 FROM output WHERE output.job = job.id)
-        AND NOT EXISTS (SELECT 1 FROM job WHERE inbox = :inbox AND path = :path)
-        AND NOT EXISTS (SELECT 1 FROM tombstone WHERE inbox = :inbox AND path = :path)
-        ORDER BY id
-        """,
-        {
-            "sha256": source.sha256,
-            "inbox": source.inbox,
-            "path": source.path,
-            **source.identity._asdict(),  # a number alone is given to another file in no time
-        },
-    )
-    return [job(row) for row in rows]
+    return [queries.get(db, id_) for (id_,) in found]
+
+
+_COPIES = f"""
+    SELECT id FROM (
+        SELECT id, inbox, path, identity, state, error_code, published_at, redo FROM job
+        WHERE sha256 = :sha256 ORDER BY id DESC LIMIT {COPIES}
+    ) AS copy WHERE inbox = :inbox AND path <> :path
+    AND (identity ->> 1, identity ->> 2, identity ->> 3) = (:inode, :size, :mtime_ns)
+    AND (state = 'queued' OR (state = 'failed' AND error_code = '{MISSING}'))
+    AND published_at IS NULL AND redo = 0
+    AND NOT EXISTS (SELECT 1 FROM output WHERE output.job = copy.id)
+    ORDER BY id
+"""
+_NAMED = """
+    SELECT EXISTS (SELECT 1 FROM job WHERE inbox = :inbox AND path = :path)
+        OR EXISTS (SELECT 1 FROM tombstone WHERE inbox = :inbox AND path = :path)
+"""
