@@ -180,12 +180,13 @@ class AreaWatch:
             )
         self._hints.end()
         self._note(notes)
-        if notes.left:
-            await self._queue.left(self._inbox, notes.left)
         self.lanes.drop(self.lanes.held.keys() - {one.path for one in held})
         new += [one for one in held if self.settling.holds(one)]  # it was postponed meanwhile
         now = self._clock.monotonic()
         self.lanes.offer(self.settling.update(new, now), now)
+        if notes.left:
+            with contextlib.suppress(OSError):  # they are found again
+                await self._queue.left(self._inbox, notes.left)
 
     async def _ask(self, notes: Notes, found: list[Found]) -> list[Found]:
         """What of this is news; the rest is noted."""
