@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable
-from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
@@ -14,7 +13,7 @@ from scriberrd.errors import InboxUnavailable, NoAnswer, ScriberrdError, SourceC
 from scriberrd.files.folders import Heartbeat, start
 from scriberrd.inbox.areas import polls
 from scriberrd.inbox.lanes import Lanes
-from scriberrd.inbox.notify import Notifier
+from scriberrd.inbox.notify import Hints
 from scriberrd.inbox.rules import Rules
 from scriberrd.inbox.scan import Found, Notes, Scan
 from scriberrd.inbox.settle import Settling
@@ -90,8 +89,7 @@ class AreaWatch:
         self._forget_at = 0.0
         self._changed = asyncio.Event()
         self._polls = polls(area, self._inbox.watch)
-        self._notifier: Notifier | None = None
-        self._unwatched = ""  # why notifications don't tell of all of it
+        self._hints = Hints(self._changed, wanted=self._polls is None)
         self._trouble = ""  # the error of the queue at the latest scan
 
     @property
@@ -123,8 +121,7 @@ class AreaWatch:
                 while True:
                     await self._scan()
         finally:
-            if self._notifier is not None:
-                await asyncio.wait({start(self._notifier.close)}, timeout=FAREWELL)
+            await asyncio.wait({start(self._hints.close)}, timeout=FAREWELL)
 
     async def _scan(self) -> None:
         """Scan it, and wait until there is a reason for the next scan."""
@@ -164,9 +161,9 @@ class AreaWatch:
         known = self.notes.seen
         if now >= self._forget_at:
             known, self._forget_at = {}, now + FORGET
-        notes, heartbeat, watched = Notes(known), Heartbeat(), set[tuple[int, int]]()
-        self._listen()
-        enter = partial(self._enter, watched)
+        notes, heartbeat = Notes(known), Heartbeat()
+        self._hints.begin()
+        enter = self._hints.enter
         scan = Scan(self.area, self._inbox, self._rules, notes, enter, heartbeat.beat)
         files, new, held = scan.files(), list[Found](), list[Found]()
         while batch := await self._batch(files, heartbeat):
@@ -181,13 +178,15 @@ class AreaWatch:
                     if not self.lanes.holds(one) and not self.settling.holds(one)
                 ],
             )
-        self._note(notes, watched)
-        if notes.left:
-            await self._queue.left(self._inbox, notes.left)
+        self._hints.end()
+        self._note(notes)
         self.lanes.drop(self.lanes.held.keys() - {one.path for one in held})
         new += [one for one in held if self.settling.holds(one)]  # it was postponed meanwhile
         now = self._clock.monotonic()
         self.lanes.offer(self.settling.update(new, now), now)
+        if notes.left:
+            with contextlib.suppress(OSError):  # they are found again
+                await self._queue.left(self._inbox, notes.left)
 
     async def _ask(self, notes: Notes, found: list[Found]) -> list[Found]:
         """What of this is news; the rest is noted."""
@@ -207,31 +206,9 @@ class AreaWatch:
         except OSError as error:
             raise _AreaError(reason(error)) from error
 
-    def _listen(self) -> None:
-        """Have the notifications tell of what comes from now on."""
-        self._unwatched = ""
-        if self._polls is not None:
-            return
-        try:
-            if self._notifier is not None and not self._notifier.alive():
-                self._notifier = None
-            self._notifier = self._notifier or Notifier(self._changed)
-            self._notifier.listen()
-        except OSError as error:
-            self._unwatched = reason(error)
-
-    def _enter(self, watched: set[tuple[int, int]], folder: int) -> None:
-        """Have a folder watched before it is listed. In the thread of the scan."""
-        if self._notifier is None:
-            return
-        try:
-            watched.add(self._notifier.watch(folder))
-        except OSError as error:
-            self._unwatched = reason(error)
-
-    def _note(self, notes: Notes, watched: set[tuple[int, int]]) -> None:
+    def _note(self, notes: Notes) -> None:
         """Tell of a scan that has ended."""
-        why = self._polls or self._unwatched
+        why = self._polls or self._hints.trouble
         self._tell("polling" if why else "watching", why)
         for path, what in notes.unreadable.items() - self.notes.unreadable.items():
             log.warning("inbox %s: %r can't be read: %s", self._inbox.name, display(path), what)
@@ -242,8 +219,6 @@ class AreaWatch:
                 self._inbox.name,
                 name,
             )
-        if self._notifier is not None:
-            self._notifier.forget(watched)
         self.notes = notes
         self.passes += 1
 
@@ -294,7 +269,8 @@ class AreaWatch:
             log.info("inbox %s: watching %s", self._inbox.name, self.area.place)
             return
         place = f"{display(self.area.prefix)}: " if self.area.prefix else ""
-        log.warning("inbox %s: %s%s: %s", self._inbox.name, place, state, why)
+        level = logging.INFO if why == self._polls else logging.WARNING
+        log.log(level, "inbox %s: %s%s: %s", self._inbox.name, place, state, why)
 
     def _warn_of_trouble(self, error: Exception) -> None:
         """Log an error of the queue, rather than of the folder or a file."""

@@ -141,6 +141,52 @@ class Notifier:
             self._loop.call_soon_threadsafe(self._changed.set)
 
 
+class Hints:
+    """The notifier of an area, made anew whenever that is needed, and what it is not told.
+
+    Args:
+        changed: see `Notifier`.
+        wanted: whether there is to be one at all.
+    """
+
+    def __init__(self, changed: asyncio.Event, *, wanted: bool) -> None:
+        self._changed, self._wanted = changed, wanted
+        self._notifier: Notifier | None = None
+        self._entered: set[tuple[int, int]] = set()
+        self.trouble = ""  # why it does not tell of all of the area
+
+    def begin(self) -> None:
+        """Before a scan: tell of what comes from now on."""
+        self._entered, self.trouble = set(), ""
+        if not self._wanted:
+            return
+        try:
+            if self._notifier is None or not self._notifier.alive():
+                self._notifier = Notifier(self._changed)
+            self._notifier.listen()
+        except OSError as error:
+            self.trouble = error.strerror or str(error)
+
+    def enter(self, folder: int) -> None:
+        """Watch a folder that the scan is about to list, by its descriptor."""
+        if self._notifier is None:
+            return
+        try:
+            self._entered.add(self._notifier.watch(folder))
+        except OSError as error:
+            self.trouble = error.strerror or str(error)
+
+    def end(self) -> None:
+        """After a full scan: let go of folders that are not there any more."""
+        if self._notifier is not None:
+            self._notifier.forget(self._entered)
+
+    def close(self) -> None:
+        """Stop. May block."""
+        if self._notifier is not None:
+            self._notifier.close()
+
+
 def _limit(error: OSError) -> OSError:
     """The same error; a limit by the name under which it can be raised."""
     limits = {errno.ENOSPC: "watches", errno.EMFILE: "instances"}

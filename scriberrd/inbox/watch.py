@@ -194,7 +194,7 @@ class _Supervision:
         for one in before.values():
             self._tasks.pop(one).cancel()
             if one.area.prefix and one.area.prefix not in {area.prefix for area in now}:
-                log.warning("inbox %s: %s: not mounted", inbox.name, display(one.area.prefix))
+                log.warning("inbox %s: %s: no longer mounted", inbox.name, display(one.area.prefix))
         self._watching.areas = watches
         self._around.folders.divide(inbox.path, [one.area[:2] for one in watches])
         for one in watches:

@@ -110,7 +110,7 @@ def test_a_share_below_an_inbox_is_unmounted(program: Make) -> None:
         daemon.wait("share/one.wav", "completed")
         daemon.drop(SENTENCE.read_bytes() + b"2", "share/two.wav")
         daemon.wait("share/two.wav", "completed")
-        assert daemon.said("inbox main: share: not mounted") == 1
+        assert daemon.said("inbox main: share: no longer mounted") == 1
         assert daemon.stop() == 0
     os.rename(source, share.with_name("moved"))  # where the promises are checked
     share.rmdir()

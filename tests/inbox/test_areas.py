@@ -131,7 +131,7 @@ async def test_a_mount_is_watched_as_long_as_it_is_there(
         mounting.close()
     assert len(queue.tried) == 3  # nothing is read again because others came and went
     said = [record.message for record in caplog.records if record.levelname == "WARNING"]
-    assert said == ["inbox inbox: share: not mounted"] * 2
+    assert said == ["inbox inbox: share: no longer mounted"] * 2
 
 
 async def test_a_share_is_polled_and_the_rest_is_not(tmp_path: Path) -> None:

@@ -252,6 +252,17 @@ async def test_what_is_known_is_asked_for_once(
         assert len(queue.tried) == 2001
 
 
+async def test_what_was_leaving_holds_up_nobody(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / ".scriberrd-leaving-1.x.wav").touch()
+    (tmp_path / "y.wav").touch()
+    async with watching(tmp_path) as queue:
+        await eventually(lambda: queue.accepted and queue.leaving)
+    assert set(queue.leaving) == {b".scriberrd-leaving-1.x.wav"}
+    assert caplog.text == ""
+
+
 async def test_what_settles_is_counted_and_asked_for_once(tmp_path: Path) -> None:
     clock = Frozen()
     for n in range(3):

@@ -49,6 +49,7 @@ class Queue:
         self.failing: dict[bytes, Exception] = {}
         self.tried: list[bytes] = []
         self.trouble: Exception | None = None
+        self.leaving: list[bytes] = []
 
     async def unknown(self, _: Inbox, batch: list[Found]) -> tuple[list[Found], list[Found]]:
         self.batches.append(len(batch))
@@ -59,8 +60,9 @@ class Queue:
     async def first(self, inbox: Inbox, found: list[Found]) -> None:
         pass
 
-    async def left(self, inbox: Inbox, paths: list[bytes]) -> None:
-        pass
+    async def left(self, _: Inbox, paths: list[bytes]) -> None:
+        self.leaving += paths
+        raise PermissionError
 
     async def take(self, batch: list[Found]) -> list[Exception | None]:
         self.tried += [file.path for file in batch]
