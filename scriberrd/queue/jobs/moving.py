@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from scriberrd.model import JobState, display
 from scriberrd.queue import queries
@@ -53,7 +53,7 @@ def _movable(db: apsw.Connection, source: Source) -> list[Job]:
         "path": source.path,
         **source.identity._asdict(),  # an inode alone is given to another file in no time
     }
-    found: list[tuple[int]] = db.execute(_COPIES, values).fetchall()
+    found: list[Any] = db.execute(_COPIES, values).fetchall()
     if not found or db.execute(_NAMED, values).get:
         return []
     return [queries.get(db, id_) for (id_,) in found]
