@@ -198,8 +198,9 @@ async def test_a_scan_leaves_an_upload_to_who_receives_it(server: Server) -> Non
 
     async def chunks() -> AsyncIterator[bytes]:
         yield b"new sound"
-        await eventually(lambda: os.listdir(server.inbox.path))
-        (temporary,) = server.inbox.path.iterdir()
+        stored = server.inbox.path.iterdir
+        await eventually(lambda: sum(one.stat().st_size for one in stored()) == len(b"new sound"))
+        (temporary,) = stored()
         os.link(temporary, server.inbox.path / "new.mp3")  # as it gets its name
         identity = Identity.of(temporary.stat())
         try:
