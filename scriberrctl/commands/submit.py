@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
 
 
 @click.command("submit")
-@click.argument("files", metavar="FILE...", nargs=-1, required=True)
+@click.argument("files", metavar="FILE|-...", nargs=-1, required=True)
+@click.option("--name", metavar="NAME", help="File name for what comes from stdin (-).")
 @click.option("--inbox", metavar="NAME", help="Inbox for copies. [default: the first]")
 @click.option("--profile", metavar="NAME", help="Profile to use. [default: the inbox's]")
 @click.option(
@@ -36,14 +38,22 @@ def command(
     /,
     *,
     files: tuple[str, ...],
+    name: str | None,
     wait: bool,
     **options: str | tuple[str, ...] | None,
 ) -> None:
-    """Queue recordings. A file outside of all inboxes is copied into one."""
+    """Queue recordings. A file outside of all inboxes is copied into one.
+
+    With - instead of a FILE, the recording is read from stdin.
+    """
+    if files.count("-") != (name is not None):
+        raise click.UsageError(
+            "- and --name go together, once: --name is the name of what comes from stdin"
+        )
     submitted = []
     for file in files:
         try:
-            job, new = _submit(session, file, **options)
+            job, new = _submit(session, file, name, **options)
         except (ApiError, Unreadable) as error:
             session.complain(f"{render.plain(file)}: {error}", error.exit_code)
             continue
@@ -59,8 +69,12 @@ def command(
 
 
 def _submit(
-    session: Session, file: str, **options: str | tuple[str, ...] | None
+    session: Session, file: str, given: str | None, **options: str | tuple[str, ...] | None
 ) -> tuple[Job, bool]:
+    if given is not None and file == "-":
+        # Unbuffered: what has come is sent, or the daemon would take us for dead.
+        with open(sys.stdin.fileno(), "rb", buffering=0, closefd=False) as pipe:
+            return session.client.upload(given, pipe, **options)
     name = os.fsencode(file).decode("utf-8", "backslashreplace")
     if name == file:  # JSON can't carry any other path
         try:  # without opening it: in an inbox, perhaps only the daemon may read it

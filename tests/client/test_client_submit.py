@@ -9,6 +9,7 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
+from support import eventually
 from test_client_cli import COMMAND, Ended, ctl, end, environment, foreign, start
 
 from scriberrd.queue import jobs
@@ -55,6 +56,34 @@ async def test_submit_goes_on_after_what_is_no_file(server: Server, tmp_path: Pa
         f"scriberrctl: {there}: 'gone.mp3': No such file or directory\n",
     )
     assert (await ctl(server, "submit")).status == 2
+
+
+async def test_submit_from_a_pipe(server: Server) -> None:
+    reading, writing = os.pipe()
+    command = [*COMMAND, "submit", "-", "--name", "talk.mp3", "--priority", "high"]
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        env=environment(server),
+        stdin=reading,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    os.close(reading)
+    os.write(writing, b"some ")
+    stored = server.inbox.path.iterdir
+    await eventually(lambda: [one.stat().st_size for one in stored()] == [len(b"some ")])
+    os.write(writing, b"sound")
+    os.close(writing)
+    assert await end(process) == Ended(0, "job 1 queued: talk.mp3\n", "")
+    assert (server.inbox.path / "talk.mp3").read_bytes() == b"some sound"
+    assert (await server.get("/v1/jobs/1"))["priority"] == "high"
+
+
+@pytest.mark.parametrize("args", [["-"], ["-", "-", "--name", "a.mp3"], ["a.mp3", "--name", "b"]])
+async def test_a_pipe_needs_a_name_and_nothing_else_does(server: Server, args: list[str]) -> None:
+    ended = await ctl(server, "submit", *args)
+    assert (ended.status, ended.out) == (2, "")
+    assert "--name" in ended.err
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root has rights to lose")
