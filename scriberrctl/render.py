@@ -256,6 +256,10 @@ def status(status: Status) -> str:
         ready = {True: "ready", None: "being looked at", False: plain(one["error"] or "")}
         what = f"{plain(one['name'])} with {plain(one['model'])}"
         lines.append(f"speakers {what}: {ready[one['ready']]}")
+    if (kept := status["library"]) and kept["results"]:
+        lines.append(
+            f"library  {kept['results']} results, {size(kept['bytes'])}, used {kept['hits']} times"
+        )
     lines += [f"outage   {outage(one)}" for one in status["outages"]]
     lines += [f"paused   {pause(one)}" for one in status["pauses"]]
     lines += [bar(job) for job in status["processing"]]

@@ -215,6 +215,14 @@ class Pause(TypedDict):
     since: str
 
 
+class Library(TypedDict):
+    """How much finished work is kept, and how often that was of use."""
+
+    results: int
+    bytes: int
+    hits: int
+
+
 class Status(TypedDict):
     """The daemon at a glance."""
 
@@ -229,3 +237,4 @@ class Status(TypedDict):
     diarizers: list[Diarizer]
     outages: list[Outage]
     pauses: list[Pause]
+    library: Library | None

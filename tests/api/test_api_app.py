@@ -63,6 +63,7 @@ async def test_status(server: Server) -> None:
         "diarizers": [],
         "outages": [],
         "pauses": [],
+        "library": {"results": 0, "bytes": 0, "hits": 0},
     }
     server.stopping = True
     assert (await server.get("/v1/status"))["state"] == "stopping"

@@ -10,6 +10,7 @@ from scriberrctl import __version__, render, shapes
 from scriberrd import __version__ as daemon_version
 from scriberrd import model
 from scriberrd.api import jobs, status, views
+from scriberrd.library import shelf
 from scriberrd.work import preflight
 
 if typing.TYPE_CHECKING:
@@ -67,6 +68,7 @@ def test_a_table_is_as_wide_as_its_widest_cells() -> None:
         (model.MountStatus, shapes.Mount),
         (views.SidecarView, shapes.Sidecar),
         (preflight.DiarizerStatus, shapes.Diarizer),
+        (shelf.Totals, shapes.Library),
     ],
 )
 def test_client_and_daemon_speak_of_the_same(

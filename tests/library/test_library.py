@@ -136,6 +136,22 @@ async def test_the_same_bytes_with_the_same_settings_need_no_worker(house: House
     assert run.audio_seconds == 0
 
 
+async def test_it_tells_how_much_it_has_and_how_often_that_was_of_use(house: House) -> None:
+    file = house.state / library.NAME
+    file.write_bytes(b"something else")
+    assert await house.library.totals() is None
+    file.unlink()
+    assert await house.library.totals() == shelf.Totals()
+    assert not file.exists()
+    await house.work(await house.claim("a.wav"))
+    await house.work(await house.claim("b.wav", version=2))
+    for name in ("c.wav", "d.wav", "e.wav"):
+        assert await house.restored(await house.claim(name))
+    totals = await house.library.totals()
+    assert totals is not None
+    assert (totals.results, totals.bytes > 100, totals.hits) == (2, True, 3)
+
+
 @pytest.mark.parametrize(
     "other", [{"version": 2}, {"language": "de"}, {"model": "small"}, {"beam_size": 1}]
 )
