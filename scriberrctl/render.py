@@ -12,8 +12,10 @@ if TYPE_CHECKING:
         Event,
         Execution,
         Failure,
+        Inbox,
         Job,
         Model,
+        Mount,
         Outage,
         Pause,
         Pull,
@@ -228,19 +230,17 @@ def runs(executions: Iterable[Execution]) -> str:
 
 def summary(status: Status) -> str:
     """The daemon on one line, which changes only when something happens."""
-    counted = ", ".join(f"{number} {state}" for state, number in status["jobs"].items())
     working = [f"job {job['id']} {percent(job)}" for job in status["processing"]]
     broken = [f"outage: {plain(one['part'])} {plain(one['name'])}" for one in status["outages"]]
-    return "; ".join([status["state"], counted, *working, *broken])
+    return "; ".join([status["state"], counted(status["jobs"]), *working, *broken])
 
 
 def status(status: Status) -> str:
     """The daemon at a glance."""
     life = f"pid {status['pid']}, up {duration(status['uptime_seconds'])}"
-    counted = ", ".join(f"{number} {state}" for state, number in status["jobs"].items())
     lines = [
         f"scriberrd {status['version']} is {status['state']} ({life})",
-        f"jobs     {counted}",
+        f"jobs     {counted(status['jobs'])}",
     ]
     for worker in status["workers"]:
         doing = f" with job {worker['job']}" if worker["job"] is not None else ""
@@ -250,8 +250,9 @@ def status(status: Status) -> str:
         what = f"{worker['name']} on {worker['device']} ({cores})"
         lines.append(f"worker   {what}: {worker['state']}{doing}{reason}")
     for inbox in status["inboxes"]:
-        reason = f": {plain(inbox['reason'])}" if inbox["reason"] else ""
-        lines.append(f"inbox    {plain(inbox['name'])}: {inbox['state']}{reason}")
+        number = inbox["settling"]
+        changing = f"; {number} file{'s' * (number > 1)} still changing" if number else ""
+        lines.append(f"inbox    {plain(inbox['name'])}: {watched(inbox)}{changing}")
     for one in status["diarizers"]:
         ready = {True: "ready", None: "being looked at", False: plain(one["error"] or "")}
         what = f"{plain(one['name'])} with {plain(one['model'])}"
@@ -264,6 +265,16 @@ def status(status: Status) -> str:
     lines += [f"paused   {pause(one)}" for one in status["pauses"]]
     lines += [bar(job) for job in status["processing"]]
     return "\n".join(lines)
+
+
+def counted(numbers: Mapping[Any, int]) -> str:
+    """How many there are of each kind."""
+    return ", ".join(f"{number} {kind}" for kind, number in numbers.items())
+
+
+def watched(one: Inbox | Mount) -> str:
+    """How an inbox or a mount is watched, and why not otherwise."""
+    return f"{one['state']}: {plain(one['reason'])}" if one["reason"] else one["state"]
 
 
 def outage(outage: Outage) -> str:

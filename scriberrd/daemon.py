@@ -158,6 +158,7 @@ def _rooms(
         pull=pulls.pull,
         render=renderings.render,
         name=renderings.name,
+        watching=statuses.__getitem__,
         status=lambda: LiveStatus(
             workers=tuple(slot.status() for slot in dispatcher.slots),
             outages=dispatcher.admission.breaker.outages(),

@@ -7,4 +7,5 @@ rules          which files are recordings
 settle         which files have stopped changing
 intake         queue settled and uploaded files
 upload         store an uploaded file in an inbox
+explain        what becomes of one file, and why
 """

@@ -45,6 +45,10 @@ class Settling:
         """Return this file again at that time, unless it changes before."""
         self._due[file.path] = (file.identity, until)
 
+    def waiting(self, now: float) -> dict[bytes, float]:
+        """The files that have not settled: path -> seconds until they may have."""
+        return {path: max(at - now, 0.0) for path, (_, at) in self._due.items()}
+
     def next_due(self, now: float) -> float | None:
         """Seconds until the next file may have settled; None when there is none."""
         if not self._due:

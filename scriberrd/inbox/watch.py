@@ -172,7 +172,9 @@ class _Watch:
             log.warning("inbox %s: %r can't be read: %s", self._inbox.name, display(path), reason)
         self._status.unreadable = unreadable
         self._status.passes += 1
-        settled = self._settling.update(new, self._clock.monotonic())
+        now = self._clock.monotonic()
+        settled = self._settling.update(new, now)
+        self._status.settling = self._settling.waiting(now)
         return sorted(settled, key=lambda file: (file.identity.mtime_ns, file.path))
 
     async def _batch(self, files: Iterator[Found], heartbeat: Heartbeat) -> list[Found]:

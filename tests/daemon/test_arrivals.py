@@ -73,7 +73,7 @@ class Arrivals(RuleBasedStateMachine):
     @rule(folder=folders, name=names)
     def create(self, folder: str, name: str) -> None:
         with refused():
-            place = self.root / folder / name
+            place = self.place(folder, name)
             place.parent.mkdir(parents=True, exist_ok=True)
             place.write_bytes(recording())  # over what is there, in place
 
@@ -85,7 +85,7 @@ class Arrivals(RuleBasedStateMachine):
     @rule(number=which, folder=folders, name=names)
     def rename(self, number: int, folder: str, name: str) -> None:
         with refused():
-            self.some_file(number).rename(self.root / folder / name)
+            self.some_file(number).rename(self.place(folder, name))
 
     @rule(number=which)
     def replace(self, number: int) -> None:
@@ -103,12 +103,12 @@ class Arrivals(RuleBasedStateMachine):
     @rule(folder=folders)
     def make_folder(self, folder: str) -> None:
         with refused():
-            (self.root / folder).mkdir(parents=True)
+            self.place(folder).mkdir(parents=True)
 
     @rule(folder=folders, to=folders)
     def move_tree(self, folder: str, to: str) -> None:
         with refused():
-            (self.root / folder).rename(self.root / to / "moved")
+            self.place(folder).rename(self.place(to, "moved"))
 
     @rule(number=which, mode=st.sampled_from([0, 0o444, 0o644]))
     def chmod(self, number: int, mode: int) -> None:
@@ -118,12 +118,12 @@ class Arrivals(RuleBasedStateMachine):
     @rule(folder=st.sampled_from(FOLDERS[1:]), mode=st.sampled_from([0, 0o755]))
     def chmod_folder(self, folder: str, mode: int) -> None:
         with refused():
-            (self.root / folder).chmod(mode)
+            self.place(folder).chmod(mode)
 
     @rule(number=which, folder=folders, name=names)
     def hard_link(self, number: int, folder: str, name: str) -> None:
         with refused():
-            (self.root / folder / name).hardlink_to(self.some_file(number))
+            self.place(folder, name).hardlink_to(self.some_file(number))
 
     @rule(number=which, secret=st.sampled_from(["secret.wav", "no.wav"]))
     def swap_link_in(self, number: int, secret: str) -> None:
@@ -136,8 +136,8 @@ class Arrivals(RuleBasedStateMachine):
     @rule(folder=st.sampled_from(FOLDERS[1:]), to=folders)
     def swap_linked_folder_in(self, folder: str, to: str) -> None:
         with refused():
-            (self.root / folder).rename(self.root / to / f"away {next(numbers)}")
-            (self.root / folder).symlink_to(self.outside)
+            self.place(folder).rename(self.place(to, f"away {next(numbers)}"))
+            self.place(folder).symlink_to(self.outside)
 
     @rule(seconds=st.sampled_from([0.05, 0.4, 1.0]))
     def let_time_pass(self, seconds: float) -> None:
@@ -176,8 +176,15 @@ class Arrivals(RuleBasedStateMachine):
 
     def some_file(self, number: int) -> Path:
         """A file that is there, even if no recording; nowhere when there is none."""
-        found = sorted(contents(self.root))
+        found = sorted(place for place, content in contents(self.root).items() if content)
         return found[number % len(found)] if found else self.root / "none"
+
+    def place(self, folder: str, name: str = ".") -> Path:
+        """A place in the inbox, and nowhere else."""
+        place = self.root / folder
+        if place.resolve() != place or (place / name).is_symlink():
+            raise OSError("somebody has put a link there")
+        return place / name
 
     def path(self, place: Path) -> str:
         return str(place.relative_to(self.daemon.inbox))

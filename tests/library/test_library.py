@@ -131,7 +131,7 @@ async def test_the_same_bytes_with_the_same_settings_need_no_worker(house: House
     assert await house.restored(job)
     assert await house.transcript(job) == made
     done = await house.finish(job)
-    assert (done.duration, done.progress) == (30.0, 30.0)
+    assert (done.duration, done.progress, done.cached) == (30.0, 30.0, True)
     (run,) = await house.store.read(queries.executions, job.id)
     assert run.audio_seconds == 0
 
