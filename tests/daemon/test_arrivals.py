@@ -168,10 +168,10 @@ class Arrivals(RuleBasedStateMachine):
         assert {sha256: heard[sha256] for sha256 in wanted.values() if heard[sha256] > 1} == {}
 
     def open_all(self) -> None:
-        for folder, _, files in os.walk(self.root):
-            for name in (".", *files):
+        for folder, folders, files in os.walk(self.root):
+            for name in (*folders, *files):
                 place = os.path.join(folder, name)
-                if not os.path.islink(place):
+                if not os.lstat(place).st_mode & stat.S_IRUSR:  # nothing else is touched by that
                     os.chmod(place, 0o755)
 
     def some_file(self, number: int) -> Path:
