@@ -261,6 +261,8 @@ def status(status: Status) -> str:
         lines.append(
             f"library  {kept['results']} results, {size(kept['bytes'])}, used {kept['hits']} times"
         )
+    if status["leaving"]:
+        lines.append(f"leaving  {status['leaving']} recordings are still to leave their inboxes")
     lines += [f"outage   {outage(one)}" for one in status["outages"]]
     lines += [f"paused   {pause(one)}" for one in status["pauses"]]
     lines += [bar(job) for job in status["processing"]]

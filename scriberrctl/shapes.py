@@ -281,3 +281,4 @@ class Status(TypedDict):
     outages: list[Outage]
     pauses: list[Pause]
     library: Library | None
+    leaving: int

@@ -136,6 +136,7 @@ class _Watch:
                     took = self._clock.monotonic() - began
                     for file in settled:
                         await self._hand_over(file)
+                        self._status.reading.pop(file.path, None)
                 except _FolderError as error:
                     self._tell("unavailable", str(error))
                     self._notify_again = 0.0
@@ -175,6 +176,7 @@ class _Watch:
         now = self._clock.monotonic()
         settled = self._settling.update(new, now)
         self._status.settling = self._settling.waiting(now)
+        self._status.reading = dict.fromkeys((file.path for file in settled), now)
         return sorted(settled, key=lambda file: (file.identity.mtime_ns, file.path))
 
     async def _batch(self, files: Iterator[Found], heartbeat: Heartbeat) -> list[Found]:

@@ -64,6 +64,7 @@ async def test_status(server: Server) -> None:
         "outages": [],
         "pauses": [],
         "library": {"results": 0, "bytes": 0, "hits": 0},
+        "leaving": 0,
     }
     server.stopping = True
     assert (await server.get("/v1/status"))["state"] == "stopping"
