@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         Outage,
         Pause,
         Pull,
+        Sidecar,
         Speaker,
         Status,
     )
@@ -172,7 +173,8 @@ def details(job: Job, executions: Sequence[Execution]) -> str:
         "inbox": job["inbox"],
         "path": job["path"],
         "profile": f"{job['profile']}, priority {job['priority']}",
-        "set": ", ".join(f"{key}={value}" for key, value in job["set"].items()),
+        "set": _set(job["set"]),
+        "sidecar": _beside(job["sidecar"]),
         "progress": f"{_position(job)} ({percent(job)})" if diarized is None else percent(job),
         "language": job["language"],
         "speakers": _named(job),
@@ -189,6 +191,8 @@ def details(job: Job, executions: Sequence[Execution]) -> str:
         "advice": error and error["advice"],
         "outputs": ", ".join(job["outputs"]),
         "edited": ", ".join(job["edited"]),
+        "cached": "its words were there already" if job["cached"] else None,
+        "recording": job["disposed"] or ("a copy that was uploaded" if job["uploaded"] else None),
         "source": f"{job['source']['size']} bytes, sha256 {job['source']['sha256'] or 'unknown'}",
     }
     lines = [f"job {job['id']}: {plain(job['name'])}"]
@@ -197,6 +201,18 @@ def details(job: Job, executions: Sequence[Execution]) -> str:
     if executions:
         lines += ["", runs(executions)]
     return "\n".join(lines)
+
+
+def _set(given: Mapping[str, str]) -> str:
+    return ", ".join(f"{key}={value}" for key, value in given.items())
+
+
+def _beside(sidecar: Sidecar | None) -> str | None:
+    """What the files beside a recording say."""
+    if sidecar is None:
+        return None
+    profile = f"profile {sidecar['profile']}" if sidecar["profile"] else ""
+    return ", ".join(filter(None, [profile, _set(sidecar["set"])]))
 
 
 def runs(executions: Iterable[Execution]) -> str:
