@@ -143,7 +143,15 @@ class Arrivals(RuleBasedStateMachine):
     def let_time_pass(self, seconds: float) -> None:
         time.sleep(seconds)  # whatever has happened by then
 
+    @rule(held=st.booleans())
+    def hold(self, held: bool) -> None:
+        if held:  # files are queued, but not read again
+            self.daemon.ask.pause()
+        else:
+            self.daemon.ask.resume()
+
     def teardown(self) -> None:
+        self.hold(held=False)
         self.open_all()
         before = contents(self.root)
         wanted = {
