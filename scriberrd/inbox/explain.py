@@ -104,7 +104,7 @@ async def explain(
     except OSError as error:
         found = _unavailable(error.strerror)
     else:
-        found = _left_out(inbox, known, seen) or (_under_way(config, watching, path, known, seen))
+        found = _left_out(inbox, known, seen) or _under_way(config, watching, path, known, seen)
         before = known.job.sidecar.mark if known.job and known.job.sidecar else ""
         if known.job is not None and found.job == known.job.id and seen.mark != before:
             text = f"{found.text}; what lies beside it has changed since: redo the job to use it"
@@ -134,7 +134,7 @@ def _look(config: Config, inbox: Inbox, path: bytes) -> _Seen:
             ruling = ruling or rules.folder(way)
             if ruling is not None:
                 return _Seen(ruling=ruling)
-            outer, folder = folder, os.open(inner, FOLDER, dir_fd=folder)
+            outer, folder = folder, os.open(inner, sources.BELOW, dir_fd=folder)
             os.close(outer)
             ruling = rules.enter(way, folder)
         if above and not inbox.recursive:
@@ -197,7 +197,9 @@ def _under_way(
     if path in watching.reading:
         return Explanation(state="reading", text="it is read, or waits for that, to be queued")
     if job is not None and seen.identity and job.identity.version == seen.identity.version:
-        return Explanation(state=job.state.value, text=_text(job), job=job.id)
+        leaving = "" if known.leaving is None else "; it is still to leave its inbox"
+        leaving += f": {known.leaving}" if known.leaving else ""
+        return Explanation(state=job.state.value, text=f"{_text(job)}{leaving}", job=job.id)
     if watching.state == "unavailable":
         return _unavailable(watching.reason)
     soon = f"it is found at the next scan, within {config.daemon.rescan:.0f} s"

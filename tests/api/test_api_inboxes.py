@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from scriberrd.model import Identity
-from scriberrd.queue import jobs
+from scriberrd.model import Identity, Leaving
+from scriberrd.queue import jobs, queries
 
 if TYPE_CHECKING:
     from api_server import Server
@@ -88,6 +88,21 @@ async def test_a_copy_of_another_recording(server: Server) -> None:
     (server.inbox.path / "copy.mp3").write_bytes((server.inbox.path / "talk.mp3").read_bytes())
     await server.intake.accept(server.inbox, b"copy.mp3")
     assert await explain(server, "copy.mp3") == {"state": "queued", "job": 2, "of": 1}
+
+
+async def test_a_recording_whose_sidecar_has_changed_or_that_is_to_leave(server: Server) -> None:
+    await server.submit()
+    sidecar = """UPDATE job SET sidecar = '{"mark": "another"}'"""
+    await server.store.run(lambda db: db.execute(sidecar))
+    found = await explain(server, "talk.mp3")
+    assert found == {"state": "queued", "job": 1, "sidecar_changed": True}
+    leaving = Leaving("archive", b"/archive/talk.mp3")
+    job = await server.store.read(queries.get, 1)
+    await server.store.run(jobs.leaving.leave, job, leaving, now=server.clock.now)
+    await server.store.run(lambda db: db.execute("UPDATE disposal SET error = 'No space left'"))
+    found = await server.get("/v1/explain", params={"path": "talk.mp3", "inbox": "default"})
+    assert "it is still to leave its inbox: No space left; what lies beside it" in found["text"]
+    assert (await server.get("/v1/status"))["leaving"] == 1
 
 
 async def test_a_job_that_was_removed(server: Server) -> None:
