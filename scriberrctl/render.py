@@ -274,11 +274,12 @@ def status(status: Status) -> str:
         what = f"{plain(one['name'])} with {plain(one['model'])}"
         lines.append(f"speakers {what}: {ready[one['ready']]}")
     if (kept := status["library"]) and kept["results"]:
-        lines.append(
-            f"library  {kept['results']} results, {size(kept['bytes'])}, used {kept['hits']} times"
-        )
+        used = f"results: {kept['results']} ({size(kept['bytes'])}), hits: {kept['hits']}"
+        lines.append(f"library  {used}")
     if status["leaving"]:
-        lines.append(f"leaving  {status['leaving']} recordings are still to leave their inboxes")
+        lines.append(
+            f"leaving  recordings that are still to leave their inboxes: {status['leaving']}"
+        )
     lines += [f"outage   {outage(one)}" for one in status["outages"]]
     lines += [f"paused   {pause(one)}" for one in status["pauses"]]
     lines += [bar(job) for job in status["processing"]]
