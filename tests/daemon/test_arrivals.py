@@ -184,9 +184,11 @@ class Arrivals(RuleBasedStateMachine):
                     os.chmod(place, 0o755)
 
     def some_file(self, number: int) -> Path:
-        """A file that is there, even if no recording; nowhere when there is none."""
+        """A file that is there, even if no recording."""
         found = sorted(place for place, content in contents(self.root).items() if content)
-        return found[number % len(found)] if found else self.root / "none"
+        if not found:
+            raise OSError("there is none")
+        return found[number % len(found)]
 
     def place(self, folder: str, name: str = ".") -> Path:
         """A place in the inbox, and nowhere else."""
