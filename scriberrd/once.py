@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from scriberrd.api.rooms import Rooms
     from scriberrd.config import Config
+    from scriberrd.inbox.watch import Watching
 
 log = logging.getLogger(__name__)
 
@@ -43,13 +44,13 @@ async def _finish(rooms: Rooms) -> bool:
     while True:
         config = rooms.live.config
         inboxes = {one.name: rooms.watching(one.name) for one in config.inboxes}
-        missing = [name for name, one in inboxes.items() if one.state == "unavailable"]
-        seen = [one for name, one in inboxes.items() if name not in missing]
+        missing = [name for name, one in inboxes.items() if _is_missing(one)]
+        seen = [one for one in inboxes.values() if one.state != "unavailable"]
         idle = all(one.idle for one in seen)  # before the look at the jobs: it has made some
         counts = await rooms.store.read(queries.counts)
         left = counts[JobState.QUEUED] + await rooms.store.read(about.leaving)
         left += sum(len(one.settling) for one in seen)
-        if counts[JobState.PROCESSING] or any(one.reading or not one.passes for one in seen):
+        if counts[JobState.PROCESSING] or any(map(_is_working, seen)):
             worked = rooms.clock.monotonic()
         elif idle and not left:
             break
@@ -61,4 +62,13 @@ async def _finish(rooms: Rooms) -> bool:
     for name in missing:
         log.warning("inbox %s: could not be scanned", name)
     log.info("all inboxes are scanned: %d jobs have failed, %d files are left", failed, left)
-    return not (failed or left or missing)
+    return idle and not (failed or left or missing)
+
+
+def _is_missing(inbox: Watching) -> bool:
+    """Whether an inbox, or a file system in it, can't be read."""
+    return "unavailable" in {inbox.state, *(mount.state for mount in inbox.mounts)}
+
+
+def _is_working(inbox: Watching) -> bool:
+    return inbox.state == "starting" or bool(inbox.reading)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import stat
 from typing import TYPE_CHECKING, Literal, NamedTuple
@@ -11,6 +12,7 @@ import msgspec
 from scriberrd.errors import InboxUnavailable, NotRegular
 from scriberrd.failures import FAILURES
 from scriberrd.files import sources
+from scriberrd.files.folders import LOOK
 from scriberrd.files.names import FOLDER
 from scriberrd.inbox import sidecars
 from scriberrd.inbox.rules import Rules, Ruling
@@ -95,14 +97,15 @@ async def explain(
     known = await store.search(about, inbox.name, path)
     try:
         place = folders.place(inbox.path, path)
-        seen = await folders.run(place, _look, config, inbox, path)
+        async with asyncio.timeout(LOOK):
+            seen = await folders.run(place, _look, config, inbox, path)
     except (FileNotFoundError, NotADirectoryError):
         found = _missing(watching, known)
     except PermissionError:
         text = "the daemon's user may not read it: let it do so, and it is taken"
         found = Explanation(state="unreadable", text=text)
     except OSError as error:
-        found = _unavailable(error.strerror)
+        found = _unavailable(error.strerror or "its file system does not answer")
     else:
         found = _left_out(inbox, known, seen) or _under_way(config, watching, path, known, seen)
         before = known.job.sidecar.mark if known.job and known.job.sidecar else ""
