@@ -14,7 +14,7 @@ from scriberrctl.errors import ClientError
 from scriberrctl.session import Session, json_option
 
 COMMANDS = (
-    *("status", "list", "show", "submit", "wait"),
+    *("status", "list", "show", "submit", "wait", "explain", "inbox", "rescan"),
     *("transcript", "speakers", "cancel", "retry", "redo", "remove", "pause", "resume"),
     *("models", "events"),
 )

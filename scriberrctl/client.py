@@ -21,8 +21,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from scriberrctl.shapes import (
+        Content,
         Event,
         Execution,
+        Explanation,
         Job,
         Model,
         Page,
@@ -98,6 +100,20 @@ class Client:
         """Upload a file and queue it; also tells whether there is something new to do."""
         query = {"name": name} | options
         return self._submitted(_url("/v1/jobs", query), file, "application/octet-stream")
+
+    def inboxes(self) -> list[Content]:
+        """The inboxes, and what lies in them."""
+        return cast("list[Content]", self._json("GET", "/v1/inboxes")["inboxes"])
+
+    def rescan(self, inbox: str | None = None) -> list[Content]:
+        """Have an inbox, or all of them, scanned now; returns all inboxes."""
+        body = json.dumps({"inbox": inbox} if inbox else {}).encode()
+        answer = self._exchange("POST", "/v1/inboxes/rescan", body, "application/json")[1]
+        return cast("list[Content]", json.loads(answer)["inboxes"])
+
+    def explain(self, path: str) -> Explanation:
+        """What becomes of a file, and why."""
+        return cast("Explanation", self._json("GET", "/v1/explain", {"path": path}))
 
     def cancel(self, id_: int) -> Job:
         """Cancel a job, or ask its worker to."""

@@ -12,11 +12,14 @@ if TYPE_CHECKING:
         Event,
         Execution,
         Failure,
+        Inbox,
         Job,
         Model,
+        Mount,
         Outage,
         Pause,
         Pull,
+        Sidecar,
         Speaker,
         Status,
     )
@@ -170,7 +173,8 @@ def details(job: Job, executions: Sequence[Execution]) -> str:
         "inbox": job["inbox"],
         "path": job["path"],
         "profile": f"{job['profile']}, priority {job['priority']}",
-        "set": ", ".join(f"{key}={value}" for key, value in job["set"].items()),
+        "set": _set(job["set"]),
+        "sidecar": _beside(job["sidecar"]),
         "progress": f"{_position(job)} ({percent(job)})" if diarized is None else percent(job),
         "language": job["language"],
         "speakers": _named(job),
@@ -187,6 +191,8 @@ def details(job: Job, executions: Sequence[Execution]) -> str:
         "advice": error and error["advice"],
         "outputs": ", ".join(job["outputs"]),
         "edited": ", ".join(job["edited"]),
+        "cached": "its words were there already" if job["cached"] else None,
+        "recording": job["disposed"] or ("a copy that was uploaded" if job["uploaded"] else None),
         "source": f"{job['source']['size']} bytes, sha256 {job['source']['sha256'] or 'unknown'}",
     }
     lines = [f"job {job['id']}: {plain(job['name'])}"]
@@ -195,6 +201,18 @@ def details(job: Job, executions: Sequence[Execution]) -> str:
     if executions:
         lines += ["", runs(executions)]
     return "\n".join(lines)
+
+
+def _set(given: Mapping[str, str]) -> str:
+    return ", ".join(f"{key}={value}" for key, value in given.items())
+
+
+def _beside(sidecar: Sidecar | None) -> str | None:
+    """What the files beside a recording say."""
+    if sidecar is None:
+        return None
+    profile = f"profile {sidecar['profile']}" if sidecar["profile"] else ""
+    return ", ".join(filter(None, [profile, _set(sidecar["set"])]))
 
 
 def runs(executions: Iterable[Execution]) -> str:
@@ -228,19 +246,17 @@ def runs(executions: Iterable[Execution]) -> str:
 
 def summary(status: Status) -> str:
     """The daemon on one line, which changes only when something happens."""
-    counted = ", ".join(f"{number} {state}" for state, number in status["jobs"].items())
     working = [f"job {job['id']} {percent(job)}" for job in status["processing"]]
     broken = [f"outage: {plain(one['part'])} {plain(one['name'])}" for one in status["outages"]]
-    return "; ".join([status["state"], counted, *working, *broken])
+    return "; ".join([status["state"], counted(status["jobs"]), *working, *broken])
 
 
 def status(status: Status) -> str:
     """The daemon at a glance."""
     life = f"pid {status['pid']}, up {duration(status['uptime_seconds'])}"
-    counted = ", ".join(f"{number} {state}" for state, number in status["jobs"].items())
     lines = [
         f"scriberrd {status['version']} is {status['state']} ({life})",
-        f"jobs     {counted}",
+        f"jobs     {counted(status['jobs'])}",
     ]
     for worker in status["workers"]:
         doing = f" with job {worker['job']}" if worker["job"] is not None else ""
@@ -250,16 +266,34 @@ def status(status: Status) -> str:
         what = f"{worker['name']} on {worker['device']} ({cores})"
         lines.append(f"worker   {what}: {worker['state']}{doing}{reason}")
     for inbox in status["inboxes"]:
-        reason = f": {plain(inbox['reason'])}" if inbox["reason"] else ""
-        lines.append(f"inbox    {plain(inbox['name'])}: {inbox['state']}{reason}")
+        number = inbox["settling"]
+        changing = f"; {number} file{'s' * (number > 1)} still changing" if number else ""
+        lines.append(f"inbox    {plain(inbox['name'])}: {watched(inbox)}{changing}")
     for one in status["diarizers"]:
         ready = {True: "ready", None: "being looked at", False: plain(one["error"] or "")}
         what = f"{plain(one['name'])} with {plain(one['model'])}"
         lines.append(f"speakers {what}: {ready[one['ready']]}")
+    if (kept := status["library"]) and kept["results"]:
+        used = f"results: {kept['results']} ({size(kept['bytes'])}), hits: {kept['hits']}"
+        lines.append(f"library  {used}")
+    if status["leaving"]:
+        lines.append(
+            f"leaving  recordings that are still to leave their inboxes: {status['leaving']}"
+        )
     lines += [f"outage   {outage(one)}" for one in status["outages"]]
     lines += [f"paused   {pause(one)}" for one in status["pauses"]]
     lines += [bar(job) for job in status["processing"]]
     return "\n".join(lines)
+
+
+def counted(numbers: Mapping[Any, int]) -> str:
+    """How many there are of each kind."""
+    return ", ".join(f"{number} {kind}" for kind, number in numbers.items())
+
+
+def watched(one: Inbox | Mount) -> str:
+    """How an inbox or a mount is watched, and why not otherwise."""
+    return f"{one['state']}: {plain(one['reason'])}" if one["reason"] else one["state"]
 
 
 def outage(outage: Outage) -> str:

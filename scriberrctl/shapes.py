@@ -186,6 +186,49 @@ class Inbox(TypedDict):
     mounts: list[Mount]
 
 
+class Unreadable(TypedDict):
+    """What the latest scan of an inbox could not read."""
+
+    path: str
+    reason: str
+
+
+class Oldest(TypedDict):
+    """What has waited for longest in an inbox: to be queued, or as a job."""
+
+    path: str
+    since: str
+    what: Literal["reading", "queued"]
+
+
+class Content(Inbox):
+    """An inbox, and what lies in it."""
+
+    output: Literal["beside", "folder"]
+    watch: str
+    extensions: list[str]
+    jobs: dict[JobState, int]
+    ignored: dict[str, int]
+    odd: list[str]
+    unreadable: list[Unreadable]
+    reading: list[str]
+    oldest: Oldest | None
+
+
+class Explanation(TypedDict):
+    """What becomes of a file, and why."""
+
+    inbox: str | None
+    path: str | None
+    state: str
+    text: str
+    rule: str | None
+    where: str | None
+    job: int | None
+    of: int | None
+    sidecar_changed: bool
+
+
 class Diarizer(TypedDict):
     """What tells speakers apart, and whether it can be used; ready is null until it is known."""
 
@@ -215,6 +258,14 @@ class Pause(TypedDict):
     since: str
 
 
+class Library(TypedDict):
+    """How much finished work is kept, and how often that was of use."""
+
+    results: int
+    bytes: int
+    hits: int
+
+
 class Status(TypedDict):
     """The daemon at a glance."""
 
@@ -229,3 +280,5 @@ class Status(TypedDict):
     diarizers: list[Diarizer]
     outages: list[Outage]
     pauses: list[Pause]
+    library: Library | None
+    leaving: int

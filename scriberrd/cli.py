@@ -5,16 +5,18 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 
 from scriberrd import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Coroutine, Iterator
 
     from scriberrd.config import Config
+
+T = TypeVar("T")
 
 # sysexits.h; systemd knows these too.
 EX_FAILURE = 1
@@ -47,21 +49,49 @@ def main() -> None:
 @config_option
 def run(option: Path | None) -> None:
     """Run the daemon until SIGTERM or Ctrl-C. SIGHUP reloads the configuration."""
-    import asyncio  # noqa: PLC0415 - `scriberrd check` and `--help` start without it
+    from scriberrd import daemon  # noqa: PLC0415 - `scriberrd check` and `--help` start without it
+
+    _be(option, daemon.run)
+
+
+@main.command()
+@config_option
+@click.option("--once", is_flag=True, help="The only way: to watch for more, `scriberrd run`.")
+def scan(option: Path | None, *, once: bool) -> None:
+    """Transcribe all that lies in the inboxes, then end: for cron, and to try things out.
+
+    Exit status: 0 all is done, 1 something failed, is left or can't be read, 75 a daemon is
+    running, and does it when `scriberrctl rescan` asks.
+    """
+    from scriberrd import once as scanning  # noqa: PLC0415 - as above
+
+    if not once:
+        raise click.UsageError("scan needs --once")
+    if not _be(option, scanning.run, ": `scriberrctl rescan` has it look"):
+        raise SystemExit(EX_FAILURE)
+
+
+def _be(
+    option: Path | None,
+    what: Callable[[Config, Callable[[], Config]], Coroutine[Any, Any, T]],
+    advice: str = "",
+) -> T:
+    """Be the daemon with the configuration of the option."""
+    import asyncio  # noqa: PLC0415 - as above
     import functools  # noqa: PLC0415
 
-    from scriberrd import daemon, logs  # noqa: PLC0415
+    from scriberrd import logs  # noqa: PLC0415
     from scriberrd.config import load  # noqa: PLC0415
     from scriberrd.errors import AlreadyRunning, ConfigError, ScriberrdError  # noqa: PLC0415
 
     config = _load(option)
     logs.start(config.daemon.log_level)
     try:
-        asyncio.run(daemon.run(config, functools.partial(load, config.file, os.environ)))
+        return asyncio.run(what(config, functools.partial(load, config.file, os.environ)))
     except ConfigError as error:
         _fail(str(error), EX_CONFIG)
     except AlreadyRunning as error:
-        _fail(str(error), EX_TEMPFAIL)
+        _fail(f"{error}{advice}", EX_TEMPFAIL)
     except (ScriberrdError, OSError) as error:
         _fail(str(error), EX_FAILURE)
 

@@ -39,7 +39,7 @@ from scriberrd.work.pulls import Pulls
 from scriberrd.work.rendering import Renderings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Hashable, Mapping
+    from collections.abc import Awaitable, Callable, Coroutine, Hashable, Mapping
 
     from scriberrd.config import Config, Inbox
     from scriberrd.queue.store import Store
@@ -47,12 +47,13 @@ if TYPE_CHECKING:
     from scriberrd.work.breaker import Breaker
     from scriberrd.work.machine import Machine
 
+    Until = Callable[[Rooms], Awaitable[None]]
     Statuses = Mapping[str, watch.Watching]
 
 log = logging.getLogger(__name__)
 
 
-async def run(config: Config, reload: Callable[[], Config]) -> None:
+async def run(config: Config, reload: Callable[[], Config], until: Until | None = None) -> None:
     """Be the daemon, until SIGTERM, SIGINT, or SIGHUP of a terminal that is closed.
 
     Any other SIGHUP has it work by the configuration as it is then, if that can be used.
@@ -60,6 +61,7 @@ async def run(config: Config, reload: Callable[[], Config]) -> None:
     Args:
         config: to begin with.
         reload: reads the configuration again.
+        until: it stops by itself when this returns.
 
     Raises:
         AlreadyRunning: another daemon uses the state directory.
@@ -85,7 +87,8 @@ async def run(config: Config, reload: Callable[[], Config]) -> None:
                 log.warning("job %d failed: %s: %s", job.id, job.error_code, job.error_detail)
         try:
             live = Live(fit(config, machine))
-            await _serve(live, store, told, lambda: fit(reload(), machine), known, machine)
+            again = functools.partial(_read, reload, machine)
+            await _serve(live, store, told, again, known, machine, until)
         except BaseExceptionGroup:
             if store.failure is None:
                 raise
@@ -100,6 +103,7 @@ async def _serve(
     reload: Callable[[], Config],
     known: retention.Known,
     machine: Machine,
+    until: Until | None,
 ) -> None:
     folders = Folders()
     library = Library(Path(live.config.daemon.state_dir), live, time)
@@ -124,6 +128,8 @@ async def _serve(
         async with serving(application(rooms), listener), asyncio.TaskGroup() as group:
             drained = group.create_task(dispatcher.run())
             beside = [group.create_task(intake.sweep()), group.create_task(pulls.run())]
+            if until is not None:
+                beside.append(group.create_task(_stop_after(until(rooms), told)))
             _keep(group, tasks, _wanted(rooms, breaker, statuses, known))
             names = ", ".join(one.name for one in live.config.inboxes) or "none"
             log.info("scriberrd %s is ready, inboxes: %s", __version__, names)
@@ -152,6 +158,15 @@ async def _serve(
             await systemd.stopping(drained)
 
 
+def _read(reload: Callable[[], Config], machine: Machine) -> Config:
+    return fit(reload(), machine)
+
+
+async def _stop_after(end: Awaitable[None], told: Orders) -> None:
+    await end
+    told.put_nowait("stop")
+
+
 def _rooms(
     means: Means, intake: Intake, dispatcher: Dispatcher, pulls: Pulls, statuses: Statuses
 ) -> Rooms:
@@ -169,6 +184,7 @@ def _rooms(
         pull=pulls.pull,
         render=renderings.render,
         name=renderings.name,
+        watching=statuses.__getitem__,
         status=lambda: LiveStatus(
             workers=tuple(slot.status() for slot in dispatcher.slots),
             outages=dispatcher.admission.breaker.outages(),

@@ -19,6 +19,7 @@ from scriberrd.api.socket import Listener, listening
 from scriberrd.config import Config, Daemon, Inbox, Live, Retry, Worker
 from scriberrd.files.folders import Folders
 from scriberrd.inbox.intake import Intake
+from scriberrd.inbox.watch import Watching
 from scriberrd.library.library import Library
 from scriberrd.model import InboxStatus, Job, Print, Shown, WorkerStatus
 from scriberrd.output.publisher import Publisher
@@ -99,6 +100,7 @@ class Server:
     intake: Intake
     stopping: bool = False
     made: int = 0
+    watching: Watching = field(default_factory=Watching)
     rooms: Rooms = field(init=False)
     http: aiohttp.ClientSession | TestClient[web.Request, web.Application] = field(init=False)
     # Only on a socket:
@@ -233,6 +235,7 @@ def below(base: Path) -> Iterator[Server]:
             pull=pull,
             render=renderings.render,
             name=renderings.name,
+            watching=lambda _: server.watching,
         )
         yield server
 

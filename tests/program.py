@@ -116,6 +116,7 @@ class Program:
         self.daemon: subprocess.Popen[bytes] | None = None
         self.log = root / "log"
         self.stdin = subprocess.DEVNULL  # or a terminal
+        self.command = ["run"]
         self.client = [BIN / "scriberrctl", "--socket", self.socket]
         self.dropped: dict[bytes, bytes] = {}  # what each file of the inbox should be
 
@@ -143,7 +144,7 @@ class Program:
         }
         with self.log.open("ab") as log:
             self.daemon = subprocess.Popen(
-                [*prefix, BIN / "scriberrd", "run", "--config", self.config],
+                [*prefix, BIN / "scriberrd", *self.command, "--config", self.config],
                 env=os.environ | ours | environment,
                 cwd=self.root,
                 stdin=self.stdin,

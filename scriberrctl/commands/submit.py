@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -13,13 +16,17 @@ from scriberrctl.blockers import Blockers
 from scriberrctl.errors import ApiError, Unreadable
 from scriberrctl.session import Session, json_option, pass_session, set_option
 from scriberrctl.waiting import until_ended
+from scriberrctl.walking import recordings
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from scriberrctl.shapes import Job
 
 
 @click.command("submit")
-@click.argument("files", metavar="FILE...", nargs=-1, required=True)
+@click.argument("files", metavar="FILE|FOLDER|-...", nargs=-1, required=True)
+@click.option("--name", metavar="NAME", help="File name for what comes from stdin (-).")
 @click.option("--inbox", metavar="NAME", help="Inbox for copies. [default: the first]")
 @click.option("--profile", metavar="NAME", help="Profile to use. [default: the inbox's]")
 @click.option(
@@ -36,16 +43,25 @@ def command(
     /,
     *,
     files: tuple[str, ...],
+    name: str | None,
     wait: bool,
     **options: str | tuple[str, ...] | None,
 ) -> None:
-    """Queue recordings. A file outside of all inboxes is copied into one."""
+    """Queue recordings. A file outside of all inboxes is copied into one.
+
+    Of a FOLDER all recordings are, as an inbox would find them. With - instead, the recording is
+    read from stdin.
+    """
+    if files.count("-") != (name is not None):
+        raise click.UsageError(
+            "- and --name go together, once: --name is the name of what comes from stdin"
+        )
     submitted = []
-    for file in files:
+    for file in _files(session, files, options["inbox"]):
         try:
-            job, new = _submit(session, file, **options)
+            job, new = _submit(session, file, name, **options)
         except (ApiError, Unreadable) as error:
-            session.complain(f"{render.plain(file)}: {error}", error.exit_code)
+            _tell(session, file, error)
             continue
         submitted.append(job)
         if not (wait and session.json):
@@ -58,9 +74,35 @@ def command(
         click.echo(reason, err=True)
 
 
+def _files(
+    session: Session, given: Iterable[str], inbox: str | tuple[str, ...] | None
+) -> Iterator[str]:
+    """What is given, with the recordings in folders instead of those."""
+    for file in given:
+        if not os.path.isdir(file):
+            yield file
+            continue
+        inboxes = session.client.inboxes()
+        named = [one for one in inboxes if one["name"] == inbox] or inboxes
+        extensions = {extension for one in named for extension in one["extensions"]}
+        found = recordings(file, extensions, partial(_tell, session))
+        if (first := next(found, None)) is None:
+            session.complain(f"{render.plain(file)}: no recordings in it")
+        else:
+            yield from chain([first], found)
+
+
+def _tell(session: Session, file: str, error: ApiError | Unreadable) -> None:
+    session.complain(f"{render.plain(file)}: {error}", error.exit_code)
+
+
 def _submit(
-    session: Session, file: str, **options: str | tuple[str, ...] | None
+    session: Session, file: str, given: str | None, **options: str | tuple[str, ...] | None
 ) -> tuple[Job, bool]:
+    if given is not None and file == "-":
+        # Unbuffered: what has come is sent, or the daemon would take us for dead.
+        with open(sys.stdin.fileno(), "rb", buffering=0, closefd=False) as pipe:
+            return session.client.upload(given, pipe, **options)
     name = os.fsencode(file).decode("utf-8", "backslashreplace")
     if name == file:  # JSON can't carry any other path
         try:  # without opening it: in an inbox, perhaps only the daemon may read it

@@ -10,6 +10,7 @@ from aiohttp import web
 
 from scriberrd.api import (
     events,
+    inboxes,
     jobs,
     models,
     pauses,
@@ -20,6 +21,7 @@ from scriberrd.api import (
 )
 from scriberrd.api.params import Params, job_id, parse_body, parse_query
 from scriberrd.api.views import EventView, JobView
+from scriberrd.inbox.explain import Explanation
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -54,6 +56,19 @@ ENDPOINTS = (
     ),
     Endpoint(
         "POST", "/v1/resume", "resume claiming", pauses.resume, pauses.Pauses, body=pauses.Resumed
+    ),
+    Endpoint(
+        *("GET", "/v1/inboxes", "the inboxes, and what lies in them"),
+        *(inboxes.find, inboxes.Inboxes),
+    ),
+    Endpoint(
+        *("POST", "/v1/inboxes/rescan", "scan inboxes now", inboxes.rescan, inboxes.Inboxes),
+        body=inboxes.Rescanned,
+    ),
+    Endpoint(
+        *("GET", "/v1/explain", "what becomes of a file, and why"),
+        *(inboxes.explained, Explanation),
+        parameters=inboxes.Asked,
     ),
     Endpoint("GET", "/v1/jobs", "list jobs", jobs.find, jobs.Page, parameters=jobs.Wanted),
     Endpoint(

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from scriberrd.config import Live
     from scriberrd.files.folders import Folders
     from scriberrd.inbox.intake import Intake
+    from scriberrd.inbox.watch import Watching
     from scriberrd.library.library import Library
     from scriberrd.model import Clock, Job
     from scriberrd.output.publisher import Publisher
@@ -50,6 +51,7 @@ class Rooms:
     pull: Callable[[str], Awaitable[News]]  # a model
     render: Callable[..., Awaitable[Job]]  # a transcript again
     name: Callable[[int, str, str], Awaitable[Job]]  # a speaker
+    watching: Callable[[str], Watching]  # of an inbox, by its name
     started: float = field(init=False)  # on the monotonic clock
 
     def __post_init__(self) -> None:

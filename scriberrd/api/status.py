@@ -9,8 +9,9 @@ import msgspec
 
 from scriberrd import __version__
 from scriberrd.api import views
+from scriberrd.library.shelf import Totals
 from scriberrd.model import InboxStatus, JobState, WorkerStatus
-from scriberrd.queue import jobs, queries
+from scriberrd.queue import about, jobs, queries
 from scriberrd.work.preflight import DiarizerStatus
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ class StatusView(msgspec.Struct, frozen=True, kw_only=True):
     diarizers: tuple[DiarizerStatus, ...]
     outages: list[views.OutageView]
     pauses: list[views.PauseView]
+    library: Totals | None
+    leaving: int
 
 
 async def health(rooms: Rooms) -> Health:
@@ -62,4 +65,6 @@ async def status(rooms: Rooms) -> StatusView:
         diarizers=rooms.preflights.findings(),
         outages=[views.outage(one) for one in live.outages],
         pauses=views.pauses(await rooms.store.read(jobs.paused)),
+        library=await rooms.library.totals(),
+        leaving=await rooms.store.read(about.leaving),
     )

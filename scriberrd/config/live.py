@@ -66,16 +66,27 @@ def missing(config: Config) -> list[str]:
         ]
     )
     found = look_at([place for _, place, _ in places], _enter)
+    there = [inbox for inbox in config.inboxes if found[inbox.path] is None]
+    writable = look_at([inbox.path for inbox in there], _is_writable)
     return [
         f"{what}: {place}{_trouble(error, advice)}"
         for what, place, advice in places
         if (error := found[place]) is not None
+    ] + [
+        f"inbox {inbox.name}, path: {inbox.path}: can't be written: `scriberrctl submit` can't copy"
+        " files into it"
+        for inbox in there
+        if writable[inbox.path] is False
     ]
 
 
 def _enter(place: Path) -> None:
     if stat.S_ISDIR(os.stat(place).st_mode):
         os.stat(os.path.join(place, "."))  # needs the permission to enter it
+
+
+def _is_writable(place: Path) -> bool:
+    return os.access(place, os.W_OK)
 
 
 def _trouble(error: OSError, advice: str) -> str:

@@ -16,4 +16,5 @@ mending        what may be mended without a trace: looked at again
 intake         queue what people order: files, uploads, and jobs again
 ordering       how a job is to be done
 upload         store an uploaded file in an inbox
+explain        what becomes of one file, and why
 """

@@ -7,7 +7,7 @@ import logging
 import os
 from typing import TYPE_CHECKING
 
-from scriberrd.errors import InvalidRequest, RequestError
+from scriberrd.errors import InvalidRequest, RequestError, SourceChanged
 from scriberrd.files import leaving
 from scriberrd.inbox import existing, mending, ordering, reading
 from scriberrd.model import display
@@ -86,6 +86,10 @@ class Arrivals:
         outcomes: dict[bytes, Exception | None] = {}
         wanted = []
         for one in found:
+            if one.identity[:2] in self._intake.receiving:
+                # Who receives it queues it, or takes it away again.
+                outcomes[one.path] = SourceChanged(one.path)
+                continue
             try:
                 if await self.skip(inbox, one) is None:
                     wanted.append(one)

@@ -48,6 +48,7 @@ class Intake:
         self._store = store
         self._clock = clock
         self._folders = folders
+        self.receiving = set[tuple[int, int]]()  # device and inode of each upload
         self._reading = defaultdict[str, asyncio.Semaphore](lambda: asyncio.Semaphore(HASHING))
 
     async def sweep(self) -> None:
@@ -136,6 +137,7 @@ class Intake:
         received = Upload(inbox.path)
         try:
             await self._folders.run(inbox.path, received.begin)
+            self.receiving.add(received.inode)
             async for chunk in _limited(chunks, self._live.config.daemon.max_upload):
                 await self._folders.run(inbox.path, received.write, chunk)
             known = await self._store.run(
@@ -151,10 +153,20 @@ class Intake:
             if known is not None and await self._kept(inbox, known):
                 return known, False
             path = await self._folders.run(inbox.path, received.name, leaf)
+            try:
+                return await self._received(inbox, path, profile, given)
+            except Exception:  # it is refused: then nothing of it may be done later
+                await self._folders.run(inbox.path, received.withdraw, path)
+                raise
         except OSError as error:
-            raise UploadFailed(f"inbox {inbox.name}: {error.strerror}") from error
+            raise UploadFailed(_unstored(inbox, error)) from error
         finally:
+            self.receiving.discard(received.inode)
             await asyncio.wait({start(received.close)}, timeout=FAREWELL)
+
+    async def _received(
+        self, inbox: Inbox, path: bytes, profile: str | None, given: Mapping[str, str]
+    ) -> tuple[Job, bool]:
         job, new = await self.accept(inbox, path, profile=profile, given=given)
         if job.state is JobState.COMPLETED and not await self._kept(inbox, job):
             # Its bytes are those of a completed job whose recording and transcript are gone.
@@ -251,6 +263,16 @@ class Intake:
         with contextlib.suppress(OSError):
             return job, await self._sidecar(inbox, job.path)
         return job, None
+
+
+def _unstored(inbox: Inbox, error: OSError) -> str:
+    if isinstance(error, PermissionError):
+        return (
+            f"inbox {inbox.name}: scriberrd may not write into its folder ({error.strerror}): let"
+            f' its user do so (chown or setfacl; path of [[inbox]] "{inbox.name}"), or copy the'
+            " recording there yourself"
+        )
+    return f"inbox {inbox.name}: {error.strerror}"
 
 
 async def _limited(chunks: AsyncIterator[bytes], limit: int) -> AsyncIterator[bytes]:

@@ -36,6 +36,7 @@ class Upload:
         self._temporary = b"%s-%s.part" % (OURS, os.urandom(8).hex().encode())
         self._folder = self._file = -1  # descriptors; -1: not open
         self._closed = self._named = False
+        self.inode = (0, 0)  # device and number of the file, which its name does not change
         self._loose = 0  # bytes that may not be on the disk yet
         self._digest = hashlib.sha256()
 
@@ -51,6 +52,7 @@ class Upload:
                 return
             self._folder = os.open(self._inbox, FOLDER)
             self._file = os.open(self._temporary, NEW, 0o666, dir_fd=self._folder)
+            self.inode = _inode(os.fstat(self._file))
 
     def write(self, chunk: bytes) -> None:
         """Append to the file."""
@@ -79,6 +81,13 @@ class Upload:
             os.fsync(self._folder)
             return path
 
+    def withdraw(self, name: bytes) -> None:
+        """Delete the file by the name that it was given, unless another has that name now."""
+        with self._busy, contextlib.suppress(FileNotFoundError):
+            if _inode(os.stat(name, dir_fd=self._folder, follow_symlinks=False)) == self.inode:
+                os.unlink(name, dir_fd=self._folder)
+                os.fsync(self._folder)
+
     def close(self) -> None:
         """Delete the file, unless it has its name."""
         with self._busy:
@@ -91,6 +100,10 @@ class Upload:
                     with contextlib.suppress(OSError):  # a share may report lost bytes only now
                         os.close(descriptor)
             self._file = self._folder = -1
+
+
+def _inode(status: os.stat_result) -> tuple[int, int]:
+    return status.st_dev, status.st_ino
 
 
 def sweep(inbox: Path) -> int:

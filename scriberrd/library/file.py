@@ -87,6 +87,23 @@ class File:
             return result
         return None
 
+    async def read(self, function: Callable[[apsw.Connection], T]) -> T | None:
+        """Look at it without waiting for what runs; None when that can't be done, or is for later.
+
+        A library that is not there yet is not made for that.
+        """
+
+        def look() -> T:
+            flags = apsw.SQLITE_OPEN_READONLY
+            with contextlib.closing(apsw.Connection(str(self.path), flags=flags)) as db:
+                db.set_busy_timeout(BUSY_TIMEOUT)
+                return function(db)
+
+        try:
+            return await asyncio.to_thread(look)
+        except apsw.Error:  # who works with it tells of it
+            return None
+
     async def _in_thread(self, function: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, function)
 

@@ -160,6 +160,12 @@ class Library:
         now = self._clock.time()
         await self._file.run(shelf.put, key, revision, head, parts, now, self._limit)
 
+    async def totals(self) -> shelf.Totals | None:
+        """How much there is; None when it can't be told."""
+        if not self._file.path.exists():
+            return shelf.Totals()
+        return await self._file.read(shelf.totals)
+
     async def forget(self, recordings: Collection[str]) -> bool:
         """Keep nothing of these recordings any more, by their SHA-256; False when that fails."""
         return await self._file.run(shelf.forget, recordings) or False

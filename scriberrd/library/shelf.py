@@ -75,6 +75,22 @@ class Found(NamedTuple):
     parts: int
 
 
+class Totals(msgspec.Struct, frozen=True, kw_only=True):
+    """How much the library has, and how often that was of use."""
+
+    results: int = 0
+    bytes: int = 0
+    hits: int = 0
+
+
+def totals(db: apsw.Connection) -> Totals:
+    """Of all results."""
+    results, size, hits = db.execute(
+        "SELECT count(*), coalesce(sum(size), 0), coalesce(sum(hits), 0) FROM result"
+    ).get
+    return Totals(results=results, bytes=size, hits=hits)
+
+
 def find(
     db: apsw.Connection, key: Key, now: float, *, revision: str | None = None, since: float = 0.0
 ) -> Found | None:

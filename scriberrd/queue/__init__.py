@@ -8,6 +8,7 @@ migrations    from older tables to these
 columns       what rows hold
 jobs          every change of a job
 queries       every look at jobs
+about         all that is known of one file
 lock          one daemon at a time
 retention     what is forgotten for its age
 backup        copies of the database

@@ -11,6 +11,10 @@ from support import eventually
 from test_api_forms import BOUNDARY, FILE, FORM
 
 from scriberrd.api.submission import locate
+from scriberrd.errors import SourceChanged
+from scriberrd.inbox.arrivals import Arrivals
+from scriberrd.inbox.scan import Found
+from scriberrd.model import Identity
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -181,6 +185,51 @@ async def test_an_upload_that_can_not_be_queued_leaves_nothing(server: Server) -
     problem = await server.post(upload, data=b"recording 1", status=503)
     assert problem["code"] == "read_only"
     assert os.listdir(server.inbox.path) == ["talk.mp3"]
+
+
+async def test_a_new_recording_that_can_not_be_queued_leaves_nothing(server: Server) -> None:
+    await server.store.run(lambda db: db.pragma("max_page_count", 1))  # no more than there are
+    target = f"/v1/jobs?name=new.mp3&set=prompt={'x' * 6000}"
+    problem = await server.post(target, data=b"new sound", status=503)
+    assert problem["code"] == "disk_full"
+    assert os.listdir(server.inbox.path) == []
+
+
+async def test_a_scan_leaves_an_upload_to_who_receives_it(server: Server) -> None:
+    rooms, outcomes = server.rooms, []
+    arrivals = Arrivals(rooms.live, rooms.store, server.clock, rooms.folders, server.intake)
+
+    async def chunks() -> AsyncIterator[bytes]:
+        yield b"new sound"
+        stored = server.inbox.path.iterdir
+        await eventually(lambda: sum(one.stat().st_size for one in stored()) == len(b"new sound"))
+        (temporary,) = stored()
+        os.link(temporary, server.inbox.path / "new.mp3")  # as it gets its name
+        found = Found(b"new.mp3", Identity.of(temporary.stat()))
+        outcomes.extend(await arrivals.take(server.inbox, [found]))
+        os.unlink(server.inbox.path / "new.mp3")
+
+    view = await server.post("/v1/jobs?name=new.mp3", data=chunks(), status=202)
+    assert isinstance(outcomes[0], SourceChanged)
+    found = Found(b"new.mp3", Identity.of((server.inbox.path / "new.mp3").stat()))
+    assert await arrivals.take(server.inbox, [found]) == [None]
+    listed = await server.get("/v1/jobs")
+    assert [one["id"] for one in listed["jobs"]] == [view["id"]]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has rights to lose")
+async def test_an_upload_into_an_inbox_that_only_others_may_write(server: Server) -> None:
+    server.inbox.path.chmod(0o755)
+    os.seteuid(65534)
+    try:
+        problem = await server.post("/v1/jobs?name=new.mp3", data=b"new sound", status=503)
+    finally:
+        os.seteuid(0)
+    assert problem["code"] == "upload_failed"
+    assert (
+        "default: scriberrd may not write into its folder (Permission denied): "
+        in (problem["detail"])
+    )
 
 
 async def test_the_right_inbox_of_two_that_are_nested(server: Server) -> None:

@@ -109,6 +109,17 @@ async def test_show(server: Server) -> None:
     assert await ctl(server, "show", "2") == Ended(4, "", "scriberrctl: there is no job 2\n")
 
 
+async def test_show_where_words_came_from_and_the_recording_went(server: Server) -> None:
+    await server.submit()
+    sidecar = '{"profile": "fast", "given": {"language": "de"}}'
+    update = "UPDATE job SET cached = 1, disposed = 'archived 2026/talk.mp3', sidecar = ?"
+    await server.store.run(lambda db: db.execute(update, (sidecar,)))
+    shown = (await ctl(server, "show", "1")).out
+    assert "\n  sidecar      profile fast, language=de\n" in shown
+    assert "\n  cached       its words were there already\n" in shown
+    assert "\n  recording    archived 2026/talk.mp3\n" in shown
+
+
 async def test_cancel_and_retry_several(server: Server) -> None:
     await server.submit("1.mp3")
     await server.submit("2.mp3")

@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from scriberrctl import __version__, render, shapes
 from scriberrd import __version__ as daemon_version
 from scriberrd import model
-from scriberrd.api import jobs, status, views
+from scriberrd.api import inboxes, jobs, status, views
+from scriberrd.inbox import explain
+from scriberrd.library import shelf
 from scriberrd.work import preflight
 
 if typing.TYPE_CHECKING:
@@ -67,6 +69,11 @@ def test_a_table_is_as_wide_as_its_widest_cells() -> None:
         (model.MountStatus, shapes.Mount),
         (views.SidecarView, shapes.Sidecar),
         (preflight.DiarizerStatus, shapes.Diarizer),
+        (shelf.Totals, shapes.Library),
+        (inboxes.InboxView, shapes.Content),
+        (inboxes.UnreadableView, shapes.Unreadable),
+        (inboxes.OldestView, shapes.Oldest),
+        (explain.Explanation, shapes.Explanation),
     ],
 )
 def test_client_and_daemon_speak_of_the_same(

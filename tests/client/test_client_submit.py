@@ -9,6 +9,7 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
+from support import eventually
 from test_client_cli import COMMAND, Ended, ctl, end, environment, foreign, start
 
 from scriberrd.queue import jobs
@@ -44,17 +45,69 @@ async def test_submit_goes_on_after_a_refusal(server: Server, tmp_path: Path) ->
 
 
 async def test_submit_goes_on_after_what_is_no_file(server: Server, tmp_path: Path) -> None:
-    gone, folder = str(tmp_path / "gone.mp3"), str(tmp_path)
+    gone, folder = str(tmp_path / "gone.mp3"), str(tmp_path / "empty")
+    os.mkdir(folder)
     there = str(server.inbox.path / "gone.mp3")
     submitted = await ctl(server, "submit", gone, folder, there, foreign(tmp_path))
     assert submitted == Ended(
         1,
         "job 1 queued: mine.mp3\n",
         f"scriberrctl: {gone}: not in an inbox, and can't be read: No such file or directory\n"
-        f"scriberrctl: {folder}: not in an inbox, and can't be read: Is a directory\n"
+        f"scriberrctl: {folder}: no recordings in it\n"
         f"scriberrctl: {there}: 'gone.mp3': No such file or directory\n",
     )
     assert (await ctl(server, "submit")).status == 2
+
+
+async def test_submit_a_folder_as_an_inbox_would_see_it(server: Server, tmp_path: Path) -> None:
+    for name in ("b.mp3", "a/z.WAV", "a/.hidden.mp3", "notes.txt", "mp3", ".cache/x.mp3"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(name)
+    for folder in ("skipped/deep", "@eaDir"):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "x.mp3").write_text(folder)
+    (tmp_path / "skipped/.scriberrignore").touch()
+    (tmp_path / "link.mp3").symlink_to(tmp_path / "b.mp3")
+    (tmp_path / "a/again").symlink_to(tmp_path)
+    submitted = await ctl(server, "submit", str(tmp_path), foreign(tmp_path, "c.mp3"))
+    queued = "job 1 queued: z.WAV\njob 2 queued: b.mp3\njob 3 queued: c.mp3\n"
+    assert submitted == Ended(0, queued + "already known: job 3 queued: c.mp3\n", "")
+
+
+async def test_submit_a_folder_of_an_inbox_in_place(server: Server) -> None:
+    talks = server.inbox.path / "talks"
+    talks.mkdir()
+    (talks / "a.mp3").write_bytes(b"sound")
+    assert await ctl(server, "submit", str(talks)) == Ended(0, "job 1 queued: a.mp3\n", "")
+    assert os.listdir(server.inbox.path) == ["talks"]
+
+
+async def test_submit_from_a_pipe(server: Server) -> None:
+    reading, writing = os.pipe()
+    command = [*COMMAND, "submit", "-", "--name", "talk.mp3", "--priority", "high"]
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        env=environment(server),
+        stdin=reading,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    os.close(reading)
+    os.write(writing, b"some ")
+    stored = server.inbox.path.iterdir
+    await eventually(lambda: [one.stat().st_size for one in stored()] == [len(b"some ")])
+    os.write(writing, b"sound")
+    os.close(writing)
+    assert await end(process) == Ended(0, "job 1 queued: talk.mp3\n", "")
+    assert (server.inbox.path / "talk.mp3").read_bytes() == b"some sound"
+    assert (await server.get("/v1/jobs/1"))["priority"] == "high"
+
+
+@pytest.mark.parametrize("args", [["-"], ["-", "-", "--name", "a.mp3"], ["a.mp3", "--name", "b"]])
+async def test_a_pipe_needs_a_name_and_nothing_else_does(server: Server, args: list[str]) -> None:
+    ended = await ctl(server, "submit", *args)
+    assert (ended.status, ended.out) == (2, "")
+    assert "--name" in ended.err
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root has rights to lose")

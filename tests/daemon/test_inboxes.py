@@ -116,6 +116,30 @@ def test_a_closed_folder_is_a_warning_until_it_opens(program: Make) -> None:
     assert daemon.said("'closed' can't be read: Permission denied") == 1
 
 
+def test_an_inbox_that_can_not_take_uploads_is_a_warning_and_an_answer(program: Make) -> None:
+    daemon = program(start=False)
+    calm = daemon.root / "calm"
+    (calm / "one.wav").write_bytes(SENTENCE.read_bytes())
+    calm.chmod(0o555)
+    try:
+        daemon.start(*POWERLESS)
+        warning = f"inbox calm, path: {calm}: can't be written: `scriberrctl submit` can't copy"
+        assert (daemon.said(warning), daemon.said("can't be written")) == (1, 1)
+        daemon.wait("one.wav", "completed")
+        done = subprocess.run(
+            [*daemon.client, "submit", "--inbox", "calm", SENTENCE],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=DEADLINE,
+        )
+        assert done.returncode == 1
+        assert "inbox calm: scriberrd may not write into its folder (Permission" in done.stderr
+        assert str(calm) not in done.stderr
+    finally:
+        calm.chmod(0o755)
+
+
 DENIED_BY_KERNEL = "Permission denied"
 
 

@@ -131,9 +131,25 @@ async def test_the_same_bytes_with_the_same_settings_need_no_worker(house: House
     assert await house.restored(job)
     assert await house.transcript(job) == made
     done = await house.finish(job)
-    assert (done.duration, done.progress) == (30.0, 30.0)
+    assert (done.duration, done.progress, done.cached) == (30.0, 30.0, True)
     (run,) = await house.store.read(queries.executions, job.id)
     assert run.audio_seconds == 0
+
+
+async def test_it_tells_how_much_it_has_and_how_often_that_was_of_use(house: House) -> None:
+    file = house.state / library.NAME
+    file.write_bytes(b"something else")
+    assert await house.library.totals() is None
+    file.unlink()
+    assert await house.library.totals() == shelf.Totals()
+    assert not file.exists()
+    await house.work(await house.claim("a.wav"))
+    await house.work(await house.claim("b.wav", version=2))
+    for name in ("c.wav", "d.wav", "e.wav"):
+        assert await house.restored(await house.claim(name))
+    totals = await house.library.totals()
+    assert totals is not None
+    assert (totals.results, totals.bytes > 100, totals.hits) == (2, True, 3)
 
 
 @pytest.mark.parametrize(

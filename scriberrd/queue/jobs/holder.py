@@ -142,7 +142,8 @@ def restore(db: apsw.Connection, lease: Lease, found: Work, blocks: Iterable[Blo
     """
     assert found.probe and found.engine and found.finished  # noqa: S101, PT018 - or it is not finished
     forget_work(db, lease.job)
-    write(db, lease, {"probe": encode(found.probe), "engine": encode(found.engine)})
+    about = {"probe": encode(found.probe), "engine": encode(found.engine), "cached": 1}
+    write(db, lease, about)
     db.executemany(
         "INSERT INTO checkpoint VALUES (?, ?, ?)",
         ((lease.job, block.number, encode(block)) for block in blocks),
