@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from scriberrd.errors import NameTaken, OutputChanged, Unmounted
 from scriberrd.files import mounts
-from scriberrd.files.names import FOLDER, NEW, name_new
+from scriberrd.files.names import FOLDER, NEW, enter, name_new, parts
 from scriberrd.model import Identity, Print, display
 from scriberrd.output import naming, published
 
@@ -221,28 +221,17 @@ def _below(root: Path, *, make: bool = True) -> Iterator[Callable[[bytes], tuple
         stack.callback(os.close, folders[b""])
 
         def find(name: bytes) -> tuple[int, bytes]:
-            *parents, leaf = name.split(b"/")
-            if not {b"", b".", b".."}.isdisjoint((*parents, leaf)):
-                raise ValueError(f"not a relative name: {name!r}")
+            *parents, leaf = parts(name)
             folder = b""
             for parent in parents:
                 inner = folder + parent + b"/"
                 if inner not in folders:
-                    folders[inner] = _open_below(folders[folder], parent, make=make)
+                    folders[inner] = enter(folders[folder], parent, make=make)
                     stack.callback(os.close, folders[inner])
                 folder = inner
             return folders[folder], leaf
 
         yield find
-
-
-def _open_below(folder: int, name: bytes, *, make: bool) -> int:
-    """Open a subfolder, making it first where there is none; a link is refused."""
-    if make:
-        with suppress(FileExistsError):
-            os.mkdir(name, dir_fd=folder)
-            os.fsync(folder)
-    return os.open(name, FOLDER | os.O_NOFOLLOW, dir_fd=folder)
 
 
 def _temporary(job: int, name: bytes) -> bytes:
