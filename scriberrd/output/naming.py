@@ -12,12 +12,19 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from scriberrd.model import Identity
+    from scriberrd.config import Inbox
+    from scriberrd.model import Identity, Job
 
 LONGEST = 235  # bytes of a base name
 PLACEHOLDER = re.compile(rb"\{(\w+)\}")
 LEADING = re.compile(rb"^\.+")
 CONTINUATION = range(0x80, 0xC0)  # bytes of UTF-8 within a character
+
+
+def of(inbox: Inbox, job: Job) -> Iterator[bytes]:
+    """The base names that the outputs of a job may have, see `candidates`."""
+    day, sha256 = date(job.identity), job.sha256 or ""
+    return candidates(job.path, sha256, inbox.output_name, inbox=inbox.name, date=day)
 
 
 def candidates(
@@ -54,7 +61,11 @@ def filled(template: str, *, folder: bytes = b"", **values: bytes) -> bytes:
 
     def value(placeholder: re.Match[bytes]) -> bytes:
         key = placeholder[1].decode()
-        return folder if key == "folder" else LEADING.sub(_low, values[key]).replace(b"/", b"_")
+        return (
+            folder
+            if key == "folder"
+            else LEADING.sub(_low, values.get(key, placeholder[0])).replace(b"/", b"_")
+        )
 
     parts = PLACEHOLDER.sub(value, os.fsencode(template)).split(b"/")
     return b"/".join(part for part in parts if part not in {b"", b".", b".."})

@@ -48,7 +48,8 @@ class Publication:
         self._store, self._folders, self._sharing = store, folders, sharing
         # A day of speech takes a slow machine longer than a call may.
         self._heartbeat = heartbeat
-        self._root, self._job, self._lease = inbox.output, job, jobs.Lease(job.id, job.lease)
+        self._inbox, self._root = inbox, inbox.output
+        self._job, self._lease = job, jobs.Lease(job.id, job.lease)
         self._earlier: set[bytes] = set()  # the names that this job has published before
         self._new: dict[bytes, Print] = {}  # what it has published where nothing was
 
@@ -62,7 +63,7 @@ class Publication:
         # A new version of what was edited has a longer name.
         base = min((output.name for output in earlier if output.suffix == "json"), default=None)
         bases = [] if base is None else [base.removesuffix(b".json")]
-        for base in chain(bases, naming.candidates(self._job.path, self._job.sha256 or "")):
+        for base in chain(bases, naming.of(self._inbox, self._job)):
             names = {base + b"." + suffix.encode(): suffix for suffix in formats}
             known = await self._reserve(list(names))
             if known is None:
