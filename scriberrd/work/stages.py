@@ -64,7 +64,7 @@ async def transcribe(run: Run, means: Means) -> Transcript | None:
         return found
     work = await store.read(jobs.work, job.id)
     if work.finished is not None:
-        await means.check_unchanged(job)
+        await means.check_unchanged(job, run.heartbeat)
         await means.library.keep(store, job)  # the run that did it may not have come so far
         return None
     if await means.library.restore(store, job):
@@ -72,12 +72,12 @@ async def transcribe(run: Run, means: Means) -> Transcript | None:
     if job.redo_stage is not None and work.last is None:
         log.warning("job %d: its words are not kept any more: transcribing it again", job.id)
         await store.insist(jobs.begin_anew, run.lease)
-    source = await means.opened(job)
+    source = await means.opened(job, run.heartbeat)
     try:
         await run.transcribe(_task(run, work, means.live.config), source)
     finally:
         start(os.close, source)
-    await means.check_unchanged(job)
+    await means.check_unchanged(job, run.heartbeat)
     await means.library.keep(store, job)
     return None
 

@@ -17,6 +17,7 @@ from scriberrd.queue.jobs.holder import (
     renew,
     restore,
     slow,
+    touched,
     transcribed,
     work,
 )

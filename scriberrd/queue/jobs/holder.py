@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from scriberrd.config import Retry
     from scriberrd.errors import WorkerDied
-    from scriberrd.model import Fallback, Job, Leaving, Shown
+    from scriberrd.model import Fallback, Identity, Job, Leaving, Shown
 
 
 def renew(
@@ -60,6 +60,11 @@ def renew(
 def probed(db: apsw.Connection, lease: Lease, probe: Probed) -> None:
     """Note what the container says of the recording."""
     write(db, lease, {"probe": encode(probe), "duration": probe.duration})
+
+
+def touched(db: apsw.Connection, lease: Lease, identity: Identity) -> None:
+    """Note that the recording is another version of a file, with the same bytes."""
+    write(db, lease, {"identity": encode(identity)})
 
 
 def loaded(db: apsw.Connection, lease: Lease, engine: EngineInfo) -> None:
