@@ -30,6 +30,7 @@ from scriberrd.queue.store import probe
 from scriberrd.work.breaker import STORE
 from scriberrd.work.capacity import fit
 from scriberrd.work.dispatch import Dispatcher
+from scriberrd.work.disposing import Disposals
 from scriberrd.work.machine import look
 from scriberrd.work.means import Means
 from scriberrd.work.preflight import Preflights
@@ -105,14 +106,16 @@ async def _serve(
     means = Means(live, store, time, folders, publisher, library, preflights)
     dispatcher, intake = Dispatcher(means, machine), Intake(live, store, time, folders)
     breaker = dispatcher.admission.breaker
-    pulls = Pulls(live, store, time, breaker.try_now)
+    pulls, disposals = Pulls(live, store, time, breaker.try_now), Disposals(means)
     with closing(library), listening(Path(live.config.daemon.socket)) as listener:
         statuses = defaultdict[str, watch.Watching](watch.Watching)
         rooms = _rooms(means, intake, dispatcher, pulls, statuses)
         tasks: dict[Hashable, asyncio.Task[None]] = {}
         async with serving(application(rooms), listener), asyncio.TaskGroup() as group:
             drained = group.create_task(dispatcher.run())
-            beside = [group.create_task(intake.sweep()), group.create_task(pulls.run())]
+            beside = [
+                group.create_task(work) for work in (intake.sweep(), pulls.run(), disposals.run())
+            ]
             _keep(group, tasks, _wanted(rooms, breaker, statuses, known))
             names = ", ".join(one.name for one in live.config.inboxes) or "none"
             log.info("scriberrd %s is ready, inboxes: %s", __version__, names)

@@ -17,12 +17,12 @@ from scriberrd.errors import (
     UploadFailed,
     UploadTooLarge,
 )
-from scriberrd.files import sources
+from scriberrd.files import leaving, sources
 from scriberrd.files.folders import Heartbeat, start
 from scriberrd.inbox import ordering, rules, upload
 from scriberrd.inbox.upload import NAME_MAX, Upload
 from scriberrd.model import JobState, Source, display
-from scriberrd.output import published
+from scriberrd.output import departures, published
 from scriberrd.queue import jobs, queries
 
 if TYPE_CHECKING:
@@ -125,7 +125,27 @@ class Intake:
         )
         if new:
             log.info("job %d queued: %s/%s", job.id, inbox.name, display(path))
+        await self.came_back(inbox, job)
         return job, new
+
+    async def came_back(self, inbox: Inbox, job: Job) -> None:
+        """See that a recording that had left its inbox, and lies there again, leaves it again."""
+        if job.disposed is not None and job.state is JobState.COMPLETED:
+            how = departures.again(inbox, job)
+            await self._store.run(jobs.come_back, job.id, how, self._clock.time())
+
+    async def left(self, inbox: Inbox, paths: list[bytes]) -> None:
+        """Name recordings back that were leaving when the database that knew of it was lost."""
+        tokens = {path: leaving.token_of(path) or "" for path in paths}
+        known = await self._store.read(jobs.are_leaving, tokens.values())
+        for path in (path for path, token in tokens.items() if token not in known):
+            place = self._folders.place(inbox.path, path)
+            try:
+                name = await self._folders.run(place, leaving.put_back, inbox.path, path)
+            except FileNotFoundError:  # it has just left, or come back
+                continue
+            text = display(name)
+            log.warning("inbox %s: %r was leaving, nobody knows why: it stays", inbox.name, text)
 
     async def _fingerprint(
         self, inbox: Inbox, path: bytes, settled: Identity | None

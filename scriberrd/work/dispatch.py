@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from scriberrd.errors import LeaseLost, StoreError, TaskFailed, WorkerDied
 from scriberrd.failures import FAILURES
 from scriberrd.model import JobState, display
+from scriberrd.output import departures
 from scriberrd.queue import jobs, queries
 from scriberrd.queue.store import probe
 from scriberrd.work import capacity, fallbacks, stages
@@ -256,7 +257,9 @@ class Dispatcher:
         if step is not None:
             log.warning("job %d continues with a fallback: memory ran out: %s", job.id, step)
         fail = functools.partial(jobs.fail, code=failure, detail=detail, died=died, step=step)
-        fail = functools.partial(fail, retry=self._live.config.retry)
+        inbox = self._live.config.inbox(job.inbox)
+        leaving = None if inbox is None else departures.on_failure(inbox, job)
+        fail = functools.partial(fail, retry=self._live.config.retry, leaving=leaving)
         return await self._end(fail, run.lease)
 
     async def _end(self, move: Callable[..., Job], lease: jobs.Lease) -> Job:

@@ -12,6 +12,7 @@ from scriberrd.files.folders import start
 from scriberrd.library.adoption import adopt
 from scriberrd.library.gathering import gather, shown_in
 from scriberrd.library.remaking import remade
+from scriberrd.output import departures
 from scriberrd.queue import jobs, queries
 from scriberrd.transcript import PENDING
 from scriberrd.work import fallbacks
@@ -147,6 +148,7 @@ async def dispose(
         now=means.clock.time(),
         duration=text.duration,
         shown=shown,
+        leaving=departures.after(means.inbox(run.job), run.job),
     )
 
 

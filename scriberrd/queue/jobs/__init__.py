@@ -21,6 +21,21 @@ from scriberrd.queue.jobs.holder import (
     transcribed,
     work,
 )
+from scriberrd.queue.jobs.leaving import (
+    AIMED,
+    Disposal,
+    aim,
+    are_leaving,
+    come_back,
+    disposed,
+    hold,
+    kept,
+    leave,
+    leaving,
+    leaving_count,
+    next_leaving,
+    put_off,
+)
 from scriberrd.queue.jobs.orders import cancel, cancel_requested, redo, retry, take_again
 from scriberrd.queue.jobs.outputs import (
     begin,

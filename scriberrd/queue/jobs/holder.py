@@ -221,8 +221,7 @@ def finish(
     )
     names = ", ".join(display(name) for (name,) in edited)
     record_event(db, lease.job, "finished", now, **({"edited": names} if names else {}))
-    if leaving is not None:
-        leave(db, job, leaving, now)
+    leave(db, job, leaving, now)
     return move(db, job, JobState.COMPLETED, done)
 
 
@@ -267,8 +266,7 @@ def fail(  # noqa: PLR0913 - all that is known of how a run ended
         return move(db, job, JobState.CANCELED, error | NO_ERROR | {"finished_at": now})
     if fault == "file" or (fault == "worker" and failures >= retry.attempts):
         record_event(db, job.id, "failed", now, code=code, failures=failures)
-        if leaving is not None and code not in STAYING:
-            leave(db, job, leaving, now)
+        leave(db, job, None if code in STAYING else leaving, now)
         return move(db, job, JobState.FAILED, error | {"finished_at": now, "failures": failures})
     due = now
     # A part of the machine waits by itself; and what does with less may be tried at once.

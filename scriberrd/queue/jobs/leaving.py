@@ -1,34 +1,182 @@
-"""What is to become of recordings whose jobs have ended: rows that are carried out later."""
+"""What is to become of recordings whose jobs have ended: rows that are carried out later.
+
+A row outlives its job. It goes in the transaction that notes what became of the recording.
+"""
 
 from __future__ import annotations
 
 import secrets
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from scriberrd.queue.jobs.rows import encode
+from scriberrd.errors import IllegalMove
+from scriberrd.model import JobState, display
+from scriberrd.queue import columns
+from scriberrd.queue.jobs.rows import encode, record_event, update
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import apsw
 
-    from scriberrd.model import Job, Leaving
+    from scriberrd.model import Identity, Job, Leaving
 
 # Not the recording is at fault, or nobody has read it: it stays where it is.
 STAYING = frozenset(
     {"unreadable", "source_missing", "not_regular", "bad_sidecar", "too_large", "read_failed"}
 )
+HELD, AIMED = 1, 2  # how far it has begun: it may have its private name; and `target` is a free one
 
 
-def leave(db: apsw.Connection, job: Job, leaving: Leaving, now: float) -> None:
-    """Note how the recording of a job is to leave its inbox, unless that is noted already."""
-    if job.sha256 is None:
+class Disposal(NamedTuple):
+    """A recording that is to leave its inbox."""
+
+    job: int
+    inbox: str
+    path: bytes
+    identity: Identity
+    sha256: str  # only these bytes leave
+    action: str  # as in model.Leaving
+    token: str  # of its private name
+    target: bytes | None  # the name that it is to get in the archive
+    begun: int
+    tries: int
+    error: str  # of the latest try; for people
+
+
+def leave(db: apsw.Connection, job: Job, leaving: Leaving | None, now: float) -> None:
+    """Note how the recording of a job that ends is to leave its inbox, if it does.
+
+    What an earlier end of the job had noted is void, unless it is under way.
+    """
+    if leaving is None or job.sha256 is None:
+        # A transcript that is only written again changes nothing of where its recording goes.
+        db.execute(
+            "DELETE FROM disposal WHERE job = ? AND begun = 0 AND action = 'quarantine'", (job.id,)
+        )
         return
     db.execute(
         """
         INSERT INTO disposal (job, inbox, path, identity, sha256, action, token, target, due)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+        ON CONFLICT DO UPDATE SET (path, identity, sha256, action, target, due, tries)
+            = (excluded.path, excluded.identity, excluded.sha256, excluded.action,
+               excluded.target, excluded.due, 0)
+        WHERE begun = 0
         """,
         (
             *(job.id, job.inbox, job.path, encode(job.identity), job.sha256, leaving.action),
             *(secrets.token_hex(8), leaving.target, now),
         ),
     )
+
+
+def come_back(db: apsw.Connection, id_: int, leaving: Leaving | None, now: float) -> None:
+    """The recording of a completed job, which had left, lies in its inbox again: let it leave."""
+    job = update(db, id_, {"disposed": None})
+    if job.state is JobState.COMPLETED:
+        leave(db, job, leaving, now)
+
+
+def stay(db: apsw.Connection, job: Job, verb: str) -> None:
+    """Keep the recording of a job that starts again: IllegalMove if it is on its way already."""
+    begun = db.execute("SELECT begun FROM disposal WHERE job = ?", (job.id,)).get
+    if begun:
+        raise IllegalMove(job.id, job.state, f"{verb}: its recording is being moved away")
+    db.execute("DELETE FROM disposal WHERE job = ?", (job.id,))
+
+
+# What a live job may still want stays.
+_READY = (
+    "FROM disposal LEFT JOIN job ON job.id = job WHERE (job.id IS NULL OR finished_at NOT NULL)"
+)
+
+
+def leaving(db: apsw.Connection, inbox: str, now: float) -> Disposal | None:
+    """The recording of an inbox that is to leave next, if one is due."""
+    row = db.execute(
+        "SELECT job, disposal.inbox, disposal.path, disposal.identity, disposal.sha256, action,"
+        f" token, target, begun, tries, error {_READY} AND disposal.inbox = ? AND due <= ?"
+        " ORDER BY due, job LIMIT 1",
+        (inbox, now),
+    ).get
+    if row is None:
+        return None
+    job, inbox, path, identity, *others = row
+    return Disposal(job, inbox, path, columns.identity(identity), *others)
+
+
+def next_leaving(db: apsw.Connection, now: float) -> float | None:
+    """In how many seconds a recording is due that is not due yet."""
+    due: float | None = db.execute(f"SELECT min(due) {_READY} AND due > ?", (now,)).get
+    return None if due is None else due - now
+
+
+def leaving_count(db: apsw.Connection) -> int:
+    """How many recordings are to leave, or are on their way."""
+    number: int = db.execute("SELECT count(*) FROM disposal").get
+    return number
+
+
+def are_leaving(db: apsw.Connection, tokens: Iterable[str]) -> set[str]:
+    """Those of these tokens that belong to a recording on its way."""
+    query = "SELECT 1 FROM disposal WHERE token = ?"
+    return {token for token in tokens if db.execute(query, (token,)).get is not None}
+
+
+def hold(db: apsw.Connection, id_: int) -> bool:
+    """The recording of a job is about to get its private name; False: it is to stay after all."""
+    db.execute("UPDATE disposal SET begun = max(begun, ?) WHERE job = ?", (HELD, id_))
+    return db.changes() == 1
+
+
+def aim(db: apsw.Connection, id_: int, target: bytes) -> None:
+    """The recording of a job is about to get this name in the archive."""
+    db.execute("UPDATE disposal SET begun = ?, target = ? WHERE job = ?", (AIMED, target, id_))
+
+
+def put_off(db: apsw.Connection, id_: int, error: str, due: float, *, back: bool) -> None:
+    """It is tried again later.
+
+    Args:
+        db: the database.
+        id_: of the job.
+        error: what hinders it, for people.
+        due: when it is tried again.
+        back: the recording has its own name again.
+    """
+    db.execute(
+        "UPDATE disposal SET tries = tries + 1, error = ?, due = ?,"
+        " begun = iif(?, 0, begun) WHERE job = ?",
+        (error, due, back, id_),
+    )
+
+
+def disposed(
+    db: apsw.Connection, row: Disposal, what: str, now: float, to: bytes | None = None
+) -> None:
+    """The recording has left.
+
+    Args:
+        db: the database.
+        row: of the recording.
+        what: became of it: "deleted", "archived" ...
+        now: the time.
+        to: its name in the archive.
+    """
+    text = what if to is None else f"{what} {display(to)}"
+    db.execute("UPDATE job SET disposed = ? WHERE id = ?", (text, row.job))
+    _end(db, row, "disposed", now, action=what, to=None if to is None else display(to))
+
+
+def kept(db: apsw.Connection, row: Disposal, why: str, now: float) -> None:
+    """The recording stays after all."""
+    _end(db, row, "kept", now, why=why)
+
+
+def _end(db: apsw.Connection, row: Disposal, event: str, now: float, **data: str | None) -> None:
+    db.execute("DELETE FROM disposal WHERE job = ?", (row.job,))
+    if db.execute("SELECT 1 FROM job WHERE id = ?", (row.job,)).get is None:
+        path = display(row.path)
+        record_event(db, None, event, now, id=row.job, inbox=row.inbox, path=path, **data)
+    else:
+        record_event(db, row.job, event, now, **data)

@@ -80,13 +80,17 @@ def submit(
     if known is not None and _same_bytes(known, source):
         # Not by another device number alone: a mount may give one.
         touched = known.state is JobState.FAILED and (
-            known.identity[1:] != source.identity[1:] or known.error_code == MISSING
+            known.identity[1:] != source.identity[1:]
+            or known.error_code == MISSING
+            or known.disposed is not None  # it was put back
         )
         known = _recognize(db, known, source)
         if wanted is not None:
             return _ask(db, known, wanted(known), now)
         if forgotten and not touched:
             forget(db, [(known.id,)])
+        if touched:
+            update(db, known.id, {"disposed": None})
         return requeue(db, known, now, "submitted") if touched else known, touched
     if known is not None and known.state not in TERMINAL:
         return _supersede(db, known, columns, now), True
@@ -167,7 +171,8 @@ def _known(db: apsw.Connection, inbox: str, path: bytes) -> tuple[str, bool, boo
     """The identity that is known of a file as JSON; could it not be read? was it missing?"""
     row = {"inbox": inbox, "path": path}
     known: tuple[str, bool, bool] | None = db.execute(
-        f"SELECT identity, sha256 IS NULL OR error_code = 'unreadable', error_code = '{MISSING}'"
+        "SELECT identity, sha256 IS NULL OR error_code = 'unreadable',"
+        f" disposed IS NOT NULL OR error_code = '{MISSING}'"
         f" FROM job WHERE id = ({NEWEST})",
         row,
     ).get
@@ -203,7 +208,10 @@ def _same_bytes(job: Job, source: Source) -> bool:
 
 def _recognize(db: apsw.Connection, job: Job, source: Source) -> Job:
     sha256 = source.sha256 or job.sha256  # what is known of it stays known
-    return update(db, job.id, {"identity": encode(source.identity), "sha256": sha256})
+    # Our copy of an upload that somebody has put another one in place of is his.
+    uploaded = job.uploaded and job.identity.inode == source.identity.inode
+    columns = {"identity": encode(source.identity), "sha256": sha256, "uploaded": uploaded}
+    return update(db, job.id, columns)
 
 
 def _ask(db: apsw.Connection, job: Job, order: Order, now: float) -> tuple[Job, bool]:
