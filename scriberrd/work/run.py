@@ -19,6 +19,7 @@ from scriberrd.errors import LeaseLost, StoreError, TaskFailed, WorkerDied
 from scriberrd.files.folders import Heartbeat
 from scriberrd.model import Stage
 from scriberrd.queue import jobs
+from scriberrd.work import bounds
 from scriberrd.work.errands import Errands, failure
 from scriberrd.work.messages import PRECEDENCE, Errand, Messages
 from scriberrd.work.supervision import Supervision
@@ -80,6 +81,7 @@ class Run:
         self.engine: EngineInfo | None = None  # that it has loaded
         self._store, self._clock = store, clock
         self._loaded, self._held_up = loaded, held_up
+        self._inbox = config.inbox(job.inbox)
         self._stop_timeout = config.daemon.stop_timeout
         self._supervision = Supervision(pool, config.retry, clock.monotonic())
         self._messages = Messages()
@@ -231,6 +233,7 @@ class Run:
                 self._position = reply.position
             case protocol.Probed():
                 await store.insist(jobs.probed, lease, reply)
+                bounds.check_duration(self._inbox, reply.duration)
             case protocol.Loaded():
                 self.engine = reply.engine
                 await store.insist(jobs.loaded, lease, reply.engine)

@@ -15,7 +15,7 @@ from scriberrd.library.remaking import remade
 from scriberrd.output import departures
 from scriberrd.queue import jobs, queries
 from scriberrd.transcript import PENDING
-from scriberrd.work import fallbacks
+from scriberrd.work import bounds, fallbacks
 from scriberrd.work.diarizing import diarize, wants
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ async def run(run: Run, means: Means) -> Job:
         if again is not None:
             await _put(run, means, again.text, await run.save(merged=True))
             return await dispose(run, means, *again)
+    bounds.check(means.inbox(job), job)
     known = await means.library.turns(job) if wants(job) else None
     if known is None and job.settings.diarize == "required":
         await means.preflights.require(job.settings)  # before hours of work that would wait then
