@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 LONGEST = 255  # bytes of a name, on every Linux file system
@@ -47,13 +47,31 @@ def within(root: Path, name: bytes, *, make: bool = False) -> Iterator[tuple[int
         yield folder, leaf
 
 
-def enter(folder: int, name: bytes, *, make: bool = False) -> int:
-    """Open a subfolder, making it first where that is wanted; a link is refused."""
+def enter(
+    folder: int, name: bytes, *, make: bool = False, made: Callable[[int], None] | None = None
+) -> int:
+    """Open a subfolder; a link is refused.
+
+    Args:
+        folder: a descriptor of the folder above.
+        name: of the subfolder.
+        make: it, where there is none.
+        made: is called with the descriptor of one that was made.
+    """
+    new = False
     if make:
         with suppress(FileExistsError):
             os.mkdir(name, dir_fd=folder)
             os.fsync(folder)
-    return os.open(name, FOLDER | os.O_NOFOLLOW, dir_fd=folder)
+            new = True
+    inner = os.open(name, FOLDER | os.O_NOFOLLOW, dir_fd=folder)
+    try:
+        if new and made is not None:
+            made(inner)
+    except BaseException:
+        os.close(inner)
+        raise
+    return inner
 
 
 def numbered(name: bytes, number: int) -> bytes:

@@ -201,6 +201,7 @@ class Intake:
         finally:
             await asyncio.wait({start(received.close)}, timeout=FAREWELL)
         job, new = await self.accept(inbox, path, profile=profile, given=given)
+        await self._store.run(jobs.mark_uploaded, job.id, received.inode[1])
         if job.state is JobState.COMPLETED and not await self._kept(inbox, job):
             # Its bytes are those of a completed job whose recording and transcript are gone.
             name = profile or inbox.profile

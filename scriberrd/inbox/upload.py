@@ -38,6 +38,7 @@ class Upload:
         self._closed = self._named = False
         self._loose = 0  # bytes that may not be on the disk yet
         self._digest = hashlib.sha256()
+        self.inode = (0, 0)  # of the file, with its device
 
     @property
     def sha256(self) -> str:
@@ -51,6 +52,8 @@ class Upload:
                 return
             self._folder = os.open(self._inbox, FOLDER)
             self._file = os.open(self._temporary, NEW, 0o666, dir_fd=self._folder)
+            status = os.fstat(self._file)
+            self.inode = status.st_dev, status.st_ino
 
     def write(self, chunk: bytes) -> None:
         """Append to the file."""

@@ -13,6 +13,7 @@ from scriberrd.model import Print, display
 from scriberrd.output import naming, published, staging
 from scriberrd.output.formats import FORMATS
 from scriberrd.output.formats.gaps import marked
+from scriberrd.output.permissions import Permissions
 from scriberrd.queue import jobs, queries
 
 if TYPE_CHECKING:
@@ -107,7 +108,13 @@ class Publication:
 
         def stage() -> tuple[dict[bytes, bool], dict[bytes, Print]]:
             places = staging.require_mounted(self._root, names, mounts)
-            return places, staging.stage(self._root, self._job.id, files, self._heartbeat.beat)
+            return places, staging.stage(
+                self._root,
+                self._job.id,
+                files,
+                self._heartbeat.beat,
+                Permissions.of(self._inbox),
+            )
 
         places, prints = await self._folders.follow(self._root, self._heartbeat, stage)
         try:

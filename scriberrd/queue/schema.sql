@@ -99,7 +99,7 @@ CREATE TABLE disposal (
     path BLOB NOT NULL,
     identity TEXT NOT NULL,
     sha256 TEXT NOT NULL,           -- only these bytes leave
-    action TEXT NOT NULL CHECK (action IN ('archive', 'delete', 'quarantine')),
+    action TEXT NOT NULL CHECK (action IN ('archive', 'delete', 'quarantine', 'upload')),
     token TEXT NOT NULL,            -- of the private name that the file has on its way
     target BLOB,                    -- its name in the archive: as wanted, or as it is begun
     begun INTEGER NOT NULL DEFAULT 0,   -- 1: the file may have its private name; 2: and `target`

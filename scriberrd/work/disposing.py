@@ -42,7 +42,12 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 PAUSE = 5.0  # seconds after an error of the database
-DONE = {"archive": "archived", "quarantine": "quarantined", "delete": "deleted"}
+DONE = {
+    "archive": "archived",
+    "quarantine": "quarantined",
+    "delete": "deleted",
+    "upload": "deleted",
+}
 WHY = {
     "changed": "another file has its name now",
     "outputs": "its transcript is not there as it was published",
@@ -119,7 +124,7 @@ class _Leaving:
             await self._keep(str(why))
         except _Gone:
             await self._discard()
-            was_deleted = row.begun and row.action == "delete"  # before a crash
+            was_deleted = row.begun and row.action in {"delete", "upload"}  # before a crash
             await self._done("deleted" if was_deleted else "gone")
         except (OSError, SourceChanged) as error:
             await self._put_off(error)
@@ -152,20 +157,28 @@ class _Leaving:
         judged = None
         if held:
             judged = await self._at(self._place, leaving.judge, going, row.sha256, beat)
-        if judged is None:
+        if judged is None or not self._is_ours(judged):
             if row.begun == jobs.AIMED and await self._is_archived():  # before a crash
                 if held:
                     await self._put_back()
                 return row.target
             raise _Kept("changed") if held else _Gone
-        if row.action == "delete":
+        if row.action in {"delete", "upload"}:
             await self._require_outputs()
             await self._at(self._place, leaving.delete, going, judged)
             return None
         return await self._archive(judged)
 
+    def _is_ours(self, judged: Identity) -> bool:
+        """Whether it is a file that may go: of an upload only the copy that we have made."""
+        return self._row.action != "upload" or judged.inode == self._row.identity.inode
+
     async def _require_outputs(self) -> None:
-        """Read back what was published: only then the recording can be spared."""
+        """Read back what was published: only then the recording can be spared.
+
+        An upload goes after its age, so its transcript may have been edited, or deleted for its
+        own age.
+        """
         root, row = self._inbox.output, self._row
         mounts = await self._store.read(jobs.mounts)
         outputs = [
@@ -174,9 +187,13 @@ class _Leaving:
 
         def whole() -> bool:
             staging.require_mounted(root, [one.name for one in outputs], mounts)
+            if row.action == "upload":
+                names = [one.name for one in outputs]
+                return len(published.existing(root, names)) == len(names)
             return all(published.look(root, one.name, one.prints).print for one in outputs)
 
-        if "json" not in {one.suffix for one in outputs} or not await self._at(root, whole):
+        told = row.action == "upload" or "json" in {one.suffix for one in outputs}
+        if not told or not await self._at(root, whole):
             raise _Kept("outputs")
 
     async def _archive(self, judged: Identity) -> bytes:

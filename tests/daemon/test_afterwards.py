@@ -10,7 +10,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from program import AUDIO, TESTS, Program, wait_for
+from program import AUDIO, TALK, TESTS, Program, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -199,3 +199,34 @@ def test_it_leaves_once_whenever_the_daemon_is_killed(
     else:
         assert job["disposed"] == "deleted"
     assert len(daemon.jobs()) == 1
+
+
+def test_our_copies_of_uploads_go_after_their_age_and_nobodys_own_file(program: Make) -> None:
+    daemon = program()
+    daemon.drop(SENTENCE, "own.wav")
+    daemon.wait("own.wav", "completed")
+    for source, name in ((TALK, "talk.opus"), (AUDIO / "speech.flac", "speech.flac")):
+        (daemon.root / name).write_bytes(source.read_bytes())
+        daemon.ctl("submit", daemon.root / name)
+        assert daemon.wait(name, "completed")["uploaded"]
+    (daemon.root / "speech.flac").rename(daemon.inbox / "speech.flac")  # by the same, of a person
+    daemon.stop()
+    text = daemon.config.read_text()
+    kept = '[retention]\nuploads = "1ms"\njobs = "1ms"\n[retry]'
+    daemon.config.write_text(text.replace("[retry]", kept))
+    daemon.start()
+    wait_for(lambda: inbox(daemon) == ["own.wav", "speech.flac"], lambda: str(inbox(daemon)))
+    wait_for(lambda: ("disposed", {"action": "deleted"}) in told(daemon), "it is told")
+    wait_for(lambda: ("kept", {"why": "changed"}) in told(daemon), "it is told")
+    assert sorted(name for name in daemon.files() if name.endswith("json")) == [
+        "own.json",
+        "speech.json",
+        "talk.json",
+    ]
+
+
+def told(daemon: Program) -> list[tuple[str, dict[str, str]]]:
+    return [
+        (type_, {key: data[key] for key in ("action", "why") if key in data})
+        for type_, data in events(daemon)
+    ]

@@ -33,6 +33,8 @@ from scriberrd.queue.jobs.leaving import (
     leave,
     leaving,
     leaving_count,
+    let_uploads_leave,
+    mark_uploaded,
     next_leaving,
     put_off,
 )

@@ -35,7 +35,7 @@ class Disposal(NamedTuple):
     path: bytes
     identity: Identity
     sha256: str  # only these bytes leave
-    action: str  # as in model.Leaving
+    action: str  # as in model.Leaving; or "upload": delete it, if it still is our own copy
     token: str  # of its private name
     target: bytes | None  # the name that it is to get in the archive
     begun: int
@@ -68,6 +68,37 @@ def leave(db: apsw.Connection, job: Job, leaving: Leaving | None, now: float) ->
             *(secrets.token_hex(8), leaving.target, now),
         ),
     )
+
+
+def mark_uploaded(db: apsw.Connection, id_: int, inode: int) -> None:
+    """The file of a job is a copy that we have made, unless another file has its name by now."""
+    db.execute("UPDATE job SET uploaded = 1 WHERE id = ? AND identity ->> 1 = ?", (id_, inode))
+
+
+def let_uploads_leave(db: apsw.Connection, before: float, now: float, most: int) -> int:
+    """Note of our copies of recordings that were completed before a time that they are to leave.
+
+    Args:
+        db: the database.
+        before: the time.
+        now: the time now.
+        most: how many at most.
+
+    Returns:
+        How many.
+    """
+    db.execute(
+        """
+        INSERT INTO disposal (job, inbox, path, identity, sha256, action, token, due)
+        SELECT id, inbox, path, identity, sha256, 'upload', lower(hex(randomblob(8))), :now
+        FROM job WHERE uploaded = 1 AND disposed IS NULL AND finished_at < :before
+            AND state = 'completed' AND sha256 IS NOT NULL
+            AND NOT EXISTS (SELECT 1 FROM disposal WHERE disposal.job = id)
+        ORDER BY finished_at LIMIT :most
+        """,
+        {"before": before, "now": now, "most": most},
+    )
+    return db.changes()
 
 
 def come_back(db: apsw.Connection, id_: int, leaving: Leaving | None, now: float) -> None:
@@ -170,6 +201,8 @@ def disposed(
 
 def kept(db: apsw.Connection, row: Disposal, why: str, now: float) -> None:
     """The recording stays after all."""
+    if row.action == "upload":  # it is somebody's own now
+        db.execute("UPDATE job SET uploaded = 0 WHERE id = ?", (row.job,))
     _end(db, row, "kept", now, why=why)
 
 
