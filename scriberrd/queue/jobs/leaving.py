@@ -196,20 +196,22 @@ def disposed(
     """
     text = what if to is None else f"{what} {display(to)}"
     db.execute("UPDATE job SET disposed = ? WHERE id = ?", (text, row.job))
-    _end(db, row, "disposed", now, action=what, to=None if to is None else display(to))
+    id_, of = _end(db, row)
+    name = None if to is None else display(to)
+    record_event(db, id_, "disposed", now, action=what, to=name, **of)
 
 
 def kept(db: apsw.Connection, row: Disposal, why: str, now: float) -> None:
     """The recording stays after all."""
     if row.action == "upload":  # it is somebody's own now
         db.execute("UPDATE job SET uploaded = 0 WHERE id = ?", (row.job,))
-    _end(db, row, "kept", now, why=why)
+    id_, of = _end(db, row)
+    record_event(db, id_, "kept", now, why=why, **of)
 
 
-def _end(db: apsw.Connection, row: Disposal, event: str, now: float, **data: str | None) -> None:
+def _end(db: apsw.Connection, row: Disposal) -> tuple[int | None, dict[str, str | int]]:
+    """Forget the row: gives its job, or what an event says of one that is forgotten."""
     db.execute("DELETE FROM disposal WHERE job = ?", (row.job,))
-    if db.execute("SELECT 1 FROM job WHERE id = ?", (row.job,)).get is None:
-        path = display(row.path)
-        record_event(db, None, event, now, id=row.job, inbox=row.inbox, path=path, **data)
-    else:
-        record_event(db, row.job, event, now, **data)
+    if db.execute("SELECT 1 FROM job WHERE id = ?", (row.job,)).get is not None:
+        return row.job, {}
+    return None, {"id": row.job, "inbox": row.inbox, "path": display(row.path)}
