@@ -107,6 +107,7 @@ CREATE TABLE disposal (
     tries INTEGER NOT NULL DEFAULT 0,
     error TEXT NOT NULL DEFAULT ''  -- of the latest try; for people
 ) STRICT;
+CREATE INDEX disposal_due ON disposal (inbox, due);
 
 -- Whose turn it is: every inbox that ever had a job, and the number of the claim it last got.
 CREATE TABLE turn (

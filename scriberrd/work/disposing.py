@@ -66,19 +66,18 @@ class Disposals:
         """Do so for as long as the daemon runs."""
         async with asyncio.TaskGroup() as group:
             while True:
-                seen, pause = self._store.bell.rings, None
+                seen, now = self._store.bell.rings, self._clock.time()
+                inboxes = {one.name: one for one in self._means.live.config.inboxes}
                 try:
-                    now = self._clock.time()
-                    for inbox in self._means.live.config.inboxes:
-                        if inbox.name not in self._busy and (
-                            row := await self._store.read(jobs.leaving, inbox.name, now)
-                        ):
-                            self._busy.add(inbox.name)
-                            group.create_task(self._carry_out(inbox, row))
-                    pause = await self._store.read(jobs.next_leaving, now)
+                    idle = inboxes.keys() - self._busy
+                    rows, due = await self._store.read(jobs.leaving, idle, now)
+                    pause = None if due is None else due - now
                 except StoreError as error:
                     log.error("can't read which recordings are to leave: %s", error)  # noqa: TRY400
-                    pause = PAUSE
+                    rows, pause = [], PAUSE
+                for row in rows:
+                    self._busy.add(row.inbox)
+                    group.create_task(self._carry_out(inboxes[row.inbox], row))
                 await self._store.bell.wait(seen, pause)
 
     async def _carry_out(self, inbox: Inbox, row: Disposal) -> None:

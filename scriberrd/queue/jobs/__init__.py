@@ -35,7 +35,6 @@ from scriberrd.queue.jobs.leaving import (
     leaving_count,
     let_uploads_leave,
     mark_uploaded,
-    next_leaving,
     put_off,
 )
 from scriberrd.queue.jobs.orders import cancel, cancel_requested, redo, retry, take_again

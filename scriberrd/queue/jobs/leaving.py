@@ -117,29 +117,31 @@ def stay(db: apsw.Connection, job: Job, verb: str) -> None:
 
 
 # What a live job may still want stays.
-_READY = (
-    "FROM disposal LEFT JOIN job ON job.id = job WHERE (job.id IS NULL OR finished_at NOT NULL)"
-)
+_DUE = """
+    FROM disposal LEFT JOIN job ON job.id = disposal.job
+    WHERE (job.id IS NULL OR job.finished_at NOT NULL) AND disposal.inbox = ? AND due {} ?
+    ORDER BY due LIMIT 1
+"""
 
 
-def leaving(db: apsw.Connection, inbox: str, now: float) -> Disposal | None:
-    """The recording of an inbox that is to leave next, if one is due."""
-    row = db.execute(
-        "SELECT job, disposal.inbox, disposal.path, disposal.identity, disposal.sha256, action,"
-        f" token, target, begun, tries, error {_READY} AND disposal.inbox = ? AND due <= ?"
-        " ORDER BY due, job LIMIT 1",
-        (inbox, now),
-    ).get
-    if row is None:
-        return None
-    job, inbox, path, identity, *others = row
-    return Disposal(job, inbox, path, columns.identity(identity), *others)
-
-
-def next_leaving(db: apsw.Connection, now: float) -> float | None:
-    """In how many seconds a recording is due that is not due yet."""
-    due: float | None = db.execute(f"SELECT min(due) {_READY} AND due > ?", (now,)).get
-    return None if due is None else due - now
+def leaving(
+    db: apsw.Connection, inboxes: Iterable[str], now: float
+) -> tuple[list[Disposal], float | None]:
+    """The recording of each of these inboxes that is to leave now, and when others are due."""
+    rows, later = [], []
+    for name in inboxes:
+        row = db.execute(
+            "SELECT job, disposal.inbox, disposal.path, disposal.identity, disposal.sha256, action,"
+            f" token, target, begun, tries, error {_DUE.format('<=')}",
+            (name, now),
+        ).get
+        if row is not None:
+            job, inbox, path, identity, *others = row
+            rows.append(Disposal(job, inbox, path, columns.identity(identity), *others))
+        due = db.execute(f"SELECT due {_DUE.format('>')}", (name, now)).get
+        if due is not None:
+            later.append(due)
+    return rows, min(later, default=None)
 
 
 def leaving_count(db: apsw.Connection) -> int:

@@ -24,3 +24,4 @@ CREATE TABLE disposal (
     tries INTEGER NOT NULL DEFAULT 0,
     error TEXT NOT NULL DEFAULT ''
 ) STRICT;
+CREATE INDEX disposal_due ON disposal (inbox, due);
