@@ -250,6 +250,8 @@ class Dispatcher:
         job = run.job
         if (away := await self._means.unavailable(job, failure)) is not None:
             failure, detail = away.failure, away.detail
+        elif await self._means.too_early(job, failure):
+            failure, detail = "source_changed", f"it may not be complete yet: {failure}"
         self.admission.failed(slot, job, failure, detail)
         step = None
         if failure == "out_of_memory" and not run.unit:  # which goes down by itself

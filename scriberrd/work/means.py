@@ -7,7 +7,7 @@ import logging
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
-from scriberrd.errors import SourceChanged, TaskFailed
+from scriberrd.errors import SourceChanged, StoreError, TaskFailed
 from scriberrd.failures import FAILURES
 from scriberrd.files import sources
 from scriberrd.files.folders import Heartbeat, start
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+# What a file that is still being written looks like.
+HALF = {"invalid_media", "no_audio_stream", "empty_audio", "empty_file", "read_failed"}
+FRESH = 30.0  # seconds since it was written last, in which it may be half of a file
 STOOD_STILL = {"worker_stalled", "time_limit"}  # or so it looked
 
 
@@ -117,6 +120,30 @@ class Means(NamedTuple):
             if work.finished is None or work.finished.warnings:
                 raise TaskFailed("source_changed")
 
+    async def too_early(self, job: Job, failure: str) -> bool:
+        """Whether a recording that could not be decoded may not have been complete yet.
+
+        So it is if it is another version by now. One that was written a moment ago, by its own
+        time, gets a second run.
+        """
+        inbox = self.live.config.inbox(job.inbox)
+        if failure not in HALF or inbox is None:
+            return False
+        place = self.folders.place(inbox.path, job.path)
+        try:
+            source = await self.folders.open(place, sources.open_source, inbox.path, job.path)
+            now = Identity.of(os.fstat(source))
+            start(os.close, source)
+            known = await self._latest(job)
+            runs = await self.store.read(queries.executions, job.id)
+        except (OSError, StoreError):
+            return False
+        if now.version not in {job.identity.version, known.version}:
+            return True
+        written = now.mtime_ns / 1e9
+        had = any(run.error_code == "source_changed" and run.started_at > written for run in runs)
+        return not had and 0 <= self.clock.time() - written < max(inbox.settle, FRESH)
+
     async def unavailable(self, job: Job, failure: str) -> TaskFailed | None:
         """What keeps the recording of a run from being read, if that is the machine's fault.
 
@@ -129,4 +156,6 @@ class Means(NamedTuple):
             start(os.close, await self.opened(job))
         except TaskFailed as error:
             return error if FAILURES[error.failure].fault == "machine" else None
+        except StoreError:
+            return None
         return None

@@ -86,3 +86,34 @@ def test_other_bytes_are(program: Make) -> None:
 
     wait_for(done, lambda: str(daemon.jobs()))
     assert daemon.transcript("talk.json")["source"]["size"] == len(new)
+
+
+def test_what_can_not_be_decoded_is_tried_again_if_it_was_just_written(program: Make) -> None:
+    daemon = program()
+    daemon.drop(b"no sound", "new.wav")
+    (daemon.root / "old.wav").write_bytes(b"no sound either")
+    os.utime(daemon.root / "old.wav", (1_000_000_000, 1_000_000_000))
+    (daemon.root / "old.wav").rename(daemon.inbox / "old.wav")
+    codes = {}
+    for name in ("new.wav", "old.wav"):
+        job = daemon.wait(name, "failed")
+        runs = daemon.ctl("show", job["id"])["executions"]
+        codes[name] = [run["error"]["code"] for run in runs]
+    expected = ["invalid_media"]
+    assert codes == {"new.wav": ["source_changed", *expected], "old.wav": expected}
+
+
+def test_a_copy_that_goes_on_after_a_pause_never_fails(program: Make) -> None:
+    daemon = program(backoff="60s")
+    daemon.drop(TALK.read_bytes()[:20], "talk.opus")
+    wait_for(
+        lambda: (
+            ((daemon.job("talk.opus") or {}).get("error") or {}).get("code") == "source_changed"
+        ),
+        "the half of it has been read",
+    )
+    with (daemon.inbox / "talk.opus").open("ab") as file:
+        file.write(TALK.read_bytes()[20:])
+    daemon.wait("talk.opus", "completed", "failed")
+    assert daemon.jobs()[0]["state"] == "completed"
+    assert len(daemon.jobs()) == 1
