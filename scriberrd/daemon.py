@@ -22,6 +22,7 @@ from scriberrd.errors import ConfigError, StoreError
 from scriberrd.files.folders import Folders
 from scriberrd.inbox import watch
 from scriberrd.inbox.intake import Intake
+from scriberrd.library.library import NAME as LIBRARY
 from scriberrd.library.library import Library
 from scriberrd.model import InboxStatus, JobState
 from scriberrd.output.publisher import Publisher
@@ -196,6 +197,8 @@ def _wanted(
     """What goes on beside the work, by what of the configuration it depends on."""
     config, store = rooms.live.config, rooms.store
     daemon, state = config.daemon, Path(config.daemon.state_dir)
+    # The words of a recording that is deleted are not made again.
+    spared = config.retention.uploads > 0 or any(one.after == "delete" for one in config.inboxes)
     copies = functools.partial(
         backup.keep,
         store,
@@ -204,6 +207,7 @@ def _wanted(
         every=daemon.backup,
         count=daemon.backups,
         clock=time,
+        library=state / LIBRARY if spared else None,
     )
     return {
         "end": functools.partial(_end_with, store),
@@ -217,7 +221,7 @@ def _wanted(
             time,
             known,
         ),
-        ("backup", daemon.backup, daemon.backups): copies,
+        ("backup", daemon.backup, daemon.backups, spared): copies,
         ("preflights", daemon, tuple(config.profiles.items())): (
             functools.partial(rooms.preflights.watch)
         ),
