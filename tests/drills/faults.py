@@ -29,6 +29,8 @@ FAULTS = {
     24: "a clock that jumps",
     25: "suspend and reboot",
     28: "an inbox that is not there, or does not answer",
+    30: "a recording that is replaced",
+    36: "a recording that is damaged",
     37: "a share that goes away while a recording is read",
     38: "an output folder that is full or read-only",
     39: "descriptors used up",
