@@ -45,7 +45,10 @@ class Live:
 
 
 def missing(config: Config) -> list[str]:
-    """Folders and models of the configuration that can't be used now; they may be mounted later."""
+    """What of the configuration may not be as it is meant.
+
+    Folders and models that can't be used now, which may be mounted later; and what leaves nothing.
+    """
     places = (
         [
             (f"inbox {inbox.name}, {key}", place, "create it, or mount it")
@@ -65,10 +68,18 @@ def missing(config: Config) -> list[str]:
         ]
     )
     found = look_at([place for _, place, _ in places], _enter)
-    return [
+    troubles = [
         f"{what}: {place}{_trouble(error, advice)}"
         for what, place, advice in places
         if (error := found[place]) is not None
+    ]
+    if not config.retention.transcripts:
+        return troubles
+    what = (
+        'after = "delete" and retention.transcripts: in the end neither recording nor text is left'
+    )
+    return troubles + [
+        f"inbox {inbox.name}, {what}" for inbox in config.inboxes if inbox.after == "delete"
     ]
 
 
