@@ -127,6 +127,11 @@ class _Leaving:
             await self._done("deleted" if was_deleted else "gone")
         except (OSError, SourceChanged) as error:
             await self._put_off(error)
+        except StoreError:
+            raise
+        except Exception:  # one recording must not hinder all others
+            log.exception("job %d: an error inside scriberrd", row.job)
+            await self._put_off(OSError(0, "an error inside scriberrd"))
         else:
             await self._done(DONE[row.action], to)
 

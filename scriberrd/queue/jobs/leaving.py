@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 
 # Not the recording is at fault, or nobody has read it: it stays where it is.
 STAYING = frozenset(
-    {"unreadable", "source_missing", "not_regular", "bad_sidecar", "too_large", "read_failed"}
+    {
+        *("unreadable", "source_missing", "not_regular", "bad_sidecar", "too_large", "read_failed"),
+        *("unsupported_setting", "diarizer_unusable", "internal_error"),
+    }
 )
 HELD, AIMED = 1, 2  # how far it has begun: it may have its private name; and `target` is a free one
 
