@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from program import AUDIO, TALK, TESTS, Program, wait_for
+from support import mounted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -230,3 +231,40 @@ def told(daemon: Program) -> list[tuple[str, dict[str, str]]]:
         (type_, {key: data[key] for key in ("action", "why") if key in data})
         for type_, data in events(daemon)
     ]
+
+
+def test_an_archive_on_another_file_system_that_is_full_or_not_there(program: Make) -> None:
+    daemon = configured(program, 'after = "archive"\narchive = "archive"')
+    archive = daemon.root / "archive"
+    with mounted(archive, "-o", "size=256k"):
+        daemon.start()
+        daemon.drop(SENTENCE, "one.wav")
+        assert gone(daemon, "one.wav")["disposed"] == "archived one.wav"
+        daemon.drop(AUDIO / "stereo.flac", "two.flac")  # too large for what is left
+        daemon.wait("two.flac", "completed")
+        wait_for(lambda: daemon.said("No space left on device"), "it is told")
+        wait_for(lambda: inbox(daemon) == ["two.flac"], "it has its name")
+        assert archived(daemon) == {"one.wav": SENTENCE.read_bytes()}
+    wait_for(lambda: daemon.said("two.flac") and daemon.said("not mounted"), "it is told")
+    assert archived(daemon) == {}
+    wait_for(lambda: inbox(daemon) == ["two.flac"], "it has its name")
+    with mounted(archive):
+        assert gone(daemon, "two.flac")["disposed"] == "archived two.flac"
+        assert archived(daemon) == {"two.flac": (AUDIO / "stereo.flac").read_bytes()}
+        daemon.stop()
+
+
+def test_an_archive_that_hangs_holds_up_nothing_else(program: Make) -> None:
+    daemon = configured(program, 'after = "archive"\narchive = "archive"')
+    hang = daemon.root / "hang"
+    daemon.start(*SABOTEUR, SABOTAGE_HANG=f"{daemon.root / 'archive'}:{hang}")
+    hang.touch()
+    daemon.drop(SENTENCE, "one.wav")
+    wait_for(lambda: daemon.said("its recording can't leave"), "it is told")
+    daemon.drop(AUDIO / "speech.flac", "two.flac")
+    daemon.wait("two.flac", "completed")
+    hang.unlink()
+    for name in ("one.wav", "two.flac"):
+        assert gone(daemon, name)["disposed"] == f"archived {name}"
+    assert sorted(archived(daemon)) == ["one.wav", "two.flac"]
+    assert inbox(daemon) == []
