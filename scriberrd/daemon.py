@@ -24,6 +24,7 @@ from scriberrd.files.mounts import Mounting
 from scriberrd.inbox import watch
 from scriberrd.inbox.arrivals import Arrivals
 from scriberrd.inbox.intake import Intake
+from scriberrd.library.library import NAME as LIBRARY
 from scriberrd.library.library import Library
 from scriberrd.model import InboxStatus, JobState
 from scriberrd.output.publisher import Publisher
@@ -32,6 +33,7 @@ from scriberrd.queue.store import probe
 from scriberrd.work.breaker import STORE
 from scriberrd.work.capacity import fit
 from scriberrd.work.dispatch import Dispatcher
+from scriberrd.work.disposing import Disposals
 from scriberrd.work.machine import look
 from scriberrd.work.means import Means
 from scriberrd.work.preflight import Preflights
@@ -111,7 +113,7 @@ async def _serve(
     means = Means(live, store, time, folders, publisher, library, preflights)
     dispatcher, intake = Dispatcher(means, machine), Intake(live, store, time, folders)
     breaker = dispatcher.admission.breaker
-    pulls = Pulls(live, store, time, breaker.try_now)
+    pulls, disposals = Pulls(live, store, time, breaker.try_now), Disposals(means)
     statuses = defaultdict[str, watch.Watching](watch.Watching)
 
     def look() -> None:
@@ -127,7 +129,9 @@ async def _serve(
         tasks: dict[Hashable, asyncio.Task[None]] = {}
         async with serving(application(rooms), listener), asyncio.TaskGroup() as group:
             drained = group.create_task(dispatcher.run())
-            beside = [group.create_task(intake.sweep()), group.create_task(pulls.run())]
+            beside = [
+                group.create_task(work) for work in (intake.sweep(), pulls.run(), disposals.run())
+            ]
             if until is not None:
                 beside.append(group.create_task(_stop_after(until(rooms), told)))
             _keep(group, tasks, _wanted(rooms, breaker, statuses, known))
@@ -220,6 +224,8 @@ def _wanted(
     """What goes on beside the work, by what of the configuration it depends on."""
     config, store = rooms.live.config, rooms.store
     daemon, state = config.daemon, Path(config.daemon.state_dir)
+    # The words of a recording that is deleted are not made again.
+    spared = config.retention.uploads > 0 or any(one.after == "delete" for one in config.inboxes)
     copies = functools.partial(
         backup.keep,
         store,
@@ -228,6 +234,7 @@ def _wanted(
         every=daemon.backup,
         count=daemon.backups,
         clock=time,
+        library=state / LIBRARY if spared else None,
     )
     return {
         "end": functools.partial(_end_with, store),
@@ -241,7 +248,7 @@ def _wanted(
             time,
             known,
         ),
-        ("backup", daemon.backup, daemon.backups): copies,
+        ("backup", daemon.backup, daemon.backups, spared): copies,
         ("preflights", daemon, tuple(config.profiles.items())): (
             functools.partial(rooms.preflights.watch)
         ),

@@ -167,7 +167,7 @@ class Leaving(NamedTuple):
     """How a recording is to leave its inbox, now that its job has ended."""
 
     action: Literal["archive", "delete", "quarantine"]
-    target: bytes | None = None  # absolute; None: it goes nowhere
+    target: bytes | None = None  # the name that it is to get in the archive; None: it goes nowhere
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,7 +11,7 @@ from scriberrd import __version__
 from scriberrd.api import views
 from scriberrd.library.shelf import Totals
 from scriberrd.model import InboxStatus, JobState, WorkerStatus
-from scriberrd.queue import about, jobs, queries
+from scriberrd.queue import jobs, queries
 from scriberrd.work.preflight import DiarizerStatus
 
 if TYPE_CHECKING:
@@ -66,5 +66,5 @@ async def status(rooms: Rooms) -> StatusView:
         outages=[views.outage(one) for one in live.outages],
         pauses=views.pauses(await rooms.store.read(jobs.paused)),
         library=await rooms.library.totals(),
-        leaving=await rooms.store.read(about.leaving),
+        leaving=await rooms.store.read(jobs.leaving_count),
     )

@@ -46,7 +46,10 @@ class Live:
 
 
 def missing(config: Config) -> list[str]:
-    """Folders and models of the configuration that can't be used now; they may be mounted later."""
+    """What of the configuration may not be as it is meant.
+
+    Folders and models that can't be used now, which may be mounted later; and what leaves nothing.
+    """
     places = (
         [
             (f"inbox {inbox.name}, {key}", place, "create it, or mount it")
@@ -68,7 +71,7 @@ def missing(config: Config) -> list[str]:
     found = look_at([place for _, place, _ in places], _enter)
     there = [inbox for inbox in config.inboxes if found[inbox.path] is None]
     writable = look_at([inbox.path for inbox in there], _is_writable)
-    return [
+    troubles = [
         f"{what}: {place}{_trouble(error, advice)}"
         for what, place, advice in places
         if (error := found[place]) is not None
@@ -77,6 +80,14 @@ def missing(config: Config) -> list[str]:
         " files into it"
         for inbox in there
         if writable[inbox.path] is False
+    ]
+    if not config.retention.transcripts:
+        return troubles
+    what = (
+        'after = "delete" and retention.transcripts: in the end neither recording nor text is left'
+    )
+    return troubles + [
+        f"inbox {inbox.name}, {what}" for inbox in config.inboxes if inbox.after == "delete"
     ]
 
 

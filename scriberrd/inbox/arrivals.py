@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 from typing import TYPE_CHECKING
 
 from scriberrd.errors import InvalidRequest, RequestError, SourceChanged
 from scriberrd.files import leaving
 from scriberrd.inbox import existing, mending, ordering, reading
 from scriberrd.model import display
-from scriberrd.queue import jobs, queries
+from scriberrd.queue import jobs
 
 if TYPE_CHECKING:
     from scriberrd.config import Inbox, Live
@@ -62,16 +61,17 @@ class Arrivals:
         return await existing.skip(self._live.config, self._store, self._folders, inbox, found)
 
     async def left(self, inbox: Inbox, paths: list[bytes]) -> None:
-        """Give recordings their names again whose way out of the inbox nobody knows of any more."""
-        tokens = await self._store.read(queries.leaving)
-        for path in paths:
-            name = os.path.basename(path).removeprefix(leaving.PRIVATE)
-            if name.partition(b".")[0].decode("ascii", "replace") in tokens:
+        """Name recordings back that were leaving when the database that knew of it was lost."""
+        tokens = {path: leaving.token_of(path) or "" for path in paths}
+        known = await self._store.read(jobs.are_leaving, tokens.values())
+        for path in (path for path, token in tokens.items() if token not in known):
+            place = self._folders.place(inbox.path, path)
+            try:
+                name = await self._folders.run(place, leaving.put_back, inbox.path, path)
+            except OSError:  # it has just left, or is tried again at the next scan
                 continue
-            with contextlib.suppress(OSError):  # it is tried again at the next scan
-                place = self._folders.place(inbox.path, path)
-                await self._folders.run(place, leaving.put_back, inbox.path, path)
-                log.info("inbox %s: %r has its name again", inbox.name, display(path))
+            text = display(name)
+            log.warning("inbox %s: %r was leaving, nobody knows why: it stays", inbox.name, text)
 
     async def take(self, inbox: Inbox, found: list[Found]) -> list[Exception | None]:
         """Read settled recordings of one file system together, and queue them.
@@ -110,6 +110,9 @@ class Arrivals:
         for (source, _), outcome in zip(orders, queued, strict=True):
             if isinstance(outcome, Exception):
                 outcomes[source.path] = outcome
-            elif outcome[1]:
-                log.info("job %d queued: %s/%s", outcome[0].id, inbox.name, display(source.path))
+                continue
+            job, new = outcome
+            if new:
+                log.info("job %d queued: %s/%s", job.id, inbox.name, display(source.path))
+            await self._intake.came_back(inbox, job)
         return [outcomes.get(one.path) for one in found]

@@ -89,7 +89,12 @@ async def skip(
     if not inbox.skip_existing:
         return None
     formats = sorted({"json", *config.profiles[inbox.profile].formats})
-    bases = islice(naming.candidates(found.path, ""), USUAL)
+    bases = islice(
+        naming.candidates(
+            found.path, "", inbox.output_name, inbox=inbox.name, date=naming.date(found.identity)
+        ),
+        USUAL,
+    )
     names = [b"%s.%s" % (base, one.encode()) for base in bases for one in formats]
     unlisted = await store.read(jobs.unlisted, inbox.name, names)
     try:

@@ -22,7 +22,7 @@ from scriberrd.files.folders import Heartbeat, start
 from scriberrd.inbox import mending, ordering, rules, sidecars, upload
 from scriberrd.inbox.upload import NAME_MAX, Upload
 from scriberrd.model import JobState, Source, display
-from scriberrd.output import published
+from scriberrd.output import departures, published
 from scriberrd.queue import jobs, queries
 
 if TYPE_CHECKING:
@@ -101,7 +101,14 @@ class Intake:
         )
         if new:
             log.info("job %d queued: %s/%s", job.id, inbox.name, display(path))
+        await self.came_back(inbox, job)
         return job, new
+
+    async def came_back(self, inbox: Inbox, job: Job) -> None:
+        """See that a recording that had left its inbox, and lies there again, leaves it again."""
+        if job.disposed is not None and job.state is JobState.COMPLETED:
+            how = departures.again(inbox, job)
+            await self._store.run(jobs.come_back, job.id, how, self._clock.time())
 
     async def _fingerprint(self, inbox: Inbox, path: bytes) -> sources.Fingerprint:
         heartbeat = Heartbeat()
@@ -154,7 +161,7 @@ class Intake:
                 return known, False
             path = await self._folders.run(inbox.path, received.name, leaf)
             try:
-                return await self._received(inbox, path, profile, given)
+                return await self._received(inbox, received, path, profile, given)
             except Exception:  # it is refused: then nothing of it may be done later
                 await self._folders.run(inbox.path, received.withdraw, path)
                 raise
@@ -165,9 +172,15 @@ class Intake:
             await asyncio.wait({start(received.close)}, timeout=FAREWELL)
 
     async def _received(
-        self, inbox: Inbox, path: bytes, profile: str | None, given: Mapping[str, str]
+        self,
+        inbox: Inbox,
+        received: Upload,
+        path: bytes,
+        profile: str | None,
+        given: Mapping[str, str],
     ) -> tuple[Job, bool]:
         job, new = await self.accept(inbox, path, profile=profile, given=given)
+        await self._store.run(jobs.mark_uploaded, job.id, received.inode[1])
         if job.state is JobState.COMPLETED and not await self._kept(inbox, job):
             # Its bytes are those of a completed job whose recording and transcript are gone.
             name = profile or inbox.profile

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from scriberrd.errors import InboxUnavailable
+from scriberrd.files.leaving import PRIVATE
 from scriberrd.files.names import FOLDER
 from scriberrd.inbox.rules import Ruling
 from scriberrd.model import Identity
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from scriberrd.inbox.areas import Area
     from scriberrd.inbox.rules import Rules, RulingKind
 
-LEAVING = ".scriberrd-leaving-"  # how names begin that recordings have while they leave
+LEAVING = PRIVATE.decode()
 OFTEN = 1000  # entries of a folder between two beats
 
 

@@ -35,7 +35,7 @@ async def adopt(store: Store, folders: Folders, inbox: Inbox, job: Job) -> Trans
     """
     if job.redo:
         return None
-    bases = islice(naming.candidates(job.path, job.sha256 or ""), USUAL)
+    bases = islice(naming.of(inbox, job), USUAL)
     names = await store.read(jobs.unlisted, job.inbox, [base + b".json" for base in bases])
 
     def look() -> Transcript | None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 import apsw
 import apsw.bestpractice
 
+from scriberrd.queue.restore import BACKUPS
 from scriberrd.queue.transactions import transaction
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class File:
 
     def __init__(self, path: Path, clock: Clock) -> None:
         self.path, self._clock = path, clock
+        self._copy = path.parent / BACKUPS / path.name  # of the latest backup, if it has one
         self._db: apsw.Connection | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="library")
         self._trouble = ""
@@ -67,7 +69,9 @@ class File:
             if self._db is not None and not self.path.exists():
                 log.warning("the library is gone and begins anew: %s", self.path)
                 self._begin_anew()
-            self._db = self._db or _open(self.path)
+            if self._db is None:
+                self._lay_back()
+                self._db = _open(self.path)
             with transaction(self._db):
                 result = function(self._db, *args, **kwargs)
             self._db.execute("PRAGMA incremental_vacuum").fetchall()
@@ -106,6 +110,20 @@ class File:
 
     async def _in_thread(self, function: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, function)
+
+    def _lay_back(self) -> None:
+        """Take the copy of the latest backup if the file is missing: it may hold all that is left.
+
+        It is not kept beside that: if it is damaged, too, it must not come back again and again.
+        """
+        if not self.path.exists():
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+                os.replace(self._copy, self.path)
+                log.warning("the library was missing: this is the copy of the latest backup")
+
+    async def forget_copy(self) -> None:
+        """Remove the copy of the latest backup: it holds what is to be forgotten."""
+        await self._in_thread(lambda: self._copy.unlink(missing_ok=True))
 
     def _begin_anew(self) -> None:
         db, self._db = self._db, None

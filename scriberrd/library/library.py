@@ -168,6 +168,11 @@ class Library:
 
     async def forget(self, recordings: Collection[str]) -> bool:
         """Keep nothing of these recordings any more, by their SHA-256; False when that fails."""
+        try:
+            await self._file.forget_copy()
+        except OSError as error:
+            log.warning("can't remove the library's backup: %s", error.strerror)
+            return False
         return await self._file.run(shelf.forget, recordings) or False
 
     async def prune(self, now: float) -> None:

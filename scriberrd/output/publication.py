@@ -13,6 +13,7 @@ from scriberrd.model import Print, display
 from scriberrd.output import naming, published, staging
 from scriberrd.output.formats import FORMATS
 from scriberrd.output.formats.gaps import marked
+from scriberrd.output.permissions import Permissions
 from scriberrd.queue import jobs, queries
 
 if TYPE_CHECKING:
@@ -48,7 +49,8 @@ class Publication:
         self._store, self._folders, self._sharing = store, folders, sharing
         # A day of speech takes a slow machine longer than a call may.
         self._heartbeat = heartbeat
-        self._root, self._job, self._lease = inbox.output, job, jobs.Lease(job.id, job.lease)
+        self._inbox, self._root = inbox, inbox.output
+        self._job, self._lease = job, jobs.Lease(job.id, job.lease)
         self._earlier: set[bytes] = set()  # the names that this job has published before
         self._new: dict[bytes, Print] = {}  # what it has published where nothing was
 
@@ -62,7 +64,7 @@ class Publication:
         # A new version of what was edited has a longer name.
         base = min((output.name for output in earlier if output.suffix == "json"), default=None)
         bases = [] if base is None else [base.removesuffix(b".json")]
-        for base in chain(bases, naming.candidates(self._job.path, self._job.sha256 or "")):
+        for base in chain(bases, naming.of(self._inbox, self._job)):
             names = {base + b"." + suffix.encode(): suffix for suffix in formats}
             known = await self._reserve(list(names))
             if known is None:
@@ -106,7 +108,13 @@ class Publication:
 
         def stage() -> tuple[dict[bytes, bool], dict[bytes, Print]]:
             places = staging.require_mounted(self._root, names, mounts)
-            return places, staging.stage(self._root, self._job.id, files, self._heartbeat.beat)
+            return places, staging.stage(
+                self._root,
+                self._job.id,
+                files,
+                self._heartbeat.beat,
+                Permissions.of(self._inbox),
+            )
 
         places, prints = await self._folders.follow(self._root, self._heartbeat, stage)
         try:

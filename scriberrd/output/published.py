@@ -11,12 +11,12 @@ import hashlib
 import math
 import os
 import stat
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from scriberrd.errors import NotRegular
 from scriberrd.files import sources
-from scriberrd.files.names import FOLDER
+from scriberrd.files.names import FOLDER, within
 from scriberrd.model import Identity, Print
 
 if TYPE_CHECKING:
@@ -171,21 +171,15 @@ def remove(root: Path, name: bytes, prints: Collection[Print], before: float = m
     Raises:
         OSError: it can't be read or deleted, or the output folder is not there.
     """
-    *parents, leaf = name.split(b"/")
-    with ExitStack() as stack:
-        folder = os.open(root, FOLDER)
-        stack.callback(os.close, folder)
-        with suppress(FileNotFoundError):
-            for parent in parents:
-                folder = os.open(parent, FOLDER | os.O_NOFOLLOW, dir_fd=folder)
-                stack.callback(os.close, folder)
-            found = os.stat(leaf, dir_fd=folder, follow_symlinks=False)
-            if not stat.S_ISREG(found.st_mode):
-                return True
-            with opened(root, name) as file:
-                ours = inspect(file.fileno(), prints).print is not None
-            if ours and found.st_mtime >= before:
-                return False
-            if ours:
-                os.unlink(leaf, dir_fd=folder)
+    os.close(os.open(root, FOLDER))
+    with suppress(FileNotFoundError), within(root, name) as (folder, leaf):
+        found = os.stat(leaf, dir_fd=folder, follow_symlinks=False)
+        if not stat.S_ISREG(found.st_mode):
+            return True
+        with opened(root, name) as file:
+            ours = inspect(file.fileno(), prints).print is not None
+        if ours and found.st_mtime >= before:
+            return False
+        if ours:
+            os.unlink(leaf, dir_fd=folder)
     return True

@@ -19,13 +19,16 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from scriberrd.errors import NameTaken, OutputChanged, Unmounted
 from scriberrd.files import mounts
-from scriberrd.files.names import FOLDER, NEW, name_new
+from scriberrd.files.names import FOLDER, NEW, enter, name_new, parts
 from scriberrd.model import Identity, Print, display
 from scriberrd.output import naming, published
+from scriberrd.output.permissions import USUAL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
+
+    from scriberrd.output.permissions import Permissions
 
 TEMPORARY = b".scriberrd-%d.%s.tmp"  # of a job and a format: no two jobs stage under one name
 PIECE = 4 << 20  # bytes that are made durable at once: nobody waits long for a slow disk
@@ -46,6 +49,7 @@ def stage(
     job: int,
     files: Mapping[bytes, Iterable[bytes]],
     beat: Callable[[], None] = lambda: None,
+    permissions: Permissions = USUAL,
 ) -> dict[bytes, Print]:
     """Write a set of files under their temporary names; they are durable on return.
 
@@ -54,6 +58,7 @@ def stage(
         job: whose files they are.
         files: relative name -> content; subfolders are made.
         beat: is called for each piece that is written; what it raises comes through.
+        permissions: of them, and of new folders.
 
     Returns:
         name -> what was written for it.
@@ -62,7 +67,11 @@ def stage(
         OSError: no space, read-only, no permission ... Nothing is left.
     """
     prints = {}
-    with _below(root) as find, _discarding_failures(root, job, files), ExitStack() as stack:
+    with (
+        _below(root, made=permissions.give_folder) as find,
+        _discarding_failures(root, job, files),
+        ExitStack() as stack,
+    ):
         written = []
         for name, content in files.items():
             folder, _ = find(name)
@@ -72,6 +81,7 @@ def stage(
             # Plain os.open gives 0666 less the umask, as any program that writes documents does.
             file = os.fdopen(os.open(temporary, NEW, 0o666, dir_fd=folder), "wb")
             written.append(stack.enter_context(file))
+            permissions.give(file.fileno())
             digest, size, synced = hashlib.sha256(), 0, 0
             for piece in content:
                 digest.update(piece)
@@ -214,35 +224,26 @@ def failure_code(error: OSError) -> str:
 
 
 @contextmanager
-def _below(root: Path, *, make: bool = True) -> Iterator[Callable[[bytes], tuple[int, bytes]]]:
+def _below(
+    root: Path, *, make: bool = True, made: Callable[[int], None] | None = None
+) -> Iterator[Callable[[bytes], tuple[int, bytes]]]:
     """Gives what finds, for a relative name, the descriptor of its folder and its name there."""
     with ExitStack() as stack:
         folders = {b"": os.open(root, FOLDER)}
         stack.callback(os.close, folders[b""])
 
         def find(name: bytes) -> tuple[int, bytes]:
-            *parents, leaf = name.split(b"/")
-            if not {b"", b".", b".."}.isdisjoint((*parents, leaf)):
-                raise ValueError(f"not a relative name: {name!r}")
+            *parents, leaf = parts(name)
             folder = b""
             for parent in parents:
                 inner = folder + parent + b"/"
                 if inner not in folders:
-                    folders[inner] = _open_below(folders[folder], parent, make=make)
+                    folders[inner] = enter(folders[folder], parent, make=make, made=made)
                     stack.callback(os.close, folders[inner])
                 folder = inner
             return folders[folder], leaf
 
         yield find
-
-
-def _open_below(folder: int, name: bytes, *, make: bool) -> int:
-    """Open a subfolder, making it first where there is none; a link is refused."""
-    if make:
-        with suppress(FileExistsError):
-            os.mkdir(name, dir_fd=folder)
-            os.fsync(folder)
-    return os.open(name, FOLDER | os.O_NOFOLLOW, dir_fd=folder)
 
 
 def _temporary(job: int, name: bytes) -> bytes:

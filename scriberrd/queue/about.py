@@ -80,12 +80,6 @@ def contents(db: apsw.Connection, inboxes: Iterable[str]) -> dict[str, Content]:
     return {inbox: Content(jobs, _oldest(db, inbox)) for inbox, jobs in found.items()}
 
 
-def leaving(db: apsw.Connection) -> int:
-    """How many recordings are to leave their inboxes, and have not yet."""
-    number: int = db.execute("SELECT count(*) FROM disposal").get
-    return number
-
-
 def failed_since(db: apsw.Connection, moment: float) -> int:
     """How many jobs have failed since a time."""
     number: int = db.execute(

@@ -86,7 +86,13 @@ def _quoted(file: Path) -> str:
 
 
 def make(
-    database: Path, folder: Path, *, keep: int, now: float, stop: threading.Event | None = None
+    database: Path,
+    folder: Path,
+    *,
+    keep: int,
+    now: float,
+    stop: threading.Event | None = None,
+    library: Path | None = None,
 ) -> Path:
     """Back up a database that may be in use, then remove the oldest backups.
 
@@ -96,6 +102,7 @@ def make(
         keep: the number of backups to keep, including this one.
         now: the time.
         stop: another thread sets it to abandon the backup.
+        library: the library's file, if it is to be copied as well: the latest copy is kept.
 
     Raises:
         DatabaseCorrupt: the database is damaged.
@@ -118,10 +125,24 @@ def make(
             raise Stopped
         made = folder / datetime.fromtimestamp(now, UTC).strftime(NAME)
         temporary.rename(made)
+        if library is not None and library.exists():
+            _copy_library(library, Path(room, "library.db"), folder / library.name, stop)
     sync_folder(folder)
     for old in found(folder, now)[:-keep]:
         old.unlink()
     return made
+
+
+def _copy_library(library: Path, temporary: Path, copy: Path, stop: threading.Event) -> None:
+    """Copy the library, which is a cache: if that fails it is no reason for anything."""
+    try:
+        with translated("the copy of the library"):
+            _copy(library, temporary, stop)
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.rename(copy)
+    except (StoreError, apsw.Error, OSError) as error:
+        log.warning("can't back up the library: %s", _reason(error))
 
 
 def _copy(database: Path, target: Path, stop: threading.Event) -> None:
@@ -155,7 +176,14 @@ def due_in(folder: Path, every: float, now: float) -> float:
 
 
 async def keep(
-    live: store.Store, database: Path, folder: Path, *, every: float, count: int, clock: Clock
+    live: store.Store,
+    database: Path,
+    folder: Path,
+    *,
+    every: float,
+    count: int,
+    clock: Clock,
+    library: Path | None = None,
 ) -> None:
     """Make backups for as long as the daemon runs; a failed one is logged and retried.
 
@@ -166,6 +194,7 @@ async def keep(
         every: seconds between two backups; 0 makes none.
         count: the number of backups to keep.
         clock: the source of time.
+        library: as for `make`.
     """
     while every > 0:
         stop = threading.Event()
@@ -174,7 +203,7 @@ async def keep(
                 await asyncio.sleep(min(left, LOOK))
                 continue
             made = await asyncio.to_thread(
-                make, database, folder, keep=count, now=clock.time(), stop=stop
+                make, database, folder, keep=count, now=clock.time(), stop=stop, library=library
             )
             log.info("created backup %s", made.name)
         except DatabaseCorrupt as error:

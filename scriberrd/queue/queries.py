@@ -250,11 +250,6 @@ class Blocks:
             yield block
 
 
-def leaving(db: apsw.Connection) -> set[str]:
-    """The tokens of all recordings that are on their way out of their inboxes."""
-    return {token for (token,) in db.execute("SELECT token FROM disposal")}
-
-
 def outputs(db: apsw.Connection, id_: int) -> list[Output]:
     """The files that a job has published, by name; those that were edited since, too."""
     rows = db.execute(

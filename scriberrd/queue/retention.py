@@ -122,20 +122,25 @@ async def prune(store: Store, delete: Delete, config: Config, now: float) -> Non
     retention = config.retention
     if retention.transcripts:
         await _delete_transcripts(store, delete, config.inboxes, now - retention.transcripts)
+    if retention.uploads:
+        most = _most(sum((await store.read(queries.counts)).values()))
+        total = await store.run(jobs.let_uploads_leave, now - retention.uploads, now, most)
+        _tell(total, most, f"{total} uploads are to be deleted")
     if retention.jobs:
-        await _prune_jobs(store, now - retention.jobs, now)
+        await _prune_jobs(store, now - retention.jobs, now, uploads=retention.uploads > 0)
     if retention.events:
         await _prune_events(store, now - retention.events, now)
 
 
-async def _prune_jobs(store: Store, before: float, now: float) -> None:
+async def _prune_jobs(store: Store, before: float, now: float, *, uploads: bool) -> None:
     most, total = _most(sum((await store.read(queries.counts)).values())), 0
     after = (float("-inf"), 0)
     while total < most:
         ended = await store.search(jobs.ended_before, before, after, min(BATCH, most - total))
         if not ended:
             break
-        total += await store.run(jobs.prune, [id_ for _, id_ in ended], before, now=now)
+        ids = [id_ for _, id_ in ended]
+        total += await store.run(jobs.prune, ids, before, now=now, uploads=uploads)
         after = ended[-1]
     _tell(total, most, f"pruned {total} jobs")
 

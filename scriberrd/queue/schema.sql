@@ -99,14 +99,15 @@ CREATE TABLE disposal (
     path BLOB NOT NULL,
     identity TEXT NOT NULL,
     sha256 TEXT NOT NULL,           -- only these bytes leave
-    action TEXT NOT NULL CHECK (action IN ('archive', 'delete', 'quarantine')),
+    action TEXT NOT NULL CHECK (action IN ('archive', 'delete', 'quarantine', 'upload')),
     token TEXT NOT NULL,            -- of the private name that the file has on its way
-    target BLOB,                    -- where it goes, once that is known
-    begun INTEGER NOT NULL DEFAULT 0,   -- the file may have its private name
+    target BLOB,                    -- its name in the archive: as wanted, or as it is begun
+    begun INTEGER NOT NULL DEFAULT 0,   -- 1: the file may have its private name; 2: and `target`
     due REAL NOT NULL,
     tries INTEGER NOT NULL DEFAULT 0,
     error TEXT NOT NULL DEFAULT ''  -- of the latest try; for people
 ) STRICT;
+CREATE INDEX disposal_due ON disposal (inbox, due);
 
 -- Whose turn it is: every inbox that ever had a job, and the number of the claim it last got.
 CREATE TABLE turn (

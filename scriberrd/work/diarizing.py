@@ -98,12 +98,12 @@ async def _found(run: Run, means: Means) -> Diarization:
         raise TaskFailed("too_long_to_diarize", f"{task.duration:.0f} s; max_diarize is {most:g}")
     await means.preflights.require(job.settings)
     began = clock.monotonic()
-    source = await means.opened(job)
+    source = await means.opened(job, run.heartbeat)
     try:
         found = await run.diarize(task, source)
     finally:
         start(os.close, source)
-    await means.check_unchanged(job)
+    await means.check_unchanged(job, run.heartbeat)
     found = replace(found, seconds=round(clock.monotonic() - began, 3))
     await means.library.keep_turns(job, found)
     await means.store.insist(

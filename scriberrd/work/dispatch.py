@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from scriberrd.errors import LeaseLost, StoreError, TaskFailed, WorkerDied
 from scriberrd.failures import FAILURES
 from scriberrd.model import JobState, display
+from scriberrd.output import departures
 from scriberrd.queue import jobs, queries
 from scriberrd.queue.store import probe
 from scriberrd.work import capacity, fallbacks, stages
@@ -249,6 +250,8 @@ class Dispatcher:
         job = run.job
         if (away := await self._means.unavailable(job, failure)) is not None:
             failure, detail = away.failure, away.detail
+        elif await self._means.too_early(job, failure):
+            failure, detail = "source_changed", f"it may not be complete yet: {failure}"
         self.admission.failed(slot, job, failure, detail)
         step = None
         if failure == "out_of_memory" and not run.unit:  # which goes down by itself
@@ -256,7 +259,9 @@ class Dispatcher:
         if step is not None:
             log.warning("job %d continues with a fallback: memory ran out: %s", job.id, step)
         fail = functools.partial(jobs.fail, code=failure, detail=detail, died=died, step=step)
-        fail = functools.partial(fail, retry=self._live.config.retry)
+        inbox = self._live.config.inbox(job.inbox)
+        leaving = None if inbox is None else departures.on_failure(inbox, job)
+        fail = functools.partial(fail, retry=self._live.config.retry, leaving=leaving)
         return await self._end(fail, run.lease)
 
     async def _end(self, move: Callable[..., Job], lease: jobs.Lease) -> Job:

@@ -19,6 +19,7 @@ from scriberrd.errors import LeaseLost, StoreError, TaskFailed, WorkerDied
 from scriberrd.files.folders import Heartbeat
 from scriberrd.model import Stage
 from scriberrd.queue import jobs
+from scriberrd.work import bounds
 from scriberrd.work.errands import Errands, failure
 from scriberrd.work.messages import PRECEDENCE, Errand, Messages
 from scriberrd.work.supervision import Supervision
@@ -80,6 +81,7 @@ class Run:
         self.engine: EngineInfo | None = None  # that it has loaded
         self._store, self._clock = store, clock
         self._loaded, self._held_up = loaded, held_up
+        self._inbox = config.inbox(job.inbox)
         self._stop_timeout = config.daemon.stop_timeout
         self._supervision = Supervision(pool, config.retry, clock.monotonic())
         self._messages = Messages()
@@ -90,7 +92,7 @@ class Run:
         self._stopping = False  # the worker was told to stop after the block that it is at
         self._releasing = False  # the daemon stops, whatever else interrupts the run
         self._patience = math.inf  # until when an interrupted run may go on
-        self._heartbeat = Heartbeat()  # of the publication
+        self.heartbeat = Heartbeat()  # of the publication, and of whoever reads the recording
         self._beats = 0
 
     @property
@@ -157,7 +159,7 @@ class Run:
         self._stage = Stage.SAVING
         saving = functools.partial(jobs.saving, stage=Stage.MERGING if merged else Stage.SAVING)
         await self._store.insist(saving, self.lease, expires=self._supervision.renewed())
-        return self._heartbeat
+        return self.heartbeat
 
     async def through(self, stages: Coroutine[Any, Any, T]) -> T:
         """Go through the stages to their end, or to that of the run.
@@ -231,6 +233,7 @@ class Run:
                 self._position = reply.position
             case protocol.Probed():
                 await store.insist(jobs.probed, lease, reply)
+                bounds.check_duration(self._inbox, reply.duration)
             case protocol.Loaded():
                 self.engine = reply.engine
                 await store.insist(jobs.loaded, lease, reply.engine)
@@ -274,6 +277,9 @@ class Run:
     async def _supervise(self, now: float) -> None:
         """See whether it gets on."""
         supervision = self._supervision
+        if self._beats != self.heartbeat.beats:
+            self._beats = self.heartbeat.beats
+            supervision.moved(now)
         match self._stage:
             case Stage.TRANSCRIBING | Stage.DIARIZING if process := self._errands.at_work:
                 if (why := supervision.silent(now)) is not None:
@@ -283,12 +289,8 @@ class Run:
                     await self._store.run(jobs.slow, self.lease, seconds, now=self._clock.time())
                 if (why := supervision.limits.exceeded(now)) is not None:
                     raise TaskFailed("time_limit", why)
-            case Stage.SAVING:
-                if self._beats != self._heartbeat.beats:
-                    self._beats = self._heartbeat.beats
-                    supervision.moved(now)
-                if supervision.expired(now):
-                    self._held_up()
+            case Stage.SAVING if supervision.expired(now):
+                self._held_up()
             case Stage.PREPARING if (why := supervision.expired(now)) is not None:
                 raise TaskFailed("inbox_unavailable", why)
         if supervision.renewal_due():

@@ -12,9 +12,10 @@ from scriberrd.files.folders import start
 from scriberrd.library.adoption import adopt
 from scriberrd.library.gathering import gather, shown_in
 from scriberrd.library.remaking import remade
+from scriberrd.output import departures
 from scriberrd.queue import jobs, queries
 from scriberrd.transcript import PENDING
-from scriberrd.work import fallbacks
+from scriberrd.work import bounds, fallbacks
 from scriberrd.work.diarizing import diarize, wants
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ async def run(run: Run, means: Means) -> Job:
         if again is not None:
             await _put(run, means, again.text, await run.save(merged=True))
             return await dispose(run, means, *again)
+    bounds.check(means.inbox(job), job)
     known = await means.library.turns(job) if wants(job) else None
     if known is None and job.settings.diarize == "required":
         await means.preflights.require(job.settings)  # before hours of work that would wait then
@@ -64,7 +66,7 @@ async def transcribe(run: Run, means: Means) -> Transcript | None:
         return found
     work = await store.read(jobs.work, job.id)
     if work.finished is not None:
-        await means.check_unchanged(job)
+        await means.check_unchanged(job, run.heartbeat)
         await means.library.keep(store, job)  # the run that did it may not have come so far
         return None
     if await means.library.restore(store, job):
@@ -72,12 +74,12 @@ async def transcribe(run: Run, means: Means) -> Transcript | None:
     if job.redo_stage is not None and work.last is None:
         log.warning("job %d: its words are not kept any more: transcribing it again", job.id)
         await store.insist(jobs.begin_anew, run.lease)
-    source = await means.opened(job)
+    source = await means.opened(job, run.heartbeat)
     try:
         await run.transcribe(_task(run, work, means.live.config), source)
     finally:
         start(os.close, source)
-    await means.check_unchanged(job)
+    await means.check_unchanged(job, run.heartbeat)
     await means.library.keep(store, job)
     return None
 
@@ -147,6 +149,7 @@ async def dispose(
         now=means.clock.time(),
         duration=text.duration,
         shown=shown,
+        leaving=departures.after(means.inbox(run.job), run.job),
     )
 
 

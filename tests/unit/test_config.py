@@ -251,6 +251,13 @@ def test_an_archive_is_a_folder_and_names_below_it(
     assert config.missing(loaded) == [missing]
 
 
+def test_where_neither_recording_nor_transcript_is_left_it_is_told(folder: Path) -> None:
+    text = inboxes('path = "inbox"\noutput = "transcripts"\nafter = "delete"')
+    assert config.missing(load(folder, text)) == []
+    (warning,) = config.missing(load(folder, f'{text}\n[retention]\ntranscripts = "90d"'))
+    assert warning.startswith('inbox 0, after = "delete" and retention.transcripts: in the end')
+
+
 def test_links_lead_into_the_inbox_unless_other_folders_are_named(folder: Path) -> None:
     none, own, named = load(
         folder,

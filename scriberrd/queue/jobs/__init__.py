@@ -17,10 +17,27 @@ from scriberrd.queue.jobs.holder import (
     renew,
     restore,
     slow,
+    touched,
     transcribed,
     work,
 )
 from scriberrd.queue.jobs.knowing import Sorted, pass_over, renumber, unknown
+from scriberrd.queue.jobs.leaving import (
+    AIMED,
+    Disposal,
+    aim,
+    are_leaving,
+    come_back,
+    disposed,
+    hold,
+    kept,
+    leave,
+    leaving,
+    leaving_count,
+    let_uploads_leave,
+    mark_uploaded,
+    put_off,
+)
 from scriberrd.queue.jobs.moving import movable, move_along
 from scriberrd.queue.jobs.orders import cancel, cancel_requested, redo, retry, take_again
 from scriberrd.queue.jobs.outputs import (

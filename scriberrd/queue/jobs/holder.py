@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from scriberrd.config import Retry
     from scriberrd.errors import WorkerDied
-    from scriberrd.model import Fallback, Job, Leaving, Shown
+    from scriberrd.model import Fallback, Identity, Job, Leaving, Shown
 
 
 def renew(
@@ -60,6 +60,11 @@ def renew(
 def probed(db: apsw.Connection, lease: Lease, probe: Probed) -> None:
     """Note what the container says of the recording."""
     write(db, lease, {"probe": encode(probe), "duration": probe.duration})
+
+
+def touched(db: apsw.Connection, lease: Lease, identity: Identity) -> None:
+    """Note that the recording is another version of a file, with the same bytes."""
+    write(db, lease, {"identity": encode(identity)})
 
 
 def loaded(db: apsw.Connection, lease: Lease, engine: EngineInfo) -> None:
@@ -217,8 +222,7 @@ def finish(
     )
     names = ", ".join(display(name) for (name,) in edited)
     record_event(db, lease.job, "finished", now, **({"edited": names} if names else {}))
-    if leaving is not None:
-        leave(db, job, leaving, now)
+    leave(db, job, leaving, now)
     return move(db, job, JobState.COMPLETED, done)
 
 
@@ -263,8 +267,7 @@ def fail(  # noqa: PLR0913 - all that is known of how a run ended
         return move(db, job, JobState.CANCELED, error | NO_ERROR | {"finished_at": now})
     if fault == "file" or (fault == "worker" and failures >= retry.attempts):
         record_event(db, job.id, "failed", now, code=code, failures=failures)
-        if leaving is not None and code not in STAYING:
-            leave(db, job, leaving, now)
+        leave(db, job, None if code in STAYING else leaving, now)
         return move(db, job, JobState.FAILED, error | {"finished_at": now, "failures": failures})
     due = now
     # A part of the machine waits by itself; and what does with less may be tried at once.

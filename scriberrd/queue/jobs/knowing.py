@@ -33,7 +33,7 @@ class _Known(NamedTuple):
 
     identity: str  # JSON
     unread: bool  # its bytes are not known, or could not be read
-    failure: str | None  # only of a job that has failed
+    failure: str | None  # of a job that has failed; its recording was missing, or has left
 
 
 def unknown(db: apsw.Connection, inbox: str, found: Iterable[tuple[bytes, Identity]]) -> Sorted:
@@ -95,7 +95,9 @@ def _known(db: apsw.Connection, inbox: str, path: bytes) -> _Known | None:
     row = {"inbox": inbox, "path": path}
     known = db.execute(
         "SELECT identity, sha256 IS NULL OR error_code = 'unreadable',"
-        f" iif(state = 'failed', error_code, NULL) FROM job WHERE id = ({NEWEST})",
+        f" CASE WHEN disposed IS NOT NULL THEN '{MISSING}'"
+        "  WHEN state = 'failed' THEN error_code END"
+        f" FROM job WHERE id = ({NEWEST})",
         row,
     ).get
     for query in _LEFT:

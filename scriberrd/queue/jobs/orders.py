@@ -8,6 +8,7 @@ from scriberrd.errors import IllegalMove
 from scriberrd.model import TERMINAL, JobState
 from scriberrd.queue import queries
 from scriberrd.queue.jobs.claiming import take
+from scriberrd.queue.jobs.leaving import stay
 from scriberrd.queue.jobs.rows import (
     FRESH,
     NO_ERROR,
@@ -74,6 +75,7 @@ def retry(db: apsw.Connection, id_: int, now: float, *, order: Order | None = No
         raise IllegalMove(id_, job.state, "be retried")
     if job.state is not JobState.QUEUED:
         require_newest(db, job, "be retried")
+        stay(db, job, "be retried")
     if order is not None:
         adjust(db, job, order)
     if job.state is JobState.QUEUED:
@@ -115,6 +117,8 @@ def redo(
     if job.state not in TERMINAL:
         raise IllegalMove(id_, job.state, "be redone")
     require_newest(db, job, "be redone")
+    if stage != "merge":  # which needs no recording
+        stay(db, job, "be redone")
     if stage is None:
         forget_work(db, id_)
     overrides = job.overrides if overrides is None else overrides

@@ -21,11 +21,20 @@ if TYPE_CHECKING:
     from scriberrd.queue.columns import Output
 
 
-def prune(db: apsw.Connection, ids: Iterable[int], before: float, *, now: float) -> int:
+def prune(
+    db: apsw.Connection, ids: Iterable[int], before: float, *, now: float, uploads: bool = False
+) -> int:
     """Forget those of these jobs that ended before a time, with their runs and events.
 
     Of several jobs about a recording the oldest goes first: the newest knows its latest version.
     One that failed stays until somebody retries or removes it, and with it the later ones.
+
+    Args:
+        db: the database.
+        ids: of the jobs.
+        before: the time.
+        now: the time now.
+        uploads: those whose recordings are our own copies stay until these are deleted.
 
     Returns:
         How many.
@@ -35,11 +44,13 @@ def prune(db: apsw.Connection, ids: Iterable[int], before: float, *, now: float)
         due = db.execute(
             """
             SELECT inbox, path FROM job
-            WHERE id = ? AND finished_at < ? AND state <> 'failed' AND NOT EXISTS (
+            WHERE id = ? AND finished_at < ? AND state <> 'failed'
+            AND NOT (? AND state = 'completed' AND uploaded = 1 AND disposed IS NULL)
+            AND NOT EXISTS (
                 SELECT 1 FROM job AS older
                 WHERE older.inbox = job.inbox AND older.path = job.path AND older.id < job.id)
             """,
-            (id_, before),
+            (id_, before, uploads),
         ).get
         if due is not None:
             inbox, path = due

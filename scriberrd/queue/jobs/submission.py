@@ -80,12 +80,15 @@ def submit(
         touched = known.state is JobState.FAILED and (
             known.identity.version != source.identity.version
             or (known.error_code in MENDED and source.sha256 is not None)
+            or known.disposed is not None  # it was put back
         )
         known = _recognize(db, known, source)
         if wanted is not None:
             return _ask(db, known, wanted(known), now)
         if forgotten and not touched:
             forget(db, [(known.id,)])
+        if touched:
+            update(db, known.id, {"disposed": None})
         return requeue(db, known, now, "submitted") if touched else known, touched
     if known is not None and known.state not in TERMINAL:
         return _supersede(db, known, columns, now), True
@@ -161,7 +164,10 @@ def _same_bytes(job: Job, source: Source) -> bool:
 
 def _recognize(db: apsw.Connection, job: Job, source: Source) -> Job:
     sha256 = source.sha256 or job.sha256  # what is known of it stays known
-    return update(db, job.id, {"identity": encode(source.identity), "sha256": sha256})
+    # Our copy of an upload that somebody has put another one in place of is his.
+    uploaded = job.uploaded and job.identity.inode == source.identity.inode
+    columns = {"identity": encode(source.identity), "sha256": sha256, "uploaded": uploaded}
+    return update(db, job.id, columns)
 
 
 def _ask(db: apsw.Connection, job: Job, order: Order, now: float) -> tuple[Job, bool]:

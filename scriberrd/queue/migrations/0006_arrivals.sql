@@ -16,7 +16,7 @@ CREATE TABLE disposal (
     path BLOB NOT NULL,
     identity TEXT NOT NULL,
     sha256 TEXT NOT NULL,
-    action TEXT NOT NULL CHECK (action IN ('archive', 'delete', 'quarantine')),
+    action TEXT NOT NULL CHECK (action IN ('archive', 'delete', 'quarantine', 'upload')),
     token TEXT NOT NULL,
     target BLOB,
     begun INTEGER NOT NULL DEFAULT 0,
@@ -24,3 +24,4 @@ CREATE TABLE disposal (
     tries INTEGER NOT NULL DEFAULT 0,
     error TEXT NOT NULL DEFAULT ''
 ) STRICT;
+CREATE INDEX disposal_due ON disposal (inbox, due);

@@ -1,0 +1,52 @@
+"""How recordings leave their inboxes: what the configuration says of jobs that have ended."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from scriberrd.files.names import numbered
+from scriberrd.model import Leaving
+from scriberrd.output import naming
+
+if TYPE_CHECKING:
+    from scriberrd.config import Inbox
+    from scriberrd.model import Job
+
+FAILED = "failed/{folder}/{name}"  # where in the archive recordings are put that failed
+
+
+def after(inbox: Inbox, job: Job) -> Leaving | None:
+    """How the recording of a completed job leaves its inbox; None: it stays, or has left."""
+    return None if job.disposed is not None else again(inbox, job)
+
+
+def again(inbox: Inbox, job: Job) -> Leaving | None:
+    """How the recording of a completed job leaves its inbox, whether or not it did so before."""
+    if inbox.links:
+        return None
+    if inbox.after == "delete":
+        return Leaving("delete")
+    if inbox.after == "archive" and inbox.archiving is not None:
+        return Leaving("archive", _name(inbox, job, inbox.archiving[1]))
+    return None
+
+
+def on_failure(inbox: Inbox, job: Job) -> Leaving | None:
+    """How the recording of a failed job leaves its inbox; None: it stays, or has left."""
+    if job.disposed is not None or inbox.links or inbox.on_failure == "keep":
+        return None
+    return Leaving("quarantine", _name(inbox, job, FAILED))
+
+
+def _name(inbox: Inbox, job: Job, template: str) -> bytes:
+    folder, _, name = job.path.rpartition(b"/")
+    filled = naming.filled(
+        template,
+        folder=folder,
+        name=name,
+        stem=name.rpartition(b".")[0] or name,
+        date=naming.date(job.identity).encode(),
+        inbox=inbox.name.encode(),
+        job=b"%d" % job.id,
+    )
+    return b"/".join(numbered(part, 1) for part in filled.split(b"/"))

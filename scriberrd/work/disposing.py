@@ -1,0 +1,291 @@
+"""Recordings leave their inboxes when their jobs have ended, if their inboxes want it.
+
+What is to become of each is noted in the transaction that ends its job. Here it is carried out, and
+gone on with after a crash: see files/leaving.py for the steps. A recording that is not what was
+transcribed stays, and so does one whose transcript is not there, whole and as it was published.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
+
+from scriberrd.errors import (
+    InboxUnavailable,
+    NoAnswer,
+    NotRegular,
+    SourceChanged,
+    SourceUnavailable,
+    StoreError,
+)
+from scriberrd.files import leaving, sources
+from scriberrd.files.folders import Heartbeat, start
+from scriberrd.files.leaving import Departure
+from scriberrd.model import display
+from scriberrd.output import published, staging
+from scriberrd.queue import jobs, queries
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from scriberrd.config import Inbox
+    from scriberrd.model import Identity
+    from scriberrd.queue.jobs import Disposal
+    from scriberrd.work.means import Means
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
+
+PAUSE = 5.0  # seconds after an error of the database
+DONE = {
+    "archive": "archived",
+    "quarantine": "quarantined",
+    "delete": "deleted",
+    "upload": "deleted",
+}
+WHY = {
+    "changed": "another file has its name now",
+    "outputs": "its transcript is not there as it was published",
+    "archive": "no archive is configured any longer",
+}
+
+
+class Disposals:
+    """Carries out what is noted, one recording of an inbox at a time."""
+
+    def __init__(self, means: Means) -> None:
+        self._means, self._store, self._clock = means, means.store, means.clock
+        self._busy: set[str] = set()  # inboxes
+
+    async def run(self) -> None:
+        """Do so for as long as the daemon runs."""
+        async with asyncio.TaskGroup() as group:
+            while True:
+                seen, now = self._store.bell.rings, self._clock.time()
+                inboxes = {one.name: one for one in self._means.live.config.inboxes}
+                try:
+                    idle = inboxes.keys() - self._busy
+                    rows, due = await self._store.read(jobs.leaving, idle, now)
+                    pause = None if due is None else due - now
+                except StoreError as error:
+                    log.error("can't read which recordings are to leave: %s", error)  # noqa: TRY400
+                    rows, pause = [], PAUSE
+                for row in rows:
+                    self._busy.add(row.inbox)
+                    group.create_task(self._carry_out(inboxes[row.inbox], row))
+                await self._store.bell.wait(seen, pause)
+
+    async def _carry_out(self, inbox: Inbox, row: Disposal) -> None:
+        """Have a recording leave, or stay; or try again later."""
+        try:
+            async with self._means.publisher.turn(row.inbox, row.path):
+                await _Leaving(self._means, inbox, row).go()
+        except StoreError as error:
+            log.error("job %d: can't note where its recording is: %s", row.job, error)  # noqa: TRY400
+            await asyncio.sleep(PAUSE)
+        finally:
+            self._busy.discard(inbox.name)
+            self._store.bell.ring()
+
+
+class _Kept(Exception):
+    """The recording stays: a key of WHY."""
+
+
+class _Gone(Exception):
+    """Somebody else has taken it."""
+
+
+class _Leaving:
+    """One recording that leaves."""
+
+    def __init__(self, means: Means, inbox: Inbox, row: Disposal) -> None:
+        self._means, self._store, self._inbox, self._row = means, means.store, inbox, row
+        self._going = Departure(inbox.path, row.path, row.token)
+        self._place = means.folders.place(inbox.path, row.path)
+        self._heartbeat = Heartbeat()
+
+    async def go(self) -> None:
+        """Take all steps that are left."""
+        row = self._row
+        try:
+            if not row.begun:
+                await self._look()
+                if not await self._store.insist(jobs.hold, row.job):
+                    return  # it is wanted again
+            to = await self._leave()
+        except _Kept as why:
+            await self._keep(str(why))
+        except _Gone:
+            await self._discard()
+            was_deleted = row.begun and row.action in {"delete", "upload"}  # before a crash
+            await self._done("deleted" if was_deleted else "gone")
+        except (OSError, SourceChanged) as error:
+            await self._put_off(error)
+        except StoreError:
+            raise
+        except Exception:  # one recording must not hinder all others
+            log.exception("job %d: an error inside scriberrd", row.job)
+            await self._put_off(OSError(0, "an error inside scriberrd"))
+        else:
+            await self._done(DONE[row.action], to)
+
+    async def _look(self) -> None:
+        """See that it is what was transcribed, before it is touched."""
+        row, root = self._row, self._inbox.path
+        try:
+            try:
+                source = await self._means.folders.open(
+                    self._place, sources.open_version, root, row.path, row.identity
+                )
+                start(os.close, source)
+            except SourceChanged:  # or only touched
+                beat = self._heartbeat.beat
+                found = await self._at(self._place, sources.fingerprint, root, row.path, beat=beat)
+                if found.sha256 != row.sha256:
+                    raise
+        except (SourceChanged, NotRegular) as error:
+            raise _Kept("changed") from error
+        except FileNotFoundError as error:
+            raise _Gone from error
+
+    async def _leave(self) -> bytes | None:
+        """Take the steps from the private name on; gives the name in the archive."""
+        row, going, beat = self._row, self._going, self._heartbeat.beat
+        held = await self._at(self._place, leaving.hold, going, row.identity.dev)
+        judged = None
+        if held:
+            judged = await self._at(self._place, leaving.judge, going, row.sha256, beat)
+        if judged is None or not self._is_ours(judged):
+            if row.begun == jobs.AIMED and await self._is_archived():  # before a crash
+                if held:
+                    await self._put_back()
+                return row.target
+            raise _Kept("changed") if held else _Gone
+        if row.action in {"delete", "upload"}:
+            await self._require_outputs()
+            await self._at(self._place, leaving.delete, going, judged)
+            return None
+        return await self._archive(judged)
+
+    def _is_ours(self, judged: Identity) -> bool:
+        """Whether it is a file that may go: of an upload only the copy that we have made."""
+        return self._row.action != "upload" or judged.inode == self._row.identity.inode
+
+    async def _require_outputs(self) -> None:
+        """Read back what was published: only then the recording can be spared.
+
+        An upload goes after its age, so its transcript may have been edited, or deleted for its
+        own age.
+        """
+        root, row = self._inbox.output, self._row
+        mounts = await self._store.read(jobs.mounts)
+        outputs = [
+            one for one in await self._store.read(queries.outputs, row.job) if not one.edited
+        ]
+
+        def whole() -> bool:
+            staging.require_mounted(root, [one.name for one in outputs], mounts)
+            if row.action == "upload":
+                names = [one.name for one in outputs]
+                return len(published.existing(root, names)) == len(names)
+            return all(published.look(root, one.name, one.prints).print for one in outputs)
+
+        told = row.action == "upload" or "json" in {one.suffix for one in outputs}
+        if not told or not await self._at(root, whole):
+            raise _Kept("outputs")
+
+    async def _archive(self, judged: Identity) -> bytes:
+        row, root, beat = self._row, self._archive_root(), self._heartbeat.beat
+        name = row.target or b""
+        await self._require_mounted(root, name)
+        aimed = row.begun == jobs.AIMED
+        while True:
+            if not aimed:
+                name = await self._at(root, leaving.free, root, name)
+                await self._store.insist(jobs.aim, row.job, name)
+            try:
+                await self._at(
+                    root, leaving.move, self._going, judged, row.sha256, root, name, beat
+                )
+            except FileExistsError:
+                aimed = False
+            else:
+                return name
+
+    def _archive_root(self) -> Path:
+        if self._inbox.archiving is None:
+            raise _Kept("archive")
+        return self._inbox.archiving[0]
+
+    async def _require_mounted(self, root: Path, name: bytes) -> None:
+        """See that what was mounted above the archive is so still; remember what is."""
+        mounts = await self._store.read(jobs.mounts)
+        places = await self._at(root, staging.require_mounted, root, [name], mounts)
+        changed = {place: is_ for place, is_ in places.items() if is_ != (place in mounts)}
+        if changed:
+            await self._store.insist(jobs.note_mounts, changed)
+
+    async def _is_archived(self) -> bool:
+        root, row = self._archive_root(), self._row
+        beat = self._heartbeat.beat
+        return await self._at(root, leaving.found, root, row.target or b"", row.sha256, beat)
+
+    async def _keep(self, why: str) -> None:
+        """It stays, under its own name if that is free."""
+        try:
+            await self._put_back()
+            await self._discard()
+        except OSError as error:
+            await self._put_off(error)
+            return
+        await self._store.insist(jobs.kept, self._row, why, self._means.clock.time())
+        name = display(self._row.path)
+        log.warning("job %d: its recording stays, since %s: %s", self._row.job, WHY[why], name)
+
+    async def _put_back(self) -> None:
+        root, name = self._inbox.path, self._row.path.rpartition(b"/")[2]
+        try:
+            await self._at(self._place, leaving.put_back, root, self._going.held_path, name)
+        except FileNotFoundError:  # it is not held
+            return
+
+    async def _discard(self) -> None:
+        """Remove an unfinished copy in the archive."""
+        if self._row.begun == jobs.AIMED and self._inbox.archiving is not None:
+            root, name = self._inbox.archiving[0], self._row.target or b""
+            await self._at(root, leaving.discard, self._going, root, name)
+
+    async def _put_off(self, error: OSError | SourceChanged) -> None:
+        """Try again later; meanwhile it has its own name, if its folder is there."""
+        row, retry = self._row, self._means.live.config.retry
+        back = not isinstance(error, InboxUnavailable | SourceUnavailable | NoAnswer)
+        try:
+            if back:
+                await self._put_back()
+        except OSError:
+            back = False
+        text = str(getattr(error, "strerror", None) or error)
+        if text != row.error:
+            name = display(row.path)
+            log.warning(
+                "job %d: its recording can't leave, trying again: %s: %s", row.job, text, name
+            )
+        wait = min(retry.backoff * 2.0 ** min(row.tries, 30), retry.backoff_max)
+        due = self._means.clock.time() + wait
+        await self._store.insist(jobs.put_off, row.job, text, due, back=back)
+
+    async def _done(self, what: str, to: bytes | None = None) -> None:
+        row, now = self._row, self._means.clock.time()
+        await self._store.insist(jobs.disposed, row, what, now, to)
+        log.info("job %d: its recording is %s: %s", row.job, what, display(row.path))
+
+    async def _at(
+        self, folder: Path, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        return await self._means.folders.follow(folder, self._heartbeat, function, *args, **kwargs)

@@ -1,0 +1,270 @@
+"""Recordings that are archived, deleted or set aside when they are done."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sqlite3
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from program import AUDIO, TALK, TESTS, Program, wait_for
+from support import mounted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Make = Callable[..., Program]
+
+SABOTEUR = (sys.executable, TESTS / "drills/saboteur.py")
+SENTENCE = AUDIO / "sentence.wav"
+ARCHIVE = 'after = "archive"\narchive = "archive/{folder}/{date}-{name}"'
+
+
+def configured(program: Make, keys: str, **settings: object) -> Program:
+    daemon = program(start=False, **settings)
+    text = daemon.config.read_text()
+    daemon.config.write_text(text.replace('output = "out"', f'output = "out"\n{keys}', 1))
+    (daemon.root / "archive").mkdir()
+    return daemon
+
+
+def gone(daemon: Program, name: str) -> dict[str, object]:
+    """The job, once its recording has left."""
+
+    def left() -> dict[str, object] | None:
+        job = daemon.job(name)
+        return job if job is not None and job["disposed"] else None
+
+    found: dict[str, object] = wait_for(left, lambda: f"{name}: {daemon.jobs()}")
+    return found
+
+
+def archived(daemon: Program) -> dict[str, bytes]:
+    folder = daemon.root / "archive"
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def events(daemon: Program) -> list[tuple[str, dict[str, str]]]:
+    """The type and data of all events, oldest first."""
+    with contextlib.closing(sqlite3.connect(daemon.root / "state/scriberrd.db")) as db:
+        rows = db.execute("SELECT type, data FROM event ORDER BY id").fetchall()
+    return [(type_, json.loads(data)) for type_, data in rows]
+
+
+def inbox(daemon: Program) -> list[str]:
+    return sorted(path.name for path in daemon.inbox.rglob("*") if path.is_file())
+
+
+def test_what_is_done_goes_into_the_archive(program: Make) -> None:
+    daemon = configured(program, ARCHIVE)
+    daemon.start()
+    daemon.drop(SENTENCE, "a/talk.wav")
+    os.utime(daemon.inbox / "a/talk.wav", (1_000_000_000, 1_000_000_000))
+    assert gone(daemon, "a/talk.wav")["disposed"] == "archived a/2001-09-09-talk.wav"
+    assert archived(daemon) == {"a/2001-09-09-talk.wav": SENTENCE.read_bytes()}
+    assert inbox(daemon) == []
+    assert "a/talk.json" in daemon.files()
+    daemon.drop(SENTENCE, "a/talk.wav")  # the same again
+    os.utime(daemon.inbox / "a/talk.wav", (1_000_000_000, 1_000_000_000))
+    wait_for(lambda: inbox(daemon) == [], "the inbox is empty again")
+    wait_for(lambda: len(archived(daemon)) == 2, "and nothing is lost")
+    assert len(daemon.jobs()) == 1
+    to = "a/2001-09-09-talk-2.wav"
+    wait_for(lambda: events(daemon)[-1] == ("disposed", {"action": "archived", "to": to}), "told")
+
+
+def test_what_is_done_is_deleted(program: Make) -> None:
+    daemon = configured(program, 'after = "delete"')
+    daemon.start()
+    daemon.drop(SENTENCE, "talk.wav")
+    assert gone(daemon, "talk.wav")["disposed"] == "deleted"
+    assert inbox(daemon) == []
+    assert "talk.json" in daemon.files()
+
+
+def test_what_failed_is_set_aside_and_tried_again_when_it_is_put_back(program: Make) -> None:
+    daemon = configured(program, 'on_failure = "quarantine"\narchive = "archive"')
+    daemon.start()
+    daemon.drop(b"no sound", "a/talk.wav")
+    job = gone(daemon, "a/talk.wav")
+    assert (job["state"], job["disposed"]) == ("failed", "quarantined failed/a/talk.wav")
+    assert archived(daemon) == {"failed/a/talk.wav": b"no sound"}
+    assert inbox(daemon) == []
+    (daemon.root / "archive/failed/a/talk.wav").rename(daemon.inbox / "a/talk.wav")
+    wait_for(lambda: archived(daemon) and not inbox(daemon), "it is set aside again")
+    assert len(daemon.ctl("show", job["id"])["executions"]) == 2
+    daemon.drop(SENTENCE, "good.wav")
+    daemon.wait("good.wav", "completed")
+    assert inbox(daemon) == ["good.wav"]
+
+
+def test_it_waits_for_the_archive_and_its_transcript_can_be_changed(program: Make) -> None:
+    daemon = configured(program, ARCHIVE)
+    (daemon.root / "archive").rmdir()
+    daemon.start()
+    daemon.drop(SENTENCE, "talk.wav")
+    job = daemon.wait("talk.wav", "completed")
+    wait_for(lambda: daemon.said("its recording can't leave"), "it is told")
+    daemon.ctl("redo", job["id"])
+    wait_for(lambda: len(daemon.ctl("show", job["id"])["executions"]) == 2, "it is done again")
+    daemon.wait("talk.wav", "completed")
+    (daemon.root / "archive").mkdir()
+    gone(daemon, "talk.wav")
+    assert list(archived(daemon).values()) == [SENTENCE.read_bytes()]
+    assert inbox(daemon) == []
+
+
+@pytest.mark.parametrize("harm", ["edited", "missing"])
+def test_without_its_transcript_it_is_not_deleted(program: Make, harm: str) -> None:
+    daemon = configured(program, 'after = "delete"')
+    hold = daemon.root / "hold"
+    hold.touch()
+    daemon.start(*SABOTEUR, SABOTAGE_HOLD=f"files.leaving.judge:{hold}")
+    daemon.drop(SENTENCE, "talk.wav")
+    daemon.wait("talk.wav", "completed")
+    wait_for(lambda: any(n.startswith(".scriberrd-leaving-") for n in inbox(daemon)), "it is held")
+    if harm == "edited":
+        with (daemon.out / "talk.txt").open("a") as file:
+            file.write("mine")
+    else:
+        (daemon.out / "talk.json").unlink()
+    hold.unlink()
+    wait_for(lambda: daemon.said("its recording stays"), "it is told")
+    assert inbox(daemon) == ["talk.wav"]
+    assert daemon.job("talk.wav")["disposed"] is None  # type: ignore[index]
+    assert events(daemon)[-1] == ("kept", {"why": "outputs"})
+
+
+def test_another_file_under_its_name_stays(program: Make) -> None:
+    daemon = configured(program, 'after = "delete"')
+    hold = daemon.root / "hold"
+    hold.touch()
+    daemon.start(*SABOTEUR, SABOTAGE_HOLD=f"files.leaving.hold:{hold}")
+    daemon.drop(SENTENCE, "talk.wav")
+    daemon.wait("talk.wav", "completed")
+    speech = (AUDIO / "speech.flac").read_bytes()
+    (daemon.root / "new").write_bytes(speech)
+    (daemon.root / "new").rename(daemon.inbox / "talk.wav")
+    hold.unlink()
+    wait_for(lambda: daemon.said("its recording stays"), "it is told")
+
+    def both() -> bool:
+        return [job["state"] for job in daemon.jobs()] == ["completed", "completed"]
+
+    wait_for(both, lambda: str(daemon.jobs()))
+    found = json.loads((daemon.out / "talk.json").read_bytes())
+    assert found["source"]["size"] == len(speech)
+
+
+@pytest.mark.parametrize(
+    ("after", "crash"),
+    [
+        *(
+            ("archive", f"{when}:{what}")
+            for when in ("before", "after")
+            for what in ("hold", "aim")
+        ),
+        ("archive", "before:finish"),
+        ("archive", "after:finish"),
+        ("archive", "after:files.leaving.hold"),
+        ("archive", "after:files.leaving.move"),
+        ("archive", "after:disposed"),
+        ("delete", "after:files.leaving.judge"),
+        ("delete", "after:files.leaving.delete"),
+    ],
+)
+def test_it_leaves_once_whenever_the_daemon_is_killed(
+    program: Make, after: str, crash: str
+) -> None:
+    daemon = configured(program, f'after = "{after}"\narchive = "archive"')
+    daemon.start(*SABOTEUR, SABOTAGE_CRASH=f"{crash}:1")
+    daemon.drop(SENTENCE, "a/talk.wav")
+    daemon.wait_dead()
+    files = [*daemon.inbox.rglob("*"), *(daemon.root / "archive").rglob("*")]
+    whole = [path for path in files if path.is_file()]
+    assert after == "delete" or whole
+    daemon.start()
+    job = gone(daemon, "a/talk.wav")
+    assert job["state"] == "completed"
+    assert inbox(daemon) == []
+    if after == "archive":
+        assert archived(daemon) == {"a/talk.wav": SENTENCE.read_bytes()}
+        assert job["disposed"] == "archived a/talk.wav"
+    else:
+        assert job["disposed"] == "deleted"
+    assert len(daemon.jobs()) == 1
+
+
+def test_our_copies_of_uploads_go_after_their_age_and_nobodys_own_file(program: Make) -> None:
+    daemon = program()
+    daemon.drop(SENTENCE, "own.wav")
+    daemon.wait("own.wav", "completed")
+    for source, name in ((TALK, "talk.opus"), (AUDIO / "speech.flac", "speech.flac")):
+        (daemon.root / name).write_bytes(source.read_bytes())
+        daemon.ctl("submit", daemon.root / name)
+        assert daemon.wait(name, "completed")["uploaded"]
+    (daemon.root / "speech.flac").rename(daemon.inbox / "speech.flac")  # by the same, of a person
+    daemon.stop()
+    text = daemon.config.read_text()
+    kept = '[retention]\nuploads = "1ms"\njobs = "1ms"\n[retry]'
+    daemon.config.write_text(text.replace("[retry]", kept))
+    daemon.start()
+    wait_for(lambda: inbox(daemon) == ["own.wav", "speech.flac"], lambda: str(inbox(daemon)))
+    wait_for(lambda: ("disposed", {"action": "deleted"}) in told(daemon), "it is told")
+    wait_for(lambda: ("kept", {"why": "changed"}) in told(daemon), "it is told")
+    assert sorted(name for name in daemon.files() if name.endswith("json")) == [
+        "own.json",
+        "speech.json",
+        "talk.json",
+    ]
+
+
+def told(daemon: Program) -> list[tuple[str, dict[str, str]]]:
+    return [
+        (type_, {key: data[key] for key in ("action", "why") if key in data})
+        for type_, data in events(daemon)
+    ]
+
+
+def test_an_archive_on_another_file_system_that_is_full_or_not_there(program: Make) -> None:
+    daemon = configured(program, 'after = "archive"\narchive = "archive"')
+    archive = daemon.root / "archive"
+    with mounted(archive, "-o", "size=256k"):
+        daemon.start()
+        daemon.drop(SENTENCE, "one.wav")
+        assert gone(daemon, "one.wav")["disposed"] == "archived one.wav"
+        daemon.drop(AUDIO / "stereo.flac", "two.flac")  # too large for what is left
+        daemon.wait("two.flac", "completed")
+        wait_for(lambda: daemon.said("No space left on device"), "it is told")
+        wait_for(lambda: inbox(daemon) == ["two.flac"], "it has its name")
+        assert archived(daemon) == {"one.wav": SENTENCE.read_bytes()}
+    wait_for(lambda: daemon.said("two.flac") and daemon.said("not mounted"), "it is told")
+    assert archived(daemon) == {}
+    wait_for(lambda: inbox(daemon) == ["two.flac"], "it has its name")
+    with mounted(archive):
+        assert gone(daemon, "two.flac")["disposed"] == "archived two.flac"
+        assert archived(daemon) == {"two.flac": (AUDIO / "stereo.flac").read_bytes()}
+        daemon.stop()
+
+
+def test_an_archive_that_hangs_holds_up_nothing_else(program: Make) -> None:
+    daemon = configured(program, 'after = "archive"\narchive = "archive"')
+    hang = daemon.root / "hang"
+    daemon.start(*SABOTEUR, SABOTAGE_HANG=f"{daemon.root / 'archive'}:{hang}")
+    hang.touch()
+    daemon.drop(SENTENCE, "one.wav")
+    wait_for(lambda: daemon.said("its recording can't leave"), "it is told")
+    daemon.drop(AUDIO / "speech.flac", "two.flac")
+    daemon.wait("two.flac", "completed")
+    hang.unlink()
+    for name in ("one.wav", "two.flac"):
+        assert gone(daemon, name)["disposed"] == f"archived {name}"
+    assert sorted(archived(daemon)) == ["one.wav", "two.flac"]
+    assert inbox(daemon) == []
