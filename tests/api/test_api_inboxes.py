@@ -98,7 +98,7 @@ async def test_a_recording_whose_sidecar_has_changed_or_that_is_to_leave(server:
     assert found == {"state": "queued", "job": 1, "sidecar_changed": True}
     leaving = Leaving("archive", b"/archive/talk.mp3")
     job = await server.store.read(queries.get, 1)
-    await server.store.run(jobs.leaving.leave, job, leaving, now=server.clock.now)
+    await server.store.run(jobs.leave, job, leaving, server.clock.now)
     await server.store.run(lambda db: db.execute("UPDATE disposal SET error = 'No space left'"))
     found = await server.get("/v1/explain", params={"path": "talk.mp3", "inbox": "default"})
     assert "it is still to leave its inbox: No space left; what lies beside it" in found["text"]
