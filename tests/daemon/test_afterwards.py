@@ -99,7 +99,8 @@ def test_what_failed_is_set_aside_and_tried_again_when_it_is_put_back(program: M
     assert inbox(daemon) == []
     (daemon.root / "archive/failed/a/talk.wav").rename(daemon.inbox / "a/talk.wav")
     wait_for(lambda: archived(daemon) and not inbox(daemon), "it is set aside again")
-    assert len(daemon.ctl("show", job["id"])["executions"]) == 2
+    runs = [run["error"]["code"] for run in daemon.ctl("show", job["id"])["executions"]]
+    assert runs == ["source_changed", "invalid_media", "invalid_media"]  # it was just written
     daemon.drop(SENTENCE, "good.wav")
     daemon.wait("good.wav", "completed")
     assert inbox(daemon) == ["good.wav"]
