@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         Event,
         Execution,
         Explanation,
+        Inboxes,
         Job,
         Model,
         Page,
@@ -101,9 +102,9 @@ class Client:
         query = {"name": name} | options
         return self._submitted(_url("/v1/jobs", query), file, "application/octet-stream")
 
-    def inboxes(self) -> list[Content]:
-        """The inboxes, and what lies in them."""
-        return cast("list[Content]", self._json("GET", "/v1/inboxes")["inboxes"])
+    def inboxes(self) -> Inboxes:
+        """The inboxes, what lies in them, and what all of them ignore."""
+        return cast("Inboxes", self._json("GET", "/v1/inboxes"))
 
     def rescan(self, inbox: str | None = None) -> list[Content]:
         """Have an inbox, or all of them, scanned now; returns all inboxes."""

@@ -27,6 +27,7 @@ class Session:
     socket: str | None = None
     json: bool = False
     exit_code: int = field(default=0, init=False)
+    _noted: set[str] = field(default_factory=set, init=False)
 
     @cached_property
     def client(self) -> Client:
@@ -43,6 +44,12 @@ class Session:
         """Print an error and continue; the largest exit status is kept."""
         click.echo(f"scriberrctl: {message}", err=True)
         self.exit_code = max(self.exit_code, exit_code)
+
+    def note(self, message: str) -> None:
+        """Print what is worth to know, each only once."""
+        if message not in self._noted:
+            click.echo(f"note: {message}", err=True)
+            self._noted.add(message)
 
     def each(
         self, ids: Iterable[int], order: Callable[[int], Job], text: Callable[[Job], str]

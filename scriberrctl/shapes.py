@@ -215,6 +215,14 @@ class Content(Inbox):
     oldest: Oldest | None
 
 
+class Inboxes(TypedDict):
+    """All inboxes, and the names that all of them ignore, as patterns in lower case."""
+
+    inboxes: list[Content]
+    ignored_files: list[str]
+    ignored_folders: list[str]
+
+
 class Explanation(TypedDict):
     """What becomes of a file, and why."""
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @pass_session
 def command(session: Session) -> None:
     """List the inboxes: how they are watched, and what lies in them."""
-    for inbox in session.client.inboxes():
+    for inbox in session.client.inboxes()["inboxes"]:
         session.say(inbox, lambda: "\n".join(_lines(inbox)))  # noqa: B023 - called at once
 
 

@@ -5,23 +5,23 @@ from __future__ import annotations
 import os
 import sys
 from functools import partial
-from itertools import chain
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 import click
 
-from scriberrctl import render
+from scriberrctl import render, walking
 from scriberrctl.blockers import Blockers
 from scriberrctl.errors import ApiError, Unreadable
 from scriberrctl.session import Session, json_option, pass_session, set_option
 from scriberrctl.waiting import until_ended
-from scriberrctl.walking import recordings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from scriberrctl.shapes import Job
+
+LEFT_OUT = {"ignored", "ours", "passed"}  # states of a file that its inbox does not take
 
 
 @click.command("submit")
@@ -82,14 +82,36 @@ def _files(
         if not os.path.isdir(file):
             yield file
             continue
-        inboxes = session.client.inboxes()
-        named = [one for one in inboxes if one["name"] == inbox] or inboxes
+        known = session.client.inboxes()
+        named = [one for one in known["inboxes"] if one["name"] == inbox] or known["inboxes"]
         extensions = {extension for one in named for extension in one["extensions"]}
-        found = recordings(file, extensions, partial(_tell, session))
-        if (first := next(found, None)) is None:
+        ignored = known["ignored_folders"]
+        taken = left = 0
+        for found in walking.files(file, extensions, ignored, partial(_tell, session)):
+            state, name = _state(session, found), os.path.basename(found)
+            if state == "outside" and walking.matches(name, known["ignored_files"]):
+                state = "ignored"
+            if state in LEFT_OUT:
+                left += 1
+            elif state is not None:
+                taken += 1
+                yield found
+        if left:
+            what = f"{left} {'file' if left == 1 else 'files'} left out, which an inbox leaves out"
+            session.note(f"{render.plain(file)}: {what}, too: submit one by its name to have it")
+        if not taken:
             session.complain(f"{render.plain(file)}: no recordings in it")
-        else:
-            yield from chain([first], found)
+
+
+def _state(session: Session, file: str) -> str | None:
+    """What the daemon says of a file; None: it can't say so, which is told."""
+    if _readable(file) != file:
+        return "outside"
+    try:
+        return session.client.explain(os.path.abspath(file))["state"]
+    except ApiError as error:
+        _tell(session, file, error)
+        return None
 
 
 def _tell(session: Session, file: str, error: ApiError | Unreadable) -> None:
@@ -103,15 +125,23 @@ def _submit(
         # Unbuffered: what has come is sent, or the daemon would take us for dead.
         with open(sys.stdin.fileno(), "rb", buffering=0, closefd=False) as pipe:
             return session.client.upload(given, pipe, **options)
-    name = os.fsencode(file).decode("utf-8", "backslashreplace")
+    name = _readable(file)
     if name == file:  # JSON can't carry any other path
         try:  # without opening it: in an inbox, perhaps only the daemon may read it
             return session.client.submit(os.path.abspath(file), **options)
         except ApiError as error:
             if error.code != "path_outside_inbox":
                 raise
+    for sidecar in (f"{file}.toml", os.path.join(os.path.dirname(file), ".scriberr.toml")):
+        if os.path.lexists(sidecar):
+            session.note(f"{render.plain(sidecar)} is not sent along: use --set")
     with _opened(file) as recording:
         return session.client.upload(os.path.basename(name), recording, **options)
+
+
+def _readable(file: str) -> str:
+    """A path as JSON can carry it."""
+    return os.fsencode(file).decode("utf-8", "backslashreplace")
 
 
 def _opened(file: str) -> IO[bytes]:

@@ -13,6 +13,7 @@ from scriberrd.api.params import Params, choose
 from scriberrd.api.submission import locate
 from scriberrd.errors import PathOutsideInbox
 from scriberrd.inbox.explain import OUTSIDE, Explanation, explain
+from scriberrd.inbox.rules import IGNORED_FILES, IGNORED_FOLDERS
 from scriberrd.model import InboxStatus, JobState, display
 from scriberrd.queue import about
 
@@ -57,9 +58,11 @@ class InboxView(InboxStatus, frozen=True, kw_only=True):
 
 
 class Inboxes(msgspec.Struct, frozen=True):
-    """All inboxes."""
+    """All inboxes, and the names that all of them ignore, as patterns in lower case."""
 
     inboxes: list[InboxView]
+    ignored_files: tuple[str, ...] = IGNORED_FILES
+    ignored_folders: tuple[str, ...] = IGNORED_FOLDERS
 
 
 async def find(rooms: Rooms) -> Inboxes:

@@ -20,7 +20,7 @@ from scriberrd.errors import (
 from scriberrd.files import sources
 from scriberrd.files.folders import Heartbeat, start
 from scriberrd.inbox import mending, ordering, rules, sidecars, upload
-from scriberrd.inbox.upload import NAME_MAX, Upload
+from scriberrd.inbox.upload import Upload
 from scriberrd.model import JobState, Source, display
 from scriberrd.output import departures, published
 from scriberrd.queue import jobs, queries
@@ -132,21 +132,22 @@ class Intake:
         The file gets its name only when all of it is on the disk; no file is overwritten.
 
         Raises:
-            InvalidRequest: the name is invalid, or has no extension of a recording.
+            InvalidRequest: the name is none of a recording, or there are no bytes.
             UploadFailed: the inbox can't be written to.
             UploadTooLarge: more than `daemon.max_upload`.
         """
         ordering.order(self._live.config, profile or inbox.profile, given)
         leaf = os.fsencode(os.path.basename(name.replace("\0", "")))
-        if not rules.wanted(leaf, inbox.extensions) or len(leaf) > NAME_MAX:
-            allowed = ", ".join(inbox.extensions)
-            raise InvalidRequest(f"name: {name!r} has no extension of a recording: {allowed}")
+        if wrong := rules.misnamed(leaf, inbox.extensions):
+            raise InvalidRequest(f"name: {name!r} {wrong}")
         received = Upload(inbox.path)
         try:
             await self._folders.run(inbox.path, received.begin)
             self.receiving.add(received.inode)
             async for chunk in _limited(chunks, self._live.config.daemon.max_upload):
                 await self._folders.run(inbox.path, received.write, chunk)
+            if not received.size:
+                raise InvalidRequest(f"{name!r}: nothing has come, the recording would be empty")
             known = await self._store.run(
                 jobs.submit_again,
                 inbox.name,

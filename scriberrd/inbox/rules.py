@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from pathspec import GitIgnoreSpec
 
+from scriberrd.files.names import LONGEST
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
@@ -59,6 +61,10 @@ FOLDERS = (
     *(".trash-*", ".trash", ".trashes", ".stversions", ".sync"),
 )
 
+# All of these as patterns of names in lower case, for whoever looks through a folder elsewhere.
+IGNORED_FILES = (".*", *PARTIAL, *LITTER, *CONFLICT, *(f"*.{one}" for one in sorted(IN_PROGRESS)))
+IGNORED_FOLDERS = (".*", *FOLDERS)
+
 
 def wanted(name: bytes, extensions: Collection[str]) -> bool:
     """Whether a file of this name may be a recording, however it came to be where it is.
@@ -72,6 +78,23 @@ def wanted(name: bytes, extensions: Collection[str]) -> bool:
         return False
     lower = extension.decode("ascii", "replace").lower()
     return lower in extensions and lower not in IN_PROGRESS
+
+
+def misnamed(name: bytes, extensions: Collection[str]) -> str:
+    """What is wrong with the name of a file that is to be a recording; "": nothing.
+
+    Args:
+        name: without its folders.
+        extensions: as in `wanted`.
+    """
+    if wanted(name, extensions):
+        long = len(name) > LONGEST
+        return f"is too long: {len(name)} bytes, of at most {LONGEST}" if long else ""
+    if name.startswith(b"."):
+        return "is hidden: it begins with a dot"
+    if wanted(name.rstrip(b" ."), extensions):
+        return "ends in a blank or a dot"
+    return f"has no extension of a recording: {', '.join(extensions)}"
 
 
 class Ruling(NamedTuple):

@@ -10,14 +10,13 @@ from itertools import count
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from scriberrd.files.names import FOLDER, NEW, name_new
+from scriberrd.files.names import FOLDER, LONGEST, NEW, name_new
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 log = logging.getLogger(__name__)
 
-NAME_MAX = 255  # bytes, on every Linux file system
 PREFIX = b".scriberrd-upload-"  # hidden, and in no list of extensions
 OURS = PREFIX + os.urandom(8).hex().encode()  # the uploads of this process
 PIECE = 4 << 20  # bytes between two syncs, so that none of them takes long on a slow disk
@@ -37,6 +36,7 @@ class Upload:
         self._folder = self._file = -1  # descriptors; -1: not open
         self._closed = self._named = False
         self.inode = (0, 0)  # device and number of the file, which its name does not change
+        self.size = 0  # bytes written so far
         self._loose = 0  # bytes that may not be on the disk yet
         self._digest = hashlib.sha256()
 
@@ -61,6 +61,7 @@ class Upload:
             while rest:
                 rest = rest[os.write(self._file, rest) :]
             self._digest.update(chunk)
+            self.size += len(chunk)
             self._loose += len(chunk)
             if self._loose >= PIECE:
                 os.fdatasync(self._file)
@@ -73,7 +74,7 @@ class Upload:
             os.fsync(self._file)
             for number in count(1):
                 mark = b"" if number == 1 else b"-%d" % number
-                path = stem[: NAME_MAX - len(mark + dot + extension)] + mark + dot + extension
+                path = stem[: LONGEST - len(mark + dot + extension)] + mark + dot + extension
                 with contextlib.suppress(FileExistsError):
                     name_new(self._folder, self._temporary, path)
                     self._named = True

@@ -124,6 +124,31 @@ async def test_bare_bytes_need_a_name(server: Server) -> None:
         assert "name" in problem["detail"]
 
 
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        ("notes.pdf", "has no extension of a recording: wav, "),
+        (".hid.mp3", "is hidden: it begins with a dot"),
+        (f"{'ü' * 128}.mp3", "is too long: 260 bytes, of at most 255"),
+        ("bl.mp3 ", "ends in a blank or a dot"),
+        ("bl.mp3.", "ends in a blank or a dot"),
+    ],
+)
+async def test_what_is_wrong_with_a_name_is_told(server: Server, name: str, wrong: str) -> None:
+    problem = await server.post(f"/v1/jobs?name={name}", data=b"some sound", status=422)
+    assert problem["detail"].startswith(f"name: '{name}' {wrong}")
+
+
+async def test_no_bytes_are_no_recording(server: Server) -> None:
+    problem = await server.post("/v1/jobs?name=talk.mp3", data=b"", status=422)
+    assert problem["code"] == "invalid_request"
+    assert problem["detail"] == "'talk.mp3': nothing has come, the recording would be empty"
+    body = BOUNDARY + FILE + b"\r\n--cut--\r\n"
+    await server.post("/v1/jobs", data=body, headers=FORM, status=422)
+    assert os.listdir(server.inbox.path) == []
+    assert (await server.get("/v1/jobs"))["jobs"] == []
+
+
 async def test_too_large_whether_announced_or_not(server: Server) -> None:
     async def unannounced() -> AsyncIterator[bytes]:
         for _ in range(20):

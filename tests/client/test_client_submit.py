@@ -9,9 +9,12 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec.structs import replace
 from support import eventually
 from test_client_cli import COMMAND, Ended, ctl, end, environment, foreign, start
 
+from scriberrd.inbox.scan import Found
+from scriberrd.model import Identity
 from scriberrd.queue import jobs
 
 if TYPE_CHECKING:
@@ -80,6 +83,71 @@ async def test_submit_a_folder_of_an_inbox_in_place(server: Server) -> None:
     (talks / "a.mp3").write_bytes(b"sound")
     assert await ctl(server, "submit", str(talks)) == Ended(0, "job 1 queued: a.mp3\n", "")
     assert os.listdir(server.inbox.path) == ["talks"]
+
+
+NEVER = (
+    *("#snapshot/sn.mp3", "System Volume Information/svi.mp3", "@EADIR/e.mp3", ".sync/s.mp3"),
+    *("~$office.mp3", "talk (conflicted copy 2024-01-31 123456).mp3", "~syncthing~talk.mp3"),
+)
+
+
+@pytest.mark.parametrize("there", [False, True])
+async def test_submit_of_a_folder_only_what_an_inbox_takes(
+    server: Server, tmp_path: Path, there: bool
+) -> None:
+    folder = (server.inbox.path if there else tmp_path) / "del"
+    for name in ("talk.mp3", *NEVER):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(name)
+    left = f"note: {folder}: 3 files left out, which an inbox leaves out, too: submit one by its"
+    submitted = await ctl(server, "submit", str(folder))
+    assert submitted == Ended(0, "job 1 queued: talk.mp3\n", f"{left} name to have it\n")
+    named = await ctl(server, "submit", str(folder / "~$office.mp3"))
+    assert named == Ended(0, "job 2 queued: ~$office.mp3\n", "")
+
+
+async def test_submit_of_a_folder_nothing_that_its_inbox_leaves_out(server: Server) -> None:
+    change = replace(server.inbox, ignore=("raw/", "*-draft.*"))
+    server.rooms.live.config = replace(server.config, inboxes=(change,))
+    for name in ("raw/r.mp3", "t-draft.mp3", "old.mp3", "talk.mp3"):
+        (change.path / "x" / name).parent.mkdir(parents=True, exist_ok=True)
+        (change.path / "x" / name).write_text(name)
+    old = change.path / "x/old.mp3"
+    found = Found(b"x/old.mp3", Identity.of(old.stat()))
+    await server.store.run(jobs.pass_over, change.name, [found], "existing")
+    submitted = await ctl(server, "submit", str(change.path))
+    assert (submitted.status, submitted.out) == (0, "job 1 queued: talk.mp3\n")
+    assert "3 files left out" in submitted.err
+    raw = await ctl(server, "submit", str(change.path / "x/raw"))
+    assert (raw.status, raw.out) == (1, "")
+    assert "1 file left out" in raw.err
+    assert await ctl(server, "submit", str(old)) == Ended(0, "job 2 queued: old.mp3\n", "")
+
+
+async def test_sidecars_are_not_sent_along(server: Server, tmp_path: Path) -> None:
+    for name in ("a.mp3", "b.mp3", "b.mp3.toml", ".scriberr.toml"):
+        (tmp_path / name).write_text(name)
+    submitted = await ctl(server, "submit", str(tmp_path / "b.mp3"), str(tmp_path / "a.mp3"))
+    assert submitted.status == 0
+    assert submitted.err == "".join(
+        f"note: {tmp_path / name} is not sent along: use --set\n"
+        for name in ("b.mp3.toml", ".scriberr.toml")
+    )
+
+
+async def test_nothing_on_the_pipe_is_no_recording(server: Server) -> None:
+    command = [*COMMAND, "submit", "-", "--name", "talk.mp3"]
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        env=environment(server),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    ended = await end(process)
+    assert (ended.status, ended.out) == (1, "")
+    assert "'talk.mp3': nothing has come" in ended.err
+    assert os.listdir(server.inbox.path) == []
 
 
 async def test_submit_from_a_pipe(server: Server) -> None:
