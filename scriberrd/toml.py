@@ -32,6 +32,7 @@ LARGEST = 2**53  # bytes
 REPLACED = {
     "condition_on_previous_text": 'write context = "carry" instead of true, or "none" for false',
 }
+SEVERAL = {"a text": "texts", "a valid path": "valid paths"}
 LONGEST = 100 * 365 * 86400  # seconds: added to a time, the sum is still a valid time
 
 
@@ -229,14 +230,19 @@ def allowed(kind: inspect.Type) -> str:  # noqa: C901, PLR0911, PLR0912 - a tabl
             return "a number"
         case inspect.FloatType(ge=least, le=most):
             return f"a number from {least:g} to {most:g}"
+        case inspect.Metadata(extra_json_schema={"description": str(description)}):
+            return description
         case inspect.LiteralType(values=values):
             return " or ".join(f'"{value}"' for value in values)
         case inspect.StrType(pattern=None):
             return "a text"
         case inspect.StrType(pattern=pattern):
             return f"a text that matches {pattern}"
+        case inspect.VarTupleType(item_type=inspect.LiteralType(values=values)):
+            return "a list of any of " + ", ".join(f'"{value}"' for value in values)
         case inspect.VarTupleType(item_type=item):
-            return f"a list of: {allowed(item)}"
+            one = allowed(item)
+            return f"a list of {SEVERAL.get(one, one)}"
         case inspect.UnionType(types=types):
             return " or ".join(allowed(one) for one in types)
         case inspect.CustomType(cls=cls) if cls is Path:

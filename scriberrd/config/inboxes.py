@@ -39,8 +39,16 @@ STARS, PATHS = 3, 2  # "*" between two slashes, and "**", that a pattern may hav
 LONGEST = 200  # bytes of a template
 
 # read() removes a leading dot and capitals.
-Extension = Annotated[str, Meta(pattern=r"^\.?[A-Za-z0-9_+-]+$")]
-Mode = Annotated[str, Meta(pattern=r"^(0?[0-7]{3})?$")]
+Extension = Annotated[
+    str, Meta(pattern=r"^\.?[A-Za-z0-9_+-]+$", description='extensions such as "wav"')
+]
+Mode = Annotated[  # its owner must be able to read the transcripts back
+    str,
+    Meta(
+        pattern=r"^(0?[4-7][0-7]{2})?$",
+        description='a mode such as "640", in quotes, with which the owner may read',
+    ),
+]
 Watch = Literal["auto", "inotify", "poll"]
 
 
@@ -211,7 +219,8 @@ def _check_folders(document: Document, inboxes: Sequence[tuple[Where, Inbox]]) -
         return Path(os.path.normpath(place)) if isinstance(look, OSError) else look.real
 
     for where, inbox in inboxes:
-        for key, folder in (("path", inbox.path), ("output", inbox.output)):
+        archive = [] if inbox.archiving is None else [("archive", inbox.archiving[0])]
+        for key, folder in [("path", inbox.path), ("output", inbox.output), *archive]:
             look = looks[folder]
             if not isinstance(look, OSError) and look.no_folder:
                 document.problem((*where, key), f"'{folder}' is not a folder")
@@ -235,15 +244,21 @@ def _check_archives(
     document: Document, inboxes: Sequence[tuple[Where, Inbox]], real: Callable[[Path], Path]
 ) -> None:
     """Note the archives out of which, or into which, an inbox would take recordings."""
+    archives: dict[Path, Where] = {}  # with the first inbox that has it
     for where, inbox in inboxes:
-        if inbox.archiving is None:
-            continue
-        archive = real(inbox.archiving[0])
-        for _, other in inboxes:
-            watched = real(other.path)
-            if archive.is_relative_to(watched) or watched.is_relative_to(archive):
-                what = f"recordings moved to '{archive}' would be taken in again"
-                document.problem((*where, "archive"), f"{what} by inbox {other.name!r}")
+        if inbox.archiving is not None:
+            archives.setdefault(real(inbox.archiving[0]), where)
+    for archive, where in archives.items():
+        watched = {inbox.name: real(inbox.path) for _, inbox in inboxes}
+        takers = [
+            repr(name)
+            for name, path in watched.items()
+            if archive.is_relative_to(path) or path.is_relative_to(archive)
+        ]
+        if takers:
+            by = f"{'inbox' if len(takers) == 1 else 'inboxes'} {', '.join(takers)}"
+            what = f"recordings moved to '{archive}' would be taken in again by {by}"
+            document.problem((*where, "archive"), what)
 
 
 class _Look(NamedTuple):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -12,6 +13,9 @@ from scriberrd.config.inboxes import Inbox
 from scriberrd.config.tables import Daemon, Retention, Retry, Worker
 from scriberrd.files.folders import look_at
 from scriberrd.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 MODELS = ("model", "fallback_model", "diarization_model")  # keys that may be folders
 
@@ -48,47 +52,61 @@ class Live:
 def missing(config: Config) -> list[str]:
     """What of the configuration may not be as it is meant.
 
-    Folders and models that can't be used now, which may be mounted later; and what leaves nothing.
+    Folders and models that can't be used now, which may be mounted later; and what is hardly meant.
     """
-    places = (
-        [
-            (f"inbox {inbox.name}, {key}", place, "create it, or mount it")
-            for inbox in config.inboxes
-            for key, place in (("path", inbox.path), ("output", inbox.output))
-        ]
-        + [
-            (f"inbox {inbox.name}, archive", inbox.archiving[0], "create it, or mount it")
-            for inbox in config.inboxes
-            if inbox.archiving is not None
-        ]
-        + [
-            (f"profile {name}, {key}", Path(model), "copy the model there, or set another")
-            for name, profile in config.profiles.items()
-            for key in MODELS
-            if os.path.isabs(model := getattr(profile, key))
-        ]
-    )
+    places = _places(config)
     found = look_at([place for _, place, _ in places], _enter)
     there = [inbox for inbox in config.inboxes if found[inbox.path] is None]
     writable = look_at([inbox.path for inbox in there], _is_writable)
-    troubles = [
-        f"{what}: {place}{_trouble(error, advice)}"
-        for what, place, advice in places
-        if (error := found[place]) is not None
-    ] + [
-        f"inbox {inbox.name}, path: {inbox.path}: can't be written: `scriberrctl submit` can't copy"
-        " files into it"
-        for inbox in there
-        if writable[inbox.path] is False
+    return [
+        *(
+            f"{what}: {place}{_trouble(error, advice)}"
+            for what, place, advice in places
+            if (error := found[place]) is not None
+        ),
+        *(
+            f"inbox {inbox.name}, path: {inbox.path}: can't be written: `scriberrctl submit` can't"
+            " copy files into it"
+            for inbox in there
+            if writable[inbox.path] is False
+        ),
+        *(
+            f"inbox {inbox.name}, {what}"
+            for inbox in config.inboxes
+            for what in _odd(config, inbox)
+        ),
     ]
-    if not config.retention.transcripts:
-        return troubles
-    what = (
-        'after = "delete" and retention.transcripts: in the end neither recording nor text is left'
-    )
-    return troubles + [
-        f"inbox {inbox.name}, {what}" for inbox in config.inboxes if inbox.after == "delete"
+
+
+def _places(config: Config) -> list[tuple[str, Path, str]]:
+    """What must be there: which key says so, where, and what to do if it is not."""
+    folders = [
+        (f"inbox {inbox.name}, {key}", place, "create it, or mount it")
+        for inbox in config.inboxes
+        for key, place in (
+            ("path", inbox.path),
+            ("output", inbox.output),
+            *([] if inbox.archiving is None else [("archive", inbox.archiving[0])]),
+            *(("link_targets", target) for target in inbox.link_targets),
+        )
     ]
+    return folders + [
+        (f"profile {name}, {key}", Path(model), "copy the model there, or set another")
+        for name, profile in config.profiles.items()
+        for key in MODELS
+        if os.path.isabs(model := getattr(profile, key))
+    ]
+
+
+def _odd(config: Config, inbox: Inbox) -> Iterator[str]:
+    """What can be done as it is set, but is hardly meant so."""
+    if inbox.archive and inbox.after != "archive" and inbox.on_failure == "keep":
+        yield "archive: nothing is moved there: set after or on_failure"
+    if config.retention.transcripts and inbox.after == "delete":
+        yield (
+            'after = "delete" and retention.transcripts: in the end neither recording nor text is'
+            " left"
+        )
 
 
 def _enter(place: Path) -> None:

@@ -91,8 +91,11 @@ def test_what_is_nearer_counts_more(taken: Taken) -> None:
         ('task = "sing"', 'talk.wav.toml:1: task: \'sing\' is not "transcribe" or "translate"'),
         ("speakers = 101", "talk.wav.toml:1: speakers: 101 is not a whole number from 0 to 100"),
         ('speakers = "2"', "talk.wav.toml:1: speakers: '2' is not a whole number from 0 to 100"),
-        ('formats = ["doc"]', "talk.wav.toml:1: formats: ['doc'] is not a list of: "),
-        ('formats = "json"', "talk.wav.toml:1: formats: 'json' is not a list of: "),
+        (
+            'formats = ["doc"]',
+            "talk.wav.toml:1: formats: ['doc'] is not a list of any of \"json\", ",
+        ),
+        ('formats = "json"', "talk.wav.toml:1: formats: 'json' is not a list of any of \"json\", "),
         ("diarize = true", 'talk.wav.toml:1: diarize: True is not "auto" or "off"'),
         ('langauge = "de"', "talk.wav.toml:1: langauge: unknown key; did you mean 'language'? "),
         ('\n# x\nmodel = "x"', "talk.wav.toml:3: model: only a profile sets it: name one"),

@@ -136,10 +136,18 @@ def inboxes(*tables: str) -> str:
             "/link' too; use a folder of its own",
         ),
         (inboxes('path = "inbox"\noutput = "scriberrd.toml"'), "/scriberrd.toml' is not a folder"),
+        (
+            inboxes('path = "inbox"\noutput = "other"\narchive = "scriberrd.toml"'),
+            "/scriberrd.toml' is not a folder",
+        ),
         ('[inbox]\nname = "x"', "not a list of tables; write [[inbox]], with two brackets"),
         ('[[worker]]\nname = "a"\n[[worker]]\nname = "a"', "worker[2].name: 'a' is used twice"),
         ('[[worker]]\nname = "a"\ndevice = "gpu"', "' is not a text that matches"),
         ('[[worker]]\nname = "a"\ncompute_type = "int9"', "' is not a text that matches"),
+        (
+            '[profile.a]\nformats = ["docx"]',
+            '[\'docx\'] is not a list of any of "json", "rttm", "srt", "txt", "vtt"',
+        ),
         ("[profile]\ndefault = 3", "not a table of tables; write [profile.NAME]"),
         ("[typo]\n", "unknown key; known tables: [daemon], [[inbox]]"),
         ("[retry]\nattempts = true", "True is not a whole number from 1 to 1000000"),
@@ -164,7 +172,10 @@ def inboxes(*tables: str) -> str:
             inboxes('path = "~nobody_xx/i"\noutput = "other"'),
             "inbox[1].path: '~nobody_xx/i' is not",
         ),
-        (inboxes('path = "inbox"\noutput = "other"\nextensions = ["a.b"]'), "matches"),
+        (
+            inboxes('path = "inbox"\noutput = "other"\nextensions = ["a.b"]'),
+            "list of extensions such",
+        ),
         *[
             (inboxes(f'path = "inbox"\noutput = "other"\n{keys}'), f"inbox[1].{expected}")
             for keys, expected in [
@@ -176,7 +187,11 @@ def inboxes(*tables: str) -> str:
                 ('output_name = "../{stem}"', "output_name: '../{stem}' is not the path"),
                 ('output_name = "/{stem}"', "output_name: '/{stem}' is not the path"),
                 (f'output_name = "{{stem}}{"ü" * 100}"', "output_name: longer than 200 bytes"),
-                ('output_mode = "888"', "output_mode: '888' is not a text that matches"),
+                ('output_mode = "888"', "output_mode: '888' is not a mode such as \"640\", in"),
+                ("output_mode = 640", 'output_mode: 640 is not a mode such as "640", in quotes'),
+                ('output_mode = "040"', "output_mode: '040' is not a mode such as"),
+                ('ignore = "raw/"', "ignore: 'raw/' is not a list of texts"),
+                ('link_targets = "nas"', "link_targets: 'nas' is not a list of valid paths"),
                 ('output_group = "nobody_xx"', "output_group: there is no group 'nobody_xx'"),
                 ('after = "archive"', 'archive: missing: after = "archive" needs it'),
                 ('on_failure = "quarantine"', 'archive: missing: on_failure = "quarantine" needs'),
@@ -249,6 +264,27 @@ def test_an_archive_is_a_folder_and_names_below_it(
     assert loaded.inboxes[0].archiving == (folder / "old", template)
     missing = f"inbox 0, archive: {folder / 'old'} does not exist: create it, or mount it"
     assert config.missing(loaded) == [missing]
+
+
+def test_an_archive_that_several_inboxes_would_take_in_is_told_once(folder: Path) -> None:
+    keys = 'output = "transcripts"\nafter = "archive"\narchive = "."'
+    (problem,) = problems(folder, inboxes(*(f'path = "{path}"\n{keys}' for path in "abc")))
+    assert problem.startswith("6: inbox[1].archive: recordings moved to '")
+    assert problem.endswith("' would be taken in again by inboxes '0', '1', '2'")
+
+
+def test_an_archive_into_which_nothing_is_moved_is_told(folder: Path) -> None:
+    text = inboxes('path = "inbox"\noutput = "transcripts"\narchive = "other"')
+    what = "inbox 0, archive: nothing is moved there: set after or on_failure"
+    assert config.missing(load(folder, text)) == [what]
+    assert config.missing(load(folder, f'{text}on_failure = "quarantine"')) == []
+
+
+def test_folders_that_links_may_lead_to_are_missed(folder: Path) -> None:
+    keys = 'symlinks = "files"\nlink_targets = ["other", "nas"]'
+    text = inboxes(f'path = "inbox"\noutput = "transcripts"\n{keys}')
+    what = f"inbox 0, link_targets: {folder / 'nas'} does not exist: create it, or mount it"
+    assert config.missing(load(folder, text)) == [what]
 
 
 def test_where_neither_recording_nor_transcript_is_left_it_is_told(folder: Path) -> None:
