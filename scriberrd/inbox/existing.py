@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scriberrd.errors import InvalidRequest
+from scriberrd.errors import InvalidRequest, StoreError
 from scriberrd.files.folders import start
 from scriberrd.files.names import sync_folder
 from scriberrd.inbox.rules import Ruling
@@ -40,8 +40,8 @@ async def first(config: Config, store: Store, inbox: Inbox, found: list[Found]) 
     came meanwhile must not be taken for what was there before.
 
     Raises:
-        OSError: it can't be noted.
-        StoreError: the database can't be used.
+        StoreError: the database can't be used; or, with files that are passed over, it can't be
+            noted that they were.
     """
     marker = Path(config.daemon.state_dir) / WATCHED / inbox.name
     path = os.fsencode(inbox.path)
@@ -53,7 +53,13 @@ async def first(config: Config, store: Store, inbox: Inbox, found: list[Found]) 
             batch = found[at : at + BATCH]
             passed += await store.run(jobs.pass_over, inbox.name, batch, "existing")
         log.info("inbox %s: watched for the first time, %d files ignored", inbox.name, passed)
-    await start(_write, marker, path)
+    try:
+        await start(_write, marker, path)
+    except OSError as error:
+        what = f"can't note that inbox {inbox.name} is watched: {error.strerror}"
+        if inbox.existing == "ignore":  # new ones would be passed over at the next start
+            raise StoreError(what) from error
+        log.warning("%s", what)
 
 
 def _read(marker: Path) -> bytes | None:
