@@ -209,6 +209,7 @@ class Content(Inbox):
     extensions: list[str]
     jobs: dict[JobState, int]
     ignored: dict[str, int]
+    passed: dict[str, int]
     odd: list[str]
     unreadable: list[Unreadable]
     reading: list[str]

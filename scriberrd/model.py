@@ -272,7 +272,7 @@ class MountStatus(msgspec.Struct, frozen=True, kw_only=True):
 
     path: str  # relative to the inbox; "" for the folder itself
     kind: str  # of the file system: "ext4", "cifs" ...
-    state: Literal["starting", "watching", "polling", "unavailable"]
+    state: Literal["starting", "watching", "polling", "unavailable", "duplicate"]
     reason: str | None = None  # for people; without absolute paths
 
 

@@ -14,6 +14,21 @@ if TYPE_CHECKING:
 
     from scriberrctl.shapes import Content
 
+IGNORED = {  # in the words of people
+    "hidden": "hidden",
+    "partial": "incomplete",
+    "litter": "litter",
+    "conflict": "of conflicts",
+    "ours": "transcripts",
+    "extension": "by extension",
+    "odd_name": "to be renamed",
+    "ignored": "by pattern",
+    "skipped": "by .scriberrignore",
+    "link": "links",
+    "special": "no regular files",
+}
+PASSED = {"existing": "there at first", "outputs": "with transcripts of others"}
+
 
 @click.command("inbox")
 @json_option
@@ -31,8 +46,11 @@ def _lines(inbox: Content) -> Iterator[str]:
         yield f"  mount    {name} ({mount['kind']}): {render.watched(mount)}"
     yield f"  jobs     {render.counted(inbox['jobs'])}"
     files = {"still changing": inbox["settling"], "being read": len(inbox["reading"])}
-    ignored = render.counted(inbox["ignored"])
-    yield f"  files    {render.counted(files)}{f'; ignored: {ignored}' if ignored else ''}"
+    yield f"  files    {render.counted(files)}"
+    left_out = {IGNORED.get(kind, kind): n for kind, n in inbox["ignored"].items()}
+    left_out |= {PASSED.get(why, why): n for why, n in inbox["passed"].items()}
+    if left_out:
+        yield f"  ignored  {render.plain(render.counted(left_out))}"
     if (oldest := inbox["oldest"]) is not None:
         since = render.moment(oldest["since"])
         yield f"  oldest   {render.plain(oldest['path'])}, {oldest['what']} since {since}"

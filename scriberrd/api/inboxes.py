@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from itertools import islice
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
@@ -12,7 +13,7 @@ from scriberrd.api import views
 from scriberrd.api.params import Params, choose
 from scriberrd.api.submission import locate
 from scriberrd.errors import PathOutsideInbox
-from scriberrd.inbox.explain import OUTSIDE, Explanation, explain
+from scriberrd.inbox.explain import OUTSIDE, Explanation, explain, folder_of
 from scriberrd.inbox.rules import IGNORED_FILES, IGNORED_FOLDERS
 from scriberrd.model import InboxStatus, JobState, display
 from scriberrd.queue import about
@@ -51,6 +52,7 @@ class InboxView(InboxStatus, frozen=True, kw_only=True):
     extensions: tuple[str, ...]
     jobs: dict[JobState, int]
     ignored: dict[str, int]
+    passed: dict[Literal["existing", "outputs"], int]
     odd: list[str]
     unreadable: list[UnreadableView]
     reading: list[str]
@@ -87,6 +89,7 @@ def _view(rooms: Rooms, inbox: Inbox, status: InboxStatus, content: Content) -> 
         extensions=inbox.extensions,
         jobs=content.jobs,
         ignored={str(kind): number for kind, number in watching.ignored.items()},
+        passed=content.passed,
         odd=[display(path) for path in islice(sorted(watching.odd), MOST)],
         unreadable=[
             UnreadableView(path=display(path), reason=why)
@@ -141,6 +144,10 @@ async def explained(rooms: Rooms, asked: Asked) -> Explanation:
     if asked.inbox is not None:
         choose("inbox", asked.inbox, [inbox.name for inbox in config.inboxes])
         named = config.inbox(asked.inbox)
+    place = PurePosixPath(named.path if named else "", asked.path)
+    for inbox in [named] if named else config.inboxes:
+        if place == PurePosixPath(inbox.path):
+            return folder_of(inbox)
     try:
         inbox, path = locate(config, asked.path, named)
     except PathOutsideInbox:

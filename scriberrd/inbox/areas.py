@@ -26,6 +26,7 @@ class Area(NamedTuple):
     mount: Mount
     root: tuple[int, int] | None  # the inbox's folder; nobody asks a share below, which may hang
     without: frozenset[bytes]  # folders in it that others show, relative to the inbox
+    twin: bytes | None = None  # the folder that shows the same: it is watched there, and not here
 
     @property
     def same(self) -> tuple[object, ...]:
@@ -44,7 +45,7 @@ class _Shown(NamedTuple):
 def areas(inbox: Inbox) -> list[Area]:
     """The areas that there are now; the inbox's own comes first.
 
-    A mount that shows what another area shows already is none: no recording is found twice.
+    What shows the same as another area has that for its twin: no recording is found twice.
 
     Raises:
         OSError: the inbox's folder is missing, or can't be asked.
@@ -54,26 +55,36 @@ def areas(inbox: Inbox) -> list[Area]:
     table = mounts.table()
     own = mounts.of(place, table)
     shown = [_Shown(b"", own, _join(own.within, _below(place, own.point) or b""))]
-    points = set()
+    points: set[bytes] = set()
+    twins: dict[bytes, tuple[Mount, bytes]] = {}
     for point in sorted(table) if inbox.recursive else []:
         prefix, mount = _below(point, place), table[point]
         if not prefix or is_hidden(prefix):
             continue
         points.add(prefix)
         one = _Shown(prefix, mount, mount.within)
-        again = ((path, other.mount) for path, other in _seen(one, shown) if not is_hidden(path))
-        if not any(mounts.of(_join(place, path), table) == other for path, other in again):
-            shown.append(one)
-    return [
-        Area(
-            one.prefix,
-            inbox.path / os.fsdecode(one.prefix),
-            one.mount,
-            None if one.prefix else (status.st_dev, status.st_ino),
-            frozenset(points | {path for other in shown for path, _ in _seen(other, [one])})
-            - {one.prefix},
+        again = (
+            path
+            for path, other in _seen(one, shown)
+            if not is_hidden(path) and mounts.of(_join(place, path), table) == other.mount
         )
-        for one in shown
+        if (path := next(again, None)) is None:
+            shown.append(one)
+        else:
+            twins[prefix] = mount, path
+    own_root = status.st_dev, status.st_ino
+    found = []
+    for one in shown:
+        inner = {path: other.prefix for other in shown for path, _ in _seen(other, [one])}
+        without = frozenset(points | inner.keys()) - {one.prefix}
+        root = None if one.prefix else own_root
+        found.append(Area(one.prefix, _place(inbox, one.prefix), one.mount, root, without))
+        for path in without - points:
+            if not is_hidden(path) and mounts.of(_join(place, path), table) == one.mount:
+                twins[path] = one.mount, inner[path]
+    return found + [
+        Area(prefix, _place(inbox, prefix), mount, None, frozenset(), twin)
+        for prefix, (mount, twin) in sorted(twins.items())
     ]
 
 
@@ -110,6 +121,10 @@ def _below(place: bytes, folder: bytes) -> bytes | None:
         return b""
     start = folder.rstrip(b"/") + b"/"
     return place[len(start) :] if place.startswith(start) else None
+
+
+def _place(inbox: Inbox, prefix: bytes) -> Path:
+    return inbox.path / os.fsdecode(prefix)
 
 
 def _join(folder: bytes, path: bytes) -> bytes:

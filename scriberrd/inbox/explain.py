@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import math
 import os
 import stat
+from functools import partial
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import msgspec
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
 
 FileState = Literal[
     "outside",
+    "inbox",
     "unavailable",
     "missing",
     "unreadable",
@@ -38,6 +42,7 @@ FileState = Literal[
     "settling",
     "reading",
     "waiting",
+    "duplicate",
     "removed",
     "queued",
     "processing",
@@ -82,11 +87,18 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
 OUTSIDE = Explanation(state="outside", text="it is not below any inbox")
 
 
+def folder_of(inbox: Inbox) -> Explanation:
+    """What is told of an inbox's own folder."""
+    text = "it is the folder of an inbox: ask about a file in it"
+    return Explanation(state="inbox", text=text, inbox=inbox.name)
+
+
 class _Seen(NamedTuple):
     """A file as it is now."""
 
     identity: Identity | None = None  # None: none that could be a recording
     ruling: Ruling | None = None
+    astray: str = ""  # where a link leads that is not followed
     mark: str = ""  # of what lies beside it
 
 
@@ -98,7 +110,7 @@ async def explain(
     try:
         place = folders.place(inbox.path, path)
         async with asyncio.timeout(LOOK):
-            seen = await folders.run(place, _look, config, inbox, path)
+            seen = await folders.run(place, _look, config, inbox, path, known.job)
     except (FileNotFoundError, NotADirectoryError):
         found = _missing(watching, known)
     except PermissionError:
@@ -117,8 +129,37 @@ async def explain(
     return msgspec.structs.replace(found, inbox=inbox.name, path=display(path), of=known.copy_of)
 
 
-def _look(config: Config, inbox: Inbox, path: bytes) -> _Seen:
-    """Go the way to a file as a scan does; it blocks.
+def _look(config: Config, inbox: Inbox, path: bytes, job: Job | None) -> _Seen:
+    """See what a file is now, and what the rules say of it; it blocks.
+
+    Raises:
+        OSError: it is missing, may not be read, or its file system is not mounted any more.
+    """
+    device = None if job is None else job.identity.dev
+    opened = partial(sources.open_source, inbox.path, path, device=device, links=inbox.links)
+    try:
+        ruling = _ruling(config, inbox, path)
+    except FileNotFoundError:
+        os.close(opened())  # tells what is missing from what is not mounted
+        raise
+    astray = _astray(inbox, path) if ruling is None and inbox.links else ""
+    if astray:
+        ruling = Ruling("link", 'symlinks = "files"', f"inbox {inbox.name}")
+    if ruling is not None and job is None:
+        return _Seen(ruling=ruling, astray=astray)
+    try:
+        source = opened()
+    except OSError as error:
+        if ruling is None and not isinstance(error, NotRegular):
+            raise
+        return _Seen(ruling=ruling or Ruling("link", display(path)), astray=astray)
+    with os.fdopen(source) as file:
+        identity = Identity.of(os.fstat(file.fileno()))
+    return _Seen(identity, ruling, astray, sidecars.read(inbox.path, path, config).mark)
+
+
+def _ruling(config: Config, inbox: Inbox, path: bytes) -> Ruling | None:
+    """Go the way to a file as a scan does: why it is left out, if so.
 
     Raises:
         OSError: something on the way is missing or may not be entered.
@@ -136,7 +177,7 @@ def _look(config: Config, inbox: Inbox, path: bytes) -> _Seen:
                 ruling = Ruling("link", display(way))
             ruling = ruling or rules.folder(way)
             if ruling is not None:
-                return _Seen(ruling=ruling)
+                return ruling
             outer, folder = folder, os.open(inner, sources.BELOW, dir_fd=folder)
             os.close(outer)
             ruling = rules.enter(way, folder)
@@ -145,16 +186,27 @@ def _look(config: Config, inbox: Inbox, path: bytes) -> _Seen:
         mode = _mode(name, folder)
     finally:
         os.close(folder)
-    ruling = ruling or _ruled(rules, inbox, path, mode)
-    if ruling is not None:
-        return _Seen(ruling=ruling)
+    return ruling or _ruled(rules, inbox, path, mode)
+
+
+def _astray(inbox: Inbox, path: bytes) -> str:
+    """Where a link leads that is not followed; "" if it is, or is none.
+
+    Of what lies outside nothing is told, not even whether it is there.
+    """
+    place = os.path.join(os.fsencode(inbox.path), path)
+    if not os.path.islink(place):
+        return ""
+    real = os.path.realpath(place)
+    allowed = (os.path.realpath(os.fsencode(folder)).rstrip(b"/") for folder in inbox.links)
+    if not any((real + b"/").startswith(one + b"/") for one in allowed):
+        return f"outside of {'link_targets' if inbox.link_targets else 'the inbox'}"
     try:
-        source = sources.open_source(inbox.path, path, links=inbox.links)
-    except NotRegular:
-        return _Seen(ruling=Ruling("link", display(path)))
-    with os.fdopen(source) as file:
-        identity = Identity.of(os.fstat(file.fileno()))
-    return _Seen(identity, mark=sidecars.read(inbox.path, path, config).mark)
+        return "to a folder" if stat.S_ISDIR(os.stat(real).st_mode) else ""
+    except OSError as error:
+        if error.errno not in {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}:
+            raise
+        return "nowhere"
 
 
 def _mode(name: bytes, folder: int) -> int:
@@ -179,9 +231,13 @@ def _left_out(inbox: Inbox, known: About, seen: _Seen) -> Explanation | None:
     if inbox.beside and known.published_by is not None:
         by = known.published_by
         return Explanation(state="ours", text="scriberrd has written it: a transcript", job=by)
+    if known.job is not None and known.job.identity.version == version:
+        return None  # somebody asked for it, whatever the rules say
     if seen.ruling is not None:
         kind, rule, where = seen.ruling
-        return Explanation(state="ignored", text=IGNORED[kind], rule=rule, where=where or None)
+        leads = f"it is a symbolic link that leads {seen.astray}"
+        text = leads if seen.astray else IGNORED[kind]
+        return Explanation(state="ignored", text=text, rule=rule, where=where or None)
     if known.passed is not None and known.passed[0].version == version:
         return Explanation(state="passed", text=PASSED[known.passed[1]])
     if known.removed is not None and known.removed.version == version:
@@ -195,7 +251,8 @@ def _under_way(
     """How far a recording is."""
     job = known.job
     if (left := watching.settling.get(path)) is not None:
-        text = f"it has changed a moment ago: it is taken once it stays as it is for {left:.0f} s"
+        most = max(math.ceil(left), 1)
+        text = f"it has changed a moment ago: it is taken once it stays as it is for {most} s"
         return Explanation(state="settling", text=text)
     if path in watching.reading:
         return Explanation(state="reading", text="it is read, or waits for that, to be queued")
@@ -205,6 +262,9 @@ def _under_way(
         return Explanation(state=job.state.value, text=f"{_text(job)}{leaving}", job=job.id)
     if watching.state == "unavailable":
         return _unavailable(watching.reason)
+    if (twin := watching.twin(path)) is not None:
+        text = f"what is mounted there is watched elsewhere: it is found as {display(twin)}"
+        return Explanation(state="duplicate", text=text)
     soon = f"it is found at the next scan, within {config.daemon.rescan:.0f} s"
     earlier = "" if job is None else f"; job {job.id} is about an earlier version"
     return Explanation(state="waiting", text=soon + earlier)

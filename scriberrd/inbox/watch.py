@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ from scriberrd.errors import ScriberrdError
 from scriberrd.inbox.area import AreaWatch, State, Surroundings, reason
 from scriberrd.inbox.areas import Area, areas
 from scriberrd.inbox.scan import Found
-from scriberrd.model import display
+from scriberrd.model import MountStatus, display
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from scriberrd.files.folders import Folders
     from scriberrd.inbox.area import Queue, Take
     from scriberrd.inbox.rules import RulingKind
-    from scriberrd.model import Clock, MountStatus
+    from scriberrd.model import Clock
 
 __all__ = ["Found", "Watching", "watch"]
 
@@ -39,6 +40,7 @@ class Watching:
 
     def __init__(self) -> None:
         self.areas: list[AreaWatch] = []  # the inbox's own first
+        self.twins: list[Area] = []  # show what these show
         self.trouble = ""  # why there are none
         self.looking = asyncio.Event()  # other areas may be there
 
@@ -67,8 +69,16 @@ class Watching:
 
     @property
     def mounts(self) -> tuple[MountStatus, ...]:
-        """Its areas."""
-        return tuple(one.status() for one in self.areas)
+        """Its areas, and what is watched as a part of them."""
+        return (*(one.status() for one in self.areas), *map(_duplicate, self.twins))
+
+    def twin(self, path: bytes) -> bytes | None:
+        """By which path a file is found that lies in what is watched elsewhere."""
+        places = [(one.prefix, one.twin) for one in self.twins]
+        places += [(one.area.prefix, None) for one in self.areas if one.area.prefix]
+        inside = [(at, twin) for at, twin in places if path.startswith(at + b"/")]
+        at, twin = max(inside, default=(b"", None), key=lambda one: len(one[0]))  # the innermost
+        return None if twin is None else os.path.join(twin, path[len(at) + 1 :])
 
     @property
     def settling(self) -> dict[bytes, float]:
@@ -163,9 +173,11 @@ class _Supervision:
             self._watching.looking.clear()
             try:
                 now = await folders.run(inbox.path, areas, inbox)
+                own = [area for area in now if area.twin is None]
                 if not self._begun:
-                    await self._begin(now)
-                self._keep(now)
+                    await self._begin(own)
+                self._pass_over([area for area in now if area.twin is not None])
+                self._keep(own)
             except OSError as error:
                 self._miss(error)
             except Exception as error:  # noqa: BLE001 - logged; nothing may end the watch
@@ -185,6 +197,7 @@ class _Supervision:
 
     def _keep(self, now: Iterable[Area]) -> None:
         inbox = self._around.inbox
+        there = {area.prefix for area in (*now, *self._watching.twins)}
         before = {one.area.same: one for one in self._watching.areas}
         watches = []
         for area in now:
@@ -193,13 +206,20 @@ class _Supervision:
             watches.append(one)
         for one in before.values():
             self._tasks.pop(one).cancel()
-            if one.area.prefix and one.area.prefix not in {area.prefix for area in now}:
+            if one.area.prefix and one.area.prefix not in there:
                 log.warning("inbox %s: %s: no longer mounted", inbox.name, display(one.area.prefix))
         self._watching.areas = watches
         self._around.folders.divide(inbox.path, [one.area[:2] for one in watches])
         for one in watches:
             if one not in self._tasks:
                 self._tasks[one] = self._group.create_task(one.run())
+
+    def _pass_over(self, twins: list[Area]) -> None:
+        """Tell once of what is watched elsewhere."""
+        told, self._watching.twins = set(map(_duplicate, self._watching.twins)), twins
+        for one in map(_duplicate, twins):
+            if one not in told:
+                log.info("inbox %s: %s: %s", self._around.inbox.name, one.path, one.reason)
 
     def _warn(self, error: Exception) -> None:
         """Log once what keeps it from beginning; an unexpected error with its traceback."""
@@ -217,3 +237,10 @@ class _Supervision:
             self._watching.trouble = reason(error)
             name = self._around.inbox.name
             log.warning("inbox %s: unavailable: %s", name, self._watching.trouble)
+
+
+def _duplicate(area: Area) -> MountStatus:
+    reason = f"the same as {display(area.twin or b'') or 'the folder itself'}: watched there"
+    return MountStatus(
+        path=display(area.prefix), kind=area.mount.kind, state="duplicate", reason=reason
+    )

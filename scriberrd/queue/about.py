@@ -59,9 +59,10 @@ class Oldest(NamedTuple):
 
 
 class Content(NamedTuple):
-    """What jobs there are about the files of an inbox."""
+    """What jobs there are about the files of an inbox, and how many have none."""
 
     jobs: dict[JobState, int]
+    passed: dict[Literal["existing", "outputs"], int]  # files that were passed over, by why
     oldest: Oldest | None
 
 
@@ -77,7 +78,10 @@ def contents(db: apsw.Connection, inboxes: Iterable[str]) -> dict[str, Content]:
     for job in queries.processing(db):
         if job.inbox in found:
             found[job.inbox][JobState.PROCESSING] += 1
-    return {inbox: Content(jobs, _oldest(db, inbox)) for inbox, jobs in found.items()}
+    return {
+        inbox: Content(jobs, _passed(db, inbox), _oldest(db, inbox))
+        for inbox, jobs in found.items()
+    }
 
 
 def failed_since(db: apsw.Connection, moment: float) -> int:
@@ -86,6 +90,12 @@ def failed_since(db: apsw.Connection, moment: float) -> int:
         "SELECT count(*) FROM job WHERE state = 'failed' AND finished_at >= ?", (moment,)
     ).get
     return number
+
+
+def _passed(db: apsw.Connection, inbox: str) -> dict[Literal["existing", "outputs"], int]:
+    return dict(
+        db.execute("SELECT why, count(*) FROM passed WHERE inbox = ? GROUP BY why", (inbox,))
+    )
 
 
 def _oldest(db: apsw.Connection, inbox: str) -> Oldest | None:

@@ -1,10 +1,14 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
+from support import mounted
 
+from scriberrd.inbox.area import AreaWatch, Surroundings
+from scriberrd.inbox.areas import areas
+from scriberrd.inbox.scan import Found
 from scriberrd.model import Identity, Leaving
 from scriberrd.queue import jobs, queries
 
@@ -31,6 +35,7 @@ async def test_what_lies_in_an_inbox(server: Server) -> None:
         "watch": "auto",
         "jobs": {"queued": 2, "processing": 0, "completed": 1, "failed": 0, "canceled": 0},
         "ignored": {},
+        "passed": {},
         "odd": [],
         "unreadable": [],
         "reading": [],
@@ -47,11 +52,20 @@ async def test_rescan_names_an_inbox_that_is_there(server: Server) -> None:
     assert problem["detail"] == "inbox: 'x' is not one of default, other"
 
 
-@pytest.mark.parametrize("path", ["/etc/passwd", "/etc/nothing", "{in}/../x.mp3", "{in}"])
+@pytest.mark.parametrize("path", ["/etc/passwd", "/etc/nothing", "{in}/../x.mp3", "{in}x"])
 async def test_nothing_is_told_of_what_lies_outside(server: Server, path: str) -> None:
     path = path.replace("{in}", str(server.inbox.path))
     found = await server.get("/v1/explain", params={"path": path})
     assert (found["state"], found["inbox"], found["path"]) == ("outside", None, None)
+
+
+@pytest.mark.parametrize(
+    ("path", "inbox"), [("{in}", None), ("{in}/", "default"), (".", "default")]
+)
+async def test_the_folder_of_an_inbox(server: Server, path: str, inbox: str | None) -> None:
+    asked = {"path": path.replace("{in}", str(server.inbox.path))}
+    found = await server.get("/v1/explain", params=asked | ({"inbox": inbox} if inbox else {}))
+    assert (found["state"], found["inbox"], found["path"]) == ("inbox", "default", None)
 
 
 async def explain(server: Server, path: str) -> dict[str, object]:
@@ -122,8 +136,40 @@ async def test_a_file_that_was_passed_over(server: Server, why: str) -> None:
     row = ("default", b"talk.mp3", identity, why)
     await server.store.run(lambda db: db.execute("INSERT INTO passed VALUES (?, ?, ?, ?)", row))
     assert await explain(server, "talk.mp3") == {"state": "passed"}
+    assert (await server.get("/v1/inboxes"))["inboxes"][0]["passed"] == {why: 1}
     file.write_bytes(b"other bytes")
     assert await explain(server, "talk.mp3") == {"state": "waiting"}
+
+
+async def test_a_job_comes_before_the_rule_that_leaves_its_file_out(server: Server) -> None:
+    await server.submit(".talk.mp3")
+    assert await explain(server, ".talk.mp3") == {"state": "queued", "job": 1}
+    (server.inbox.path / ".talk.mp3").write_bytes(b"other bytes")
+    found = await explain(server, ".talk.mp3")
+    assert found == {"state": "ignored", "rule": ".*", "job": 1}
+
+
+async def test_a_file_whose_file_system_is_not_mounted_any_more(server: Server) -> None:
+    share = server.inbox.path / "share"
+    with mounted(share):
+        await server.submit("share/talk.mp3")
+        (share / "talk.mp3").unlink()
+        assert await explain(server, "share/talk.mp3") == {"state": "missing", "job": 1}
+    assert await explain(server, "share/talk.mp3") == {"state": "unavailable", "job": 1}
+
+
+async def test_how_long_a_file_is_to_stay_as_it_is(server: Server) -> None:
+    file = server.inbox.path / "talk.mp3"
+    file.write_bytes(b"sound")
+    rooms, nobody = server.rooms, cast("Any", None)  # nothing is found or taken here
+    around = Surroundings(
+        server.inbox, nobody, nobody, 60.0, server.clock, rooms.folders, server.watching.looking
+    )
+    server.watching.areas = [AreaWatch(areas(server.inbox)[0], around)]
+    talk = Found(b"talk.mp3", Identity.of(file.stat()))
+    server.watching.areas[0].settling.postpone(talk, server.clock.monotonic() + 0.4)
+    found = await server.get("/v1/explain", params={"path": "talk.mp3", "inbox": "default"})
+    assert found["text"].endswith("stays as it is for 1 s")
 
 
 async def test_what_no_recording_is(server: Server) -> None:

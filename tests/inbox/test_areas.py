@@ -25,7 +25,11 @@ def inbox_of(path: Path, *, recursive: bool = True) -> Inbox:
 
 
 def prefixes(path: Path) -> list[bytes]:
-    return [one.prefix for one in areas(inbox_of(path))]
+    return [one.prefix for one in areas(inbox_of(path)) if one.twin is None]
+
+
+def twins(path: Path) -> dict[bytes, bytes]:
+    return {one.prefix: one.twin for one in areas(inbox_of(path)) if one.twin is not None}
 
 
 def state(queue: Queue, prefix: str) -> tuple[str, str | None] | None:
@@ -75,15 +79,20 @@ def test_what_is_shown_twice_is_watched_once(tmp_path: Path) -> None:
         (root / name).mkdir(parents=True)
     with bound(root / "a", root / "again"):
         assert prefixes(root) == [b""]
+        assert twins(root) == {b"again": b"a"}
         assert b"again" in areas(inbox_of(root))[0].without
     with bound(root / ".hidden", root / "other"):  # seen at one place only
         assert prefixes(root) == [b"", b"other"]
+        assert twins(root) == {}
     with mounted(root / "a"), bound(root / "a", root / "other"):
         assert prefixes(root) == [b"", b"a"]
+        assert twins(root) == {b"other": b"a"}
     with bound(root / "a", root / "other"), mounted(root / "a"):  # no longer seen at the first
         assert prefixes(root) == [b"", b"a", b"other"]
+        assert twins(root) == {}
     with bound(tmp_path, root / "other"):
         assert areas(inbox_of(root))[1].without == {b"other/inbox"}
+        assert twins(root) == {b"other/inbox": b""}
 
 
 def test_why_an_area_is_polled(tmp_path: Path) -> None:
@@ -132,6 +141,32 @@ async def test_a_mount_is_watched_as_long_as_it_is_there(
     assert len(queue.tried) == 3  # nothing is read again because others came and went
     said = [record.message for record in caplog.records if record.levelname == "WARNING"]
     assert said == ["inbox inbox: share: no longer mounted"] * 2
+
+
+async def test_what_is_mounted_twice_is_told_of_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    root, source = tmp_path / "inbox", tmp_path / "source"
+    source.mkdir()
+    (source / "x.wav").touch()
+    for name in ("b1", "b2"):
+        (root / name).mkdir(parents=True)
+    async with watching(root) as queue:
+        with bound(source, root / "b2"):
+            queue.watching.looking.set()
+            await eventually(lambda: state(queue, "b2") == ("watching", None))
+            with bound(source, root / "b1"):
+                queue.watching.looking.set()
+                await eventually(lambda: state(queue, "b1") == ("watching", None))
+                assert state(queue, "b2") == ("duplicate", "the same as b1: watched there")
+                await eventually(lambda: b"b1/x.wav" in queue.accepted)
+                before = queue.watching.areas[0].passes
+                queue.watching.rescan()
+                await eventually(lambda: queue.watching.areas[0].passes > before)
+                assert queue.watching.state == "watching"
+    assert caplog.messages.count("inbox inbox: b2: the same as b1: watched there") == 1
+    assert "b2: no longer mounted" not in caplog.text
 
 
 async def test_a_share_is_polled_and_the_rest_is_not(tmp_path: Path) -> None:

@@ -1,0 +1,54 @@
+"""Tables and lines for people."""
+
+from scriberrctl.render.daemon import (
+    event,
+    models,
+    offer,
+    outage,
+    pause,
+    pauses,
+    pulled,
+    pulling,
+    status,
+    summary,
+    watched,
+)
+from scriberrctl.render.job import bar, details, jobs, outcome, purged, removed, speakers, warnings
+from scriberrctl.render.values import (
+    SPACES_AND_JOINERS,
+    counted,
+    duration,
+    failure,
+    moment,
+    plain,
+    table,
+)
+
+__all__ = [
+    "SPACES_AND_JOINERS",
+    "bar",
+    "counted",
+    "details",
+    "duration",
+    "event",
+    "failure",
+    "jobs",
+    "models",
+    "moment",
+    "offer",
+    "outage",
+    "outcome",
+    "pause",
+    "pauses",
+    "plain",
+    "pulled",
+    "pulling",
+    "purged",
+    "removed",
+    "speakers",
+    "status",
+    "summary",
+    "table",
+    "warnings",
+    "watched",
+]

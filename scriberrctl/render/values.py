@@ -1,0 +1,68 @@
+"""Single values for people. Text that came from a file name is made harmless first."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from scriberrctl.shapes import (
+        Failure,
+    )
+
+BAR = 20  # characters
+SPACES_AND_JOINERS = "\u00a0\u202f\u200c\u200d"  # harmless, and common in names
+
+
+def plain(text: str) -> str:
+    """`text` with everything escaped that could control a terminal or hide text."""
+    return "".join(
+        char
+        if char.isprintable() or char in SPACES_AND_JOINERS
+        else char.encode("unicode_escape").decode()
+        for char in text
+    )
+
+
+def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Aligned columns under headings."""
+    lines = [headings, *([plain(cell) for cell in row] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    widths[-1] = 0
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in lines
+    )
+
+
+def duration(seconds: float | None) -> str:
+    """Such as 1:02:03 or 2:03."""
+    if seconds is None:
+        return "?"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def moment(instant: str | None) -> str:
+    """A time of the API, in local time."""
+    if instant is None:
+        return "-"
+    return f"{datetime.fromisoformat(instant).astimezone():%Y-%m-%d %H:%M:%S}"
+
+
+def size(bytes_: float) -> str:
+    """Such as 148 MB."""
+    return f"{bytes_ / 1e6:.0f} MB"
+
+
+def counted(numbers: Mapping[Any, int]) -> str:
+    """How many there are of each kind."""
+    return ", ".join(f"{number} {kind}" for kind, number in numbers.items())
+
+
+def failure(error: Failure) -> str:
+    """What went wrong, on one line."""
+    return plain(": ".join(filter(None, [error["message"], error["detail"]])))
