@@ -27,6 +27,7 @@ from scriberrd.inbox.intake import Intake
 from scriberrd.library.library import NAME as LIBRARY
 from scriberrd.library.library import Library
 from scriberrd.model import InboxStatus, JobState
+from scriberrd.output import departures
 from scriberrd.output.publisher import Publisher
 from scriberrd.queue import backup, jobs, lock, restore, retention
 from scriberrd.queue.store import probe
@@ -83,7 +84,8 @@ async def run(config: Config, reload: Callable[[], Config], until: Until | None 
     ):
         known = await retention.known(store, time)
         limit = config.retry.interruptions
-        for job in await store.run(jobs.recover, time.time(), limit=limit):
+        leaving = functools.partial(departures.on_failure, config)
+        for job in await store.run(jobs.recover, time.time(), limit=limit, leaving=leaving):
             log.info("job %d was running when the last daemon ended: %s", job.id, job.state)
             if job.state is JobState.FAILED:
                 log.warning("job %d failed: %s: %s", job.id, job.error_code, job.error_detail)

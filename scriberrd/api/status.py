@@ -66,5 +66,5 @@ async def status(rooms: Rooms) -> StatusView:
         outages=[views.outage(one) for one in live.outages],
         pauses=views.pauses(await rooms.store.read(jobs.paused)),
         library=await rooms.library.totals(),
-        leaving=await rooms.store.read(jobs.leaving_count),
+        leaving=await rooms.store.read(jobs.leaving_count, [one.name for one in live.inboxes]),
     )

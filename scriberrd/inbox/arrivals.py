@@ -61,15 +61,21 @@ class Arrivals:
         return await existing.skip(self._live.config, self._store, self._folders, inbox, found)
 
     async def left(self, inbox: Inbox, paths: list[bytes]) -> None:
-        """Name recordings back that were leaving when the database that knew of it was lost."""
+        """Name recordings back that were leaving when what knew of it was lost.
+
+        That is the database, or the name of the inbox.
+        """
         tokens = {path: leaving.token_of(path) or "" for path in paths}
-        known = await self._store.read(jobs.are_leaving, tokens.values())
-        for path in (path for path, token in tokens.items() if token not in known):
+        known = await self._store.read(jobs.are_leaving, inbox.name, tokens.values())
+        for path, token in tokens.items():
+            if token in known:
+                continue
             place = self._folders.place(inbox.path, path)
             try:
                 name = await self._folders.run(place, leaving.put_back, inbox.path, path)
             except OSError:  # it has just left, or is tried again at the next scan
                 continue
+            await self._store.run(jobs.call_off, token)
             text = display(name)
             log.warning("inbox %s: %r was leaving, nobody knows why: it stays", inbox.name, text)
 

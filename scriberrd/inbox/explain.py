@@ -241,7 +241,8 @@ def _left_out(inbox: Inbox, known: About, seen: _Seen) -> Explanation | None:
     if known.passed is not None and known.passed[0].version == version:
         return Explanation(state="passed", text=PASSED[known.passed[1]])
     if known.removed is not None and known.removed.version == version:
-        return Explanation(state="removed", text=f"its job was removed: {TAKES} again")
+        text = f"its job was removed, or pruned for its age: {TAKES} again"
+        return Explanation(state="removed", text=text)
     return None
 
 

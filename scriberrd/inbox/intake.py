@@ -107,8 +107,8 @@ class Intake:
     async def came_back(self, inbox: Inbox, job: Job) -> None:
         """See that a recording that had left its inbox, and lies there again, leaves it again."""
         if job.disposed is not None and job.state is JobState.COMPLETED:
-            how = departures.again(inbox, job)
-            await self._store.run(jobs.come_back, job.id, how, self._clock.time())
+            how = departures.after(inbox, job)
+            await self._store.run(jobs.come_back, job, how, self._clock.time())
 
     async def _fingerprint(self, inbox: Inbox, path: bytes) -> sources.Fingerprint:
         heartbeat = Heartbeat()

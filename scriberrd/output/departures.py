@@ -9,19 +9,14 @@ from scriberrd.model import Leaving
 from scriberrd.output import naming
 
 if TYPE_CHECKING:
-    from scriberrd.config import Inbox
+    from scriberrd.config import Config, Inbox
     from scriberrd.model import Job
 
 FAILED = "failed/{folder}/{name}"  # where in the archive recordings are put that failed
 
 
 def after(inbox: Inbox, job: Job) -> Leaving | None:
-    """How the recording of a completed job leaves its inbox; None: it stays, or has left."""
-    return None if job.disposed is not None else again(inbox, job)
-
-
-def again(inbox: Inbox, job: Job) -> Leaving | None:
-    """How the recording of a completed job leaves its inbox, whether or not it did so before."""
+    """How the recording of a completed job leaves its inbox; None: it stays."""
     if inbox.links:
         return None
     if inbox.after == "delete":
@@ -31,11 +26,28 @@ def again(inbox: Inbox, job: Job) -> Leaving | None:
     return None
 
 
-def on_failure(inbox: Inbox, job: Job) -> Leaving | None:
-    """How the recording of a failed job leaves its inbox; None: it stays, or has left."""
-    if job.disposed is not None or inbox.links or inbox.on_failure == "keep":
+def on_failure(config: Config, job: Job) -> Leaving | None:
+    """How the recording of a failed job leaves its inbox; None: it stays."""
+    inbox = config.inbox(job.inbox)
+    if inbox is None or inbox.links or inbox.on_failure == "keep":
         return None
     return Leaving("quarantine", _name(inbox, job, FAILED))
+
+
+def is_wanted(config: Config, name: str, action: str) -> bool:
+    """Whether what was noted of a recording of this inbox is still to be done.
+
+    Args:
+        config: as it is now.
+        name: of the inbox.
+        action: as in model.Leaving; or "upload".
+    """
+    inbox = config.inbox(name)
+    if inbox is None:
+        return False
+    if action == "upload":
+        return config.retention.uploads > 0
+    return not inbox.links and action in {inbox.after, inbox.on_failure}
 
 
 def _name(inbox: Inbox, job: Job, template: str) -> bytes:

@@ -79,6 +79,7 @@ CREATE TABLE tombstone (
     state TEXT NOT NULL,
     lease INTEGER NOT NULL,         -- goes on where it was: no holder of old gets a claim
     finished_at REAL NOT NULL,
+    disposed TEXT,                  -- as in job
     UNIQUE (inbox, path)
 ) STRICT;
 

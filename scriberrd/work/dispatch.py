@@ -259,8 +259,7 @@ class Dispatcher:
         if step is not None:
             log.warning("job %d continues with a fallback: memory ran out: %s", job.id, step)
         fail = functools.partial(jobs.fail, code=failure, detail=detail, died=died, step=step)
-        inbox = self._live.config.inbox(job.inbox)
-        leaving = None if inbox is None else departures.on_failure(inbox, job)
+        leaving = departures.on_failure(self._live.config, job)
         fail = functools.partial(fail, retry=self._live.config.retry, leaving=leaving)
         return await self._end(fail, run.lease)
 

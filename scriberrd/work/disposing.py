@@ -24,7 +24,7 @@ from scriberrd.files import leaving, sources
 from scriberrd.files.folders import Heartbeat, start
 from scriberrd.files.leaving import Departure
 from scriberrd.model import display
-from scriberrd.output import published, staging
+from scriberrd.output import departures, published, staging
 from scriberrd.queue import jobs, queries
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ WHY = {
     "changed": "another file has its name now",
     "outputs": "its transcript is not there as it was published",
     "archive": "no archive is configured any longer",
+    "configuration": "its inbox is configured otherwise by now",
 }
 
 
@@ -115,6 +116,7 @@ class _Leaving:
         row = self._row
         try:
             if not row.begun:
+                self._require_wanted()
                 await self._look()
                 if not await self._store.insist(jobs.hold, row.job):
                     return  # it is wanted again
@@ -134,6 +136,11 @@ class _Leaving:
             await self._put_off(OSError(0, "an error inside scriberrd"))
         else:
             await self._done(DONE[row.action], to)
+
+    def _require_wanted(self) -> None:
+        row = self._row
+        if not departures.is_wanted(self._means.live.config, row.inbox, row.action):
+            raise _Kept("configuration")
 
     async def _look(self) -> None:
         """See that it is what was transcribed, before it is touched."""
@@ -167,6 +174,8 @@ class _Leaving:
                     await self._put_back()
                 return row.target
             raise _Kept("changed") if held else _Gone
+        if row.begun != jobs.AIMED:  # it was all held up till now
+            self._require_wanted()
         if row.action in {"delete", "upload"}:
             await self._require_outputs()
             await self._at(self._place, leaving.delete, going, judged)

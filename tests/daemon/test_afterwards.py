@@ -78,6 +78,11 @@ def test_what_is_done_goes_into_the_archive(program: Make) -> None:
     assert len(daemon.jobs()) == 1
     to = "a/2001-09-09-talk-2.wav"
     wait_for(lambda: events(daemon)[-1] == ("disposed", {"action": "archived", "to": to}), "told")
+    daemon.ctl("remove", daemon.jobs()[0]["id"])
+    (daemon.root / "archive" / to).rename(daemon.inbox / "a/talk.wav")
+    wait_for(lambda: inbox(daemon) == [], "also when its job is forgotten")
+    wait_for(lambda: events(daemon)[-1][1].get("to") == to, "it is told")
+    assert daemon.jobs() == []
 
 
 def test_what_is_done_is_deleted(program: Make) -> None:
@@ -120,6 +125,63 @@ def test_it_waits_for_the_archive_and_its_transcript_can_be_changed(program: Mak
     gone(daemon, "talk.wav")
     assert list(archived(daemon).values()) == [SENTENCE.read_bytes()]
     assert inbox(daemon) == []
+
+
+def test_what_takes_the_daemon_down_is_set_aside(program: Make) -> None:
+    keys = 'on_failure = "quarantine"\narchive = "archive"'
+    daemon = configured(program, keys, retry="interruptions = 1")
+    daemon.start(*SABOTEUR, SABOTAGE_CRASH="after:claim:1")
+    daemon.drop(SENTENCE, "talk.wav")
+    daemon.wait_dead()
+    daemon.start()
+    job = gone(daemon, "talk.wav")
+    assert job["error"]["code"] == "interrupted_too_often"  # type: ignore[index]
+    assert archived(daemon) == {"failed/talk.wav": SENTENCE.read_bytes()}
+
+
+def reconfigure(daemon: Program, old: str, new: str) -> None:
+    text = daemon.config.read_text()
+    assert old in text
+    daemon.config.write_text(text.replace(old, new))
+
+
+def test_what_has_not_left_stays_once_the_configuration_says_so(program: Make) -> None:
+    daemon = configured(program, ARCHIVE)
+    (daemon.root / "archive").rmdir()
+    daemon.start()
+    daemon.drop(SENTENCE, "talk.wav")
+    wait_for(lambda: daemon.said("its recording can't leave"), "it is told")
+    daemon.stop()
+    reconfigure(daemon, 'after = "archive"', 'after = "keep"')
+    (daemon.root / "archive").mkdir()
+    daemon.start()
+    wait_for(lambda: events(daemon)[-1] == ("kept", {"why": "configuration"}), "it is told")
+    assert inbox(daemon) == ["talk.wav"]
+    assert archived(daemon) == {}
+
+
+def test_what_is_about_to_be_deleted_stays_once_the_configuration_says_so(program: Make) -> None:
+    daemon = configured(program, 'after = "delete"')
+    daemon.start(*SABOTEUR, SABOTAGE_CRASH="after:files.leaving.judge:1")
+    daemon.drop(SENTENCE, "talk.wav")
+    daemon.wait_dead()
+    assert inbox(daemon) != ["talk.wav"]
+    reconfigure(daemon, 'after = "delete"', 'after = "keep"')
+    daemon.start()
+    wait_for(lambda: events(daemon)[-1] == ("kept", {"why": "configuration"}), "it is told")
+    assert inbox(daemon) == ["talk.wav"]
+
+
+def test_what_was_leaving_an_inbox_that_has_another_name_now_lies_there(program: Make) -> None:
+    daemon = configured(program, 'after = "delete"')
+    daemon.start(*SABOTEUR, SABOTAGE_CRASH="after:files.leaving.judge:1")
+    daemon.drop(SENTENCE, "talk.wav")
+    daemon.wait_dead()
+    reconfigure(daemon, 'name = "main"', 'name = "talks"')
+    reconfigure(daemon, 'after = "delete"', 'after = "keep"')
+    daemon.start()
+    wait_for(lambda: inbox(daemon) == ["talk.wav"], lambda: str(inbox(daemon)))
+    assert daemon.ctl("status")["leaving"] == 0
 
 
 @pytest.mark.parametrize("harm", ["edited", "missing"])

@@ -69,8 +69,10 @@ def test_it_is_noted_with_the_end_of_its_job(db: apsw.Connection) -> None:
     (row,) = rows(db)
     assert (row.job, row.path, row.action, row.target) == (1, b"talk.mp3", "archive", b"talk.mp3")
     assert row.identity == job.identity
-    assert jobs.leaving_count(db) == 1
-    assert jobs.are_leaving(db, [row.token, "other"]) == {row.token}
+    assert jobs.leaving_count(db, ["inbox"]) == 1
+    assert jobs.leaving_count(db, ["other"]) == 0  # nobody carries it out
+    assert jobs.are_leaving(db, "inbox", [row.token, "other"]) == {row.token}
+    assert jobs.are_leaving(db, "other", [row.token]) == set()
     with db:
         jobs.disposed(db, row, "archived", 5.0, b"talk-2.mp3")
     assert queries.get(db, 1).disposed == "archived talk-2.mp3"
@@ -149,12 +151,80 @@ def test_what_has_left_and_lies_there_again_leaves_again(db: apsw.Connection) ->
         jobs.disposed(db, rows(db)[0], "archived", 5.0, b"talk.mp3")
     news, *_ = jobs.unknown(db, "inbox", [(b"talk.mp3", job.identity)])
     assert news == [b"talk.mp3"]  # the very file was moved back
-    assert submit(db).disposed == "archived talk.mp3"
+    back = submit(db)
+    assert back.disposed == "archived talk.mp3"
     with db:
-        jobs.come_back(db, 1, ARCHIVE, 6.0)
+        jobs.come_back(db, back, ARCHIVE, 6.0)
     assert len(rows(db, 9.0)) == 1
     news, *_ = jobs.unknown(db, "inbox", [(b"talk.mp3", job.identity)])
     assert news == []
+
+
+def test_what_has_left_leaves_again_though_its_job_is_forgotten(db: apsw.Connection) -> None:
+    job = submit(db)
+    finish(db)
+    with db:
+        jobs.remove(db, 1, 4.0)  # before it has left
+        jobs.disposed(db, rows(db)[0], "archived", 5.0, b"talk.mp3")
+    for _ in range(2):
+        news, *_ = jobs.unknown(db, "inbox", [(b"talk.mp3", job.identity)])
+        assert news == [b"talk.mp3"]
+        back = submit(db)
+        assert (back.state, back.disposed) == ("completed", "archived talk.mp3")
+        assert queries.find(db, limit=9) == []
+        with db:
+            jobs.come_back(db, back, ARCHIVE, 6.0)
+        news, *_ = jobs.unknown(db, "inbox", [(b"talk.mp3", job.identity)])
+        assert news == []
+        (row,) = rows(db, 9.0)
+        with db:
+            jobs.disposed(db, row, "archived", 7.0, b"talk.mp3")
+
+
+def test_what_is_to_be_done_again_has_not_left_once_it_lies_there(db: apsw.Connection) -> None:
+    job = submit(db)
+    finish(db)
+    with db:
+        jobs.disposed(db, rows(db)[0], "archived", 5.0, b"talk.mp3")
+        jobs.redo(db, 1, profile="default", settings=Settings(), now=6.0)
+    assert submit(db).disposed is None
+    with db:
+        jobs.cancel(db, 1, 7.0)
+    news, *_ = jobs.unknown(db, "inbox", [(b"talk.mp3", job.identity)])
+    assert news == []  # it is not read again and again
+
+
+def test_what_comes_back_as_it_is_done_again_leaves_again(db: apsw.Connection) -> None:
+    submit(db)
+    finish(db)
+    with db:
+        jobs.disposed(db, rows(db)[0], "archived", 5.0, b"talk.mp3")
+        jobs.redo(db, 1, profile="default", settings=Settings(), now=6.0)
+    lease = claim(db)
+    submit(db)
+    with db:
+        jobs.finish(db, lease, language="en", now=7.0, leaving=ARCHIVE)
+    assert len(rows(db, 9.0)) == 1
+
+
+def test_it_leaves_once_though_it_is_done_again(db: apsw.Connection) -> None:
+    submit(db)
+    finish(db)
+    with db:
+        jobs.disposed(db, rows(db)[0], "archived", 5.0, b"talk.mp3")
+        jobs.redo(db, 1, profile="default", settings=Settings(), now=6.0)
+    finish(db)
+    assert rows(db, 9.0) == []
+
+
+def test_what_takes_the_daemon_down_is_set_aside(db: apsw.Connection) -> None:
+    submit(db)
+    claim(db)
+    with db:
+        (job,) = jobs.recover(db, 5.0, limit=1, leaving=lambda _: QUARANTINE)
+    assert job.state == "failed"
+    (row,) = rows(db, 9.0)
+    assert row.action == "quarantine"
 
 
 def test_what_failed_and_is_put_back_starts_again(db: apsw.Connection) -> None:

@@ -361,7 +361,7 @@ class Queue(RuleBasedStateMachine):
         processing = {job.id: job for job in queries.processing(self.db)}
         self.db.close()
         self.db = store.connect(self._path)
-        recovered = self._do(jobs.recover, self.now, limit=LIMIT)
+        recovered = self._do(jobs.recover, self.now, limit=LIMIT, leaving=lambda _: None)
         assert {job.id for job in recovered} == processing.keys()
         for job in recovered:
             before = processing[job.id]

@@ -27,6 +27,7 @@ from scriberrd.queue.jobs.leaving import (
     Disposal,
     aim,
     are_leaving,
+    call_off,
     come_back,
     disposed,
     hold,

@@ -106,6 +106,9 @@ def _known(db: apsw.Connection, inbox: str, path: bytes) -> _Known | None:
 
 
 _LEFT = (
-    "SELECT identity, sha256 IS NULL, NULL FROM tombstone WHERE inbox = :inbox AND path = :path",
+    (
+        f"SELECT identity, sha256 IS NULL, CASE WHEN disposed IS NOT NULL THEN '{MISSING}' END"
+        " FROM tombstone WHERE inbox = :inbox AND path = :path"
+    ),
     "SELECT identity, 0, NULL FROM passed WHERE inbox = :inbox AND path = :path",
 )

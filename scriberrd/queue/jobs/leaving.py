@@ -8,10 +8,12 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING, NamedTuple
 
+from msgspec.structs import replace
+
 from scriberrd.errors import IllegalMove
 from scriberrd.model import JobState, display
 from scriberrd.queue import columns
-from scriberrd.queue.jobs.rows import encode, record_event, update
+from scriberrd.queue.jobs.rows import encode, record_event
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -49,9 +51,10 @@ class Disposal(NamedTuple):
 def leave(db: apsw.Connection, job: Job, leaving: Leaving | None, now: float) -> None:
     """Note how the recording of a job that ends is to leave its inbox, if it does.
 
-    What an earlier end of the job had noted is void, unless it is under way.
+    What an earlier end of the job had noted is void, unless it is under way. A recording that has
+    left does not leave twice.
     """
-    if leaving is None or job.sha256 is None:
+    if leaving is None or job.sha256 is None or job.disposed is not None:
         # A transcript that is only written again changes nothing of where its recording goes.
         db.execute(
             "DELETE FROM disposal WHERE job = ? AND begun = 0 AND action = 'quarantine'", (job.id,)
@@ -104,11 +107,15 @@ def let_uploads_leave(db: apsw.Connection, before: float, now: float, most: int)
     return db.changes()
 
 
-def come_back(db: apsw.Connection, id_: int, leaving: Leaving | None, now: float) -> None:
-    """The recording of a completed job, which had left, lies in its inbox again: let it leave."""
-    job = update(db, id_, {"disposed": None})
-    if job.state is JobState.COMPLETED:
-        leave(db, job, leaving, now)
+def come_back(db: apsw.Connection, job: Job, leaving: Leaving | None, now: float) -> None:
+    """The recording of a completed job, which had left, lies in its inbox again: let it leave.
+
+    The job may be forgotten.
+    """
+    _note(db, job.id, None)
+    state = db.execute("SELECT state FROM job WHERE id = ?", (job.id,)).get
+    if state in {None, JobState.COMPLETED}:
+        leave(db, replace(job, disposed=None), leaving, now)
 
 
 def stay(db: apsw.Connection, job: Job, verb: str) -> None:
@@ -147,16 +154,21 @@ def leaving(
     return rows, min(later, default=None)
 
 
-def leaving_count(db: apsw.Connection) -> int:
-    """How many recordings are to leave, or are on their way."""
-    number: int = db.execute("SELECT count(*) FROM disposal").get
-    return number
+def leaving_count(db: apsw.Connection, inboxes: Iterable[str]) -> int:
+    """How many recordings are to leave these inboxes, or are on their way."""
+    query = "SELECT count(*) FROM disposal WHERE inbox = ?"
+    return sum(db.execute(query, (name,)).get for name in inboxes)
 
 
-def are_leaving(db: apsw.Connection, tokens: Iterable[str]) -> set[str]:
-    """Those of these tokens that belong to a recording on its way."""
-    query = "SELECT 1 FROM disposal WHERE token = ?"
-    return {token for token in tokens if db.execute(query, (token,)).get is not None}
+def are_leaving(db: apsw.Connection, inbox: str, tokens: Iterable[str]) -> set[str]:
+    """Those of these tokens that belong to a recording on its way out of this inbox."""
+    query = "SELECT 1 FROM disposal WHERE (inbox, token) = (?, ?)"
+    return {token for token in tokens if db.execute(query, (inbox, token)).get is not None}
+
+
+def call_off(db: apsw.Connection, token: str) -> None:
+    """Forget of a recording that it was to leave: it has its name again."""
+    db.execute("DELETE FROM disposal WHERE token = ?", (token,))
 
 
 def hold(db: apsw.Connection, id_: int) -> bool:
@@ -200,7 +212,7 @@ def disposed(
         to: its name in the archive.
     """
     text = what if to is None else f"{what} {display(to)}"
-    db.execute("UPDATE job SET disposed = ? WHERE id = ?", (text, row.job))
+    _note(db, row.job, text)
     id_, of = _end(db, row)
     name = None if to is None else display(to)
     record_event(db, id_, "disposed", now, action=what, to=name, **of)
@@ -208,10 +220,16 @@ def disposed(
 
 def kept(db: apsw.Connection, row: Disposal, why: str, now: float) -> None:
     """The recording stays after all."""
-    if row.action == "upload":  # it is somebody's own now
+    if row.action == "upload" and why != "configuration":  # it is somebody's own now
         db.execute("UPDATE job SET uploaded = 0 WHERE id = ?", (row.job,))
     id_, of = _end(db, row)
     record_event(db, id_, "kept", now, why=why, **of)
+
+
+def _note(db: apsw.Connection, id_: int, disposed: str | None) -> None:
+    """Note what became of the recording of a job, forgotten or not."""
+    db.execute("UPDATE job SET disposed = ? WHERE id = ?", (disposed, id_))
+    db.execute("UPDATE tombstone SET disposed = ? WHERE job = ?", (disposed, id_))
 
 
 def _end(db: apsw.Connection, row: Disposal) -> tuple[int | None, dict[str, str | int]]:

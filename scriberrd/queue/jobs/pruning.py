@@ -148,7 +148,7 @@ def forget(db: apsw.Connection, rows: Iterable[tuple[Any, ...]]) -> None:
         if newest == id_:
             db.execute(
                 "INSERT INTO tombstone"
-                " SELECT id, inbox, path, identity, sha256, state, lease, finished_at"
+                " SELECT id, inbox, path, identity, sha256, state, lease, finished_at, disposed"
                 " FROM job WHERE id = ?",
                 (id_,),
             )
@@ -188,10 +188,10 @@ def revive(db: apsw.Connection, inbox: str, path: bytes, forgotten: dict[str, An
     id_ = db.execute(
         """
         INSERT INTO job (id, state, lease, inbox, path, identity, sha256, profile, settings,
-                         priority, created_at, queued_at, finished_at, published_at)
+                         priority, created_at, queued_at, finished_at, published_at, disposed)
         SELECT job, state, lease, inbox, path, identity, sha256, :profile, :settings,
                :priority, finished_at, finished_at, finished_at,
-               iif(state = 'completed', finished_at, NULL)
+               iif(state = 'completed', finished_at, NULL), disposed
         FROM tombstone WHERE inbox = :inbox AND path = :path RETURNING id
         """,
         forgotten | {"inbox": inbox, "path": path},
