@@ -80,6 +80,14 @@ def test_what_is_done_goes_into_the_archive(program: Make) -> None:
     wait_for(lambda: events(daemon)[-1] == ("disposed", {"action": "archived", "to": to}), "told")
 
 
+def test_in_the_archive_it_keeps_its_extension(program: Make) -> None:
+    daemon = configured(program, 'after = "archive"\narchive = "archive/{inbox}/{stem}-{job}"')
+    daemon.start()
+    daemon.drop(SENTENCE, "talk.wav")
+    assert gone(daemon, "talk.wav")["disposed"] == "archived main/talk-1.wav"
+    assert archived(daemon) == {"main/talk-1.wav": SENTENCE.read_bytes()}
+
+
 def test_what_is_done_is_deleted(program: Make) -> None:
     daemon = configured(program, 'after = "delete"')
     daemon.start()
