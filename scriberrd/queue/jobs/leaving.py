@@ -9,6 +9,7 @@ import secrets
 from typing import TYPE_CHECKING, NamedTuple
 
 from scriberrd.errors import IllegalMove
+from scriberrd.failures import left
 from scriberrd.model import JobState, display
 from scriberrd.queue import columns
 from scriberrd.queue.jobs.rows import encode, record_event, update
@@ -111,6 +112,12 @@ def come_back(db: apsw.Connection, id_: int, leaving: Leaving | None, now: float
         leave(db, job, leaving, now)
 
 
+def require_there(job: Job, verb: str) -> None:
+    """See that a recording has not left its inbox: IllegalMove if it has."""
+    if job.disposed is not None:
+        raise IllegalMove(job.id, job.state, f"{verb} but by --stage merge: {left(job.disposed)}")
+
+
 def stay(db: apsw.Connection, job: Job, verb: str) -> None:
     """Keep the recording of a job that starts again: IllegalMove if it is on its way already."""
     begun = db.execute("SELECT begun FROM disposal WHERE job = ?", (job.id,)).get
@@ -151,6 +158,12 @@ def leaving_count(db: apsw.Connection) -> int:
     """How many recordings are to leave, or are on their way."""
     number: int = db.execute("SELECT count(*) FROM disposal").get
     return number
+
+
+def hindered(db: apsw.Connection) -> list[tuple[str, str, int]]:
+    """What keeps recordings from leaving: the inbox, the error, and how many it concerns."""
+    query = "SELECT inbox, error, count(*) FROM disposal WHERE error <> '' GROUP BY inbox, error"
+    return [(inbox, error, number) for inbox, error, number in db.execute(query)]
 
 
 def are_leaving(db: apsw.Connection, tokens: Iterable[str]) -> set[str]:
