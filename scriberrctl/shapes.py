@@ -86,6 +86,7 @@ class Job(TypedDict):
     uploaded: bool
     sidecar: Sidecar | None
     disposed: str | None
+    leaving: str | None
     source: Source
 
 

@@ -26,6 +26,14 @@ class FailureKind(msgspec.Struct, frozen=True):
     deadly: bool = False  # the recording may have killed its worker
 
 
+def left(disposed: str) -> str:
+    """What became of a recording that has left its inbox, and what to do; see `Job.disposed`."""
+    what, _, name = disposed.partition(" ")
+    if what == "gone":
+        return "somebody has taken its recording away"
+    return f"its recording was {what}" + (f" as {name}: put it back first" if name else "")
+
+
 FAILURES: dict[str, FailureKind] = {
     "empty_file": FailureKind("file", "the file has no bytes", "copy it again"),
     "unreadable": FailureKind(
@@ -189,6 +197,11 @@ FAILURES: dict[str, FailureKind] = {
     "source_changed": FailureKind(
         "machine", "the file changed while it was read", "its new version is queued once it settles"
     ),
+    "just_written": FailureKind(
+        "machine",
+        "the file can't be used, and was written a moment ago",
+        "it may not be complete yet: it is tried once more",
+    ),
     "output_unwritable": FailureKind(
         "machine",
         "the output folder can't be written",
@@ -210,3 +223,15 @@ FAILURES: dict[str, FailureKind] = {
         "machine", "the disk of the output folder is full", "free some space", part="output"
     ),
 }
+
+
+def advice(code: str | None, disposed: str | None) -> str:
+    """What to do about a failure of a job; of an unknown code, what is said of an internal error.
+
+    Args:
+        code: of the failure.
+        disposed: what became of the recording of the job.
+    """
+    if code == "source_missing" and disposed is not None:
+        return left(disposed)
+    return FAILURES.get(code or "", FAILURES["internal_error"]).advice

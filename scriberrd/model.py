@@ -207,6 +207,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     uploaded: bool  # the file in the inbox is a copy that we made
     sidecar: Sidecar | None  # as it was when the job was submitted; None: it has none
     disposed: str | None  # what became of the recording; None: it is where it was
+    leaving: str | None  # why it has not left yet, "": nothing hinders it; None: it stays
     warnings: tuple[str, ...]  # of the published transcript
     error_code: str | None  # of the last failure: a key of FAILURES
     error_detail: str | None  # for people; without absolute paths

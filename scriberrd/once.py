@@ -61,6 +61,8 @@ async def _finish(rooms: Rooms) -> bool:
     failed = await rooms.store.read(about.failed_since, began)
     for name in missing:
         log.warning("inbox %s: could not be scanned", name)
+    for inbox, error, number in await rooms.store.read(jobs.hindered):
+        log.warning("inbox %s: %d recordings could not leave it: %s", inbox, number, error)
     log.info("all inboxes are scanned: %d jobs have failed, %d files are left", failed, left)
     return idle and not (failed or left or missing)
 

@@ -139,7 +139,7 @@ def details(job: Job, executions: Sequence[Execution]) -> str:
         "outputs": ", ".join(job["outputs"]),
         "edited": ", ".join(job["edited"]),
         "cached": "its words were there already" if job["cached"] else None,
-        "recording": job["disposed"] or ("a copy that was uploaded" if job["uploaded"] else None),
+        "recording": _whereabouts(job),
         "source": f"{job['source']['size']} bytes, sha256 {job['source']['sha256'] or 'unknown'}",
     }
     lines = [f"job {job['id']}: {plain(job['name'])}"]
@@ -148,6 +148,13 @@ def details(job: Job, executions: Sequence[Execution]) -> str:
     if executions:
         lines += ["", runs(executions)]
     return "\n".join(lines)
+
+
+def _whereabouts(job: Job) -> str | None:
+    """What became of a recording, or is to."""
+    if job["leaving"] is not None:
+        return "still to leave its inbox" + (f": {job['leaving']}" if job["leaving"] else "")
+    return job["disposed"] or ("a copy that was uploaded" if job["uploaded"] else None)
 
 
 def _set(given: Mapping[str, str]) -> str:

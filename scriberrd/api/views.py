@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from scriberrd.failures import FAILURES
+from scriberrd.failures import FAILURES, advice
 from scriberrd.model import Event, Execution, Job, JobState, Pause, Priority, Stage, display
 
 if TYPE_CHECKING:
@@ -96,6 +96,7 @@ class JobView(msgspec.Struct, frozen=True, kw_only=True):
     uploaded: bool
     sidecar: SidecarView | None
     disposed: str | None
+    leaving: str | None
     source: SourceView
 
 
@@ -179,7 +180,7 @@ def job(job: Job, starts: Mapping[int, float], clock: Clock) -> JobView:
         fallbacks=tuple(map(str, job.fallbacks)),
         progress=_progress(job, starts.get(job.id, 0.0), now),
         language=job.language,
-        error=_maybe_failure(job.error_code, job.error_detail),
+        error=_maybe_failure(job.error_code, job.error_detail, job.disposed),
         outputs=tuple(display(name) for name in job.outputs),
         edited=tuple(display(name) for name in job.edited),
         speakers=tuple(_speakers(job.names, job.shown)),
@@ -188,6 +189,7 @@ def job(job: Job, starts: Mapping[int, float], clock: Clock) -> JobView:
         uploaded=job.uploaded,
         sidecar=_sidecar(job.sidecar),
         disposed=job.disposed,
+        leaving=job.leaving,
         source=SourceView(size=job.identity.size, sha256=job.sha256),
     )
 
@@ -263,13 +265,17 @@ def _signal(number: int) -> str:
         return str(number)
 
 
-def _maybe_failure(code: str | None, detail: str | None) -> FailureView | None:
-    return None if code is None else _failure(code, detail)
+def _maybe_failure(
+    code: str | None, detail: str | None, disposed: str | None = None
+) -> FailureView | None:
+    return None if code is None else _failure(code, detail, disposed)
 
 
-def _failure(code: str, detail: str | None) -> FailureView:
-    kind = FAILURES.get(code, FAILURES["internal_error"])
-    return FailureView(code=code, message=kind.message, advice=kind.advice, detail=detail or "")
+def _failure(code: str, detail: str | None, disposed: str | None = None) -> FailureView:
+    message = FAILURES.get(code, FAILURES["internal_error"]).message
+    return FailureView(
+        code=code, message=message, advice=advice(code, disposed), detail=detail or ""
+    )
 
 
 def _progress(job: Job, start: float, now: float) -> ProgressView:

@@ -42,6 +42,7 @@ class Arrivals:
         news, mendable = set(known.news), {path for path, _ in known.mendable}
         again = [one for one in found if one.path in mendable]
         mended = await self.mended(inbox, again) if again else []
+        again += [one for one in found if one.path in known.undecided]
         return [one for one in found if one.path in news] + mended, again
 
     async def mended(self, inbox: Inbox, found: list[Found]) -> list[Found]:

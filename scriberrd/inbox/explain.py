@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import msgspec
 
 from scriberrd.errors import InboxUnavailable, NotRegular
-from scriberrd.failures import FAILURES
+from scriberrd.failures import FAILURES, advice
 from scriberrd.files import sources
 from scriberrd.files.folders import LOOK
 from scriberrd.files.names import FOLDER
@@ -258,8 +258,8 @@ def _under_way(
     if path in watching.reading:
         return Explanation(state="reading", text="it is read, or waits for that, to be queued")
     if job is not None and seen.identity and job.identity.version == seen.identity.version:
-        leaving = "" if known.leaving is None else "; it is still to leave its inbox"
-        leaving += f": {known.leaving}" if known.leaving else ""
+        leaving = "" if job.leaving is None else "; it is still to leave its inbox"
+        leaving += f": {job.leaving}" if job.leaving else ""
         return Explanation(state=job.state.value, text=f"{_text(job)}{leaving}", job=job.id)
     if watching.state == "unavailable":
         return _unavailable(watching.reason)
@@ -285,8 +285,9 @@ def _text(job: Job) -> str:
             return f"job {job.id} was canceled: `scriberrctl retry {job.id}` queues it again"
         case JobState.FAILED:
             kind = FAILURES.get(job.error_code or "", FAILURES["internal_error"])
-            advice = f"; {kind.advice}" if kind.advice else ""
-            return f"job {job.id} failed: {kind.message}{advice}"
+            told = f": {job.error_detail}" if job.error_detail else ""
+            to_do = advice(job.error_code, job.disposed)
+            return f"job {job.id} failed: {kind.message}{told}" + (f"; {to_do}" if to_do else "")
 
 
 def _missing(watching: Watching, known: About) -> Explanation:

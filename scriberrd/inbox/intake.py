@@ -239,7 +239,7 @@ class Intake:
 
         Raises:
             JobNotFound: there is no such job.
-            IllegalMove: it has not ended, or a newer job has its recording.
+            IllegalMove: it has not ended, a newer job has its recording, or that has left.
             InvalidRequest: there is no such profile, or no longer; a value is not allowed, or is of
                 no use for this stage.
         """
@@ -263,17 +263,20 @@ class Intake:
     async def _recognized(self, id_: int) -> tuple[Job, Sidecar | None]:
         """The job, and what lies beside its recording now; None: that can't be seen.
 
-        The recording is fingerprinted if it was unreadable before.
+        The recording is fingerprinted if it was unreadable before, or had left.
         """
         job = await self._store.read(queries.get, id_)
         inbox = self._live.config.inbox(job.inbox)
         if inbox is None:
             return job, None
-        if job.sha256 is None:
+        if job.sha256 is None or job.disposed is not None:
             with contextlib.suppress(OSError, SourceChanged):  # its run will report it
                 fingerprint = await self._fingerprint(inbox, job.path)
-                source = Source(job.inbox, job.path, *fingerprint)
-                await self._store.run(jobs.recognize, id_, source)
+                if job.disposed is None:
+                    source = Source(job.inbox, job.path, *fingerprint)
+                    await self._store.run(jobs.recognize, id_, source)
+                elif fingerprint.sha256 == job.sha256:  # it was put back
+                    await self._store.run(jobs.come_back, job, None, self._clock.time())
         with contextlib.suppress(OSError):
             return job, await self._sidecar(inbox, job.path)
         return job, None

@@ -23,7 +23,7 @@ from scriberrd.queue import jobs, queries
 from scriberrd.transcript import BlockResult, Diarization
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator
     from pathlib import Path
 
     from scriberrd.config import Live
@@ -53,10 +53,15 @@ class Library:
         self._live, self._clock = live, clock
         self._file = File(state / NAME, clock)
 
-    async def restore(self, store: Store, job: Job) -> bool:
+    async def restore(self, store: Store, job: Job, allow: Callable[[float | None], None]) -> bool:
         """Give a job the finished work of the same bytes with the same settings, if there is any.
 
         One of which only a stage is to be redone gets its own words back.
+
+        Args:
+            store: of the queue.
+            job: in processing.
+            allow: is asked first, with the seconds that the container tells, and may raise.
 
         Raises:
             LeaseLost: the job was taken back.
@@ -67,6 +72,7 @@ class Library:
         found = await self.words(job, await store.read(jobs.work, job.id))
         if found is None:
             return False
+        allow(found.probe.duration)
         lease, work = jobs.Lease(job.id, job.lease), jobs.Work(*found[:3], None)
         try:
             await store.insist(jobs.restore, lease, work, found.blocks)

@@ -52,13 +52,16 @@ def is_wanted(config: Config, name: str, action: str) -> bool:
 
 def _name(inbox: Inbox, job: Job, template: str) -> bytes:
     folder, _, name = job.path.rpartition(b"/")
+    stem, dot, extension = name.rpartition(b".")
     filled = naming.filled(
         template,
         folder=folder,
         name=name,
-        stem=name.rpartition(b".")[0] or name,
+        stem=stem or name,
         date=naming.date(job.identity).encode(),
         inbox=inbox.name.encode(),
         job=b"%d" % job.id,
     )
+    if not filled.endswith(dot + extension):
+        filled += dot + extension
     return b"/".join(numbered(part, 1) for part in filled.split(b"/"))

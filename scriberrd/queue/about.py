@@ -20,7 +20,6 @@ class About(NamedTuple):
 
     job: Job | None  # the newest about it
     copy_of: int | None  # an earlier job about the same bytes, by another name
-    leaving: str | None  # the error of the latest try to have it leave its inbox; None: it stays
     removed: Identity | None  # the version whose job was, and stays so as long as nobody asks
     passed: tuple[Identity, Literal["existing", "outputs"]] | None  # the version, and why
     published_by: int | None  # the job that has written it
@@ -32,17 +31,15 @@ def about(db: apsw.Connection, inbox: str, path: bytes) -> About:
     job = queries.first(db, "inbox = ? AND path = ?", file)
     removed = db.execute("SELECT identity FROM tombstone WHERE (inbox, path) = (?, ?)", file).get
     passed = db.execute("SELECT identity, why FROM passed WHERE (inbox, path) = (?, ?)", file).get
-    copied = leaving = None
+    copied = None
     if job is not None:
         copied = db.execute(
             "SELECT min(id) FROM job WHERE sha256 = ? AND id < ? AND (inbox, path) <> (?, ?)",
             (job.sha256, job.id, *file),
         ).get
-        leaving = db.execute("SELECT error FROM disposal WHERE job = ?", (job.id,)).get
     return About(
         job=job,
         copy_of=copied,
-        leaving=leaving,
         removed=None if removed is None else columns.identity(removed),
         passed=None if passed is None else (columns.identity(passed[0]), passed[1]),
         published_by=db.execute(

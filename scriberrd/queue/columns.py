@@ -23,9 +23,11 @@ _NAMES = """
     (SELECT json_group_array(json_array(turns, label, name)) FROM speaker
      WHERE speaker.job = job.id)
 """
-_FIELDS = tuple(f for f in Job.__struct_fields__ if f not in {"outputs", "edited", "names"})
+_LEAVING = "(SELECT error FROM disposal WHERE disposal.job = job.id)"
+_OTHERS = {"outputs", "edited", "names", "leaving"}  # than columns of the job's own table
+_FIELDS = tuple(field for field in Job.__struct_fields__ if field not in _OTHERS)
 
-JOB_COLUMNS = ", ".join([*(f"job.{field}" for field in _FIELDS), _OUTPUTS, _NAMES])
+JOB_COLUMNS = ", ".join([*(f"job.{field}" for field in _FIELDS), _OUTPUTS, _NAMES, _LEAVING])
 """What `job` decodes; for SELECT ... FROM job, and for RETURNING."""
 
 identity = msgspec.json.Decoder(Identity).decode
@@ -60,7 +62,7 @@ OUTPUT_COLUMNS = "output.inbox, output.name, output.prints, output.published, ou
 
 def job(row: Row) -> Job:
     """The job that a row of `JOB_COLUMNS` holds."""
-    *fields, outputs, named = row
+    *fields, outputs, named, leaving = row
     values = dict(zip(_FIELDS, fields, strict=True))
     values["state"] = JobState(values["state"])
     values["stage"] = values["stage"] and Stage(values["stage"])
@@ -80,6 +82,7 @@ def job(row: Row) -> Job:
         **values,
         outputs=tuple(name for name, edited in names if not edited),
         edited=tuple(name for name, edited in names if edited),
+        leaving=leaving,
         names={(turns, label): name for turns, label, name in _speakers(named)},
     )
 

@@ -24,6 +24,17 @@ def check(inbox: Inbox, job: Job) -> None:
         raise TaskFailed("too_large", what)
 
 
+def is_set_beside(job: Job, detail: str) -> bool:
+    """Whether what an engine does not support was set by a file beside the recording.
+
+    Args:
+        job: with the settings that were not supported.
+        detail: of the failure; it begins with the key.
+    """
+    key = detail.partition(":")[0]
+    return job.sidecar is not None and key in job.sidecar.given and key not in job.overrides
+
+
 def check_duration(inbox: Inbox | None, seconds: float | None) -> None:
     """See that a recording may be transcribed, before the model is loaded for it.
 

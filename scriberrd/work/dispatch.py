@@ -13,7 +13,7 @@ from scriberrd.model import JobState, display
 from scriberrd.output import departures
 from scriberrd.queue import jobs, queries
 from scriberrd.queue.store import probe
-from scriberrd.work import capacity, fallbacks, stages
+from scriberrd.work import bounds, capacity, fallbacks, stages
 from scriberrd.work.admission import Admission, alone
 from scriberrd.work.breaker import STORE
 from scriberrd.work.preemption import to_preempt
@@ -250,8 +250,10 @@ class Dispatcher:
         job = run.job
         if (away := await self._means.unavailable(job, failure)) is not None:
             failure, detail = away.failure, away.detail
-        elif await self._means.too_early(job, failure):
-            failure, detail = "source_changed", f"it may not be complete yet: {failure}"
+        elif failure == "unsupported_setting" and bounds.is_set_beside(job, detail):
+            failure = "bad_sidecar"
+        elif (early := await self._means.too_early(job, failure)) is not None:
+            failure, detail = early, failure
         self.admission.failed(slot, job, failure, detail)
         step = None
         if failure == "out_of_memory" and not run.unit:  # which goes down by itself

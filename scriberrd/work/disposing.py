@@ -110,6 +110,7 @@ class _Leaving:
         self._going = Departure(inbox.path, row.path, row.token)
         self._place = means.folders.place(inbox.path, row.path)
         self._heartbeat = Heartbeat()
+        self._where = ""  # an error comes from, for people
 
     async def go(self) -> None:
         """Take all steps that are left."""
@@ -230,6 +231,7 @@ class _Leaving:
     def _archive_root(self) -> Path:
         if self._inbox.archiving is None:
             raise _Kept("archive")
+        self._where = f"the archive of inbox {self._inbox.name}: "
         return self._inbox.archiving[0]
 
     async def _require_mounted(self, root: Path, name: bytes) -> None:
@@ -279,7 +281,7 @@ class _Leaving:
                 await self._put_back()
         except OSError:
             back = False
-        text = str(getattr(error, "strerror", None) or error)
+        text = self._where + str(getattr(error, "strerror", None) or error)
         if text != row.error:
             name = display(row.path)
             log.warning(

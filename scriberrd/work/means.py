@@ -122,15 +122,15 @@ class Means(NamedTuple):
             if work.finished is None or work.finished.warnings:
                 raise TaskFailed("source_changed")
 
-    async def too_early(self, job: Job, failure: str) -> bool:
-        """Whether a recording that could not be decoded may not have been complete yet.
+    async def too_early(self, job: Job, failure: str) -> str | None:
+        """Why a recording that could not be decoded may not have been complete yet: a failure.
 
         So it is if it is another version by now. One that was written a moment ago, by its own
         time, gets a second run.
         """
         inbox = self.live.config.inbox(job.inbox)
         if failure not in HALF or inbox is None:
-            return False
+            return None
         place = self.folders.place(inbox.path, job.path)
         try:
             look = partial(sources.open_source, inbox.path, job.path, links=inbox.links)
@@ -140,12 +140,13 @@ class Means(NamedTuple):
             known = await self._latest(job)
             runs = await self.store.read(queries.executions, job.id)
         except (OSError, StoreError):
-            return False
+            return None
         if now.version not in {job.identity.version, known.version}:
-            return True
+            return "source_changed"
         written = now.mtime_ns / 1e9
-        had = any(run.error_code == "source_changed" and run.started_at > written for run in runs)
-        return not had and 0 <= self.clock.time() - written < max(inbox.settle, FRESH)
+        had = any(run.error_code == "just_written" and run.started_at > written for run in runs)
+        fresh = 0 <= self.clock.time() - written < max(inbox.settle, FRESH)
+        return "just_written" if fresh and not had else None
 
     async def unavailable(self, job: Job, failure: str) -> TaskFailed | None:
         """What keeps the recording of a run from being read, if that is the machine's fault.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+from functools import partial
 from typing import TYPE_CHECKING
 
 from scriberrd import protocol
@@ -61,15 +62,17 @@ async def run(run: Run, means: Means) -> Job:
 
 async def transcribe(run: Run, means: Means) -> Transcript | None:
     """Have all blocks done that are not, unless there is a transcript already, which it gives."""
-    job, store = run.job, means.store
-    if found := await adopt(store, means.folders, means.inbox(job), job):
+    job, store, inbox = run.job, means.store, means.inbox(run.job)
+    if found := await adopt(store, means.folders, inbox, job):
+        bounds.check_duration(inbox, found.duration)
         return found
     work = await store.read(jobs.work, job.id)
     if work.finished is not None:
         await means.check_unchanged(job, run.heartbeat)
         await means.library.keep(store, job)  # the run that did it may not have come so far
         return None
-    if await means.library.restore(store, job):
+    allow = partial(bounds.check_duration, None if job.redo else inbox)
+    if await means.library.restore(store, job, allow):
         return None
     if job.redo_stage is not None and work.last is None:
         log.warning("job %d: its words are not kept any more: transcribing it again", job.id)

@@ -54,6 +54,7 @@ async def test_a_new_job_shows_everything_and_no_absolute_path(server: Server) -
         "uploaded": False,
         "sidecar": None,
         "disposed": None,
+        "leaving": None,
         "source": {"size": 11, "sha256": job.sha256},
     }
 

@@ -101,4 +101,5 @@ async def test_finished_work_goes_too_that_of_earlier_versions_as_well(server: S
     for number, content in enumerate(kept):
         (server.inbox.path / f"{number}.mp3").write_bytes(content)
         await server.intake.accept(server.inbox, b"%d.mp3" % number)
-        assert not await server.rooms.library.restore(server.store, await server.claim())
+        job = await server.claim()
+        assert not await server.rooms.library.restore(server.store, job, lambda _: None)

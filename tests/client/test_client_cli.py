@@ -15,6 +15,7 @@ from api_server import DIALOGUE, SHOWN
 from msgspec.structs import replace
 from support import eventually
 
+from scriberrd.model import Leaving
 from scriberrd.queue import jobs
 
 if TYPE_CHECKING:
@@ -118,6 +119,15 @@ async def test_show_where_words_came_from_and_the_recording_went(server: Server)
     assert "\n  sidecar      profile fast, language=de\n" in shown
     assert "\n  cached       its words were there already\n" in shown
     assert "\n  recording    archived 2026/talk.mp3\n" in shown
+
+
+async def test_show_what_keeps_a_recording_from_leaving(server: Server) -> None:
+    job = await server.submit()
+    await server.store.run(jobs.leave, job, Leaving("delete"), 1.0)
+    assert "\n  recording    still to leave its inbox\n" in (await ctl(server, "show", "1")).out
+    await server.store.run(jobs.put_off, 1, "no space", 2.0, back=True)
+    shown = (await ctl(server, "show", "1")).out
+    assert "\n  recording    still to leave its inbox: no space\n" in shown
 
 
 async def test_cancel_and_retry_several(server: Server) -> None:

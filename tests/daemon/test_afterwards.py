@@ -6,11 +6,12 @@ import contextlib
 import json
 import os
 import sqlite3
+import subprocess
 import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from program import AUDIO, TALK, TESTS, Program, wait_for
+from program import AUDIO, DEADLINE, TALK, TESTS, Program, wait_for
 from support import mounted
 
 if TYPE_CHECKING:
@@ -85,6 +86,14 @@ def test_what_is_done_goes_into_the_archive(program: Make) -> None:
     assert daemon.jobs() == []
 
 
+def test_in_the_archive_it_keeps_its_extension(program: Make) -> None:
+    daemon = configured(program, 'after = "archive"\narchive = "archive/{inbox}/{stem}-{job}"')
+    daemon.start()
+    daemon.drop(SENTENCE, "talk.wav")
+    assert gone(daemon, "talk.wav")["disposed"] == "archived main/talk-1.wav"
+    assert archived(daemon) == {"main/talk-1.wav": SENTENCE.read_bytes()}
+
+
 def test_what_is_done_is_deleted(program: Make) -> None:
     daemon = configured(program, 'after = "delete"')
     daemon.start()
@@ -92,6 +101,45 @@ def test_what_is_done_is_deleted(program: Make) -> None:
     assert gone(daemon, "talk.wav")["disposed"] == "deleted"
     assert inbox(daemon) == []
     assert "talk.json" in daemon.files()
+
+
+def test_what_has_left_is_not_redone_but_stays_completed(program: Make) -> None:
+    daemon = configured(program, 'after = "delete"')
+    daemon.start()
+    daemon.drop(SENTENCE, "talk.wav")
+    id_ = gone(daemon, "talk.wav")["id"]
+    for options in ((), ("--stage", "diarize", "--set", "diarize=auto")):
+        refused = redo(daemon, id_, *options)
+        assert "its recording was deleted" in refused.stderr
+        assert refused.returncode != 0
+    job = daemon.ctl("redo", id_, "--stage", "merge", "--set", "formats=json,rttm")
+    assert job["state"] == "completed"
+
+
+def test_what_was_archived_is_redone_when_it_is_put_back(program: Make) -> None:
+    daemon = configured(program, ARCHIVE.replace("{date}-", ""))
+    daemon.start()
+    daemon.drop(SENTENCE, "a/talk.wav")
+    id_ = gone(daemon, "a/talk.wav")["id"]
+    refused = redo(daemon, id_)
+    assert "its recording was archived as a/talk.wav: put it back first" in refused.stderr
+    assert daemon.job("a/talk.wav")["state"] == "completed"  # type: ignore[index]
+    daemon.stop()
+    daemon.config.write_text(
+        daemon.config.read_text().replace('settle = "0.2s"', 'settle = "1h"', 1)
+    )
+    daemon.start()
+    (daemon.root / "archive/a/talk.wav").rename(daemon.inbox / "a/talk.wav")
+    daemon.ctl("redo", id_)
+    gone(daemon, "a/talk.wav")
+    runs = daemon.ctl("show", id_)["executions"]
+    assert [run["outcome"] for run in runs] == ["completed", "completed"]
+    assert archived(daemon) == {"a/talk.wav": SENTENCE.read_bytes()}
+
+
+def redo(daemon: Program, *arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [*daemon.client, "redo", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE, check=False)
 
 
 def test_what_failed_is_set_aside_and_tried_again_when_it_is_put_back(program: Make) -> None:
@@ -105,7 +153,7 @@ def test_what_failed_is_set_aside_and_tried_again_when_it_is_put_back(program: M
     (daemon.root / "archive/failed/a/talk.wav").rename(daemon.inbox / "a/talk.wav")
     wait_for(lambda: archived(daemon) and not inbox(daemon), "it is set aside again")
     runs = [run["error"]["code"] for run in daemon.ctl("show", job["id"])["executions"]]
-    assert runs == ["source_changed", "invalid_media", "invalid_media"]  # it was just written
+    assert runs == ["just_written", "invalid_media", "invalid_media"]
     daemon.drop(SENTENCE, "good.wav")
     daemon.wait("good.wav", "completed")
     assert inbox(daemon) == ["good.wav"]
@@ -117,7 +165,11 @@ def test_it_waits_for_the_archive_and_its_transcript_can_be_changed(program: Mak
     daemon.start()
     daemon.drop(SENTENCE, "talk.wav")
     job = daemon.wait("talk.wav", "completed")
-    wait_for(lambda: daemon.said("its recording can't leave"), "it is told")
+    why = "the archive of inbox main: No such file or directory"
+    wait_for(lambda: daemon.said(f"its recording can't leave, trying again: {why}"), "it is told")
+    assert daemon.ctl("show", job["id"])["leaving"] == why
+    told = daemon.ctl("explain", daemon.inbox / "talk.wav")["text"]
+    assert told.endswith(f"; it is still to leave its inbox: {why}")
     daemon.ctl("redo", job["id"])
     wait_for(lambda: len(daemon.ctl("show", job["id"])["executions"]) == 2, "it is done again")
     daemon.wait("talk.wav", "completed")

@@ -99,3 +99,18 @@ def test_a_sidecar_says_how_its_recording_is_done(program: Make) -> None:
     assert daemon.transcript("a.json")["language"] == "de"
     assert daemon.wait("sub/b.wav", "completed")["profile"] == "calm"
     assert [name for name in daemon.files() if name.startswith("a.")] == ["a.json", "a.rttm"]
+
+
+def test_what_a_sidecar_asks_of_an_engine_in_vain_is_mended_there(program: Make) -> None:
+    daemon = program()
+    daemon.drop(b'language = "xx"\n', "talk.wav.toml")
+    daemon.drop(AUDIO / "sentence.wav", "talk.wav")
+    job = daemon.wait("talk.wav", "failed")
+    assert job["error"]["code"] == "bad_sidecar"
+    assert job["error"]["detail"] == "language: no language 'xx'"
+    told = daemon.ctl("explain", daemon.inbox / "talk.wav")["text"]
+    assert "can't be used: language: no language 'xx'; mend the file beside" in told
+    daemon.drop(b'language = "en"\n', "talk.wav.toml")
+    daemon.wait("talk.wav", "completed")
+    daemon.ctl("redo", job["id"], "--set", "language=xx")  # this is nothing that the file says
+    assert daemon.wait("talk.wav", "failed")["error"]["code"] == "unsupported_setting"

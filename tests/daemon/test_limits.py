@@ -42,3 +42,21 @@ def test_what_is_outside_of_the_limits_fails_before_the_model_is_loaded(
     daemon.start()
     daemon.ctl("retry", job["id"])
     wait_for(lambda: (daemon.job(f"bad{bad.suffix}") or {})["state"] == "completed", "it is done")
+
+
+def test_they_hold_for_a_recording_whose_words_are_known(program: Make) -> None:
+    daemon = program(start=False)
+    text = daemon.config.read_text()
+    limited = 'output = "out"\nmax_duration = "1s"\nafter = "delete"'
+    daemon.config.write_text(text.replace('output = "out"', limited, 1))
+    calm = daemon.root / "calm"
+    daemon.start()
+    (calm / "talk.wav").write_bytes((AUDIO / "sentence.wav").read_bytes())
+    daemon.wait("talk.wav", "completed")
+    daemon.drop(AUDIO / "sentence.wav", "same.wav")
+    job = daemon.wait("same.wav", "completed", "failed")
+    assert job["error"]["code"] == "too_long"
+    daemon.ctl("retry", job["id"])
+    wait_for(lambda: len(daemon.ctl("show", job["id"])["executions"]) == 2, "once more")
+    assert daemon.wait("same.wav", "completed", "failed")["error"]["code"] == "too_long"
+    assert (daemon.inbox / "same.wav").exists()

@@ -100,16 +100,14 @@ def test_what_can_not_be_decoded_is_tried_again_if_it_was_just_written(program: 
         runs = daemon.ctl("show", job["id"])["executions"]
         codes[name] = [run["error"]["code"] for run in runs]
     expected = ["invalid_media"]
-    assert codes == {"new.wav": ["source_changed", *expected], "old.wav": expected}
+    assert codes == {"new.wav": ["just_written", *expected], "old.wav": expected}
 
 
 def test_a_copy_that_goes_on_after_a_pause_never_fails(program: Make) -> None:
     daemon = program(backoff="60s")
     daemon.drop(TALK.read_bytes()[:20], "talk.opus")
     wait_for(
-        lambda: (
-            ((daemon.job("talk.opus") or {}).get("error") or {}).get("code") == "source_changed"
-        ),
+        lambda: ((daemon.job("talk.opus") or {}).get("error") or {}).get("code") == "just_written",
         "the half of it has been read",
     )
     with (daemon.inbox / "talk.opus").open("ab") as file:

@@ -118,7 +118,7 @@ class Fake:
 
     def check(self, settings: Settings) -> None:
         if settings.language == "xx":
-            raise TaskFailed("unsupported_setting", "the fake engine knows no language 'xx'")
+            raise TaskFailed("unsupported_setting", "language: no language 'xx'")
 
     def identify(self, clips: Sequence[Clip], tick: Tick) -> list[Mapping[str, float]]:  # noqa: ARG002
         return [{"en": 0.5} for _ in clips]

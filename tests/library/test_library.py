@@ -92,7 +92,7 @@ class House:
         return await self.store.run(jobs.finish, lease, language=None, now=self.clock.now)
 
     async def restored(self, job: Job) -> bool:
-        return await self.library.restore(self.store, job)
+        return await self.library.restore(self.store, job, lambda _: None)
 
     def kept(self) -> int:
         """How many results the library has, as another process sees it."""

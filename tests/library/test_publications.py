@@ -161,7 +161,7 @@ class Publications(RuleBasedStateMachine):
         work = await self.store.read(jobs.work, job.id)
         if work.finished is not None and work.last is not None:
             return work.last.segments[0].text
-        if await self.library.restore(self.store, job):
+        if await self.library.restore(self.store, job, lambda _: None):
             assert not job.redo
             work = await self.store.read(jobs.work, job.id)
             assert work.last is not None

@@ -126,6 +126,16 @@ def test_a_new_start_keeps_it_until_it_is_on_its_way(db: apsw.Connection) -> Non
     assert [one.token for one in rows(db, 9.0)] == [row.token]
 
 
+def test_what_hinders_recordings_is_told(db: apsw.Connection) -> None:
+    submit(db)
+    finish(db)
+    assert (jobs.hindered(db), queries.get(db, 1).leaving) == ([], "")
+    with db:
+        jobs.put_off(db, 1, "the archive is full", 5.0, back=True)
+    assert jobs.hindered(db) == [("inbox", "the archive is full", 1)]
+    assert queries.get(db, 1).leaving == "the archive is full"
+
+
 def test_what_is_called_off_is_not_begun(db: apsw.Connection) -> None:
     submit(db)
     finish(db)

@@ -78,6 +78,7 @@ def test_a_job_is_what_was_submitted(db: apsw.Connection) -> None:
         uploaded=False,
         sidecar=None,
         disposed=None,
+        leaving=None,
         warnings=(),
         error_code=None,
         error_detail=None,

@@ -48,6 +48,7 @@ def job(**settings: object) -> Job:
         uploaded=False,
         sidecar=None,
         disposed=None,
+        leaving=None,
         warnings=(),
         error_code=None,
         error_detail=None,

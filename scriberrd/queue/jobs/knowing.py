@@ -26,6 +26,7 @@ class Sorted(NamedTuple):
     news: list[bytes]  # a version that no job knows, or a file that was missing
     renumbered: list[tuple[bytes, Identity]]  # known by numbers that have changed: for `renumber`
     mendable: list[tuple[bytes, Identity]]  # unreadable, or with a bad sidecar: perhaps no more
+    undecided: set[bytes]  # with a sidecar or unread, and still to be done: they may become so
 
 
 class _Known(NamedTuple):
@@ -34,11 +35,12 @@ class _Known(NamedTuple):
     identity: str  # JSON
     unread: bool  # its bytes are not known, or could not be read
     failure: str | None  # of a job that has failed; its recording was missing, or has left
+    undecided: bool
 
 
 def unknown(db: apsw.Connection, inbox: str, found: Iterable[tuple[bytes, Identity]]) -> Sorted:
     """What of the files in an inbox is news."""
-    news, renumbered, mendable = [], [], []
+    news, renumbered, mendable, undecided = [], [], [], set()
     for path, identity in found:
         known = _known(db, inbox, path)
         if known is None or known.failure == MISSING:
@@ -53,7 +55,9 @@ def unknown(db: apsw.Connection, inbox: str, found: Iterable[tuple[bytes, Identi
             renumbered.append((path, identity))
         if known.failure in BARRED:
             mendable.append((path, identity))
-    return Sorted(news, renumbered, mendable)
+        if known.undecided:
+            undecided.add(path)
+    return Sorted(news, renumbered, mendable, undecided)
 
 
 def renumber(db: apsw.Connection, inbox: str, found: Iterable[tuple[bytes, Identity]]) -> None:
@@ -96,7 +100,8 @@ def _known(db: apsw.Connection, inbox: str, path: bytes) -> _Known | None:
     known = db.execute(
         "SELECT identity, sha256 IS NULL OR error_code = 'unreadable',"
         f" CASE WHEN disposed IS NOT NULL THEN '{MISSING}'"
-        "  WHEN state = 'failed' THEN error_code END"
+        "  WHEN state = 'failed' THEN error_code END,"
+        " finished_at IS NULL AND (sidecar IS NOT NULL OR sha256 IS NULL)"
         f" FROM job WHERE id = ({NEWEST})",
         row,
     ).get
@@ -107,8 +112,8 @@ def _known(db: apsw.Connection, inbox: str, path: bytes) -> _Known | None:
 
 _LEFT = (
     (
-        f"SELECT identity, sha256 IS NULL, CASE WHEN disposed IS NOT NULL THEN '{MISSING}' END"
+        f"SELECT identity, sha256 IS NULL, CASE WHEN disposed IS NOT NULL THEN '{MISSING}' END, 0"
         " FROM tombstone WHERE inbox = :inbox AND path = :path"
     ),
-    "SELECT identity, 0, NULL FROM passed WHERE inbox = :inbox AND path = :path",
+    "SELECT identity, 0, NULL, 0 FROM passed WHERE inbox = :inbox AND path = :path",
 )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from msgspec.structs import replace
 
 from scriberrd.errors import IllegalMove
+from scriberrd.failures import left
 from scriberrd.model import JobState, display
 from scriberrd.queue import columns
 from scriberrd.queue.jobs.rows import encode, record_event
@@ -118,6 +119,12 @@ def come_back(db: apsw.Connection, job: Job, leaving: Leaving | None, now: float
         leave(db, replace(job, disposed=None), leaving, now)
 
 
+def require_there(job: Job, verb: str) -> None:
+    """See that a recording has not left its inbox: IllegalMove if it has."""
+    if job.disposed is not None:
+        raise IllegalMove(job.id, job.state, f"{verb} but by --stage merge: {left(job.disposed)}")
+
+
 def stay(db: apsw.Connection, job: Job, verb: str) -> None:
     """Keep the recording of a job that starts again: IllegalMove if it is on its way already."""
     begun = db.execute("SELECT begun FROM disposal WHERE job = ?", (job.id,)).get
@@ -169,6 +176,12 @@ def are_leaving(db: apsw.Connection, inbox: str, tokens: Iterable[str]) -> set[s
 def call_off(db: apsw.Connection, token: str) -> None:
     """Forget of a recording that it was to leave: it has its name again."""
     db.execute("DELETE FROM disposal WHERE token = ?", (token,))
+
+
+def hindered(db: apsw.Connection) -> list[tuple[str, str, int]]:
+    """What keeps recordings from leaving: the inbox, the error, and how many it concerns."""
+    query = "SELECT inbox, error, count(*) FROM disposal WHERE error <> '' GROUP BY inbox, error"
+    return [(inbox, error, number) for inbox, error, number in db.execute(query)]
 
 
 def hold(db: apsw.Connection, id_: int) -> bool:

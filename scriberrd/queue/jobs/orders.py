@@ -8,7 +8,7 @@ from scriberrd.errors import IllegalMove
 from scriberrd.model import TERMINAL, JobState
 from scriberrd.queue import queries
 from scriberrd.queue.jobs.claiming import take
-from scriberrd.queue.jobs.leaving import stay
+from scriberrd.queue.jobs.leaving import require_there, stay
 from scriberrd.queue.jobs.rows import (
     FRESH,
     NO_ERROR,
@@ -111,13 +111,14 @@ def redo(
 
     Raises:
         JobNotFound: no such job.
-        IllegalMove: it has not ended, or a newer job has its recording.
+        IllegalMove: it has not ended, a newer job has its recording, or that has left its inbox.
     """
     job = queries.get(db, id_)
     if job.state not in TERMINAL:
         raise IllegalMove(id_, job.state, "be redone")
     require_newest(db, job, "be redone")
     if stage != "merge":  # which needs no recording
+        require_there(job, "be redone")
         stay(db, job, "be redone")
     if stage is None:
         forget_work(db, id_)

@@ -79,7 +79,10 @@ class Engine(Protocol):
         """How many ways it knows to decode a clip; the first one is for all clips."""
 
     def check(self, settings: Settings) -> None:
-        """Raise TaskFailed("unsupported_setting") for what this engine can't do."""
+        """Raise TaskFailed("unsupported_setting") for what this engine can't do.
+
+        Its detail begins with the key, as "language: ...": a file beside the recording may set it.
+        """
 
     def identify(self, clips: Sequence[Clip], tick: Tick) -> list[Mapping[str, float]]:
         """How probable each language is in each of these clips, 0 to 1."""

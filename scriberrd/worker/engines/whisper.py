@@ -85,17 +85,17 @@ class Whisper:
     def check(self, settings: Settings) -> None:
         """Raise for a language or task that the model does not know."""
         model, name = self._model, self.info.model
-        codes = {settings.language} - {"auto"} | set(settings.languages)
-        if not model.model.is_multilingual:
-            if other := codes - {"en"}:
-                raise _unsupported(f"{name} understands English only, not {min(other)!r}")
-            if settings.task == "translate":
-                raise _unsupported(f"{name} understands English only: nothing to do")
-            return
-        for code in sorted(codes):
-            token = model.hf_tokenizer.token_to_id(f"<|{code}|>")
-            if code not in model.supported_languages or token is None:
-                raise _unsupported(f"{name} knows no language {code!r}; a code is like 'en'")
+        english = not model.model.is_multilingual
+        for key, codes in (("language", {settings.language}), ("languages", settings.languages)):
+            for code in sorted({*codes} - {"auto"}):
+                token = model.hf_tokenizer.token_to_id(f"<|{code}|>")
+                if english and code != "en":
+                    raise _unsupported(key, f"{name} understands English only, not {code!r}")
+                if not english and (code not in model.supported_languages or token is None):
+                    what = f"{name} knows no language {code!r}; a code is like 'en'"
+                    raise _unsupported(key, what)
+        if english and settings.task == "translate":
+            raise _unsupported("task", f"{name} understands English only: nothing to do")
 
     def identify(self, clips: Sequence[Clip], tick: Tick) -> list[Mapping[str, float]]:
         """How probable each language is in each of these clips."""
@@ -246,5 +246,5 @@ def _word(start: Any, end: Any, word: str, probability: Any) -> Word:
     )
 
 
-def _unsupported(detail: str) -> TaskFailed:
-    return TaskFailed("unsupported_setting", detail)
+def _unsupported(key: str, what: str) -> TaskFailed:
+    return TaskFailed("unsupported_setting", f"{key}: {what}")
