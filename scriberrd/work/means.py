@@ -143,6 +143,8 @@ class Means(NamedTuple):
             return False
         if now.version not in {job.identity.version, known.version}:
             return True
+        if FAILURES[failure].fault == "machine":  # it is tried again, and people learn why
+            return False
         written = now.mtime_ns / 1e9
         had = any(run.error_code == "source_changed" and run.started_at > written for run in runs)
         return not had and 0 <= self.clock.time() - written < max(inbox.settle, FRESH)
