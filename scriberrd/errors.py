@@ -42,6 +42,7 @@ answers with, so the API needs a single error handler.
     ├── NoAnswer               a file system does not answer
     ├── InboxUnavailable       an inbox folder, or its file system, is missing
     ├── SourceUnavailable      the file system of a folder in it is not mounted
+    ├── OutputUnavailable      an output folder, or its file system, is missing
     ├── NotRegular             a path leads to something other than a regular file
     └── FileNotFoundError
         └── Unmounted              what was mounted at an output folder is not
@@ -338,6 +339,10 @@ class InboxUnavailable(OSError):
 
 class SourceUnavailable(OSError):
     """The folder of a recording exists, but its file system is not mounted."""
+
+
+class OutputUnavailable(OSError):
+    """An output folder can't be looked at, or its file system is not mounted."""
 
 
 class NotRegular(OSError):

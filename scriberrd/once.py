@@ -49,7 +49,7 @@ async def _finish(rooms: Rooms) -> bool:
         idle = all(one.idle for one in seen)  # before the look at the jobs: it has made some
         counts = await rooms.store.read(queries.counts)
         left = counts[JobState.QUEUED] + await rooms.store.read(jobs.leaving_count, inboxes)
-        left += sum(len(one.settling) for one in seen)
+        left += sum(one.left for one in seen)
         if counts[JobState.PROCESSING] or any(map(_is_working, seen)):
             worked = rooms.clock.monotonic()
         elif idle and not left:

@@ -51,7 +51,7 @@ def mounted(folder: Path, *options: str | Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def bound(source: Path, folder: Path) -> Iterator[None]:
-    """Have what one folder shows be seen at another one, too."""
+    """Have what one folder, or file, shows be seen at another one, too."""
     with _mounted(folder, "mount", "--bind", source):
         yield
 
@@ -67,7 +67,8 @@ def fused(source: Path, folder: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _mounted(folder: Path, *command: str | Path) -> Iterator[None]:
-    folder.mkdir(exist_ok=True)
+    if not folder.exists():
+        folder.mkdir()
     if subprocess.run([*command, folder], capture_output=True, check=False).returncode:
         pytest.skip("mounting is not permitted")
     try:

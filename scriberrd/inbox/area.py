@@ -5,11 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable
 from itertools import islice
-from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Literal
 
-from scriberrd.errors import InboxUnavailable, NoAnswer, ScriberrdError, SourceChanged
+from scriberrd.errors import (
+    InboxUnavailable,
+    NoAnswer,
+    OutputUnavailable,
+    ScriberrdError,
+    SourceChanged,
+)
 from scriberrd.files.folders import Heartbeat, start
 from scriberrd.inbox.areas import polls
 from scriberrd.inbox.lanes import Lanes
@@ -22,10 +27,8 @@ from scriberrd.model import MountStatus, display
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from scriberrd.config import Inbox
-    from scriberrd.files.folders import Folders
     from scriberrd.inbox.areas import Area
-    from scriberrd.model import Clock
+    from scriberrd.inbox.surroundings import Surroundings
 
 log = logging.getLogger(__name__)
 
@@ -38,34 +41,6 @@ FAREWELL = 1.0  # seconds to wait for the end of the notifications, which contin
 FORGET = 600.0  # seconds after which all files are looked up again
 
 State = Literal["starting", "watching", "polling", "unavailable"]
-
-
-class Queue(Protocol):
-    """What is known of the files that are found."""
-
-    async def unknown(self, inbox: Inbox, found: list[Found]) -> tuple[list[Found], list[Found]]:
-        """The files that are news; and those that may be so without having changed."""
-
-    async def first(self, inbox: Inbox, found: list[Found]) -> None:
-        """Take in what is there when an inbox begins to be watched."""
-
-    async def left(self, inbox: Inbox, paths: list[bytes]) -> None:
-        """See to recordings that were on their way out of the inbox."""
-
-
-Take = Callable[[list[Found]], Awaitable[list[Exception | None]]]
-
-
-class Surroundings(NamedTuple):
-    """What all areas of an inbox share."""
-
-    inbox: Inbox
-    queue: Queue
-    take: Take
-    rescan: float  # the longest time between two scans, in seconds
-    clock: Clock
-    folders: Folders
-    looking: asyncio.Event  # is set to have somebody look which areas there are
 
 
 class _AreaError(Exception):
@@ -81,6 +56,7 @@ class AreaWatch:
         self._inbox, self._queue, self._clock = around.inbox, around.queue, around.clock
         self.state: State = "starting"
         self.reason = ""  # why it is not watched
+        self.is_file = False  # a file is mounted there: it lies in the folder above
         self.passes = 0  # scans that have ended
         self.settling = Settling(self._inbox.settle)
         self.lanes = Lanes(around.take, self._end, self._warn_of_trouble)
@@ -91,6 +67,8 @@ class AreaWatch:
         self._polls = polls(area, self._inbox.watch)
         self._hints = Hints(self._changed, wanted=self._polls is None)
         self._trouble = ""  # the error of the queue at the latest scan
+        self._held_up = ""  # why nothing of it can be queued, for now
+        self._refused: dict[bytes, str] = {}  # why single files could not be, as it was told
 
     @property
     def busy(self) -> bool:
@@ -114,12 +92,13 @@ class AreaWatch:
         return self.settling.waiting(self._clock.monotonic())
 
     async def run(self) -> None:
-        """Watch it until cancelled."""
+        """Watch it until cancelled, or it is none."""
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(self.lanes.run())
-                while True:
+                reading = group.create_task(self.lanes.run())
+                while not self.is_file:
                     await self._scan()
+                reading.cancel()
         finally:
             await asyncio.wait({start(self._hints.close)}, timeout=FAREWELL)
 
@@ -130,9 +109,13 @@ class AreaWatch:
         try:
             await self._look(began)
         except _AreaError as error:
-            self._tell("unavailable", str(error))
             self._around.looking.set()
-            await self._pause(POLL)
+            self.is_file = bool(self.area.prefix) and isinstance(
+                error.__cause__, NotADirectoryError
+            )
+            if not self.is_file:
+                self._tell("unavailable", str(error))
+                await self._pause(POLL)
         except Exception as error:  # noqa: BLE001 - logged; nothing may end the watch
             if self._trouble != str(error):
                 self._trouble = str(error)
@@ -182,8 +165,13 @@ class AreaWatch:
         self._note(notes)
         self.lanes.drop(self.lanes.held.keys() - {one.path for one in held})
         new += [one for one in held if self.settling.holds(one)]  # it was postponed meanwhile
+        if self._refused:
+            there = {one.path for one in (*new, *held)}
+            self._refused = {path: why for path, why in self._refused.items() if path in there}
         now = self._clock.monotonic()
         self.lanes.offer(self.settling.update(new, now), now)
+        if not self.busy:
+            self._held_up = ""
         if notes.left:
             with contextlib.suppress(OSError):  # they are found again
                 await self._queue.left(self._inbox, notes.left)
@@ -226,7 +214,8 @@ class AreaWatch:
         """Take in what became of a file in the lanes."""
         match error:
             case None:
-                pass
+                self._held_up = ""
+                self._refused.pop(file.path, None)
             case SourceChanged():  # a copy that had only paused; the next scan sees a new version
                 log.debug("inbox %s: %r is changing", self._inbox.name, display(file.path))
                 self._changed.set()
@@ -236,8 +225,16 @@ class AreaWatch:
                 asyncio.get_running_loop().call_later(
                     min(POLL, self._around.rescan), self._changed.set
                 )
+            case OutputUnavailable():
+                if self._held_up != (why := reason(error)):
+                    self._held_up = why
+                    log.warning("inbox %s: nothing is queued: %s", self._inbox.name, why)
+                again = min(POLL, self._around.rescan)
+                self.settling.postpone(file, self._clock.monotonic() + again)
             case _:
-                self._warn(f"{display(file.path)!r} was not accepted: {error}", error)
+                if self._refused.get(file.path) != str(error):
+                    self._refused[file.path] = str(error)
+                    self._warn(f"{display(file.path)!r} was not accepted: {error}", error)
                 self.settling.postpone(file, self._clock.monotonic() + self._around.rescan)
 
     async def _pause(self, most: float, took: float = 0.0) -> None:
@@ -253,7 +250,7 @@ class AreaWatch:
             path=display(self.area.prefix),
             kind=self.area.mount.kind,
             state=self.state,
-            reason=self.reason or None,
+            reason=self.reason or self._held_up or None,
         )
 
     def tell_unavailable(self, error: OSError) -> None:

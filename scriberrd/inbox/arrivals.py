@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from scriberrd.inbox.intake import Intake
     from scriberrd.inbox.rules import Ruling
     from scriberrd.inbox.scan import Found
-    from scriberrd.model import Clock, Source
+    from scriberrd.model import Clock, Sidecar, Source
     from scriberrd.queue.store import Store
 
 log = logging.getLogger(__name__)
@@ -88,8 +88,10 @@ class Arrivals:
             InvalidRequest.
 
         Raises:
+            OutputUnavailable: whether they are transcribed already can't be seen.
             StoreError: nothing can be queued.
         """
+        await existing.require_outputs(self._store, self._folders, inbox)
         outcomes: dict[bytes, Exception | None] = {}
         wanted = []
         for one in found:
@@ -103,6 +105,7 @@ class Arrivals:
             except InvalidRequest as error:
                 outcomes[one.path] = error
         orders: list[tuple[Source, jobs.Order]] = []
+        whole: list[tuple[Source, Sidecar]] = []
         config = self._live.config
         read = await reading.read(config, self._folders, inbox, wanted)
         for one, (source, sidecar) in zip(wanted, read, strict=True):
@@ -110,9 +113,9 @@ class Arrivals:
                 outcomes[one.path] = source
                 continue
             name = sidecar.profile or inbox.profile
+            whole.append((source, sidecar))
             orders.append((source, ordering.order(config, name, {}, sidecar)))
-        moved = [source for source, _ in orders]
-        await mending.move_along(self._store, self._folders, self._clock, inbox, moved)
+        await mending.move_along(config, self._store, self._folders, self._clock, inbox, whole)
         queued = await self._store.run(jobs.submit_all, orders, self._clock.time())
         for (source, _), outcome in zip(orders, queued, strict=True):
             if isinstance(outcome, Exception):

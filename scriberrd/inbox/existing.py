@@ -9,12 +9,12 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scriberrd.errors import InvalidRequest, StoreError
+from scriberrd.errors import InvalidRequest, OutputUnavailable, StoreError
 from scriberrd.files.folders import start
-from scriberrd.files.names import sync_folder
+from scriberrd.files.names import FOLDER, sync_folder
 from scriberrd.inbox.rules import Ruling
 from scriberrd.model import display
-from scriberrd.output import naming, published
+from scriberrd.output import naming, published, staging
 from scriberrd.queue import jobs
 
 if TYPE_CHECKING:
@@ -81,6 +81,28 @@ def _write(marker: Path, content: bytes) -> None:
     sync_folder(marker.parent)
 
 
+async def require_outputs(store: Store, folders: Folders, inbox: Inbox) -> None:
+    """See that the output folder can be asked what has been transcribed, if the inbox wants that.
+
+    Raises:
+        OutputUnavailable: it can't: every recording would look as if it had not been.
+        StoreError: the database can't be used.
+    """
+    if not inbox.skip_existing:
+        return
+    mounts = await store.read(jobs.mounts)
+    try:
+        await folders.run(inbox.output, _require, inbox.output, mounts)
+    except OSError as error:
+        why = f"its output folder can't be looked at: {error.strerror or error}"
+        raise OutputUnavailable(error.errno, why) from error
+
+
+def _require(root: Path, mounts: Collection[bytes]) -> None:
+    staging.require_mounted(root, [b"file"], mounts)
+    os.close(os.open(root, FOLDER))
+
+
 async def skip(
     config: Config, store: Store, folders: Folders, inbox: Inbox, found: Found
 ) -> Ruling | None:
@@ -103,8 +125,9 @@ async def skip(
     )
     names = [b"%s.%s" % (base, one.encode()) for base in bases for one in formats]
     unlisted = await store.read(jobs.unlisted, inbox.name, names)
+    mounts = await store.read(jobs.mounts)
     try:
-        name = await folders.run(inbox.output, _of_others, inbox.output, unlisted)
+        name = await folders.run(inbox.output, _of_others, inbox.output, unlisted, mounts)
     except OSError as error:
         raise InvalidRequest(f"its output folder can't be looked at: {error.strerror}") from error
     if name is None:
@@ -115,8 +138,9 @@ async def skip(
     return Ruling("ignored", "skip_existing", "skip_existing")
 
 
-def _of_others(root: Path, names: Collection[bytes]) -> bytes | None:
+def _of_others(root: Path, names: Collection[bytes], mounts: Collection[bytes]) -> bytes | None:
     """The first of these names that somebody else's file has, in the folder of the outputs."""
+    staging.require_mounted(root, names, mounts)
     ours = {name[: -len(JSON)] for name in names if name.endswith(JSON) and _is_ours(root, name)}
     others = (name for name in names if name.rpartition(b".")[0] not in ours)
     return next(iter(published.existing(root, others)), None)

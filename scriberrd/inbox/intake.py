@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import logging
 import os
 from collections import defaultdict
@@ -19,9 +20,9 @@ from scriberrd.errors import (
 )
 from scriberrd.files import sources
 from scriberrd.files.folders import Heartbeat, start
-from scriberrd.inbox import mending, ordering, rules, sidecars, upload
+from scriberrd.inbox import mending, ordering, reading, rules, sidecars, upload
 from scriberrd.inbox.upload import Upload
-from scriberrd.model import JobState, Source, display
+from scriberrd.model import JobState, display
 from scriberrd.output import departures, published
 from scriberrd.queue import jobs, queries
 
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
     from scriberrd.config import Inbox, Live
     from scriberrd.files.folders import Folders
-    from scriberrd.model import Clock, Job, RedoStage, Sidecar
+    from scriberrd.model import Clock, Job, RedoStage, Sidecar, Source
     from scriberrd.queue.store import Store
 
 log = logging.getLogger(__name__)
@@ -85,11 +86,12 @@ class Intake:
         """
         ordering.order(self._live.config, profile or inbox.profile, given)  # before it is read
         try:
-            source = Source(inbox.name, path, *await self._fingerprint(inbox, path))
+            source = await self._source(inbox, path)
             sidecar = await self._sidecar(inbox, path)
         except OSError as error:
             raise InvalidRequest(f"{display(path)!r}: {error.strerror}") from error
-        await mending.move_along(self._store, self._folders, self._clock, inbox, [source])
+        config, moved = self._live.config, [(source, sidecar)]
+        await mending.move_along(config, self._store, self._folders, self._clock, inbox, moved)
         name = profile or sidecar.profile or inbox.profile
         order = ordering.order(self._live.config, name, given, sidecar)
         job, new = await self._store.run(
@@ -110,10 +112,9 @@ class Intake:
             how = departures.after(inbox, job)
             await self._store.run(jobs.come_back, job, how, self._clock.time())
 
-    async def _fingerprint(self, inbox: Inbox, path: bytes) -> sources.Fingerprint:
+    async def _source(self, inbox: Inbox, path: bytes) -> Source:
         heartbeat = Heartbeat()
-        links, beat = inbox.links, heartbeat.beat
-        read = partial(sources.fingerprint, inbox.path, path, links=links, beat=beat)
+        read = partial(reading.source, inbox, path, heartbeat)
         async with self._reading[inbox.name]:
             place = self._folders.place(inbox.path, path)
             return await self._folders.follow(place, heartbeat, read)
@@ -271,11 +272,10 @@ class Intake:
             return job, None
         if job.sha256 is None or job.disposed is not None:
             with contextlib.suppress(OSError, SourceChanged):  # its run will report it
-                fingerprint = await self._fingerprint(inbox, job.path)
+                source = await self._source(inbox, job.path)
                 if job.disposed is None:
-                    source = Source(job.inbox, job.path, *fingerprint)
                     await self._store.run(jobs.recognize, id_, source)
-                elif fingerprint.sha256 == job.sha256:  # it was put back
+                elif source.sha256 == job.sha256:  # it was put back
                     await self._store.run(jobs.come_back, job, None, self._clock.time())
         with contextlib.suppress(OSError):
             return job, await self._sidecar(inbox, job.path)
@@ -283,12 +283,13 @@ class Intake:
 
 
 def _unstored(inbox: Inbox, error: OSError) -> str:
+    what = f"inbox {inbox.name}: scriberrd may not write into its folder ({error.strerror})"
+    copy = "or copy the recording there yourself"
     if isinstance(error, PermissionError):
-        return (
-            f"inbox {inbox.name}: scriberrd may not write into its folder ({error.strerror}): let"
-            f' its user do so (chown or setfacl; path of [[inbox]] "{inbox.name}"), or copy the'
-            " recording there yourself"
-        )
+        place = f'path of [[inbox]] "{inbox.name}"'
+        return f"{what}: let its user do so (chown or setfacl; {place}), {copy}"
+    if error.errno == errno.EROFS:
+        return f"{what}: have it mounted writable, {copy}"
     return f"inbox {inbox.name}: {error.strerror}"
 
 

@@ -13,7 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from scriberrd.files import sources
-from scriberrd.inbox import sidecars
+from scriberrd.inbox import ordering, sidecars
 from scriberrd.model import display
 from scriberrd.queue import jobs
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from scriberrd.config import Config, Inbox, Live
     from scriberrd.files.folders import Folders
     from scriberrd.inbox.scan import Found
-    from scriberrd.model import Clock, Job, Source
+    from scriberrd.model import Clock, Job, Sidecar, Source
     from scriberrd.queue.store import Store
 
 log = logging.getLogger(__name__)
@@ -72,14 +72,25 @@ def _mended(inbox: Inbox, failed: list[Job], config: Config) -> list[Job]:
 
 
 async def move_along(
-    store: Store, folders: Folders, clock: Clock, inbox: Inbox, moved: Sequence[Source]
+    config: Config,
+    store: Store,
+    folders: Folders,
+    clock: Clock,
+    inbox: Inbox,
+    moved: Sequence[tuple[Source, Sidecar]],
 ) -> None:
-    """Have jobs whose recordings were renamed before they were begun go on as these."""
-    for source, job in await store.search(jobs.movable, moved):
+    """Have jobs whose recordings were renamed before they were begun go on as these.
+
+    What lies beside a recording under its new name counts from then on.
+    """
+    beside = {source.path: sidecar for source, sidecar in moved}
+    for source, job in await store.search(jobs.movable, [source for source, _ in moved]):
         look = partial(sources.gone, inbox.path, job.path, job.identity.dev)
         with contextlib.suppress(OSError):  # then it is another recording, as any copy
             if not await folders.run(folders.place(inbox.path, job.path), look):
                 continue
-            if await store.run(jobs.move_along, job.id, source, clock.time()) is not None:
+            order = ordering.moved(config, job, beside[source.path])
+            move = partial(jobs.move_along, order=order, now=clock.time())
+            if await store.run(move, job.id, source) is not None:
                 names = display(job.path), display(source.path)
                 log.info("job %d moves along in inbox %s: %r is now %r", job.id, inbox.name, *names)

@@ -62,8 +62,18 @@ def retried(
     """By its own profile, or as before if that is gone; the words that are kept stay so."""
     profile = _profile(job, sidecar)
     settings = config.profiles.get(profile, job.settings)
-    found = _over(profile, settings, {**_set(job), **given}, sidecar)
+    found = _over(profile, settings, {**_set(config, job, sidecar), **given}, sidecar)
     return found if job.redo_stage is None else _staged(job, found)
+
+
+def moved(config: Config, job: Job, sidecar: Sidecar) -> Order | None:
+    """For a job whose recording lies beside other files now; None: as before."""
+    if sidecar.mark == ("" if job.sidecar is None else job.sidecar.mark):
+        return None
+    try:
+        return retried(config, job, {}, sidecar)
+    except InvalidRequest:  # it can't be with what people have set, which counts more
+        return None
 
 
 def redone(
@@ -81,7 +91,7 @@ def redone(
         if "split" in (job.settings.channels, today.channels):
             what = 'channels = "split" takes the speakers from the channels'
             raise InvalidRequest(f"diarize: {what}: redo it without --stage")
-    found = order(config, profile, {**_set(job), **given}, sidecar)
+    found = order(config, profile, {**_set(config, job, sidecar), **given}, sidecar)
     if stage is None:
         return found
     for key in given.keys() - {*DIARIZATION, *RENDERING, "priority"}:
@@ -110,9 +120,18 @@ def _profile(job: Job, sidecar: Sidecar | None) -> str:
     return job.profile if sidecar.profile == before else sidecar.profile
 
 
-def _set(job: Job) -> dict[str, str]:
-    """What was set for it; the priority that it has may be another than its profile's."""
-    return job.overrides | {"priority": Priority(job.priority).name.lower()}
+def _set(config: Config, job: Job, sidecar: Sidecar | None) -> dict[str, str]:
+    """What was set for it, and the priority that it has: people may have set that, too.
+
+    They have not if it is what its profile says, or what lay beside its recording. Then what lies
+    there now says another one.
+    """
+    has = Priority(job.priority).name.lower()
+    before = None if job.sidecar is None else job.sidecar.given.get("priority")
+    usual = before or config.profiles.get(job.profile, job.settings).priority
+    if sidecar is not None and sidecar.given.get("priority") != before and has == usual:
+        return dict(job.overrides)
+    return job.overrides | {"priority": has}
 
 
 def _staged(job: Job, order: Order) -> Order:

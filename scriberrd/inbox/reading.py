@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from scriberrd.errors import InvalidRequest, NoAnswer, SourceChanged
 from scriberrd.files import sources
 from scriberrd.files.folders import Heartbeat
 from scriberrd.inbox import sidecars
-from scriberrd.model import Sidecar, Source, display
+from scriberrd.model import Identity, Sidecar, Source, display
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,7 +35,7 @@ async def read(
 
     def look() -> list[Read]:
         return [
-            (_source(inbox, one, heartbeat), sidecars.read(inbox.path, one.path, config))
+            (_settled(inbox, one, heartbeat), sidecars.read(inbox.path, one.path, config))
             for one in found
         ]
 
@@ -44,15 +45,39 @@ async def read(
         return [(error, Sidecar())] * len(found)
 
 
-def _source(inbox: Inbox, found: Found, heartbeat: Heartbeat) -> Source | Exception:
+def source(
+    inbox: Inbox, path: bytes, heartbeat: Heartbeat, settled: Identity | None = None
+) -> Source:
+    """What a file is; one that is too large is not read: its job will fail for that. It blocks.
+
+    Args:
+        inbox: the inbox.
+        path: relative to it.
+        heartbeat: tells that reading gets on.
+        settled: the version to read, if known.
+
+    Raises:
+        SourceChanged: it was changed or deleted meanwhile, or is another version.
+        OSError: it can't be read.
+    """
     heartbeat.beat()
+    links, beat = inbox.links, heartbeat.beat
+    if inbox.max_size:
+        identity = settled
+        if identity is None:
+            with os.fdopen(sources.open_source(inbox.path, path, links=links)) as file:
+                identity = Identity.of(os.fstat(file.fileno()))
+        if identity.size > inbox.max_size:
+            return Source(inbox.name, path, identity, sha256=None)
+    read = sources.fingerprint(inbox.path, path, settled=settled, links=links, beat=beat)
+    return Source(inbox.name, path, *read)
+
+
+def _settled(inbox: Inbox, found: Found, heartbeat: Heartbeat) -> Source | Exception:
     path, identity = found
     unread = Source(inbox.name, path, identity, sha256=None)
-    if 0 < inbox.max_size < identity.size:
-        return unread  # its job will fail for that
-    links, beat = inbox.links, heartbeat.beat
     try:
-        read = sources.fingerprint(inbox.path, path, settled=identity, links=links, beat=beat)
+        return source(inbox, path, heartbeat, identity)
     except SourceChanged as error:
         return error
     except OSError as error:
@@ -63,4 +88,3 @@ def _source(inbox: Inbox, found: Found, heartbeat: Heartbeat) -> Source | Except
         }
         other = InvalidRequest(f"{display(path)!r}: {error.strerror}")
         return meant.get(sources.failure_code(error), other)
-    return Source(inbox.name, path, *read)

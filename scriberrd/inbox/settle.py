@@ -22,6 +22,7 @@ class Settling:
     def __init__(self, settle: float) -> None:
         self.settle = settle
         self._due: dict[bytes, tuple[Identity, float]] = {}
+        self._postponed = set[bytes]()  # of these: what has settled
 
     def update(self, found: Iterable[Found], now: float) -> list[Found]:
         """Take in the result of a scan, and return the files that have settled.
@@ -34,11 +35,13 @@ class Settling:
             identity, at = self._due.get(file.path, (None, 0.0))
             if identity != file.identity:
                 at = now + self.settle
+                self._postponed.discard(file.path)
             if at <= now:
                 settled.append(file)
             else:
                 due[file.path] = (file.identity, at)
         self._due = due
+        self._postponed &= due.keys()
         return settled
 
     def __len__(self) -> int:
@@ -50,11 +53,13 @@ class Settling:
 
     def waiting(self, now: float) -> dict[bytes, float]:
         """The files that have not settled, and in how many seconds each may have."""
-        return {path: max(at - now, 0.0) for path, (_, at) in self._due.items()}
+        changing = self._due.keys() - self._postponed
+        return {path: max(self._due[path][1] - now, 0.0) for path in changing}
 
     def postpone(self, file: Found, until: float) -> None:
         """Return this file again at that time, unless it changes before."""
         self._due[file.path] = (file.identity, until)
+        self._postponed.add(file.path)
 
     def next_due(self, now: float) -> float | None:
         """Seconds until the next file may have settled; None when there is none."""

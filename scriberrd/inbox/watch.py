@@ -14,9 +14,10 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from scriberrd.errors import ScriberrdError
-from scriberrd.inbox.area import AreaWatch, State, Surroundings, reason
+from scriberrd.inbox.area import AreaWatch, State, reason
 from scriberrd.inbox.areas import Area, areas
 from scriberrd.inbox.scan import Found
+from scriberrd.inbox.surroundings import Surroundings
 from scriberrd.model import MountStatus, display
 
 if TYPE_CHECKING:
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
 
     from scriberrd.config import Inbox
     from scriberrd.files.folders import Folders
-    from scriberrd.inbox.area import Queue, Take
     from scriberrd.inbox.rules import RulingKind
+    from scriberrd.inbox.surroundings import Queue, Take
     from scriberrd.model import Clock
 
 __all__ = ["Found", "Watching", "watch"]
@@ -88,6 +89,11 @@ class Watching:
     @property
     def changing(self) -> int:
         """How many these are."""
+        return len(self.settling)
+
+    @property
+    def left(self) -> int:
+        """How many files are still changing, or could not be queued and are tried again."""
         return sum(len(one.settling) for one in self.areas)
 
     @property
@@ -190,15 +196,18 @@ class _Supervision:
         """Take in what is there at first, before any of it is taken for new."""
         found: list[Found] = []
         for area in now if self._around.inbox.existing == "ignore" else []:
-            with contextlib.suppress(OSError):  # its watch reports the error
+            try:
                 found += await AreaWatch(area, self._around).found()
+            except OSError:  # of one below its watch reports the error
+                if not area.prefix:  # what is in it would be taken for new when it can be read
+                    raise
         await self._around.queue.first(self._around.inbox, found)
         self._begun = True
 
     def _keep(self, now: Iterable[Area]) -> None:
         inbox = self._around.inbox
         there = {area.prefix for area in (*now, *self._watching.twins)}
-        before = {one.area.same: one for one in self._watching.areas}
+        before = {one.area.same: one for one in self._tasks}
         watches = []
         for area in now:
             one = before.pop(area.same, None) or AreaWatch(area, self._around)
@@ -206,13 +215,15 @@ class _Supervision:
             watches.append(one)
         for one in before.values():
             self._tasks.pop(one).cancel()
-            if one.area.prefix and one.area.prefix not in there:
+            gone = one.area.prefix not in there
+            if gone and one.area.prefix and not one.is_file:
                 log.warning("inbox %s: %s: no longer mounted", inbox.name, display(one.area.prefix))
-        self._watching.areas = watches
-        self._around.folders.divide(inbox.path, [one.area[:2] for one in watches])
         for one in watches:
             if one not in self._tasks:
                 self._tasks[one] = self._group.create_task(one.run())
+        self._watching.areas = [one for one in watches if not one.is_file]
+        places = [one.area[:2] for one in self._watching.areas]
+        self._around.folders.divide(inbox.path, places)
 
     def _pass_over(self, twins: list[Area]) -> None:
         """Tell once of what is watched elsewhere."""

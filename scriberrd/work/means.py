@@ -143,6 +143,8 @@ class Means(NamedTuple):
             return None
         if now.version not in {job.identity.version, known.version}:
             return "source_changed"
+        if FAILURES[failure].fault == "machine":  # it is tried again, and people learn why
+            return None
         written = now.mtime_ns / 1e9
         had = any(run.error_code == "just_written" and run.started_at > written for run in runs)
         fresh = 0 <= self.clock.time() - written < max(inbox.settle, FRESH)

@@ -116,6 +116,29 @@ def test_a_closed_folder_is_a_warning_until_it_opens(program: Make) -> None:
     assert daemon.said("'closed' can't be read: Permission denied") == 1
 
 
+def test_what_lies_in_an_inbox_that_is_closed_at_first_is_ignored_when_it_opens(
+    program: Make,
+) -> None:
+    daemon = program(start=False)
+    text = daemon.config.read_text()
+    daemon.config.write_text(text.replace("[[inbox]]", '[[inbox]]\nexisting = "ignore"', 1))
+    daemon.drop(SENTENCE, "old.wav")
+    del daemon.dropped[b"old.wav"]  # it is not asked for
+    daemon.inbox.chmod(0)
+    try:
+        daemon.start(*POWERLESS)
+        wait_for(lambda: _inboxes(daemon)["main"] == DENIED_BY_KERNEL, "it is told")
+        assert not (daemon.root / "state/watched/main").exists()
+        assert daemon.said("watched for the first time") == 0
+    finally:
+        daemon.inbox.chmod(0o755)
+    wait_for(lambda: daemon.said("watched for the first time, 1 files ignored"), "it begins")
+    daemon.drop(SENTENCE.read_bytes() + b"2", "new.wav")
+    daemon.wait("new.wav", "completed")
+    assert [job["path"] for job in daemon.jobs()] == ["new.wav"]
+    assert daemon.said("inbox main: unavailable: Permission denied") == 1
+
+
 def test_an_inbox_that_can_not_take_uploads_is_a_warning_and_an_answer(program: Make) -> None:
     daemon = program(start=False)
     calm = daemon.root / "calm"

@@ -31,6 +31,7 @@ FAULTS = {
     26: "more files at once than notifications",
     27: "no more watches of inotify",
     28: "an inbox that is not there, or does not answer",
+    29: "a recording that is copied slowly, or written in its place",
     30: "a recording that is replaced",
     31: "a recording that is deleted or renamed while it is queued",
     32: "a link to a private file that is swapped in",

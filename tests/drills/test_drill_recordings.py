@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -27,6 +28,52 @@ def queued(program: Make, name: str, *prefix: str) -> Program:
     daemon.drop(SENTENCE, name)
     daemon.wait(name, "queued")
     return daemon
+
+
+@pytest.mark.fault(29)
+@pytest.mark.parametrize("inplace", [False, True])
+def test_written_slowly(program: Make, inplace: bool) -> None:
+    """a recording that is copied slowly, or written over an earlier one in its place
+    -> it is not read before it has stayed the same for `settle`; all of it is transcribed"""
+    daemon = program()
+    daemon.ctl("pause")
+    if inplace:
+        daemon.drop(AUDIO / "speech.mp3", "talk.wav")
+        daemon.wait("talk.wav", "queued")
+    settle(daemon, "0.2s", "1h")
+    before = daemon.job("talk.wav")
+    content = SENTENCE.read_bytes()
+    piece = len(content) // 4 + 1
+    for start in range(0, len(content), piece):
+        with (daemon.inbox / "talk.wav").open("r+b" if start or inplace else "wb") as file:
+            file.seek(start)
+            file.write(content[start : start + piece])
+        (daemon.root / f"calm/{start}.wav").write_bytes(b"%d" % start)
+        daemon.wait(f"{start}.wav", "queued")  # meanwhile
+        wait_for(lambda: explained(daemon, "talk.wav") == "settling", "it has been seen")
+        assert daemon.job("talk.wav") == before
+    with (daemon.inbox / "talk.wav").open("r+b") as file:
+        file.truncate(len(content))
+    daemon.dropped[b"talk.wav"] = content
+    settle(daemon, "1h", "0.2s")
+    wait_for(lambda: explained(daemon, "talk.wav") == "queued", "it is taken")
+    daemon.ctl("resume")
+    assert daemon.wait("talk.wav", "completed")["failures"] == 0
+
+
+def explained(daemon: Program, name: str) -> str:
+    state: str = daemon.ctl("explain", daemon.inbox / name)["state"]
+    return state
+
+
+def settle(daemon: Program, before: str, after: str) -> None:
+    """Have the inbox wait so long from now on."""
+    text = daemon.config.read_text()
+    daemon.config.write_text(text.replace(f'settle = "{before}"', f'settle = "{after}"', 1))
+    reloads = daemon.said("reloaded the configuration")
+    assert daemon.daemon is not None
+    daemon.daemon.send_signal(signal.SIGHUP)
+    wait_for(lambda: daemon.said("reloaded the configuration") > reloads, "the reload")
 
 
 @pytest.mark.fault(31)

@@ -169,6 +169,24 @@ async def test_what_is_mounted_twice_is_told_of_once(
     assert "b2: no longer mounted" not in caplog.text
 
 
+async def test_a_mounted_file_is_a_recording_as_any(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "source").touch()
+    inbox = tmp_path / "inbox"
+    inbox.mkdir()
+    (inbox / "x.wav").touch()
+    async with watching(inbox) as queue:
+        with bound(tmp_path / "source", inbox / "x.wav"):
+            queue.watching.looking.set()
+            (inbox / "y.wav").touch()
+            await eventually(lambda: {b"x.wav", b"y.wav"} <= queue.accepted.keys())
+            await eventually(lambda: queue.watching.passes > 1 and queue.watching.idle)
+            assert [one.path for one in queue.watching.mounts] == [""]
+            assert queue.watching.state == "watching"
+    assert [one.message for one in caplog.records if one.levelname == "WARNING"] == []
+
+
 async def test_a_share_is_polled_and_the_rest_is_not(tmp_path: Path) -> None:
     root, source = tmp_path / "inbox", tmp_path / "source"
     root.mkdir()

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
 from api_server import TRANSCRIPT
+from support import mounted
 from taken import Taken, taking
 
 from scriberrd import transcript
-from scriberrd.errors import InvalidRequest, StoreError
+from scriberrd.errors import InvalidRequest, OutputUnavailable, StoreError
 from scriberrd.queue import jobs
 
 if TYPE_CHECKING:
@@ -197,3 +199,38 @@ async def test_where_the_outputs_cannot_be_looked_at_nothing_is_queued(tmp_path:
         with pytest.raises(InvalidRequest, match="its output folder can't be looked at"):
             await skipped(taken, "a.wav")
         assert await taken.unknown("a.wav") == ["a.wav"]
+
+
+async def test_what_was_mounted_at_the_output_folder_and_is_not_passes_nothing_to_the_queue(
+    tmp_path: Path,
+) -> None:
+    """A library that other programs transcribed would look as if nobody had."""
+    put(tmp_path, "old.wav", "new.wav")
+    with taking(tmp_path, skip_existing=True) as taken:
+        out = taken.inbox.output
+        with mounted(out):
+            (out / "old.srt").touch()
+            await taken.store.run(jobs.note_mounts, {os.fsencode(out): True})
+            await taken.take("new.wav")
+        with pytest.raises(OutputUnavailable, match="its file system is not mounted"):
+            await taken.take("old.wav")
+        out.rmdir()
+        with pytest.raises(OutputUnavailable, match="output folder can't be looked at"):
+            await taken.take("old.wav")
+        assert [job.path for job in await taken.jobs()] == [b"new.wav"]
+        assert await taken.unknown("old.wav") == ["old.wav"]
+
+
+async def test_a_subfolder_of_the_outputs_that_is_not_mounted_holds_up_its_own_only(
+    tmp_path: Path,
+) -> None:
+    put(tmp_path, "a.wav")
+    with taking(tmp_path, skip_existing=True) as taken:
+        (taken.folder / "sub").mkdir()
+        (taken.folder / "sub/b.wav").touch()
+        below = taken.inbox.output / "sub"
+        below.mkdir()
+        await taken.store.run(jobs.note_mounts, {os.fsencode(below): True})
+        await taken.take("a.wav")
+        with pytest.raises(InvalidRequest, match="its file system is not mounted"):
+            await taken.take("sub/b.wav")

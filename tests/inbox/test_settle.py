@@ -46,7 +46,9 @@ def test_a_postponed_file_waits_unless_it_changes() -> None:
     settling.postpone(found(b"x"), 100)
     settling.postpone(found(b"y"), 100)
     assert settling.next_due(70) == 30
+    assert (len(settling), settling.waiting(70)) == (2, {})
     assert settling.update([found(b"x", 1), found(b"y")], 80) == []
+    assert settling.waiting(80) == {b"x": 1}
     assert settling.update([found(b"x", 1), found(b"y")], 81) == [found(b"x", 1)]
     assert settling.update([found(b"y")], 100) == [found(b"y")]
 

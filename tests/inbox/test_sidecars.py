@@ -10,6 +10,7 @@ from taken import Taken, taking
 
 from scriberrd.errors import InboxUnavailable, InvalidRequest
 from scriberrd.inbox import sidecars
+from scriberrd.model import Priority
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -214,6 +215,21 @@ async def test_a_changed_sidecar_is_used_once_it_is_asked_for(taken: Taken) -> N
     await taken.fail("invalid_media")
     job = await taken.intake.redo(job.id)
     assert (job.settings.language, job.profile, job.sidecar) == ("auto", "other", None)
+
+
+async def test_a_changed_priority_is_used_unless_people_have_set_one(taken: Taken) -> None:
+    async def redone(text: str, **given: str) -> int:
+        put(taken, "talk.wav.toml", text)
+        await taken.fail("invalid_media")
+        return (await taken.intake.redo(1, given=given)).priority
+
+    put(taken, "talk.wav.toml", 'language = "de"')
+    await taken.take("talk.wav")
+    assert await redone('priority = "high"') == Priority.HIGH
+    assert await redone('priority = "low"') == Priority.LOW
+    assert await redone("") == Priority.NORMAL
+    assert await redone('priority = "high"', priority="urgent") == Priority.URGENT
+    assert await redone('priority = "low"') == Priority.URGENT
 
 
 async def test_words_that_are_kept_keep_the_sidecar_that_they_were_made_with(taken: Taken) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import os
 import shutil
@@ -12,7 +13,13 @@ import pytest
 from support import eventually
 from watched import SLOW, Frozen, watching
 
-from scriberrd.errors import DiskFull, InboxUnavailable, SourceChanged
+from scriberrd.errors import (
+    DiskFull,
+    InboxUnavailable,
+    InvalidRequest,
+    OutputUnavailable,
+    SourceChanged,
+)
 from scriberrd.inbox import area as area_module
 from scriberrd.inbox import lanes
 
@@ -136,6 +143,42 @@ async def test_one_that_fails_does_not_hold_up_the_others(
         clock.now += 100
         (tmp_path / "e.wav").touch()
         await eventually(lambda: queue.accepted[b"b.wav"].identity.size == 3)
+
+
+async def test_trouble_of_the_outputs_is_told_once_and_waited_out(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    why = "its output folder can't be looked at: No such file or directory"
+    names = [b"a.wav", b"b.wav"]
+    async with watching(tmp_path, rescan=0.01) as queue:
+        watched = queue.watching
+        queue.failing = dict.fromkeys(names, OutputUnavailable(errno.ENOENT, why))
+        for name in names:
+            (tmp_path / name.decode()).touch()
+        await eventually(lambda: min(queue.tried.count(name) for name in names) > 2)
+        assert (watched.settling, watched.changing, watched.left) == ({}, 0, 2)
+        assert (watched.mounts[0].state, watched.mounts[0].reason) == ("watching", why)
+        queue.failing = {}
+        await eventually(lambda: len(queue.accepted) == 2)
+        await eventually(lambda: watched.left == 0)
+        assert watched.mounts[0].reason is None
+    assert caplog.text.count(f"inbox inbox: nothing is queued: {why}") == 1
+
+
+async def test_what_is_refused_again_for_the_same_is_told_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with watching(tmp_path, rescan=0.01) as queue:
+        for reason in ("no", "still no"):
+            queue.failing[b"a.wav"] = InvalidRequest(reason)
+            (tmp_path / "a.wav").touch()
+            await eventually(lambda reason=reason: reason in caplog.text)
+            tried = len(queue.tried)
+            await eventually(lambda tried=tried: len(queue.tried) > tried + 2)
+    assert [one.message for one in caplog.records if one.levelname == "WARNING"] == [
+        "inbox inbox: 'a.wav' was not accepted: no",
+        "inbox inbox: 'a.wav' was not accepted: still no",
+    ]
 
 
 async def test_one_that_changes_while_it_is_read_settles_again(

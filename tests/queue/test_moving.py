@@ -9,8 +9,8 @@ from support import mounted
 from taken import Taken, taking
 
 from scriberrd.files.folders import Folders
-from scriberrd.inbox import mending
-from scriberrd.model import Job, JobState, Source
+from scriberrd.inbox import mending, sidecars
+from scriberrd.model import Job, JobState, Priority, Sidecar, Source
 from scriberrd.queue import jobs, queries
 
 if TYPE_CHECKING:
@@ -50,6 +50,26 @@ async def test_a_recording_renamed_while_it_is_queued_stays_one_job(taken: Taken
         {"from": "REC001.wav", "to": "talk.wav"},
         {"from": "talk.wav", "to": "2026/Grüße.wav"},
     ]
+
+
+async def test_what_lies_beside_its_new_name_counts_and_what_people_set_counts_more(
+    taken: Taken,
+) -> None:
+    (taken.folder / "de").mkdir()
+    (taken.folder / "de/.scriberr.toml").write_text(
+        'language = "de"\nspeakers = 2\npriority = "high"'
+    )
+    (taken.folder / "a.wav").write_bytes(b"one")
+    await taken.take("a.wav")
+    await taken.intake.accept(taken.inbox, b"a.wav", given={"speakers": "3", "max_speakers": "4"})
+    await rename(taken, "a.wav", "de/a.wav")
+    (job,) = await taken.jobs()
+    assert (job.settings.language, job.settings.speakers, job.priority) == ("de", 3, Priority.HIGH)
+    assert job.sidecar == sidecars.read(taken.folder, b"de/a.wav", taken.live.config)
+    await rename(taken, "de/a.wav", "b.wav")
+    (job,) = await taken.jobs()
+    assert (job.settings.language, job.settings.speakers) == ("auto", 3)
+    assert (job.priority, job.sidecar) == (Priority.NORMAL, None)
 
 
 async def test_a_folder_that_is_renamed_takes_all_its_jobs_along(taken: Taken) -> None:
@@ -132,5 +152,6 @@ async def test_an_unmounted_share_is_not_a_renamed_recording(taken: Taken) -> No
     found = found._replace(identity=job.identity._replace(dev=found.identity.dev))
     source = Source("main", found.path, found.identity, job.sha256)
     assert await taken.store.read(jobs.movable, [source])
-    await mending.move_along(taken.store, Folders(), taken.clock, taken.inbox, [source])
+    config, moved = taken.live.config, [(source, Sidecar())]
+    await mending.move_along(config, taken.store, Folders(), taken.clock, taken.inbox, moved)
     assert [one.path for one in await taken.jobs()] == [b"share/a.wav"]

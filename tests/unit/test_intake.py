@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 import time
 from typing import TYPE_CHECKING, cast
 
 import psutil
 import pytest
-from support import eventually
+from support import eventually, mounted
+from taken import taking
 
 from scriberrd.config import Config, Daemon, Inbox, Live, Retry
+from scriberrd.errors import UploadFailed
 from scriberrd.files.folders import Folders
 from scriberrd.inbox.intake import Intake
 from scriberrd.settings import Settings
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
     from scriberrd.queue.store import Store
@@ -65,3 +69,27 @@ async def test_other_work_does_not_wait_for_files(inbox: Inbox, intake: Intake) 
     ended = await asyncio.gather(*many, return_exceptions=True)
     assert {type(one) for one in ended} == {asyncio.CancelledError}
     await eventually(lambda: not reading())
+
+
+async def test_one_that_is_too_large_is_not_read_for_anybody(tmp_path: Path) -> None:
+    with taking(tmp_path, max_size=MEGABYTE) as taken:
+        path = taken.folder / "big.wav"
+        path.touch()
+        os.truncate(path, TERABYTE)
+        job, new = await taken.intake.accept(taken.inbox, b"big.wav")
+        assert (job.identity, job.sha256, new) == (taken.found("big.wav")[0].identity, None, True)
+        await taken.fail("too_large")
+        assert (await taken.intake.redo(job.id)).sha256 is None
+        os.truncate(path, MEGABYTE)
+        job, _ = await taken.intake.accept(taken.inbox, b"big.wav")
+        assert job.sha256 is not None
+
+
+async def test_a_read_only_inbox_says_what_to_do(tmp_path: Path) -> None:
+    async def chunks() -> AsyncIterator[bytes]:
+        yield b"sound"
+
+    with taking(tmp_path) as taken, mounted(taken.folder, "-o", "ro"):
+        advice = "Read-only file system.: have it mounted writable, or copy the recording there"
+        with pytest.raises(UploadFailed, match=advice):
+            await taken.intake.receive(taken.inbox, "talk.wav", chunks())

@@ -8,6 +8,7 @@ from scriberrd.model import JobState, display
 from scriberrd.queue import queries
 from scriberrd.queue.jobs.knowing import MISSING, take_in
 from scriberrd.queue.jobs.rows import encode, record_event, requeue, update
+from scriberrd.queue.jobs.submission import adjust
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     import apsw
 
     from scriberrd.model import Job, Source
+    from scriberrd.queue.jobs.rows import Order
 
 COPIES = 20  # jobs about the same bytes that are looked at: there may be 50,000
 
@@ -28,11 +30,23 @@ def movable(db: apsw.Connection, sources: Iterable[Source]) -> list[tuple[Source
     return [(source, one) for source in sources for one in _movable(db, source)]
 
 
-def move_along(db: apsw.Connection, id_: int, source: Source, now: float) -> Job | None:
-    """Have a job go on under the name that its recording has now; None if it no longer can."""
+def move_along(
+    db: apsw.Connection, id_: int, source: Source, *, order: Order | None, now: float
+) -> Job | None:
+    """Have a job go on under the name that its recording has now; None if it no longer can.
+
+    Args:
+        db: the queue.
+        id_: of the job.
+        source: the recording under its new name.
+        order: how the job is to be done there; None: as before.
+        now: the time.
+    """
     found = next((one for one in _movable(db, source) if one.id == id_), None)
     if found is None:
         return None
+    if order is not None:
+        adjust(db, found, order)
     take_in(db, source.inbox, source.path)
     names = {"from": display(found.path), "to": display(source.path)}
     record_event(db, id_, "moved", now, **names)
