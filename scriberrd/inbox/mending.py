@@ -62,13 +62,21 @@ def _mended(inbox: Inbox, failed: list[Job], config: Config) -> list[Job]:
     """Those jobs of which no longer holds what they failed for."""
     mended = []
     for job in failed:
-        with contextlib.suppress(OSError):
-            if job.error_code == "unreadable":
-                os.close(sources.open_source(inbox.path, job.path, links=inbox.links))
-            elif sidecars.read(inbox.path, job.path, config) == job.sidecar:
-                continue
-            mended.append(job)
+        try:
+            if _is_mended(inbox, job, config):
+                mended.append(job)
+        except OSError:
+            continue
+        except Exception:  # one recording must not hold up all others
+            log.exception("job %d: an error inside scriberrd", job.id)
     return mended
+
+
+def _is_mended(inbox: Inbox, job: Job, config: Config) -> bool:
+    if job.error_code != "unreadable":
+        return sidecars.read(inbox.path, job.path, config) != job.sidecar
+    os.close(sources.open_source(inbox.path, job.path, links=inbox.links))
+    return True
 
 
 async def move_along(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from scriberrd.errors import InvalidRequest, NoAnswer, SourceChanged
+from scriberrd.errors import InboxUnavailable, InvalidRequest, NoAnswer, SourceChanged
 from scriberrd.files import sources
-from scriberrd.files.folders import Heartbeat
+from scriberrd.files.folders import Abandoned, Heartbeat
 from scriberrd.inbox import sidecars
 from scriberrd.model import Sidecar, Source, display
 
@@ -33,15 +33,21 @@ async def read(
     heartbeat = Heartbeat()
 
     def look() -> list[Read]:
-        return [
-            (_source(inbox, one, heartbeat), sidecars.read(inbox.path, one.path, config))
-            for one in found
-        ]
+        return [_looked(config, inbox, one, heartbeat) for one in found]
 
     try:
         return await folders.follow(folders.place(inbox.path, found[0].path), heartbeat, look)
     except NoAnswer as error:
         return [(error, Sidecar())] * len(found)
+
+
+def _looked(config: Config, inbox: Inbox, found: Found, heartbeat: Heartbeat) -> Read:
+    try:
+        return _source(inbox, found, heartbeat), sidecars.read(inbox.path, found.path, config)
+    except (InboxUnavailable, Abandoned):
+        raise
+    except Exception as error:  # noqa: BLE001 - logged by the watch; it must not hold up others
+        return error, Sidecar()
 
 
 def _source(inbox: Inbox, found: Found, heartbeat: Heartbeat) -> Source | Exception:
