@@ -152,8 +152,10 @@ class _Leaving:
                 )
                 start(os.close, source)
             except SourceChanged:  # or only touched
-                beat = self._heartbeat.beat
-                found = await self._at(self._place, sources.fingerprint, root, row.path, beat=beat)
+                beat, size = self._heartbeat.beat, row.identity.size
+                found = await self._at(
+                    self._place, sources.fingerprint, root, row.path, size=size, beat=beat
+                )
                 if found.sha256 != row.sha256:
                     raise
         except (SourceChanged, NotRegular) as error:
