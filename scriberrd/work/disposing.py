@@ -161,7 +161,9 @@ class _Leaving:
         except (SourceChanged, NotRegular) as error:
             raise _Kept("changed") from error
         except FileNotFoundError as error:
-            raise _Gone from error
+            if await self._at(self._place, sources.gone, root, row.path, row.identity.dev):
+                raise _Gone from error
+            raise SourceUnavailable(error.errno, "its file system is not mounted") from error
 
     async def _leave(self) -> bytes | None:
         """Take the steps from the private name on; gives the name in the archive."""
