@@ -83,11 +83,15 @@ async def move_along(
     store: Store, folders: Folders, clock: Clock, inbox: Inbox, moved: Sequence[Source]
 ) -> None:
     """Have jobs whose recordings were renamed before they were begun go on as these."""
+    along = set[int]()  # of two links to one recording, only the first takes its job
     for source, job in await store.search(jobs.movable, moved):
+        if job.id in along:
+            continue
         look = partial(sources.gone, inbox.path, job.path, job.identity.dev)
         with contextlib.suppress(OSError):  # then it is another recording, as any copy
             if not await folders.run(folders.place(inbox.path, job.path), look):
                 continue
             if await store.run(jobs.move_along, job.id, source, clock.time()) is not None:
+                along.add(job.id)
                 names = display(job.path), display(source.path)
                 log.info("job %d moves along in inbox %s: %r is now %r", job.id, inbox.name, *names)
