@@ -312,7 +312,8 @@ def _connect(sock: socket.socket, path: str) -> None:
 
 def _url(path: str, query: Mapping[str, Any]) -> str:
     given = {key: value for key, value in query.items() if value not in (None, ())}
-    return f"{path}?{urlencode(given, doseq=True)}" if given else path
+    # A path need not be UTF-8.
+    return f"{path}?{urlencode(given, doseq=True, errors='surrogateescape')}" if given else path
 
 
 def _refusal(status: int, body: bytes) -> ApiError:

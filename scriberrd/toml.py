@@ -140,7 +140,7 @@ class Document:
     def table(self, kind: type[T], value: object, where: Where) -> T | None:
         """Read one table; None when it has problems."""
         if not isinstance(value, dict):
-            self.problem(where, f"{value!r} is not a table")
+            self.problem(where, f"{_shown(value)} is not a table")
             return None
         before = len(self.problems)
         fields = {field.name: field for field in msgspec.structs.fields(kind)}
@@ -161,7 +161,7 @@ class Document:
             try:
                 read[name] = msgspec.convert(value[name], field.type, dec_hook=self._hook)
             except (msgspec.ValidationError, ValueError):
-                self.problem((*where, name), f"{value[name]!r} is not {right}")
+                self.problem((*where, name), f"{_shown(value[name])} is not {right}")
         return kind(**read) if len(self.problems) == before else None
 
     def tables(self, kind: type[T], key: str) -> list[tuple[Where, T]]:
@@ -193,6 +193,13 @@ class Document:
             except RuntimeError as error:  # "~name", and nobody has that name
                 raise ValueError from error
         raise ValueError
+
+
+def _shown(value: object) -> str:
+    try:
+        return repr(value)
+    except ValueError:  # hexadecimal, it may have more digits than Python cares to write
+        return "a number of too many digits"
 
 
 def _last_line(text: str) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from itertools import islice
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Literal
@@ -134,7 +135,7 @@ async def rescan(rooms: Rooms, given: Rescanned) -> Inboxes:
 class Asked(Params, frozen=True, kw_only=True):
     """Which file is explained."""
 
-    path: str
+    path: bytes
     inbox: str | None = None
 
 
@@ -149,7 +150,7 @@ async def explained(rooms: Rooms, asked: Asked) -> Explanation:
         if place == PurePosixPath(inbox.path):
             return folder_of(inbox)
     try:
-        inbox, path = locate(config, asked.path, named)
+        inbox, path = locate(config, os.fsdecode(asked.path), named)
     except PathOutsideInbox:
         return OUTSIDE
     watching = rooms.watching(inbox.name)

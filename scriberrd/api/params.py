@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from types import NoneType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, get_origin
+from urllib.parse import parse_qs
 
 import msgspec
 from msgspec import inspect
@@ -21,7 +23,10 @@ T = TypeVar("T", bound="Params")
 
 
 class Params(msgspec.Struct, frozen=True, kw_only=True):
-    """Parameters, or fields of a body: the base of each endpoint's own."""
+    """Parameters, or fields of a body: the base of each endpoint's own.
+
+    A parameter that is `bytes` is a path, which need not be UTF-8.
+    """
 
 
 def parse_query(request: web.Request, kind: type[T], **otherwise: str) -> T:
@@ -35,6 +40,10 @@ def parse_query(request: web.Request, kind: type[T], **otherwise: str) -> T:
     query = request.query
     several = {field.name for field in fields(kind) if get_origin(field.type) is tuple}
     given = {name: query.getall(name) if name in several else query[name] for name in query}
+    if paths := {field.name for field in fields(kind) if field.type is bytes} & given.keys():
+        # There, what is not UTF-8 stands as it was written, as if its name had a percent sign.
+        raw = parse_qs(request.rel_url.raw_query_string, errors="surrogateescape")
+        given |= {name: raw[name][0] for name in paths & raw.keys()}
     return parse(otherwise | given, kind)
 
 
@@ -73,6 +82,8 @@ def _parsed(name: str, value: Any, hint: Any, text: bool) -> Any:
         if not isinstance(value, list):
             raise InvalidRequest(f"{name}: not a list")
         return tuple(_parsed(name, one, get_args(hint)[0], text) for one in value)
+    if hint is bytes:
+        return os.fsencode(value)
     try:
         return msgspec.convert(value, hint, strict=not text)
     except msgspec.ValidationError as error:

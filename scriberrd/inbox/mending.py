@@ -62,13 +62,21 @@ def _mended(inbox: Inbox, failed: list[Job], config: Config) -> list[Job]:
     """Those jobs of which no longer holds what they failed for."""
     mended = []
     for job in failed:
-        with contextlib.suppress(OSError):
-            if job.error_code == "unreadable":
-                os.close(sources.open_source(inbox.path, job.path, links=inbox.links))
-            elif sidecars.read(inbox.path, job.path, config) == job.sidecar:
-                continue
-            mended.append(job)
+        try:
+            if _is_mended(inbox, job, config):
+                mended.append(job)
+        except OSError:
+            continue
+        except Exception:  # one recording must not hold up all others
+            log.exception("job %d: an error inside scriberrd", job.id)
     return mended
+
+
+def _is_mended(inbox: Inbox, job: Job, config: Config) -> bool:
+    if job.error_code != "unreadable":
+        return sidecars.read(inbox.path, job.path, config) != job.sidecar
+    os.close(sources.open_source(inbox.path, job.path, links=inbox.links))
+    return True
 
 
 async def move_along(
@@ -84,7 +92,10 @@ async def move_along(
     What lies beside a recording under its new name counts from then on.
     """
     beside = {source.path: sidecar for source, sidecar in moved}
+    along = set[int]()  # of two links to one recording, only the first takes its job
     for source, job in await store.search(jobs.movable, [source for source, _ in moved]):
+        if job.id in along:
+            continue
         look = partial(sources.gone, inbox.path, job.path, job.identity.dev)
         with contextlib.suppress(OSError):  # then it is another recording, as any copy
             if not await folders.run(folders.place(inbox.path, job.path), look):
@@ -92,5 +103,6 @@ async def move_along(
             order = ordering.moved(config, job, beside[source.path])
             move = partial(jobs.move_along, order=order, now=clock.time())
             if await store.run(move, job.id, source) is not None:
+                along.add(job.id)
                 names = display(job.path), display(source.path)
                 log.info("job %d moves along in inbox %s: %r is now %r", job.id, inbox.name, *names)

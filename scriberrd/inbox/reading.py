@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from scriberrd.errors import InvalidRequest, NoAnswer, SourceChanged
+from scriberrd.errors import InboxUnavailable, InvalidRequest, NoAnswer, SourceChanged
 from scriberrd.files import sources
-from scriberrd.files.folders import Heartbeat
+from scriberrd.files.folders import Abandoned, Heartbeat
 from scriberrd.inbox import sidecars
 from scriberrd.model import Identity, Sidecar, Source, display
 
@@ -34,10 +34,7 @@ async def read(
     heartbeat = Heartbeat()
 
     def look() -> list[Read]:
-        return [
-            (_settled(inbox, one, heartbeat), sidecars.read(inbox.path, one.path, config))
-            for one in found
-        ]
+        return [_looked(config, inbox, one, heartbeat) for one in found]
 
     try:
         return await folders.follow(folders.place(inbox.path, found[0].path), heartbeat, look)
@@ -71,6 +68,15 @@ def source(
             return Source(inbox.name, path, identity, sha256=None)
     read = sources.fingerprint(inbox.path, path, settled=settled, links=links, beat=beat)
     return Source(inbox.name, path, *read)
+
+
+def _looked(config: Config, inbox: Inbox, found: Found, heartbeat: Heartbeat) -> Read:
+    try:
+        return _settled(inbox, found, heartbeat), sidecars.read(inbox.path, found.path, config)
+    except (InboxUnavailable, Abandoned):
+        raise
+    except Exception as error:  # noqa: BLE001 - logged by the watch; it must not hold up others
+        return error, Sidecar()
 
 
 def _settled(inbox: Inbox, found: Found, heartbeat: Heartbeat) -> Source | Exception:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import logging
 import os
 from functools import lru_cache
 from pathlib import Path
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from scriberrd.config import Config
+
+log = logging.getLogger(__name__)
 
 FOLDER = b".scriberr.toml"  # for all recordings in a folder and below it
 SUFFIX = b".toml"  # added to the name of a recording
@@ -75,8 +78,13 @@ def read(root: Path, path: bytes, config: Config) -> Sidecar:
         mark=hashlib.sha256(repr(files).encode()).hexdigest()[:16],
         profile=given.get("profile"),
         given={key: text for key, text in given.items() if key != "profile"},
-        problem=problem[:LONGEST],
+        problem=_plain(problem)[:LONGEST],
     )
+
+
+def _plain(text: str) -> str:
+    """Whoever reads it in a terminal must not have that controlled by what a stranger wrote."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text[:LONGEST])
 
 
 def _files(root: Path, path: bytes) -> Iterator[_File]:
@@ -129,11 +137,18 @@ def _located(files: list[_File], problem: str) -> str:
 @lru_cache(maxsize=64)  # one of a folder is for all recordings in it
 def _parsed(name: str, content: bytes) -> _Read:
     try:
-        document = Document(Path(name), content.decode())
+        return _read(name, content)
     except UnicodeDecodeError:
         return _Read({}, f"{name}: not UTF-8 text")
     except ConfigError as error:
         return _Read({}, error.problems[0])
+    except Exception:  # strangers may find what trips the parser
+        log.exception("%s: an error inside scriberrd", name)
+        return _Read({}, f"{name}: can't be understood")
+
+
+def _read(name: str, content: bytes) -> _Read:
+    document = Document(Path(name), content.decode())
     for key in document.root.keys() & overrides.TYPES.keys() - _TYPES.keys():
         document.problem((key,), "only a profile sets it: name one")
         del document.root[key]

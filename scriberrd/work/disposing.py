@@ -153,14 +153,18 @@ class _Leaving:
                 )
                 start(os.close, source)
             except SourceChanged:  # or only touched
-                beat = self._heartbeat.beat
-                found = await self._at(self._place, sources.fingerprint, root, row.path, beat=beat)
+                beat, size = self._heartbeat.beat, row.identity.size
+                found = await self._at(
+                    self._place, sources.fingerprint, root, row.path, size=size, beat=beat
+                )
                 if found.sha256 != row.sha256:
                     raise
         except (SourceChanged, NotRegular) as error:
             raise _Kept("changed") from error
         except FileNotFoundError as error:
-            raise _Gone from error
+            if await self._at(self._place, sources.gone, root, row.path, row.identity.dev):
+                raise _Gone from error
+            raise SourceUnavailable(error.errno, "its file system is not mounted") from error
 
     async def _leave(self) -> bytes | None:
         """Take the steps from the private name on; gives the name in the archive."""

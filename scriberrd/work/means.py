@@ -90,9 +90,9 @@ class Means(NamedTuple):
     async def _read(self, inbox: Inbox, job: Job, heartbeat: Heartbeat | None) -> Identity:
         """The version that is there now, which has the bytes of the job: SourceChanged if not."""
         heartbeat, place = heartbeat or Heartbeat(), self.folders.place(inbox.path, job.path)
-        links, beat = inbox.links, heartbeat.beat
-        read = partial(sources.fingerprint, inbox.path, job.path, links=links, beat=beat)
-        found = await self.folders.follow(place, heartbeat, read)
+        size, links, beat = job.identity.size, inbox.links, heartbeat.beat
+        read = partial(sources.fingerprint, inbox.path, job.path, size=size, links=links)
+        found = await self.folders.follow(place, heartbeat, read, beat=beat)
         if found.sha256 != job.sha256:
             raise SourceChanged(job.path)
         await self.store.insist(jobs.touched, jobs.Lease(job.id, job.lease), found.identity)

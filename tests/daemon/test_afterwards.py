@@ -236,6 +236,23 @@ def test_what_was_leaving_an_inbox_that_has_another_name_now_lies_there(program:
     assert daemon.ctl("status")["leaving"] == 0
 
 
+def test_what_is_not_mounted_any_more_is_not_gone(program: Make) -> None:
+    daemon = configured(program, ARCHIVE)
+    (daemon.root / "archive").rmdir()
+    share = daemon.inbox / "share"
+    share.mkdir()
+    (share / "notes.txt").touch()
+    with mounted(share):
+        daemon.start()
+        daemon.drop(SENTENCE, "share/talk.wav")
+        daemon.wait("share/talk.wav", "completed")
+        wait_for(lambda: daemon.said("its recording can't leave"), "it is told")
+    wait_for(lambda: daemon.said("its file system is not mounted"), "it is told")
+    job = daemon.job("share/talk.wav")
+    assert job is not None
+    assert job["disposed"] is None
+
+
 @pytest.mark.parametrize("harm", ["edited", "missing"])
 def test_without_its_transcript_it_is_not_deleted(program: Make, harm: str) -> None:
     daemon = configured(program, 'after = "delete"')

@@ -136,3 +136,18 @@ def test_a_file_in_what_is_mounted_twice(program: Make) -> None:
         assert said == f"duplicate: {text}\ninbox  main\n"
         assert "): duplicate: the same as b1: watched there\n" in ctl(daemon, "inbox")
         daemon.stop()
+
+
+def test_a_name_that_is_no_text_is_explained(program: Make) -> None:
+    daemon = program()
+    for name in (b"\xff.wav", b"%FF.wav"):
+        path = daemon.inbox / os.fsdecode(name)
+        daemon.drop(SENTENCE.read_bytes() + name, path.name)
+    for shown in ("\\xff.wav", "%FF.wav"):
+        daemon.wait(shown, "completed")
+    for name in (b"\xff.wav", b"%FF.wav"):
+        shown = ctl(daemon, "explain", daemon.inbox / os.fsdecode(name))
+        job = daemon.job(os.fsencode(name).decode("utf-8", "backslashreplace"))
+        assert job is not None
+        assert shown.startswith(f"completed: job {job['id']} has transcribed it")
+    assert ctl(daemon, "explain", os.fsdecode(b"/\xff")).startswith("outside: ")

@@ -36,6 +36,22 @@ def test_a_recording_is_not_read_again_because_its_permissions_change(program: M
     assert process.io_counters().read_chars < read + SIZE
 
 
+def test_a_queued_recording_that_becomes_a_huge_one_is_not_read_for_its_job(program: Make) -> None:
+    daemon = program()
+    daemon.ctl("pause")
+    daemon.drop(SENTENCE, "talk.wav")
+    daemon.wait("talk.wav", "queued")
+    with (daemon.inbox / "talk.wav").open("r+b") as huge:
+        huge.truncate(1 << 43)  # to read that takes an hour
+    daemon.ctl("resume")
+
+    def told() -> bool:
+        job = daemon.job("talk.wav")
+        return job is not None and (job["error"] or {}).get("code") == "source_changed"
+
+    wait_for(told, "its worker is free again")
+
+
 # Root enters everything, unless it has no capabilities.
 POWERLESS = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"] if os.geteuid() == 0 else []
 DENIED = "permission denied: give the daemon's user access"

@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import tomlkit
 from taken import Taken, taking
 
 from scriberrd.errors import InboxUnavailable, InvalidRequest
@@ -150,6 +151,18 @@ def _gigabyte(path: Path) -> None:
         (lambda path: path.write_text("language = " + "[" * 8000), "talk.wav.toml:1: "),
         (lambda path: path.write_text("language = " + "{a=" * 2000), "talk.wav.toml:1: "),
         (lambda path: path.write_text("a." * 4000 + "a = 1"), "talk.wav.toml:1: "),
+        (
+            lambda path: path.write_text("speakers = 0x" + "f" * 5000),
+            "talk.wav.toml:1: speakers: a number of too many digits is not a whole number from 0 ",
+        ),
+        (
+            lambda path: path.write_text("languages = [0x" + "f" * 5000 + "]"),
+            "talk.wav.toml:1: languages: a number of too many digits is not a list of: a text",
+        ),
+        (
+            lambda path: path.write_text('"\\u001b[31m\\u0007\\n" = 1'),
+            r"talk.wav.toml:1: \x1b[31m\x07\n: unknown key; ",
+        ),
         (lambda path: path.write_text(f'task = "{"x" * 8000}"'), "talk.wav.toml:1: task: 'xxx"),
         (
             lambda path: path.write_text("".join(f"[t{n}]\n" for n in range(1000)) + "[t0]\n"),
@@ -169,6 +182,40 @@ async def test_what_strangers_put_there_harms_only_its_recording(
     assert (await taken.take("other.wav"))[0].sidecar is None
 
 
+async def test_what_trips_the_parser_is_told_once_and_harms_only_its_recording(
+    taken: Taken, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def trip(text: str) -> tomlkit.TOMLDocument:
+        return {}[text]
+
+    monkeypatch.setattr(tomlkit, "parse", trip)
+    put(taken, "talk.wav.toml", "language = 7 # trips")
+    assert read(taken).problem == "talk.wav.toml: can't be understood"
+    assert read(taken) == (await taken.take("talk.wav"))[0].sidecar
+    assert caplog.text.count("Traceback") == 1
+
+
+async def test_what_trips_us_holds_up_no_other(
+    taken: Taken, caplog: pytest.LogCaptureFixture
+) -> None:
+    put(taken, "talk.wav.toml", "speakers = -1")
+    put(taken, "other.wav.toml", "speakers = -1")
+    odd, other = taken.found("talk.wav", "other.wav")
+    odd = odd._replace(path=b"a/../talk.wav")  # as no scan finds any
+    trouble, none = await taken.arrivals.take(taken.inbox, [odd, other])
+    assert (type(trouble), none) == (ValueError, None)
+    await taken.fail("bad_sidecar")
+    job, _ = await taken.take("talk.wav")
+    await taken.fail("bad_sidecar")
+    await taken.store.run(
+        lambda db: db.execute("UPDATE job SET path = ? WHERE id = ?", (odd.path, job.id)) and None
+    )
+    put(taken, "other.wav.toml", "speakers = 3")
+    assert await taken.arrivals.mended(taken.inbox, [odd, other]) == []
+    assert [one.state for one in await taken.jobs()] == ["queued", "failed"]
+    assert caplog.text.count("Traceback") == 1
+
+
 def test_the_longest_name_has_none(taken: Taken) -> None:
     (taken.folder / ("n" * 251 + ".wav")).touch()
     assert not read(taken, "n" * 251 + ".wav").mark
@@ -177,7 +224,7 @@ def test_the_longest_name_has_none(taken: Taken) -> None:
 def test_a_name_that_is_no_text_is_shown_as_one(taken: Taken) -> None:
     (taken.folder / os.fsdecode(b"\xff\n.wav.toml")).write_text("x")
     problem = sidecars.read(taken.folder, b"\xff\n.wav", taken.live.config).problem
-    assert problem.startswith("\\xff\n.wav.toml:1: ")
+    assert problem.startswith(r"\xff\n.wav.toml:1: ")
 
 
 def test_an_inbox_that_is_out_has_no_bad_sidecars(taken: Taken) -> None:

@@ -106,6 +106,15 @@ async def test_a_copy_or_another_link_is_a_recording_of_its_own(taken: Taken) ->
     assert [one.path for one in await taken.jobs()] == [b"a.wav", b"copy.wav", b"link.wav"]
 
 
+async def test_of_two_links_one_takes_the_job_along(taken: Taken) -> None:
+    (taken.folder / "a.wav").write_bytes(b"one")
+    await taken.take("a.wav")
+    (taken.folder / "b.wav").hardlink_to(taken.folder / "a.wav")
+    (taken.folder / "a.wav").rename(taken.folder / "c.wav")
+    assert await taken.arrivals.take(taken.inbox, taken.found("b.wav", "c.wav")) == [None, None]
+    assert known(await taken.jobs()) == [(1, b"b.wav", "queued"), (2, b"c.wav", "queued")]
+
+
 @pytest.mark.parametrize("state", [JobState.PROCESSING, JobState.CANCELED, JobState.COMPLETED])
 async def test_only_what_has_not_been_begun_moves(taken: Taken, state: JobState) -> None:
     (taken.folder / "a.wav").write_bytes(b"one")

@@ -98,7 +98,8 @@ profile = "nope"
 task = "sing"
 beam_size = 0
 engine = "foo"
-""",
+speakers = 0x"""
+        + "f" * 5000,
     )
     for line, key, what, allowed in [
         (3, "daemon.rescam", "unknown key", "; did you mean 'rescan'? known keys: state_dir,"),
@@ -107,12 +108,13 @@ engine = "foo"
         (14, "inbox[2].path", f"'{folder / 'scriberrd.toml'}'", " is not a folder"),
         (16, "inbox[2].profile", "there is no profile 'nope'", "; known profiles: default"),
         (19, "profile.default.task", "'sing'", ' is not "transcribe" or "translate"'),
+        (22, "profile.default.speakers", "a number of too many digits", " is not a whole number"),
         (20, "profile.default.beam_size", "0", " is not a whole number from 1 to 1000000"),
         (21, "profile.default.engine", "there is no engine 'foo'", "; known engines: faster-"),
     ]:
         (problem,) = [one for one in found if f"{key}:" in one]
         assert problem.startswith(f"{line}: {key}: {what}{allowed}")
-    assert len(found) == 8
+    assert len(found) == 9
 
 
 def inboxes(*tables: str) -> str:

@@ -145,6 +145,10 @@ def test_a_version_that_is_not_meant_is_refused(inbox: Path) -> None:
     file.write_bytes(b"newer")
     with pytest.raises(SourceChanged), no_descriptor_lost():
         fingerprint(inbox, b"x.wav", settled=settled)
+    with file.open("r+b") as huge:
+        huge.truncate(1 << 43)  # to read that takes an hour
+    with pytest.raises(SourceChanged), no_descriptor_lost():
+        fingerprint(inbox, b"x.wav", size=settled.size)
 
 
 def test_a_change_while_it_is_read_is_seen(inbox: Path, monkeypatch: pytest.MonkeyPatch) -> None:
