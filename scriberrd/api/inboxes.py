@@ -145,12 +145,13 @@ async def explained(rooms: Rooms, asked: Asked) -> Explanation:
     if asked.inbox is not None:
         choose("inbox", asked.inbox, [inbox.name for inbox in config.inboxes])
         named = config.inbox(asked.inbox)
-    place = PurePosixPath(named.path if named else "", asked.path)
+    asked_path = os.fsdecode(asked.path)
+    place = PurePosixPath(named.path if named else "", asked_path)
     for inbox in [named] if named else config.inboxes:
         if place == PurePosixPath(inbox.path):
             return folder_of(inbox)
     try:
-        inbox, path = locate(config, os.fsdecode(asked.path), named)
+        inbox, path = locate(config, asked_path, named)
     except PathOutsideInbox:
         return OUTSIDE
     watching = rooms.watching(inbox.name)
