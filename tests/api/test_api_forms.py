@@ -35,8 +35,9 @@ async def test_a_form(server: Server) -> None:
 
 async def test_an_empty_file_in_a_form(server: Server) -> None:
     body = BOUNDARY + FILE + b"\r\n--cut--\r\n"
-    view = await server.post("/v1/jobs", data=body, headers=FORM, status=202)
-    assert view["source"]["size"] == 0
+    problem = await server.post("/v1/jobs", data=body, headers=FORM, status=422)
+    assert problem["detail"].startswith("'a.mp3': nothing has come")
+    assert list(server.inbox.path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
