@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 from support import mounted
 
-from scriberrd.inbox.area import AreaWatch, Surroundings
+from scriberrd.inbox.area import AreaWatch
 from scriberrd.inbox.areas import areas
 from scriberrd.inbox.scan import Found
+from scriberrd.inbox.surroundings import Surroundings
 from scriberrd.model import Identity, Leaving
 from scriberrd.queue import jobs, queries
 

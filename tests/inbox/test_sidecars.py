@@ -157,7 +157,7 @@ def _gigabyte(path: Path) -> None:
         ),
         (
             lambda path: path.write_text("languages = [0x" + "f" * 5000 + "]"),
-            "talk.wav.toml:1: languages: a number of too many digits is not a list of: a text",
+            "talk.wav.toml:1: languages: a number of too many digits is not a list of texts",
         ),
         (
             lambda path: path.write_text('"\\u001b[31m\\u0007\\n" = 1'),
