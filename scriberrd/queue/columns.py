@@ -25,6 +25,10 @@ _NAMES = """
 """
 _FIELDS = tuple(f for f in Job.__struct_fields__ if f not in {"outputs", "edited", "names"})
 
+LEFT = "(job.disposed IS NOT NULL OR job.id IN (SELECT job FROM disposal WHERE begun))"
+"""SQL: the recording of a job is gone from its inbox. Its transcript may be all that is left of it,
+and other bytes that get its name are another recording."""
+
 JOB_COLUMNS = ", ".join([*(f"job.{field}" for field in _FIELDS), _OUTPUTS, _NAMES])
 """What `job` decodes; for SELECT ... FROM job, and for RETURNING."""
 

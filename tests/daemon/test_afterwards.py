@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import sqlite3
@@ -62,6 +63,12 @@ def inbox(daemon: Program) -> list[str]:
     return sorted(path.name for path in daemon.inbox.rglob("*") if path.is_file())
 
 
+def source(daemon: Program, name: str) -> str:
+    """The SHA-256 of the recording of a transcript."""
+    sha256: str = json.loads((daemon.out / name).read_bytes())["source"]["sha256"]
+    return sha256
+
+
 def test_what_is_done_goes_into_the_archive(program: Make) -> None:
     daemon = configured(program, ARCHIVE)
     daemon.start()
@@ -87,6 +94,31 @@ def test_what_is_done_is_deleted(program: Make) -> None:
     assert gone(daemon, "talk.wav")["disposed"] == "deleted"
     assert inbox(daemon) == []
     assert "talk.json" in daemon.files()
+
+
+@pytest.mark.parametrize("after", ["archive", "delete"])
+def test_the_next_recording_of_that_name_leaves_the_transcript_of_the_last(
+    program: Make, after: str
+) -> None:
+    daemon = configured(program, f'after = "{after}"\narchive = "archive"')
+    daemon.start()
+    takes = [SENTENCE.read_bytes() + bytes(number) for number in range(3)]
+    for number, take in enumerate(takes, 1):
+        daemon.drop(take, "memo.wav")  # as a recorder does that has one name for all
+
+        def left(number: int = number) -> bool:
+            jobs = daemon.jobs()
+            return len(jobs) == number and all(job["disposed"] for job in jobs)
+
+        wait_for(left, lambda: str(daemon.jobs()))
+    names = ["memo.json", "memo.wav.json", f"memo-{hashlib.sha256(takes[2]).hexdigest()[:8]}.json"]
+    taken = [hashlib.sha256(take).hexdigest() for take in takes]
+    assert [source(daemon, name) for name in names] == taken
+    daemon.ctl("remove", 3, "--purge")  # with which the others are forgotten
+    assert [(daemon.out / name).exists() for name in names] == [True, True, False]
+    daemon.drop(takes[2] + b"4", "memo.wav")
+    wait_for(lambda: [bool(job["disposed"]) for job in daemon.jobs()] == [True], "it has left")
+    assert [source(daemon, name) for name in names[:2]] == taken[:2]
 
 
 def test_what_failed_is_set_aside_and_tried_again_when_it_is_put_back(program: Make) -> None:

@@ -85,7 +85,7 @@ def submit(
         known = _recognize(db, known, source)
         if wanted is not None:
             return _ask(db, known, wanted(known), now)
-        if forgotten and not touched:
+        if forgotten and not touched and known.disposed is None:
             forget(db, [(known.id,)])
         if touched:
             update(db, known.id, {"disposed": None})

@@ -2,6 +2,7 @@ ALTER TABLE job ADD COLUMN cached INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE job ADD COLUMN uploaded INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE job ADD COLUMN sidecar TEXT;
 ALTER TABLE job ADD COLUMN disposed TEXT;
+ALTER TABLE tombstone ADD COLUMN disposed TEXT;
 CREATE INDEX job_uploaded ON job (finished_at) WHERE uploaded = 1 AND disposed IS NULL;
 CREATE TABLE passed (
     inbox TEXT NOT NULL,
