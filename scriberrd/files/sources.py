@@ -156,6 +156,7 @@ def fingerprint(
     path: bytes,
     *,
     settled: Identity | None = None,
+    size: int | None = None,
     links: Sequence[Path] = (),
     beat: Callable[[], None] = lambda: None,
 ) -> Fingerprint:
@@ -165,6 +166,7 @@ def fingerprint(
         root: the folder of the inbox.
         path: relative to it.
         settled: the version to read, if known.
+        size: that it must have: no other is read.
         links: see `open_source`.
         beat: is called as reading progresses, and may raise to stop it.
 
@@ -177,6 +179,8 @@ def fingerprint(
     with os.fdopen(source, "rb", buffering=0) as file:
         identity = Identity.of(os.fstat(file.fileno()))
         if settled is not None and settled.version != identity.version:
+            raise SourceChanged(path)
+        if size not in (None, identity.size):
             raise SourceChanged(path)
         sha256 = _digest(file, path, identity, beat)
         if Identity.of(os.fstat(file.fileno())) != identity:

@@ -102,8 +102,8 @@ def test_the_next_recording_of_that_name_leaves_the_transcript_of_the_last(
 ) -> None:
     daemon = configured(program, f'after = "{after}"\narchive = "archive"')
     daemon.start()
-    takes = [SENTENCE.read_bytes() + bytes(number) for number in range(3)]
-    for number, take in enumerate(takes, 1):
+    takes = [SENTENCE.read_bytes()[:-1] + bytes([number]) for number in range(4)]
+    for number, take in enumerate(takes[:3], 1):
         daemon.drop(take, "memo.wav")  # as a recorder does that has one name for all
 
         def left(number: int = number) -> bool:
@@ -112,11 +112,11 @@ def test_the_next_recording_of_that_name_leaves_the_transcript_of_the_last(
 
         wait_for(left, lambda: str(daemon.jobs()))
     names = ["memo.json", "memo.wav.json", f"memo-{hashlib.sha256(takes[2]).hexdigest()[:8]}.json"]
-    taken = [hashlib.sha256(take).hexdigest() for take in takes]
+    taken = [hashlib.sha256(take).hexdigest() for take in takes[:3]]
     assert [source(daemon, name) for name in names] == taken
     daemon.ctl("remove", 3, "--purge")  # with which the others are forgotten
     assert [(daemon.out / name).exists() for name in names] == [True, True, False]
-    daemon.drop(takes[2] + b"4", "memo.wav")
+    daemon.drop(takes[3], "memo.wav")
     wait_for(lambda: [bool(job["disposed"]) for job in daemon.jobs()] == [True], "it has left")
     assert [source(daemon, name) for name in names[:2]] == taken[:2]
 
@@ -173,6 +173,31 @@ def test_without_its_transcript_it_is_not_deleted(program: Make, harm: str) -> N
     assert inbox(daemon) == ["talk.wav"]
     assert daemon.job("talk.wav")["disposed"] is None  # type: ignore[index]
     assert events(daemon)[-1] == ("kept", {"why": "outputs"})
+
+
+def test_what_is_not_whole_is_not_deleted(program: Make) -> None:
+    daemon = configured(program, 'after = "delete"')
+    daemon.start()
+    daemon.drop(SENTENCE.read_bytes()[:-20_000], "cut.wav")
+    daemon.wait("cut.wav", "completed")
+    wait_for(lambda: events(daemon)[-1] == ("kept", {"why": "incomplete"}), "it is told")
+    assert inbox(daemon) == ["cut.wav"]
+
+
+@pytest.mark.parametrize("after", ["archive", "delete"])
+def test_what_somebody_still_writes_to_stays(program: Make, after: str) -> None:
+    daemon = configured(program, f'after = "{after}"\narchive = "archive"')
+    daemon.start()
+    with (daemon.inbox / "talk.wav").open("wb") as file:  # a copy that pauses for long
+        file.write(SENTENCE.read_bytes())
+        file.flush()
+        daemon.wait("talk.wav", "completed")
+        wait_for(lambda: daemon.said("open for writing"), "it is told")
+        assert inbox(daemon) == ["talk.wav"]
+        file.seek(-1, os.SEEK_END)
+        file.write(b"x")
+    wait_for(lambda: len(daemon.jobs()) == 2, "it is another recording")
+    wait_for(lambda: any(job["disposed"] for job in daemon.jobs()), "which leaves")
 
 
 def test_another_file_under_its_name_stays(program: Make) -> None:

@@ -29,6 +29,7 @@ from scriberrd.queue.jobs.leaving import (
     are_leaving,
     come_back,
     disposed,
+    has_warnings,
     hold,
     kept,
     leave,

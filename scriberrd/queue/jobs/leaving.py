@@ -159,6 +159,12 @@ def are_leaving(db: apsw.Connection, tokens: Iterable[str]) -> set[str]:
     return {token for token in tokens if db.execute(query, (token,)).get is not None}
 
 
+def has_warnings(db: apsw.Connection, id_: int) -> bool:
+    """Whether the transcript of a job has warnings, or it is not known any more whether it has."""
+    warnings: str | None = db.execute("SELECT warnings FROM job WHERE id = ?", (id_,)).get
+    return warnings != "[]"
+
+
 def hold(db: apsw.Connection, id_: int) -> bool:
     """The recording of a job is about to get its private name; False: it is to stay after all."""
     db.execute("UPDATE disposal SET begun = max(begun, ?) WHERE job = ?", (HELD, id_))
