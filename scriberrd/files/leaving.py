@@ -18,7 +18,7 @@ from itertools import count
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from scriberrd.errors import NotRegular, SourceChanged
-from scriberrd.files import sources
+from scriberrd.files import sources, writers
 from scriberrd.files.names import LONGEST, NEW, name_also, name_new, numbered, within
 from scriberrd.model import Identity
 
@@ -99,19 +99,21 @@ def hold(going: Departure, device: int) -> bool:
         raise  # it has just come
 
 
-def judge(going: Departure, sha256: str, beat: Callable[[], None]) -> Identity | None:
+def judge(going: Departure, sha256: str, size: int, beat: Callable[[], None]) -> Identity | None:
     """What is held, if it has the bytes of the recording; otherwise None.
 
     Args:
         going: the recording.
         sha256: of its bytes.
+        size: of it, in bytes: what has another one is not read.
         beat: is called as reading progresses, and may raise to stop it.
 
     Raises:
-        OSError: it can't be read.
+        OSError: it can't be read, or somebody is still writing to it.
     """
     try:
-        found = sources.fingerprint(going.root, going.held_path, beat=beat)
+        writers.require_none(going.root, going.held_path)  # nobody else can open it by its name
+        found = sources.fingerprint(going.root, going.held_path, size=size, beat=beat)
     except OTHERS:
         return None
     return found.identity if found.sha256 == sha256 else None
@@ -177,6 +179,8 @@ def move(
     archive: Path,
     name: bytes,
     beat: Callable[[], None],
+    *,
+    again: bool = False,
 ) -> None:
     """Move what is held into an archive, also on another file system: durable on return.
 
@@ -187,6 +191,7 @@ def move(
         archive: the folder, which must exist.
         name: the name that it gets, relative to the archive.
         beat: is called as it is copied, and may raise to stop it.
+        again: it may have been moved there before a crash: the same bytes there are its own.
 
     Raises:
         FileExistsError: another file has that name.
@@ -201,7 +206,8 @@ def move(
         try:
             name_also(folder, going.held, there, leaf)
         except FileExistsError:
-            if not (_same(folder, going.held, there, leaf) or found(archive, name, sha256, beat)):
+            moved = again and found(archive, name, sha256, beat)
+            if not (moved or _same(folder, going.held, there, leaf)):
                 raise
             _discard(going, there)  # a crash had left the copy both names
         except OSError as error:
@@ -238,8 +244,7 @@ def _copy(
 ) -> None:
     """Copy what is held to another file system, and give it its name when all of it is there."""
     _discard(going, there)
-    source = os.open(going.held, sources.FILE, dir_fd=folder)
-    with os.fdopen(source, "rb", buffering=0) as file:
+    with os.fdopen(os.open(going.held, sources.FILE, dir_fd=folder), "rb", buffering=0) as file:
         try:
             with os.fdopen(os.open(going.mark, NEW, 0o600, dir_fd=there), "wb") as copy:
                 if _pour(file, copy, beat) != sha256:

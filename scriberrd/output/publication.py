@@ -98,7 +98,7 @@ class Publication:
         return await self._store.insist(jobs.reserve, self._lease, names, sharing=self._sharing)
 
     async def _bring(self, text: Transcript | Result, names: Mapping[bytes, Format]) -> None:
-        mounts = await self._store.read(jobs.mounts)
+        job, mounts = self._job, await self._store.read(jobs.mounts)
         to_read = marked(text) if self._job.settings.show_gaps else text
         labels = self._job.settings.speaker_labels
         files = {
@@ -120,7 +120,7 @@ class Publication:
         try:
             await self._note_mounts(places, mounts)
             known = await self._store.read(
-                queries.outputs_of_recording, self._job.inbox, self._job.path
+                queries.outputs_of_recording, job.inbox, job.path, job.sha256
             )
             targets, edited = await self._survey(names, prints, known)
             begun = {target.name: prints[target.staged] for target in targets}

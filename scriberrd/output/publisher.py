@@ -137,7 +137,9 @@ class Publisher:
         """
         root, mounts = inbox.output, await self._store.read(jobs.mounts)
         async with self.turn(job.inbox, job.path):
-            outputs = await self._store.read(queries.outputs_of_recording, job.inbox, job.path)
+            outputs = await self._store.read(
+                queries.outputs_of_recording, job.inbox, job.path, job.sha256
+            )
             names = [output.name for output in outputs]
 
             def remove() -> tuple[tuple[bytes, ...], tuple[bytes, ...]]:

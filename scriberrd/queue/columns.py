@@ -30,6 +30,10 @@ _FIELDS = tuple(field for field in Job.__struct_fields__ if field not in _OTHERS
 JOB_COLUMNS = ", ".join([*(f"job.{field}" for field in _FIELDS), _OUTPUTS, _NAMES, _LEAVING])
 """What `job` decodes; for SELECT ... FROM job, and for RETURNING."""
 
+LEFT = "(job.disposed IS NOT NULL OR job.id IN (SELECT job FROM disposal WHERE begun))"
+"""SQL: the recording of a job is gone from its inbox. Its transcript may be all that is left of it,
+and other bytes that get its name are another recording."""
+
 identity = msgspec.json.Decoder(Identity).decode
 _settings = msgspec.json.Decoder(Settings).decode
 _fallbacks = msgspec.json.Decoder(tuple[Fallback, ...]).decode

@@ -11,7 +11,7 @@ import msgspec
 
 from scriberrd.errors import JobNotFound
 from scriberrd.model import Event, Execution, Job, JobState, display
-from scriberrd.queue.columns import JOB_COLUMNS, OUTPUT_COLUMNS, Output, Row, job, output
+from scriberrd.queue.columns import JOB_COLUMNS, LEFT, OUTPUT_COLUMNS, Output, Row, job, output
 from scriberrd.queue.faults import translated
 from scriberrd.transcript import BlockResult
 
@@ -259,15 +259,25 @@ def outputs(db: apsw.Connection, id_: int) -> list[Output]:
     return [output(row) for row in rows]
 
 
-def outputs_of_recording(db: apsw.Connection, inbox: str, path: bytes) -> list[Output]:
-    """The files that all jobs about a recording have published or begun to, by name."""
+def outputs_of_recording(
+    db: apsw.Connection, inbox: str, path: bytes, sha256: str | None = None
+) -> list[Output]:
+    """The files that all jobs about a recording have published or begun to, by name.
+
+    Args:
+        db: the database.
+        inbox: where the recording lies.
+        path: relative to it.
+        sha256: of the recording: other ones that had its name before, and have left, keep theirs.
+    """
     rows = db.execute(
         f"""
         SELECT {OUTPUT_COLUMNS} FROM output WHERE job IN (
             SELECT id FROM job WHERE inbox = :inbox AND path = :path
+                AND (sha256 IS :sha256 OR NOT {LEFT})
             UNION ALL SELECT job FROM tombstone WHERE inbox = :inbox AND path = :path)
         ORDER BY name
         """,
-        {"inbox": inbox, "path": path},
+        {"inbox": inbox, "path": path, "sha256": sha256},
     )
     return [output(row) for row in rows]

@@ -159,7 +159,8 @@ CREATE TABLE checkpoint (
 CREATE TABLE output (
     inbox TEXT NOT NULL,
     name BLOB NOT NULL,             -- relative to the output folder of the inbox
-    job INTEGER NOT NULL,           -- in the table job, or pruned and in the table tombstone
+    job INTEGER NOT NULL,           -- in the table job, or pruned and in the table tombstone;
+                                    -- in neither: nobody's, of a recording that had left
     prints TEXT NOT NULL DEFAULT '',    -- model.Print of its bytes as they were published; until
                                     -- then of all that runs were about to write, the latest first
     published INTEGER NOT NULL DEFAULT 0,   -- the job whose transcript it has;

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+from functools import partial
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from scriberrd.errors import (
@@ -20,7 +21,7 @@ from scriberrd.errors import (
     SourceUnavailable,
     StoreError,
 )
-from scriberrd.files import leaving, sources
+from scriberrd.files import leaving, sources, writers
 from scriberrd.files.folders import Heartbeat, start
 from scriberrd.files.leaving import Departure
 from scriberrd.model import display
@@ -53,6 +54,7 @@ WHY = {
     "outputs": "its transcript is not there as it was published",
     "archive": "no archive is configured any longer",
     "configuration": "its inbox is configured otherwise by now",
+    "incomplete": "its transcript has warnings",
 }
 
 
@@ -146,6 +148,8 @@ class _Leaving:
     async def _look(self) -> None:
         """See that it is what was transcribed, before it is touched."""
         row, root = self._row, self._inbox.path
+        if row.action == "delete" and await self._store.read(jobs.has_warnings, row.job):
+            raise _Kept("incomplete")
         try:
             try:
                 source = await self._means.folders.open(
@@ -154,11 +158,11 @@ class _Leaving:
                 start(os.close, source)
             except SourceChanged:  # or only touched
                 beat, size = self._heartbeat.beat, row.identity.size
-                found = await self._at(
-                    self._place, sources.fingerprint, root, row.path, size=size, beat=beat
-                )
+                read = partial(sources.fingerprint, size=size, beat=beat)
+                found = await self._at(self._place, read, root, row.path)
                 if found.sha256 != row.sha256:
                     raise
+            await self._at(self._place, writers.require_none, root, row.path)
         except (SourceChanged, NotRegular) as error:
             raise _Kept("changed") from error
         except FileNotFoundError as error:
@@ -172,7 +176,8 @@ class _Leaving:
         held = await self._at(self._place, leaving.hold, going, row.identity.dev)
         judged = None
         if held:
-            judged = await self._at(self._place, leaving.judge, going, row.sha256, beat)
+            about = row.sha256, row.identity.size
+            judged = await self._at(self._place, leaving.judge, going, *about, beat)
         if judged is None or not self._is_ours(judged):
             if row.begun == jobs.AIMED and await self._is_archived():  # before a crash
                 if held:
@@ -218,17 +223,16 @@ class _Leaving:
         row, root, beat = self._row, self._archive_root(), self._heartbeat.beat
         name = row.target or b""
         await self._require_mounted(root, name)
-        aimed = row.begun == jobs.AIMED
+        aimed = again = row.begun == jobs.AIMED
         while True:
             if not aimed:
                 name = await self._at(root, leaving.free, root, name)
                 await self._store.insist(jobs.aim, row.job, name)
             try:
-                await self._at(
-                    root, leaving.move, self._going, judged, row.sha256, root, name, beat
-                )
+                steps = partial(leaving.move, beat=beat, again=again)
+                await self._at(root, steps, self._going, judged, row.sha256, root, name)
             except FileExistsError:
-                aimed = False
+                aimed = again = False
             else:
                 return name
 

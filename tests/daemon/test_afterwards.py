@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import sqlite3
@@ -61,6 +62,12 @@ def events(daemon: Program) -> list[tuple[str, dict[str, str]]]:
 
 def inbox(daemon: Program) -> list[str]:
     return sorted(path.name for path in daemon.inbox.rglob("*") if path.is_file())
+
+
+def source(daemon: Program, name: str) -> str:
+    """The SHA-256 of the recording of a transcript."""
+    sha256: str = json.loads((daemon.out / name).read_bytes())["source"]["sha256"]
+    return sha256
 
 
 def test_what_is_done_goes_into_the_archive(program: Make) -> None:
@@ -140,6 +147,31 @@ def test_what_was_archived_is_redone_when_it_is_put_back(program: Make) -> None:
 def redo(daemon: Program, *arguments: object) -> subprocess.CompletedProcess[str]:
     command = [*daemon.client, "redo", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE, check=False)
+
+
+@pytest.mark.parametrize("after", ["archive", "delete"])
+def test_the_next_recording_of_that_name_leaves_the_transcript_of_the_last(
+    program: Make, after: str
+) -> None:
+    daemon = configured(program, f'after = "{after}"\narchive = "archive"')
+    daemon.start()
+    takes = [SENTENCE.read_bytes()[:-1] + bytes([number]) for number in range(4)]
+    for number, take in enumerate(takes[:3], 1):
+        daemon.drop(take, "memo.wav")  # as a recorder does that has one name for all
+
+        def left(number: int = number) -> bool:
+            jobs = daemon.jobs()
+            return len(jobs) == number and all(job["disposed"] for job in jobs)
+
+        wait_for(left, lambda: str(daemon.jobs()))
+    names = ["memo.json", "memo.wav.json", f"memo-{hashlib.sha256(takes[2]).hexdigest()[:8]}.json"]
+    taken = [hashlib.sha256(take).hexdigest() for take in takes[:3]]
+    assert [source(daemon, name) for name in names] == taken
+    daemon.ctl("remove", 3, "--purge")  # with which the others are forgotten
+    assert [(daemon.out / name).exists() for name in names] == [True, True, False]
+    daemon.drop(takes[3], "memo.wav")
+    wait_for(lambda: [bool(job["disposed"]) for job in daemon.jobs()] == [True], "it has left")
+    assert [source(daemon, name) for name in names[:2]] == taken[:2]
 
 
 def test_what_failed_is_set_aside_and_tried_again_when_it_is_put_back(program: Make) -> None:
@@ -272,6 +304,31 @@ def test_without_its_transcript_it_is_not_deleted(program: Make, harm: str) -> N
     assert inbox(daemon) == ["talk.wav"]
     assert daemon.job("talk.wav")["disposed"] is None  # type: ignore[index]
     assert events(daemon)[-1] == ("kept", {"why": "outputs"})
+
+
+def test_what_is_not_whole_is_not_deleted(program: Make) -> None:
+    daemon = configured(program, 'after = "delete"')
+    daemon.start()
+    daemon.drop(SENTENCE.read_bytes()[:-20_000], "cut.wav")
+    daemon.wait("cut.wav", "completed")
+    wait_for(lambda: events(daemon)[-1] == ("kept", {"why": "incomplete"}), "it is told")
+    assert inbox(daemon) == ["cut.wav"]
+
+
+@pytest.mark.parametrize("after", ["archive", "delete"])
+def test_what_somebody_still_writes_to_stays(program: Make, after: str) -> None:
+    daemon = configured(program, f'after = "{after}"\narchive = "archive"')
+    daemon.start()
+    with (daemon.inbox / "talk.wav").open("wb") as file:  # a copy that pauses for long
+        file.write(SENTENCE.read_bytes())
+        file.flush()
+        daemon.wait("talk.wav", "completed")
+        wait_for(lambda: daemon.said("open for writing"), "it is told")
+        assert inbox(daemon) == ["talk.wav"]
+        file.seek(-1, os.SEEK_END)
+        file.write(b"x")
+    wait_for(lambda: len(daemon.jobs()) == 2, "it is another recording")
+    wait_for(lambda: any(job["disposed"] for job in daemon.jobs()), "which leaves")
 
 
 def test_another_file_under_its_name_stays(program: Make) -> None:

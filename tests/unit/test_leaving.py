@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import functools
 import hashlib
 import json
@@ -16,7 +17,7 @@ import pytest
 from support import mounted
 
 from scriberrd.errors import InboxUnavailable, SourceChanged
-from scriberrd.files import leaving
+from scriberrd.files import leaving, writers
 from scriberrd.files.leaving import Departure
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def nothing() -> None:
 def hold(place: Place) -> Identity:
     """The recording, held and judged."""
     assert leaving.hold(place.going, place.root.stat().st_dev)
-    judged = leaving.judge(place.going, SHA256, nothing)
+    judged = leaving.judge(place.going, SHA256, len(CONTENT), nothing)
     assert judged is not None
     return judged
 
@@ -95,7 +96,7 @@ def leave(place: Place, action: str, noted: dict[str, str], note: Callable[[], N
     """All steps, as whoever keeps the intent takes them; what became of the recording."""
     going = place.going
     held = leaving.hold(going, place.root.stat().st_dev)
-    judged = leaving.judge(going, SHA256, nothing) if held else None
+    judged = leaving.judge(going, SHA256, len(CONTENT), nothing) if held else None
     if judged is None:
         if held:
             leaving.put_back(going.root, going.held_path, b"talk.wav")
@@ -106,14 +107,16 @@ def leave(place: Place, action: str, noted: dict[str, str], note: Callable[[], N
     if action == "delete":
         leaving.delete(going, judged)
         return "deleted"
+    again = "target" in noted
     while True:
         target = noted.get("target", "").encode() or leaving.free(place.archive, NAME)
         noted["target"] = target.decode()
         note()
         try:
-            leaving.move(going, judged, SHA256, place.archive, target, nothing)
+            leaving.move(going, judged, SHA256, place.archive, target, nothing, again=again)
         except FileExistsError:
             del noted["target"]
+            again = False
         else:
             return "archived"
 
@@ -255,6 +258,49 @@ def test_another_file_gets_its_name_back(place: Place) -> None:
     assert place.all() == [("talk.wav", OTHER)]
 
 
+def test_what_somebody_still_writes_to_is_not_judged(place: Place) -> None:
+    assert leaving.hold(place.going, place.root.stat().st_dev)
+    with (
+        (place.file.parent / os.fsdecode(place.going.held)).open("ab"),
+        pytest.raises(OSError, match="open for writing"),
+    ):
+        leaving.judge(place.going, SHA256, len(CONTENT), nothing)
+    assert leaving.judge(place.going, SHA256, len(CONTENT), nothing) is not None
+
+
+def test_whoever_opens_it_as_it_is_judged_kills_nobody(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done, asked = fcntl.fcntl, list[int]()
+
+    def opened(file: int, command: int, value: int = 0) -> int:
+        result = done(file, command, value)
+        if (command, value) == (fcntl.F_SETLEASE, fcntl.F_RDLCK):
+            with pytest.raises(BlockingIOError):  # it would wait for us
+                os.open(place.file, os.O_WRONLY | os.O_NONBLOCK)
+            asked.append(value)
+        return result
+
+    monkeypatch.setattr(fcntl, "fcntl", opened)
+    writers.require_none(place.root, b"a/talk.wav")
+    assert asked
+
+
+def test_what_has_another_size_is_not_read(place: Place) -> None:
+    with place.file.open("ab") as file:
+        file.truncate(8 << 40)
+    assert leaving.hold(place.going, place.root.stat().st_dev)
+    assert leaving.judge(place.going, SHA256, len(CONTENT), nothing) is None
+
+
+def test_the_same_bytes_from_elsewhere_are_another_copy(archived: Place) -> None:
+    judged = hold(archived)
+    (archived.archive / "talk.wav").write_bytes(CONTENT)
+    with pytest.raises(FileExistsError):
+        leaving.move(archived.going, judged, SHA256, archived.archive, b"talk.wav", nothing)
+    assert len(archived.copies()) == 2
+
+
 def test_a_folder_of_that_name_too(place: Place) -> None:
     place.file.unlink()
     place.file.mkdir()
@@ -305,7 +351,7 @@ def test_a_full_archive_keeps_nothing_of_it(place: Place) -> None:
     sha256 = hashlib.sha256(place.file.read_bytes()).hexdigest()
     with mounted(place.archive, "-o", "size=64k"):
         assert leaving.hold(place.going, place.root.stat().st_dev)
-        judged = leaving.judge(place.going, sha256, nothing)
+        judged = leaving.judge(place.going, sha256, 1 << 20, nothing)
         assert judged is not None
         with pytest.raises(OSError, match="No space"):
             leaving.move(place.going, judged, sha256, place.archive, b"talk.wav", nothing)

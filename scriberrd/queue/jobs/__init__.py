@@ -30,6 +30,7 @@ from scriberrd.queue.jobs.leaving import (
     call_off,
     come_back,
     disposed,
+    has_warnings,
     hindered,
     hold,
     kept,

@@ -184,6 +184,12 @@ def hindered(db: apsw.Connection) -> list[tuple[str, str, int]]:
     return [(inbox, error, number) for inbox, error, number in db.execute(query)]
 
 
+def has_warnings(db: apsw.Connection, id_: int) -> bool:
+    """Whether the transcript of a job has warnings, or it is not known any more whether it has."""
+    warnings: str | None = db.execute("SELECT warnings FROM job WHERE id = ?", (id_,)).get
+    return warnings != "[]"
+
+
 def hold(db: apsw.Connection, id_: int) -> bool:
     """The recording of a job is about to get its private name; False: it is to stay after all."""
     db.execute("UPDATE disposal SET begun = max(begun, ?) WHERE job = ?", (HELD, id_))

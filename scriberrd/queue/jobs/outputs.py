@@ -43,12 +43,14 @@ def reserve(
             f"""
             SELECT {columns.OUTPUT_COLUMNS},
                    (coalesce(job.inbox, tombstone.inbox), coalesce(job.path, tombstone.path))
-                   = (SELECT inbox, path FROM job WHERE id = ?)
+                   = (holder.inbox, holder.path)
+                   AND (job.id IS NULL OR job.sha256 IS holder.sha256 OR NOT {columns.LEFT})
             FROM json_each(?) AS folder CROSS JOIN output ON output.inbox = folder.value
+            JOIN job AS holder ON holder.id = ?
             LEFT JOIN job ON job.id = output.job LEFT JOIN tombstone ON tombstone.job = output.job
             WHERE output.name = ?
             """,
-            (lease.job, inboxes, name),
+            (inboxes, lease.job, name),
         ).fetchall():
             if not mine:
                 return None

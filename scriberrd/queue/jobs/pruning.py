@@ -102,6 +102,8 @@ def remove(db: apsw.Connection, id_: int, now: float) -> Job:
 def purgeable(db: apsw.Connection, id_: int) -> list[str]:
     """The SHA-256 of all versions of a recording that go with its newest job, removed or not.
 
+    Those that have left its inbox were recordings of their own: they stay.
+
     Raises:
         JobNotFound: no such job.
         IllegalMove: it has not ended, or a newer job has its recording.
@@ -115,8 +117,9 @@ def purgeable(db: apsw.Connection, id_: int) -> list[str]:
         raise IllegalMove(id_, job.state, "be removed")
     require_newest(db, job, "be purged")
     rows = db.execute(
-        "SELECT DISTINCT sha256 FROM job WHERE inbox = ? AND path = ? AND sha256 IS NOT NULL",
-        (job.inbox, job.path),
+        "SELECT DISTINCT sha256 FROM job WHERE inbox = ? AND path = ? AND sha256 IS NOT NULL"
+        f" AND (sha256 IS ? OR NOT {columns.LEFT})",
+        (job.inbox, job.path, job.sha256),
     )
     return [sha256 for (sha256,) in rows]
 
@@ -139,7 +142,10 @@ def purge(db: apsw.Connection, id_: int, now: float) -> Job:
 
 
 def forget(db: apsw.Connection, rows: Iterable[tuple[Any, ...]]) -> None:
-    """Forget jobs, each the oldest about its recording by then; the newest gets its files."""
+    """Forget jobs, each the oldest about its recording by then; the newest gets its files.
+
+    Not those of another recording that has left: they are nobody's from then on.
+    """
     for id_, *_ in rows:
         newest = db.execute(
             "SELECT max(newer.id) FROM job JOIN job AS newer USING (inbox, path) WHERE job.id = ?",
@@ -153,7 +159,11 @@ def forget(db: apsw.Connection, rows: Iterable[tuple[Any, ...]]) -> None:
                 (id_,),
             )
         else:
-            db.execute("UPDATE output SET job = ? WHERE job = ?", (newest, id_))
+            db.execute(
+                "UPDATE output SET job = :newest WHERE job = (SELECT id FROM job WHERE id = :id AND"
+                f" (sha256 IS (SELECT sha256 FROM job WHERE id = :newest) OR NOT {columns.LEFT}))",
+                {"newest": newest, "id": id_},
+            )
         db.execute("DELETE FROM job WHERE id = ?", (id_,))
 
 
@@ -218,7 +228,8 @@ class Aged(NamedTuple):
 
 # Those of a job that is done anew are still wanted.
 _AGED = f"""
-    SELECT output.published_at, {columns.OUTPUT_COLUMNS}, coalesce(job.path, tombstone.path),
+    SELECT output.published_at, {columns.OUTPUT_COLUMNS},
+           coalesce(job.path, tombstone.path, output.name),
            coalesce(job.sha256, tombstone.sha256)
     FROM output LEFT JOIN job ON job.id = output.job
     LEFT JOIN tombstone ON tombstone.job = output.job

@@ -89,7 +89,7 @@ def submit(
             known = update(db, known.id, {"disposed": None})
         if wanted is not None:
             return _ask(db, known, wanted(known), now)
-        if forgotten and not touched:
+        if forgotten and not touched and known.disposed is None:
             forget(db, [(known.id,)])
         return requeue(db, known, now, "submitted") if touched else known, touched
     if known is not None and known.state not in TERMINAL:

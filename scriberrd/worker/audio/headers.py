@@ -21,7 +21,7 @@ W64_RIFF = bytes.fromhex("72696666 2e91cf11 a5d628db 04c10000")
 MOST_CHUNKS = 10_000
 AU_HEAD = 24  # bytes, at least
 SHORTEST = {b"fmt ": 16, b"COMM": 18, b"desc": 24}  # bytes of chunks that describe the sound
-SLACK = 8  # bytes at the end that are too few for a chunk
+SLACK = 8  # bytes at the end that are too few for a chunk, or to be missed
 TAGS = frozenset(  # chunks that follow the sound, even if they are cut off
     (b"LIST", b"id3 ", b"ID3 ", b"bext", b"iXML", b"axml", b"cue ", b"smpl", b"JUNK", b"junk")
 )
@@ -131,7 +131,7 @@ class _Sound(NamedTuple):
         stated_end = self.chunk.body + size
         stated = size / self.rate if self.rate else None
         if stated_end > file.size:
-            return Part(start, file.end, stated=stated, cut=stated is None)
+            return Part(start, file.end, stated=stated, cut=stated_end > file.size + SLACK)
         if (
             file.content <= stated_end
         ):  # nothing follows, or zeros that FFmpeg would search for chunks
@@ -212,7 +212,7 @@ def _au(head: bytes, file: Bytes, start: int) -> Part:
     stated = size / (rate * channels * width) if width and rate and channels else None
     stated_end = start + offset + size
     if stated_end > file.size:
-        return Part(start, file.end, stated=stated, cut=stated is None)
+        return Part(start, file.end, stated=stated, cut=stated_end > file.size + SLACK)
     if file.content <= stated_end or begins(file, stated_end):
         return Part(start, stated_end)
     return Part(start, file.end, (Patch(start + 8, b"\xff" * 4),), stated, short=True)
