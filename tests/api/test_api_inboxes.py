@@ -168,7 +168,8 @@ async def test_how_long_a_file_is_to_stay_as_it_is(server: Server) -> None:
     )
     server.watching.areas = [AreaWatch(areas(server.inbox)[0], around)]
     talk = Found(b"talk.mp3", Identity.of(file.stat()))
-    server.watching.areas[0].settling.postpone(talk, server.clock.monotonic() + 0.4)
+    seen = server.clock.monotonic() + 0.4 - server.inbox.settle
+    server.watching.areas[0].settling.update([talk], seen)
     found = await server.get("/v1/explain", params={"path": "talk.mp3", "inbox": "default"})
     assert found["text"].endswith("stays as it is for 1 s")
 
