@@ -196,7 +196,7 @@ def test_what_is_to_be_done_again_has_not_left_once_it_lies_there(db: apsw.Conne
     finish(db)
     with db:
         jobs.disposed(db, rows(db)[0], "archived", 5.0, b"talk.mp3")
-        jobs.redo(db, 1, profile="default", settings=Settings(), now=6.0)
+        jobs.redo(db, 1, profile="default", settings=Settings(), now=6.0, stage="merge")
     assert submit(db).disposed is None
     with db:
         jobs.cancel(db, 1, 7.0)
@@ -209,7 +209,7 @@ def test_what_comes_back_as_it_is_done_again_leaves_again(db: apsw.Connection) -
     finish(db)
     with db:
         jobs.disposed(db, rows(db)[0], "archived", 5.0, b"talk.mp3")
-        jobs.redo(db, 1, profile="default", settings=Settings(), now=6.0)
+        jobs.redo(db, 1, profile="default", settings=Settings(), now=6.0, stage="merge")
     lease = claim(db)
     submit(db)
     with db:
@@ -222,7 +222,7 @@ def test_it_leaves_once_though_it_is_done_again(db: apsw.Connection) -> None:
     finish(db)
     with db:
         jobs.disposed(db, rows(db)[0], "archived", 5.0, b"talk.mp3")
-        jobs.redo(db, 1, profile="default", settings=Settings(), now=6.0)
+        jobs.redo(db, 1, profile="default", settings=Settings(), now=6.0, stage="merge")
     finish(db)
     assert rows(db, 9.0) == []
 

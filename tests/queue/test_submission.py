@@ -60,7 +60,7 @@ def test_one_that_can_not_be_queued_leaves_the_others_alone(db: apsw.Connection)
 
 def news(db: apsw.Connection, *found: tuple[bytes, Identity]) -> list[bytes]:
     """Those that nobody knows; of the others the numbers are noted, as the intake does."""
-    unknown, renumbered, _ = jobs.unknown(db, "inbox", found)
+    unknown, renumbered, *_ = jobs.unknown(db, "inbox", found)
     with db:
         jobs.renumber(db, "inbox", renumbered)
     return unknown
@@ -131,7 +131,7 @@ def test_a_file_under_other_numbers_is_not_read_again(
         with db:
             jobs.remove(db, 1, 4.0)
     assert news(db, (b"talk.mp3", now)) == []
-    assert jobs.unknown(db, "inbox", [(b"talk.mp3", now)]) == ([], [], [])  # the numbers are noted
+    assert not any(jobs.unknown(db, "inbox", [(b"talk.mp3", now)]))  # the numbers are noted
     if end != "removed":
         assert queries.get(db, 1).identity == now
     for other in (now._replace(inode=11), now._replace(size=101), now._replace(mtime_ns=1001)):

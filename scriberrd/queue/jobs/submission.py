@@ -83,13 +83,11 @@ def submit(
             or known.disposed is not None  # it was put back
         )
         known = _recognize(db, known, source)
-        if (
-            known.disposed is not None and known.state is not JobState.COMPLETED
-        ):  # it lies there again
-            known = update(db, known.id, {"disposed": None})
+        if known.disposed is not None and known.state is not JobState.COMPLETED:
+            known = update(db, known.id, {"disposed": None})  # it lies there again
         if wanted is not None:
             return _ask(db, known, wanted(known), now)
-        if forgotten and not touched and known.disposed is None:
+        if forgotten and not touched:
             forget(db, [(known.id,)])
         return requeue(db, known, now, "submitted") if touched else known, touched
     if known is not None and known.state not in TERMINAL:
