@@ -23,6 +23,7 @@ def scans(root: Path, **keys: Any) -> list[Scan]:
     return [
         Scan(area, inbox, Rules(inbox), Notes({}), lambda _: None, lambda: None)
         for area in areas(inbox)
+        if area.twin is None
     ]
 
 
