@@ -5,7 +5,8 @@ SABOTAGE_CRASH=MOMENT:NAME:COUNT
     `scriberrd.queue.jobs` that changed something; with a name such as output.staging.place, a call
     of it; or with COMMIT a commit of any kind, of which those that changed nothing have no `after`.
 SABOTAGE_HOLD=NAME:FILE
-    the first call of NAME, such as output.staging.place, does not begin while FILE is there.
+    the first call of NAME, such as output.staging.place, does not begin while FILE is there;
+    FILE.held tells that it was held up.
 SABOTAGE_SCHEMA=FOLDER
     be a later scriberrd, whose schema and migrations are in FOLDER; die() in its SQL is a kill -9.
 SABOTAGE_CLOCK=FILE
@@ -85,6 +86,7 @@ def hold(name: str, file: Path) -> None:
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
         if next(calls) == 1:
+            file.with_name(f"{file.name}.held").touch()
             while file.exists():
                 time.sleep(0.01)
         return function(*args, **kwargs)

@@ -32,7 +32,7 @@ def test_a_run_is_held_up_in_publication(program: Make) -> None:
     daemon.start(*SABOTEUR, SABOTAGE_HOLD=f"output.staging.place:{gate}")
     daemon.drop(AUDIO / "speech.m4a", "talk.wav")
     first = wait_for(lambda: daemon.job("talk.wav"), "the job")
-    wait_for(lambda: (daemon.job("talk.wav") or {})["stage"] == "saving", "its publication")
+    wait_for((daemon.root / "gate.held").exists, "its publication")
     daemon.drop(SENTENCE, "talk.wav")
     wait_for(lambda: daemon.said("job 1 claimed by") == 2, "the other worker")
     wait_for(lambda: (daemon.job("talk.wav") or {})["stage"] == "saving", "the newer one")
