@@ -290,14 +290,12 @@ class _Leaving:
         except OSError:
             back = False
         text = self._where + str(getattr(error, "strerror", None) or error)
-        if text != row.error:
-            name = display(row.path)
-            log.warning(
-                "job %d: its recording can't leave, trying again: %s: %s", row.job, text, name
-            )
         wait = min(retry.backoff * 2.0 ** min(row.tries, 30), retry.backoff_max)
         due = self._means.clock.time() + wait
         await self._store.insist(jobs.put_off, row.job, text, due, back=back)
+        if text != row.error:
+            what, name = "its recording can't leave, trying again", display(row.path)
+            log.warning("job %d: %s: %s: %s", row.job, what, text, name)
 
     async def _done(self, what: str, to: bytes | None = None) -> None:
         row, now = self._row, self._means.clock.time()
