@@ -31,6 +31,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -212,6 +213,8 @@ if __name__ == "__main__":
         hang(*os.environ["SABOTAGE_HANG"].split(":"))
     if "SABOTAGE_IMMORTAL" in os.environ:
         process.DYING = 1.0
+        # One may outlive the daemon, which then can't know that it ends.
+        warnings.filterwarnings("ignore", "subprocess .* is still running", ResourceWarning)
         signal.pidfd_send_signal = lambda *_: None  # type: ignore[assignment]
         subprocess.Popen.kill = lambda _: None  # type: ignore[method-assign]
     if "SABOTAGE_SCHEMA" in os.environ:
