@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from support import eventually
 
-from scriberrctl import client as client_module
-from scriberrctl.client import Client, sockets
+from scriberrctl import connection as transport
+from scriberrctl.client import Client
+from scriberrctl.connection import sockets
 from scriberrctl.errors import ApiError, NoDaemon, TimedOut
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ async def test_a_full_queue_is_waited_for(
     server: Server, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     waits, sleep = threading.Event(), time.sleep
-    monkeypatch.setattr(client_module.time, "sleep", lambda _: (waits.set(), sleep(0.001)))
+    monkeypatch.setattr(transport.time, "sleep", lambda _: (waits.set(), sleep(0.001)))
     server.listener.socket.listen(1)  # and nobody accepts while this test does not wait
     with contextlib.ExitStack() as stack:
         full = False
@@ -109,7 +110,7 @@ async def test_an_upload_that_is_refused_half_way(client: Client) -> None:
 async def test_another_version_is_told_once(
     server: Server, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(client_module, "__version__", "7.1.0")
+    monkeypatch.setattr(transport, "__version__", "7.1.0")
     client = Client(str(server.socket))
     for _ in range(2):
         await asyncio.to_thread(client.health)
@@ -128,14 +129,14 @@ def mute(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 def test_a_daemon_that_does_not_answer(mute: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client_module, "PATIENCE", 0.05)
+    monkeypatch.setattr(transport, "PATIENCE", 0.05)
     for ask in (Client(str(mute)).status, lambda: Client(str(mute)).submit("/a.mp3")):
         with pytest.raises(NoDaemon, match="does not answer"):
             ask()
 
 
 def test_an_upload_that_is_not_taken(mute: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client_module, "STREAM_PATIENCE", 0.05)
+    monkeypatch.setattr(transport, "STREAM_PATIENCE", 0.05)
     with pytest.raises(NoDaemon, match="does not answer"):
         Client(str(mute)).upload("a.mp3", io.BytesIO(bytes(5_000_000)))
 
@@ -143,7 +144,7 @@ def test_an_upload_that_is_not_taken(mute: Path, monkeypatch: pytest.MonkeyPatch
 def test_a_wait_ends_in_time_though_nobody_answers(
     mute: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client_module, "PATIENCE", 3600.0)
+    monkeypatch.setattr(transport, "PATIENCE", 3600.0)
     deadline = time.monotonic() + 1.2
     with pytest.raises(TimedOut), Client(str(mute)).events(deadline=deadline):
         pass
@@ -152,14 +153,14 @@ def test_a_wait_ends_in_time_though_nobody_answers(
 async def test_a_submission_may_take_long_while_the_daemon_answers(
     server: Server, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    accept, health, asked = server.intake.accept, client.health, []
+    accept, ask, asked = server.intake.accept, client.connection.ask, []
 
     async def slow(*args: Any, **options: Any) -> tuple[Any, bool]:
         await eventually(lambda: len(asked) >= 3)
         return await accept(*args, **options)
 
-    monkeypatch.setattr(client_module, "PATIENCE", 0.3)
-    monkeypatch.setattr(client, "health", lambda: asked.append(health()))
+    monkeypatch.setattr(transport, "PATIENCE", 0.3)
+    monkeypatch.setattr(client.connection, "ask", lambda *what: asked.append(ask(*what)))
     monkeypatch.setattr(server.intake, "accept", slow)
     (server.inbox.path / "a.mp3").touch()
     path = str(server.inbox.path / "a.mp3")
@@ -204,7 +205,7 @@ def test_nobody_answers(tmp_path: Path) -> None:
 
 
 def test_where_the_daemon_is_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client_module.os, "getuid", lambda: 1000)
+    monkeypatch.setattr(transport.os, "getuid", lambda: 1000)
     monkeypatch.delenv("SCRIBERRD_SOCKET", raising=False)
     monkeypatch.setenv("XDG_RUNTIME_DIR", "/tmp/run")
     end = "scriberrd/scriberrd.sock"
