@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-MOST = 256  # connections; an upload has two descriptors more
+MOST = 384  # connections; an upload has two descriptors more
 SHARE = 4  # they get one of so many descriptors that the daemon may open
 PARTS = 3  # a third of them for uploads, one for streams of events, one for all that is short
 PATIENCE = 60.0  # seconds that a client gets for a whole request, or for the next STEP of one

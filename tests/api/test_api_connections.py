@@ -80,6 +80,22 @@ async def test_when_all_are_in_use_another_is_told(server: Server, connect: Conn
     await server.get("/v1/status")
 
 
+async def test_a_hundred_clients_can_follow_what_happens(on_socket: Server) -> None:
+    with contextlib.ExitStack() as stack:
+        readers = []
+        for _ in range(100):
+            reader, writer = await asyncio.open_unix_connection(on_socket.socket)
+            stack.callback(_abort, writer)
+            writer.write(EVENTS)
+            assert b" 200 " in await reader.readuntil(b"\r\n")
+            await reader.readuntil(b":\n\n")
+            readers.append(reader)
+        await on_socket.submit("talk.mp3")
+        for reader in readers:
+            await reader.readuntil(b"event: submitted\n")
+    await asyncio.sleep(0)  # the transports close
+
+
 async def test_uploads_leave_room(server: Server, connect: Connect) -> None:
     await connect(UPLOAD)
     await eventually(lambda: uploading(server))

@@ -48,6 +48,7 @@ class Daemon:
         folder: Path,
         *,
         threads: int | None = 1,
+        count: int = 1,
         model: Path | str = MODEL,
         profile: str = "",
     ) -> None:
@@ -56,7 +57,7 @@ class Daemon:
         self.inbox.mkdir(exist_ok=True)
         self.output.mkdir(exist_ok=True)
         (folder / "state").mkdir(mode=0o700, exist_ok=True)
-        workers = f"count = 1\nthreads = {threads}" if threads else ""  # or the defaults
+        workers = f"count = {count}\nthreads = {threads}" if threads else ""  # or the defaults
         config = CONFIG.format(folder=folder, model=model, workers=workers, profile=profile)
         (folder / "scriberrd.toml").write_text(config)
         self.environment = os.environ | ({"OMP_NUM_THREADS": str(threads)} if threads else {})

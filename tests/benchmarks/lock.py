@@ -14,7 +14,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 import bench
-from client import STATUS, took
+from answers import STATUS, took
 from daemons import Daemon
 
 from scriberrd.errors import DatabaseBusy
