@@ -5,6 +5,7 @@ import json
 import os
 import pty
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -291,6 +292,34 @@ async def test_status_is_redrawn_on_a_terminal(server: Server) -> None:
     process.send_signal(signal.SIGINT)
     assert await process.wait() == 130
     os.close(ours)
+
+
+CLOSED = ("", 141, "")
+FULL = ("", 1, "scriberrctl: can't write: No space left on device\n")
+
+
+@pytest.mark.parametrize("command", ["list --json", "--help", "transcript 1"])
+@pytest.mark.parametrize(
+    ("to", "ended"),
+    [
+        (">&-", CLOSED),
+        (">&- 2>&- <&-", CLOSED),
+        (">/dev/full", FULL),
+        (">/dev/full 2>&1", ("", 1, "")),
+    ],
+)
+async def test_output_that_nobody_takes(
+    server: Server, command: str, to: str, ended: tuple[str, int, str]
+) -> None:
+    await server.submit()
+    await server.complete(await server.claim())
+    process = await asyncio.create_subprocess_shell(
+        f"{shlex.join(COMMAND)} {command} {to}",
+        env=environment(server),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert await end(process) == (ended[1], ended[0], ended[2])
 
 
 async def test_a_reader_that_goes_away(server: Server) -> None:

@@ -1,0 +1,54 @@
+"""The endpoints, the methods of the client and the table of commands cover one another."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from scriberrctl import client
+from scriberrctl.cli import main
+from scriberrctl.table import ALIASES, COMMANDS, SECTIONS
+from scriberrd.api.endpoints import ENDPOINTS
+
+KNOWN = {f"{endpoint.method} {endpoint.path}" for endpoint in ENDPOINTS}
+FOR_PROGRAMS = {"GET /v1/health"}  # no command shows these
+
+
+def called() -> set[str]:
+    """What the client's methods ask for: each path, with the method that stands before it."""
+    source = Path(client.__file__).read_text("utf-8")
+    found = re.findall(r'(?:"([A-Z]+)", |(\w+)\()f?"(/v1/[^"]*|/metrics)"', source)
+    posting = {"_tell", "_submitted"}
+    return {
+        f"{method or ('POST' if function in posting else 'GET')} {path.replace('id_', 'id')}"
+        for method, function, path in found
+    }
+
+
+def test_the_client_has_a_method_for_each_endpoint() -> None:
+    assert called() == KNOWN
+
+
+def test_every_endpoint_has_a_command() -> None:
+    used = {endpoint for command in COMMANDS.values() for endpoint in command.endpoints}
+    assert used == KNOWN - FOR_PROGRAMS
+
+
+def test_no_name_means_two_commands() -> None:
+    names = [*COMMANDS, *ALIASES]
+    assert (
+        len(names)
+        == len(set(names))
+        == sum(1 + len(command.aliases) for section in SECTIONS.values() for command in section)
+    )
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_is_found_by_each_of_its_names(name: str) -> None:
+    with main.make_context("scriberrctl", [name]) as context:
+        for one in (name, *COMMANDS[name].aliases):
+            found = main.get_command(context, one)
+            assert found is not None
+            assert found.name == name
