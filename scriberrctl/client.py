@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     Option = str | tuple[str, ...] | None
 
 EDITED_HEADER = "Scriberrd-Edited"
+PARTIAL_HEADER = "Scriberrd-Partial"
 
 
 class Client:
@@ -128,11 +129,14 @@ class Client:
         """Have a model on the daemon's machine; how far that is tells an event."""
         return cast("Pull", self._tell("/v1/models", model=model))
 
-    def transcript(self, id_: int, format_: str) -> Transcript:
-        """The transcript of a completed job."""
-        wanted = url(f"/v1/jobs/{id_}/transcript", format=format_)
+    def transcript(self, id_: int, format_: str, *, partial: bool = False) -> Transcript:
+        """The transcript of a completed job; `partial`: or what there is so far of another."""
+        so_far = "true" if partial else None
+        wanted = url(f"/v1/jobs/{id_}/transcript", format=format_, partial=so_far)
         headers, content = self.connection.read(wanted)
-        return Transcript(content, edited=EDITED_HEADER in headers)
+        return Transcript(
+            content, edited=EDITED_HEADER in headers, partial=PARTIAL_HEADER in headers
+        )
 
     @contextlib.contextmanager
     def events(

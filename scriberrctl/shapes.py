@@ -97,6 +97,7 @@ class Transcript(NamedTuple):
     edited: (
         bool  # somebody has changed the published file, or the one that this is the new version of
     )
+    partial: bool  # the job is not completed: it is the transcript so far
 
 
 class Page(TypedDict):

@@ -13,9 +13,9 @@ from msgspec.structs import replace
 
 from scriberrd.api.app import application
 from scriberrd.api.connections import Connections, serving
-from scriberrd.api.events import ENDED
 from scriberrd.api.rooms import LiveStatus, Rooms
 from scriberrd.api.socket import Listener, listening
+from scriberrd.api.staying import ENDED
 from scriberrd.config import Config, Daemon, Inbox, Live, Retry, Worker
 from scriberrd.files.folders import Folders
 from scriberrd.inbox.intake import Intake
@@ -102,6 +102,7 @@ class Server:
     made: int = 0
     watching: Watching = field(default_factory=Watching)
     rooms: Rooms = field(init=False)
+    app: web.Application = field(init=False)
     http: aiohttp.ClientSession | TestClient[web.Request, web.Application] = field(init=False)
     # Only on a socket:
     ended: asyncio.Event = field(init=False)
@@ -237,6 +238,7 @@ def below(base: Path) -> Iterator[Server]:
             name=renderings.name,
             watching=lambda _: server.watching,
         )
+        server.app = application(server.rooms)
         yield server
 
 
@@ -244,10 +246,9 @@ def below(base: Path) -> Iterator[Server]:
 async def serve(base: Path, *, most: int | None = None) -> AsyncIterator[Server]:
     """On a Unix socket, as the daemon does."""
     with below(base) as server:
-        app = application(server.rooms)
-        server.ended = app[ENDED]
+        server.ended = server.app[ENDED]
         connector = aiohttp.UnixConnector(str(server.socket))
         async with aiohttp.ClientSession("http://localhost", connector=connector) as server.http:
             with listening(server.socket) as server.listener:
-                async with serving(app, server.listener, most=most) as server.connections:
+                async with serving(server.app, server.listener, most=most) as server.connections:
                     yield server

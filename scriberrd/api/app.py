@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from scriberrd import __version__
-from scriberrd.api import events
+from scriberrd.api import staying
 from scriberrd.api.endpoints import routes
 from scriberrd.api.problems import VERSION_HEADER, encoded
 from scriberrd.errors import InvalidRequest, ScriberrdError, TooSlow
@@ -31,7 +31,7 @@ def application(rooms: Rooms) -> web.Application:
     app = web.Application(middlewares=[_problems], client_max_size=MAX_JSON)
     app.on_response_prepare.append(_say_version)
     app.add_routes(routes(rooms))
-    events.end_with(app, rooms)
+    staying.end_with(app, rooms)
     return app
 
 

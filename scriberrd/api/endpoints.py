@@ -14,6 +14,7 @@ from scriberrd.api import (
     jobs,
     models,
     pauses,
+    reading,
     speakers,
     status,
     submission,
@@ -34,7 +35,7 @@ class Endpoint(NamedTuple):
 
     The handler is given the rooms, and then what the endpoint has of these: the id in the path, the
     parameters, the body. What it returns is the answer: a value for JSON, or a response. One that
-    reads or writes a stream is given the rooms and the request as it is.
+    reads or writes a stream, or waits, is given the rooms and the request as it is.
     """
 
     method: str
@@ -77,7 +78,11 @@ ENDPOINTS = (
         body=submission.ByPath,
         streams=True,
     ),
-    Endpoint("GET", "/v1/jobs/{id}", "a job", jobs.get, JobView),
+    Endpoint(
+        *("GET", "/v1/jobs/{id}", "a job", reading.get, JobView),
+        parameters=reading.Patience,
+        streams=True,
+    ),
     Endpoint(
         *("GET", "/v1/jobs/{id}/executions", "the runs of a job"),
         *(jobs.executions, jobs.Executions),

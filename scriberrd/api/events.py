@@ -10,10 +10,9 @@ import msgspec
 from aiohttp import web
 from msgspec import Meta
 
-from scriberrd.api import views
-from scriberrd.api.connections import PARTS, room
+from scriberrd.api import staying, views
 from scriberrd.api.params import Params, parse_query
-from scriberrd.errors import StoreError, TooManyConnections
+from scriberrd.errors import StoreError
 from scriberrd.model import Event
 from scriberrd.queue import queries
 
@@ -27,8 +26,6 @@ log = logging.getLogger(__name__)
 
 HEARTBEAT = 15.0  # seconds
 BATCH = 100  # events that are in memory at a time, for each client
-ENDED = web.AppKey("ended", asyncio.Event)
-PLACES = web.AppKey("places", asyncio.Semaphore)  # for those who follow
 
 Id = Annotated[int, Meta(ge=0, le=queries.LARGEST)]
 # An event as a client keeps it in mind: the database that it is of, if that is said, and its id.
@@ -45,28 +42,13 @@ class Wanted(Params, frozen=True, kw_only=True):
     job: Id | None = None
 
 
-def end_with(app: web.Application, rooms: Rooms) -> None:
-    """End all streams when the application shuts down."""
-    app[ENDED] = asyncio.Event()
-    app[PLACES] = asyncio.Semaphore(room() // PARTS)
-
-    async def end(_: web.Application) -> None:
-        app[ENDED].set()
-        rooms.store.bell.ring()
-
-    app.on_shutdown.append(end)
-
-
 async def follow(rooms: Rooms, request: web.Request) -> web.StreamResponse:
     """Events from the one after `after` on, or from now on; it does not end by itself."""
-    places = request.app[PLACES]
-    if places.locked():
-        raise TooManyConnections("too many clients follow the events")
-    async with places:
-        return await _follow(rooms, request)
+    async with staying.place(request) as ended:
+        return await _follow(rooms, request, ended)
 
 
-async def _follow(rooms: Rooms, request: web.Request) -> web.StreamResponse:
+async def _follow(rooms: Rooms, request: web.Request, ended: asyncio.Event) -> web.StreamResponse:
     resume = request.headers.get("Last-Event-ID")
     wanted = parse_query(request, Wanted, **({"after": resume} if resume else {}))
     # Before it is answered: what happens from the answer on is told.
@@ -76,7 +58,7 @@ async def _follow(rooms: Rooms, request: web.Request) -> web.StreamResponse:
     )
     await response.prepare(request)
     try:
-        await _tell(rooms, response, request.app[ENDED], place, wanted.job)
+        await _tell(rooms, response, ended, place, wanted.job)
     except ConnectionError:
         log.debug("a client stopped following events")
     except StoreError as error:  # too late for a status: the client resumes where this ends

@@ -82,11 +82,6 @@ async def submit(rooms: Rooms, request: web.Request) -> web.Response | views.Job
     return web.json_bytes_response(view, dumps=msgspec.json.encode, status=202, headers=headers)
 
 
-async def get(rooms: Rooms, id_: int) -> views.JobView:
-    """A job."""
-    return await _view(rooms, await rooms.store.read(queries.get, id_))
-
-
 class Executions(msgspec.Struct, frozen=True):
     """All runs of a job."""
 

@@ -54,10 +54,36 @@ def parse_body(body: bytes, kind: type[T]) -> T:
         InvalidRequest: it is no JSON object, or see `parse`.
     """
     try:
-        given = msgspec.json.decode(body or b"{}", type=dict)
+        given = msgspec.json.decode(body or b"{}")
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise InvalidRequest(f"the body is not a JSON object: {error}") from error
+        raise InvalidRequest(f"the body is not a JSON object: {_malformed(error)}") from error
+    if not isinstance(given, dict):
+        raise InvalidRequest(f"the body is not a JSON object, but {_kind(given)}")
     return parse(given, kind, text=False)
+
+
+def _malformed(error: Exception) -> str:
+    """What is wrong with JSON, without the names of Python's types and functions."""
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
+    if isinstance(error, UnicodeDecodeError):
+        return "it is not UTF-8"
+    if "truncated" in str(error):
+        return "it ends too early"
+    if isinstance(error, msgspec.ValidationError):
+        return "it has a number that is too large"
+    return str(error).removeprefix("JSON is malformed: ")  # "invalid character (byte 7)"
+
+
+def _kind(value: object) -> str:
+    """What a value is in JSON."""
+    kinds: dict[type, str] = {
+        list: "an array",
+        str: "a string",
+        bool: "a boolean",
+        NoneType: "null",
+    }
+    return kinds.get(type(value), "a number")
 
 
 def parse(given: Mapping[str, Any], kind: type[T], *, text: bool = True) -> T:
@@ -80,15 +106,18 @@ def parse(given: Mapping[str, Any], kind: type[T], *, text: bool = True) -> T:
 def _parsed(name: str, value: Any, hint: Any, text: bool) -> Any:
     if get_origin(hint) is tuple:
         if not isinstance(value, list):
-            raise InvalidRequest(f"{name}: not a list")
+            raise InvalidRequest(f"{name}: {_shown(value)} is not a list")
         return tuple(_parsed(name, one, get_args(hint)[0], text) for one in value)
     if hint is bytes:
         return os.fsencode(value)
     try:
         return msgspec.convert(value, hint, strict=not text)
     except msgspec.ValidationError as error:
-        shown = repr(value) if isinstance(value, str) else msgspec.json.encode(value).decode()
-        raise InvalidRequest(f"{name}: {shown} is {_not_allowed(hint)}") from error
+        raise InvalidRequest(f"{name}: {_shown(value)} is {_not_allowed(hint)}") from error
+
+
+def _shown(value: Any) -> str:
+    return repr(value) if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
 def _not_allowed(hint: Any) -> str:
@@ -99,13 +128,16 @@ def _not_allowed(hint: Any) -> str:
         return f"not one of {', '.join(get_args(hint))}"
     match inspect.type_info(hint):
         case inspect.EnumType(cls=cls):
-            return f"not one of {', '.join(one.value for one in cls)}"
+            allowed = f"one of {', '.join(one.value for one in cls)}"
         case inspect.IntType(ge=int(least), le=int(most)):
-            return f"not a whole number from {least} to {most}"
+            allowed = f"a whole number from {least} to {most}"
         case inspect.Metadata(extra_json_schema={"description": description}):
-            return f"not {description}"
+            allowed = description
+        case inspect.BoolType():
+            allowed = "true or false"
         case _:
-            return f"not a {msgspec.json.schema(hint)['type']}"
+            allowed = f"a {msgspec.json.schema(hint)['type']}"
+    return f"not {allowed}"
 
 
 def choose(name: str, value: str, allowed: Collection[str]) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from scriberrd import transcript
+from scriberrd.api import partial
 from scriberrd.api.params import Params, job_id, parse_query
 from scriberrd.errors import TranscriptNotReady
 from scriberrd.files import sources
@@ -38,12 +39,18 @@ class Wanted(Params, frozen=True, kw_only=True):
     """How the transcript is written."""
 
     format: Format = "json"
+    partial: bool = False
 
 
 async def get(rooms: Rooms, request: web.Request) -> web.StreamResponse:
-    """The transcript of a completed job, or of one that is done anew: then the one of before."""
-    id_, wanted = job_id(request), parse_query(request, Wanted).format
-    job = await rooms.store.read(queries.get, id_)
+    """The transcript of a completed job, or of one that is done anew: then the one of before.
+
+    What there is so far of one that is not completed, if that will do.
+    """
+    id_, given = job_id(request), parse_query(request, Wanted)
+    wanted, job = given.format, await rooms.store.read(queries.get, id_)
+    if given.partial and job.state is not JobState.COMPLETED:
+        return await partial.answer(rooms.store, request, id_, wanted)
     if job.state is not JobState.COMPLETED and not job.outputs:
         raise TranscriptNotReady(f"job {id_} is {job.state}: it has no transcript")
     inbox = rooms.live.config.inbox(job.inbox)

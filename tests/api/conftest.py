@@ -5,8 +5,6 @@ from typing import TYPE_CHECKING
 import pytest
 from api_server import Server, below, serve
 
-from scriberrd.api.app import application
-
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
@@ -18,7 +16,7 @@ async def server(
     tmp_path_factory: pytest.TempPathFactory, aiohttp_client: AiohttpClient
 ) -> AsyncIterator[Server]:
     with below(tmp_path_factory.mktemp("s")) as running:
-        running.http = await aiohttp_client(application(running.rooms))
+        running.http = await aiohttp_client(running.app)
         yield running
         await running.http.close()  # before the database is
 

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from scriberrd.model import Job
 
 EVERYTHING = {"inbox": None, "worker": None, "reason": "", "since": "2023-11-14T22:13:20.000Z"}
-TOO_DEEP = "maximum recursion depth exceeded while deserializing an object"
-NO_UTF8 = "'utf-8' codec can't decode byte 0xff in position 0: invalid start byte"
+TOO_DEEP = "it is nested too deeply"
+NO_UTF8 = "it is not UTF-8"
 
 
 async def claim(server: Server, pool: str = "cpu") -> Job | None:
@@ -108,7 +108,17 @@ async def test_several_pauses_and_all_lifted_at_once(server: Server) -> None:
         ({"json": {"worker": "nope"}}, "worker: 'nope' is not one of cpu"),
         ({"json": {"inbox": 1}}, "inbox: 1 is not a string"),
         ({"data": b'{"a":' * 2000}, f"the body is not a JSON object: {TOO_DEEP}"),
-        ({"data": b"[]"}, "the body is not a JSON object: Expected `object`, got `array`"),
+        ({"data": b"[]"}, "the body is not a JSON object, but an array"),
+        ({"data": b'"default"'}, "the body is not a JSON object, but a string"),
+        ({"data": b"7"}, "the body is not a JSON object, but a number"),
+        ({"data": b"null"}, "the body is not a JSON object, but null"),
+        ({"data": b"true"}, "the body is not a JSON object, but a boolean"),
+        ({"data": b'{"inbox": '}, "the body is not a JSON object: it ends too early"),
+        (
+            {"data": b'{"inbox": 1e999}'},
+            "the body is not a JSON object: it has a number that is too large",
+        ),
+        ({"data": b'{"inbox" 1}'}, "the body is not a JSON object: expected ':' (byte 9)"),
         ({"data": b'{"inbox": "\xff"}'}, f"the body is not a JSON object: {NO_UTF8}"),
     ],
 )

@@ -71,8 +71,8 @@ async def test_a_form_is_submitted_with_what_is_set(server: Server) -> None:
     [
         ({"set": ["model=/tmp/evil"]}, "set: model: only a profile sets it: name one"),
         ({"set": ["speakers=many"]}, "speakers: 'many' is not a whole number from 0 to 100"),
-        ({"set": "language=de"}, "set: not a list"),
-        ({"set": 3}, "set: not a list"),
+        ({"set": "language=de"}, "set: 'language=de' is not a list"),
+        ({"set": 3}, "set: 3 is not a list"),
         ({"set": [3]}, "set: 3 is not a string"),
     ],
 )

@@ -39,7 +39,7 @@ async def test_every_endpoint(server: Server, client: Client) -> None:
     assert (await call(client.cancel, 1))["state"] == "canceled"
     assert (await call(client.retry, 1))["state"] == "queued"
     await server.complete(await server.claim(), ("json", "txt"))
-    assert await call(client.transcript, 1, "txt") == (b"published txt", False)
+    assert await call(client.transcript, 1, "txt") == (b"published txt", False, False)
     assert [run["outcome"] for run in await call(client.executions, 1)] == ["completed"]
     known = await call(client.submit, str(server.inbox.path / "talk.mp3"))
     assert (known[0]["id"], known[1]) == (1, False)
