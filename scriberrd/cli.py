@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar
 
 import click
 
@@ -47,11 +47,19 @@ def main() -> None:
 
 @main.command()
 @config_option
-def run(option: Path | None) -> None:
+@click.option(
+    "--log-format",
+    "form",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="Text for people and the journal, or a JSON object a line.",
+)
+def run(option: Path | None, form: Literal["text", "json"]) -> None:
     """Run the daemon until SIGTERM or Ctrl-C. SIGHUP reloads the configuration."""
     from scriberrd import daemon  # noqa: PLC0415 - `scriberrd check` and `--help` start without it
 
-    _be(option, daemon.run)
+    _be(option, daemon.run, form=form)
 
 
 @main.command()
@@ -75,6 +83,7 @@ def _be(
     option: Path | None,
     what: Callable[[Config, Callable[[], Config]], Coroutine[Any, Any, T]],
     advice: str = "",
+    form: Literal["text", "json"] = "text",
 ) -> T:
     """Be the daemon with the configuration of the option."""
     import asyncio  # noqa: PLC0415 - as above
@@ -85,7 +94,7 @@ def _be(
     from scriberrd.errors import AlreadyRunning, ConfigError, ScriberrdError  # noqa: PLC0415
 
     config = _load(option)
-    logs.start(config.daemon.log_level)
+    logs.start(config.daemon.log_level, form)
     try:
         return asyncio.run(what(config, functools.partial(load, config.file, os.environ)))
     except ConfigError as error:

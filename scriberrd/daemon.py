@@ -12,7 +12,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scriberrd import __version__, signals, systemd
+from scriberrd import __version__, logs, signals, systemd
 from scriberrd.api.app import application
 from scriberrd.api.connections import serving
 from scriberrd.api.rooms import LiveStatus, Rooms
@@ -26,6 +26,7 @@ from scriberrd.inbox.arrivals import Arrivals
 from scriberrd.inbox.intake import Intake
 from scriberrd.library.library import NAME as LIBRARY
 from scriberrd.library.library import Library
+from scriberrd.logs import Event
 from scriberrd.model import InboxStatus, JobState
 from scriberrd.output import departures
 from scriberrd.output.publisher import Publisher
@@ -86,9 +87,12 @@ async def run(config: Config, reload: Callable[[], Config], until: Until | None 
         limit = config.retry.interruptions
         leaving = functools.partial(departures.on_failure, config)
         for job in await store.run(jobs.recover, time.time(), limit=limit, leaving=leaving):
-            log.info("job %d was running when the last daemon ended: %s", job.id, job.state)
-            if job.state is JobState.FAILED:
-                log.warning("job %d failed: %s: %s", job.id, job.error_code, job.error_detail)
+            with logs.about(**job.subject):
+                what = "was running when the last daemon ended: %s"
+                log.info(what, job.state, extra={"event": Event.JOB_RELEASED})
+                if job.state is JobState.FAILED:
+                    extra = {"event": Event.JOB_FAILED}
+                    log.warning("failed: %s: %s", job.error_code, job.error_detail, extra=extra)
         try:
             live = Live(fit(config, machine))
             again = functools.partial(_read, reload, machine)
@@ -97,7 +101,7 @@ async def run(config: Config, reload: Callable[[], Config], until: Until | None 
             if store.failure is None:
                 raise
             raise store.failure from None  # the cause of all the others
-    log.info("stopped")
+    log.info("stopped", extra={"event": Event.STOPPED})
 
 
 async def _serve(
@@ -138,7 +142,8 @@ async def _serve(
                 beside.append(group.create_task(_stop_after(until(rooms), told)))
             _keep(group, tasks, _wanted(rooms, breaker, statuses, known))
             names = ", ".join(one.name for one in live.config.inboxes) or "none"
-            log.info("scriberrd %s is ready, inboxes: %s", __version__, names)
+            extra = {"event": Event.READY}
+            log.info("scriberrd %s is ready, inboxes: %s", __version__, names, extra=extra)
             systemd.notify("READY=1")
             while await told.get() == "reload":
                 systemd.notify(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
@@ -147,14 +152,16 @@ async def _serve(
                     live.config = await signals.read_again(live.config, reload, told)
                 except ConfigError as error:
                     for problem in error.problems:
-                        log.error("keeping the old configuration: %s", problem)  # noqa: TRY400
+                        extra = {"event": Event.RELOAD_REFUSED}
+                        log.error("keeping the old configuration: %s", problem, extra=extra)  # noqa: TRY400
                 except Exception:
                     log.exception("keeping the old configuration")
                 else:
                     status = ""
                     dispatcher.reconfigure()
                     _keep(group, tasks, _wanted(rooms, breaker, statuses, known))
-                    log.info("reloaded the configuration: %s", live.config.file)
+                    extra = {"event": Event.RELOADED}
+                    log.info("reloaded the configuration: %s", live.config.file, extra=extra)
                 systemd.notify(f"READY=1\nSTATUS={status}")
             # Take in nothing more, let the runs end; the API answers to the last.
             _keep(group, tasks, {})

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import enum
 import os
-from typing import Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 import msgspec
 
 from scriberrd.settings import Settings
+
+if TYPE_CHECKING:
+    from scriberrd.logs.context import Subject
 
 
 class Clock(Protocol):
@@ -219,6 +222,11 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     def name(self) -> str:
         """The file's name for people."""
         return display(os.path.basename(self.path))
+
+    @property
+    def subject(self) -> Subject:
+        """What log lines about it say that they are about."""
+        return {"job": self.id, "inbox": self.inbox, "path": display(self.path)}
 
 
 class Execution(msgspec.Struct, frozen=True, kw_only=True):

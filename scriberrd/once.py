@@ -6,7 +6,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING
 
-from scriberrd import daemon
+from scriberrd import daemon, logs
 from scriberrd.model import JobState
 from scriberrd.queue import about, jobs, queries
 
@@ -60,9 +60,11 @@ async def _finish(rooms: Rooms) -> bool:
         await asyncio.sleep(LOOK)
     failed = await rooms.store.read(about.failed_since, began)
     for name in missing:
-        log.warning("inbox %s: could not be scanned", name)
+        with logs.about(inbox=name):
+            log.warning("could not be scanned")
     for inbox, error, number in await rooms.store.read(jobs.hindered):
-        log.warning("inbox %s: %d recordings could not leave it: %s", inbox, number, error)
+        with logs.about(inbox=inbox):
+            log.warning("%d recordings could not leave it: %s", number, error)
     log.info("all inboxes are scanned: %d jobs have failed, %d files are left", failed, left)
     return idle and not (failed or left or missing)
 

@@ -14,6 +14,7 @@ from scriberrd import logs
 from scriberrd.config import missing
 from scriberrd.errors import ConfigError
 from scriberrd.files.folders import start
+from scriberrd.logs import Event
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,7 +39,7 @@ def listen() -> Orders:
             if orders.empty():
                 orders.put_nowait("reload")
             return
-        log.info("stopping: got %s", signal.Signals(number).name)
+        log.info("stopping: got %s", signal.Signals(number).name, extra={"event": Event.STOPPING})
         orders.put_nowait("stop")
         # Who asks again does not want to wait: the next signal kills, and recovery does the rest.
         loop.remove_signal_handler(number)
@@ -64,7 +65,7 @@ async def read_again(config: Config, reload: Callable[[], Config], orders: Order
     for key, value in fixed.items():
         if getattr(new.daemon, key) != value:
             log.warning("daemon.%s stays %s until the daemon is restarted", key, value)
-    logs.start(new.daemon.log_level)
+    logs.set_level(new.daemon.log_level)
     await warn(new)
     return msgspec.structs.replace(new, daemon=msgspec.structs.replace(new.daemon, **fixed))
 

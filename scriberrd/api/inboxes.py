@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
+from scriberrd import logs
 from scriberrd.api import views
 from scriberrd.api.params import Params, choose
 from scriberrd.api.submission import locate
@@ -128,7 +129,8 @@ async def rescan(rooms: Rooms, given: Rescanned) -> Inboxes:
         names = [given.inbox]
     for name in names:
         rooms.watching(name).rescan()
-        log.info("inbox %s: to be scanned", name)
+        with logs.about(inbox=name):
+            log.info("to be scanned")
     return await find(rooms)
 
 

@@ -9,13 +9,14 @@ import msgspec
 from aiohttp import web
 from msgspec import Meta
 
-from scriberrd import overrides
+from scriberrd import logs, overrides
 from scriberrd.api import submission, views
 from scriberrd.api.params import Params
 from scriberrd.errors import InvalidRequest, ShuttingDown
 from scriberrd.inbox import ordering
 from scriberrd.library.purging import purge
-from scriberrd.model import JobState, RedoStage, display
+from scriberrd.logs import Event
+from scriberrd.model import JobState, RedoStage
 from scriberrd.queue import jobs, queries
 
 if TYPE_CHECKING:
@@ -97,8 +98,11 @@ async def executions(rooms: Rooms, id_: int) -> Executions:
 async def cancel(rooms: Rooms, id_: int) -> views.JobView:
     """End a job, or ask its worker to."""
     job = await rooms.store.run(jobs.cancel, id_, rooms.clock.time())
-    done = "is canceled" if job.state is JobState.CANCELED else "is to be canceled"
-    log.info("job %d %s: %s/%s", job.id, done, job.inbox, display(job.path))
+    with logs.about(**job.subject):
+        if job.state is JobState.CANCELED:
+            log.info("canceled", extra={"event": Event.JOB_CANCELED})
+        else:
+            log.info("is to be canceled")
     return await _view(rooms, job)
 
 
@@ -111,7 +115,8 @@ class Again(Params, frozen=True, kw_only=True):
 async def retry(rooms: Rooms, id_: int, again: Again) -> views.JobView:
     """Queue a failed or canceled job again, or let a waiting one go at once."""
     job = await rooms.intake.retry(id_, given=overrides.read(again.set))
-    log.info("job %d retried: %s/%s", job.id, job.inbox, display(job.path))
+    with logs.about(**job.subject):
+        log.info("queued again: it was retried", extra={"event": Event.JOB_QUEUED})
     rooms.try_now()
     return await _view(rooms, job)
 
@@ -152,8 +157,9 @@ async def remove(rooms: Rooms, id_: int, removal: Removal) -> views.JobView:
         job = await purge(rooms.store, rooms.publisher, rooms.library, rooms.live.config, id_, now)
     else:
         job = await rooms.store.run(jobs.remove, id_, now)
-    done = "purged" if removal.purge else "removed"
-    log.info("job %d %s: %s/%s", job.id, done, job.inbox, display(job.path))
+    with logs.about(**job.subject):
+        done = "removed, with all that was made of its recording" if removal.purge else "removed"
+        log.info("%s", done, extra={"event": Event.JOB_REMOVED})
     return await _view(rooms, job)
 
 

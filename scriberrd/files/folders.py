@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import functools
 import os
 import queue
@@ -164,12 +165,14 @@ def start(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> asy
     """Call `function(...)` in a daemon thread; the future gets its result."""
     loop = asyncio.get_running_loop()
     future: asyncio.Future[T] = loop.create_future()
+    context = contextvars.copy_context()
     # asyncio would complain about an error that nobody waits for.
     future.add_done_callback(lambda done: done.cancelled() or done.exception())
 
     def call() -> None:
         try:
-            settle = functools.partial(future.set_result, function(*args, **kwargs))
+            result = context.run(function, *args, **kwargs)
+            settle = functools.partial(future.set_result, result)
         except BaseException as error:  # noqa: BLE001 - the future passes it on
             settle = functools.partial(future.set_exception, error)
         with contextlib.suppress(RuntimeError):  # the loop has ended

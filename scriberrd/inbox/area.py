@@ -199,14 +199,10 @@ class AreaWatch:
         why = self._polls or self._hints.trouble
         self._tell("polling" if why else "watching", why)
         for path, what in notes.unreadable.items() - self.notes.unreadable.items():
-            log.warning("inbox %s: %r can't be read: %s", self._inbox.name, display(path), what)
+            log.warning("%r can't be read: %s", display(path), what)
         for path in notes.odd - self.notes.odd:
             name = display(path)
-            log.warning(
-                "inbox %s: %r is left alone: its name goes on after the extension",
-                self._inbox.name,
-                name,
-            )
+            log.warning("%r is left alone: its name goes on after the extension", name)
         self.notes = notes
         self.passes += 1
 
@@ -217,7 +213,7 @@ class AreaWatch:
                 self._held_up = ""
                 self._refused.pop(file.path, None)
             case SourceChanged():  # a copy that had only paused; the next scan sees a new version
-                log.debug("inbox %s: %r is changing", self._inbox.name, display(file.path))
+                log.debug("%r is changing", display(file.path))
                 self._changed.set()
             case InboxUnavailable() | NoAnswer():
                 self.tell_unavailable(error)
@@ -228,7 +224,7 @@ class AreaWatch:
             case OutputUnavailable():
                 if self._held_up != (why := reason(error)):
                     self._held_up = why
-                    log.warning("inbox %s: nothing is queued: %s", self._inbox.name, why)
+                    log.warning("nothing is queued: %s", why)
                 again = min(POLL, self._around.rescan)
                 self.settling.postpone(file, self._clock.monotonic() + again)
             case _:
@@ -263,11 +259,11 @@ class AreaWatch:
             return
         self.state, self.reason = state, why
         if state == "watching":
-            log.info("inbox %s: watching %s", self._inbox.name, self.area.place)
+            log.info("watching %s", self.area.place)
             return
         place = f"{display(self.area.prefix)}: " if self.area.prefix else ""
         level = logging.INFO if why == self._polls else logging.WARNING
-        log.log(level, "inbox %s: %s%s: %s", self._inbox.name, place, state, why)
+        log.log(level, "%s%s: %s", place, state, why)
 
     def _warn_of_trouble(self, error: Exception) -> None:
         """Log an error of the queue, rather than of the folder or a file."""
@@ -276,7 +272,7 @@ class AreaWatch:
     def _warn(self, what: str, error: Exception) -> None:
         """Log an error; an unexpected one with its traceback."""
         unexpected = None if isinstance(error, ScriberrdError) else error
-        log.warning("inbox %s: %s", self._inbox.name, what, exc_info=unexpected)
+        log.warning("%s", what, exc_info=unexpected)
 
 
 def reason(error: OSError) -> str:

@@ -6,9 +6,11 @@ import contextlib
 import logging
 from typing import TYPE_CHECKING
 
+from scriberrd import logs
 from scriberrd.errors import InvalidRequest, RequestError, SourceChanged
 from scriberrd.files import leaving
 from scriberrd.inbox import existing, mending, ordering, reading
+from scriberrd.logs import Event
 from scriberrd.model import display
 from scriberrd.queue import jobs
 
@@ -78,7 +80,7 @@ class Arrivals:
                 continue
             await self._store.run(jobs.call_off, token)
             text = display(name)
-            log.warning("inbox %s: %r was leaving, nobody knows why: it stays", inbox.name, text)
+            log.warning("%r was leaving, nobody knows why: it stays", text)
 
     async def take(self, inbox: Inbox, found: list[Found]) -> list[Exception | None]:
         """Read settled recordings of one file system together, and queue them.
@@ -123,6 +125,7 @@ class Arrivals:
                 continue
             job, new = outcome
             if new:
-                log.info("job %d queued: %s/%s", job.id, inbox.name, display(source.path))
+                with logs.about(**job.subject):
+                    log.info("queued", extra={"event": Event.JOB_QUEUED})
             await self._intake.came_back(inbox, job)
         return [outcomes.get(one.path) for one in found]

@@ -52,7 +52,7 @@ async def first(config: Config, store: Store, inbox: Inbox, found: list[Found]) 
         for at in range(0, len(found), BATCH):
             batch = found[at : at + BATCH]
             passed += await store.run(jobs.pass_over, inbox.name, batch, "existing")
-        log.info("inbox %s: watched for the first time, %d files ignored", inbox.name, passed)
+        log.info("watched for the first time, %d files ignored", passed)
     try:
         await start(_write, marker, path)
     except OSError as error:
@@ -134,7 +134,7 @@ async def skip(
         return None
     await store.run(jobs.pass_over, inbox.name, [found], "outputs")
     what, why = display(found.path), display(name)
-    log.info("inbox %s: %r is passed over: %r is there already", inbox.name, what, why)
+    log.info("%r is passed over: %r is there already", what, why)
     return Ruling("ignored", "skip_existing", "skip_existing")
 
 

@@ -12,6 +12,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from scriberrd import logs
 from scriberrd.errors import (
     InvalidRequest,
     SourceChanged,
@@ -22,6 +23,7 @@ from scriberrd.files import sources
 from scriberrd.files.folders import Heartbeat, start
 from scriberrd.inbox import mending, ordering, reading, rules, sidecars, upload
 from scriberrd.inbox.upload import Upload
+from scriberrd.logs import Event
 from scriberrd.model import JobState, display
 from scriberrd.output import departures, published
 from scriberrd.queue import jobs, queries
@@ -59,7 +61,8 @@ class Intake:
     async def _sweep(self, inbox: Inbox) -> None:
         with contextlib.suppress(OSError):  # the watch of the inbox reports the error
             if swept := await self._folders.run(inbox.path, upload.sweep, inbox.path):
-                log.info("inbox %s: removed %d unfinished uploads", inbox.name, swept)
+                with logs.about(inbox=inbox.name):
+                    log.info("removed %d unfinished uploads", swept)
 
     async def accept(
         self,
@@ -102,7 +105,8 @@ class Intake:
             wanted=self._wanted(profile, given, sidecar),
         )
         if new:
-            log.info("job %d queued: %s/%s", job.id, inbox.name, display(path))
+            with logs.about(**job.subject):
+                log.info("queued", extra={"event": Event.JOB_QUEUED})
         await self.came_back(inbox, job)
         return job, new
 
@@ -249,7 +253,8 @@ class Intake:
         job = await self._store.run(
             jobs.redo, id_, **order._asdict(), now=self._clock.time(), stage=stage
         )
-        log.info("job %d queued to be redone: %s/%s", id_, job.inbox, display(job.path))
+        with logs.about(**job.subject):
+            log.info("queued to be redone", extra={"event": Event.JOB_QUEUED})
         return job
 
     def _wanted(

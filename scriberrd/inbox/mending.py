@@ -12,6 +12,7 @@ import os
 from functools import partial
 from typing import TYPE_CHECKING
 
+from scriberrd import logs
 from scriberrd.files import sources
 from scriberrd.inbox import ordering, sidecars
 from scriberrd.model import display
@@ -68,7 +69,8 @@ def _mended(inbox: Inbox, failed: list[Job], config: Config) -> list[Job]:
         except OSError:
             continue
         except Exception:  # one recording must not hold up all others
-            log.exception("job %d: an error inside scriberrd", job.id)
+            with logs.about(**job.subject):
+                log.exception("an error inside scriberrd")
     return mended
 
 
@@ -104,5 +106,5 @@ async def move_along(
             move = partial(jobs.move_along, order=order, now=clock.time())
             if await store.run(move, job.id, source) is not None:
                 along.add(job.id)
-                names = display(job.path), display(source.path)
-                log.info("job %d moves along in inbox %s: %r is now %r", job.id, inbox.name, *names)
+                with logs.about(**job.subject):
+                    log.info("moves along with its recording to %r", display(source.path))

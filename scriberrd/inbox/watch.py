@@ -13,6 +13,7 @@ import os
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from scriberrd import logs
 from scriberrd.errors import ScriberrdError
 from scriberrd.inbox.area import AreaWatch, State, reason
 from scriberrd.inbox.areas import Area, areas
@@ -160,8 +161,9 @@ async def watch(
     """
     watching = watching or Watching()
     around = Surroundings(inbox, queue, take, rescan, clock, folders, watching.looking)
-    async with asyncio.TaskGroup() as group:
-        await _Supervision(around, watching, group).run()
+    with logs.about(inbox=inbox.name):
+        async with asyncio.TaskGroup() as group:
+            await _Supervision(around, watching, group).run()
 
 
 class _Supervision:
@@ -205,7 +207,6 @@ class _Supervision:
         self._begun = True
 
     def _keep(self, now: Iterable[Area]) -> None:
-        inbox = self._around.inbox
         there = {area.prefix for area in (*now, *self._watching.twins)}
         before = {one.area.same: one for one in self._tasks}
         watches = []
@@ -217,28 +218,27 @@ class _Supervision:
             self._tasks.pop(one).cancel()
             gone = one.area.prefix not in there
             if gone and one.area.prefix and not one.is_file:
-                log.warning("inbox %s: %s: no longer mounted", inbox.name, display(one.area.prefix))
+                log.warning("%s: no longer mounted", display(one.area.prefix))
         for one in watches:
             if one not in self._tasks:
                 self._tasks[one] = self._group.create_task(one.run())
         self._watching.areas = [one for one in watches if not one.is_file]
         places = [one.area[:2] for one in self._watching.areas]
-        self._around.folders.divide(inbox.path, places)
+        self._around.folders.divide(self._around.inbox.path, places)
 
     def _pass_over(self, twins: list[Area]) -> None:
         """Tell once of what is watched elsewhere."""
         told, self._watching.twins = set(map(_duplicate, self._watching.twins)), twins
         for one in map(_duplicate, twins):
             if one not in told:
-                log.info("inbox %s: %s: %s", self._around.inbox.name, one.path, one.reason)
+                log.info("%s: %s", one.path, one.reason)
 
     def _warn(self, error: Exception) -> None:
         """Log once what keeps it from beginning; an unexpected error with its traceback."""
         if self._trouble != str(error):
             self._trouble = str(error)
             unexpected = None if isinstance(error, ScriberrdError) else error
-            name = self._around.inbox.name
-            log.warning("inbox %s: %s; trying again", name, error, exc_info=unexpected)
+            log.warning("%s; trying again", error, exc_info=unexpected)
 
     def _miss(self, error: OSError) -> None:
         """The inbox can't be asked which areas it has; those of before see for themselves."""
@@ -246,8 +246,7 @@ class _Supervision:
             self._watching.areas[0].tell_unavailable(error)
         elif self._watching.trouble != reason(error):
             self._watching.trouble = reason(error)
-            name = self._around.inbox.name
-            log.warning("inbox %s: unavailable: %s", name, self._watching.trouble)
+            log.warning("unavailable: %s", self._watching.trouble)
 
 
 def _duplicate(area: Area) -> MountStatus:

@@ -53,7 +53,7 @@ async def adopt(store: Store, folders: Folders, inbox: Inbox, job: Job) -> Trans
     except NoAnswer:
         return None
     if found is not None:
-        log.info("job %d: found its transcript, nothing to do", job.id)
+        log.info("found its transcript, nothing to do")
     return found
 
 

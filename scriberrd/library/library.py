@@ -77,9 +77,9 @@ class Library:
         try:
             await store.insist(jobs.restore, lease, work, found.blocks)
         except LookupError as error:
-            log.warning("job %d: can't use its result in the library: %s", job.id, error)
+            log.warning("can't use its result in the library: %s", error)
             return False
-        log.info("job %d: found its words in the library", job.id)
+        log.info("found its words in the library")
         return True
 
     async def words(self, job: Job, work: jobs.Work) -> Kept | None:

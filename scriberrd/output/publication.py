@@ -89,7 +89,7 @@ class Publication:
             try:
                 await self._bring(text, names)
             except OutputChanged as error:
-                log.info("job %d: %s", self._job.id, error)
+                log.info("%s", error)
             else:
                 return
         raise TaskFailed("output_blocked", "a published file is being edited")
@@ -167,8 +167,7 @@ class Publication:
         for target in targets:
             if target.staged in edited:
                 log.warning(
-                    "job %d: %r was edited after it was published: keeping it, the new one is %r",
-                    self._job.id,
+                    "%r was edited after it was published: keeping it, the new one is %r",
                     display(target.staged),
                     display(target.name),
                 )

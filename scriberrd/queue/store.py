@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import logging
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -279,7 +280,8 @@ class Store:
 
     async def _in(self, thread: ThreadPoolExecutor, function: Callable[[], T]) -> T:
         try:
-            return await asyncio.get_running_loop().run_in_executor(thread, function)
+            context = contextvars.copy_context()  # of which the executor knows nothing
+            return await asyncio.get_running_loop().run_in_executor(thread, context.run, function)
         except (errors.DatabaseCorrupt, errors.DiskFailed) as error:
             self.fail(error)
             raise

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from scriberrd.failures import Part
+from scriberrd.logs import Event
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -128,7 +129,8 @@ class Breaker:
         outage = self._open.get(key)
         if outage is None:
             outage = self._open[key] = _Open(self._clock.time(), self._retry().backoff)
-            log.warning("outage: %s: %s: %s", key, code, detail or "-")
+            extra = {"event": Event.OUTAGE}
+            log.warning("outage: %s: %s: %s", key, code, detail or "-", extra=extra)
         elif outage.job is None and now < outage.probe_at:
             return  # a job that had begun before
         else:
@@ -152,7 +154,7 @@ class Breaker:
         """These work."""
         for key in keys:
             if self._open.pop(key, None) is not None:
-                log.info("outage over: %s", key)
+                log.info("outage over: %s", key, extra={"event": Event.OUTAGE_OVER})
                 self._reopened = True
                 self._changed()
 
@@ -164,7 +166,7 @@ class Breaker:
     def _drop(self, keys: list[Key], why: str) -> None:
         for key in keys:
             del self._open[key]
-            log.info("outage over: %s: %s", key, why)
+            log.info("outage over: %s: %s", key, why, extra={"event": Event.OUTAGE_OVER})
             self._reopened = True
 
     def leave(self, job: int) -> None:

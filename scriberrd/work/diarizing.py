@@ -56,7 +56,7 @@ async def diarize(run: Run, means: Means) -> tuple[Diarization | None, tuple[str
                 raise
             raise TaskFailed("diarizer_unusable", f"{why}; {kind.advice}") from error
     why = f"no speakers: {why}"
-    log.warning("job %d: %s", job.id, why)
+    log.warning("%s", why)
     advice = kind.advice.partition(", then retry")[0]  # a completed job is redone instead
     again = f"scriberrctl redo {job.id} --stage diarize"
     return None, ("; ".join(filter(None, (why, advice, f"then: {again}"))),)

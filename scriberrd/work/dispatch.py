@@ -8,8 +8,8 @@ import logging
 from typing import TYPE_CHECKING, Literal
 
 from scriberrd.errors import LeaseLost, StoreError, TaskFailed, WorkerDied
-from scriberrd.failures import FAILURES
-from scriberrd.model import JobState, display
+from scriberrd.logs import Event
+from scriberrd.model import JobState
 from scriberrd.output import departures
 from scriberrd.queue import jobs, queries
 from scriberrd.queue.store import probe
@@ -19,6 +19,7 @@ from scriberrd.work.breaker import STORE
 from scriberrd.work.preemption import to_preempt
 from scriberrd.work.run import Interrupted, Run
 from scriberrd.work.slot import Slot
+from scriberrd.work.telling import tell
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -167,15 +168,21 @@ class Dispatcher:
                 run.interrupt("release")
             self.admission.enter(slot, job)
         capacity.deal(self.slots, self._machine)
-        log.info("job %d claimed by %s: %s/%s", job.id, slot.name, job.inbox, display(job.path))
+        with slot.about():
+            await self._to_its_end(slot, run)
+        return True
+
+    async def _to_its_end(self, slot: Slot, run: Run) -> None:
+        job = run.job
+        log.info("started on worker %s", slot.name, extra={"event": Event.JOB_STARTED})
         try:
             if alone(job):
-                log.info("job %d runs alone: it has killed %d workers", job.id, job.deaths)
+                log.info("runs alone: it has killed %d workers", job.deaths)
                 await slot.unload()
             ended = await self._run(slot, run)
             if ended.state is JobState.COMPLETED:
                 self.admission.done(slot, job)
-            self._log(ended)
+                tell(ended)
         except LeaseLost as error:
             log.info("%s; its result is dropped", error)
         finally:
@@ -184,7 +191,6 @@ class Dispatcher:
             await slot.leave()
             capacity.deal(self.slots, self._machine)
             self.admission.leave(job)
-        return True
 
     async def _claim(self, slot: Slot) -> Job | None:
         breaker = self.admission.breaker
@@ -229,7 +235,9 @@ class Dispatcher:
             return await run.through(stages.run(run, self._means))
         except Interrupted:
             outcome = "preempted" if run.interruption == "preempt" else "released"
-            return await self._end(functools.partial(jobs.release, outcome=outcome), lease)
+            job = await self._end(functools.partial(jobs.release, outcome=outcome), lease)
+            tell(job, run.interruption or "close")
+            return job
         except WorkerDied as error:
             failure, detail, died = error.failure, str(error), error
         except TaskFailed as error:
@@ -237,12 +245,14 @@ class Dispatcher:
         except LeaseLost:
             raise
         except StoreError as error:
-            log.error("job %d: %s", job.id, error)  # noqa: TRY400 - expected, no traceback
+            log.error("%s", error)  # noqa: TRY400 - expected, no traceback
             failure, detail = "store_failed", error.code
         except Exception:
-            log.exception("job %d: an error inside scriberrd", job.id)
+            log.exception("an error inside scriberrd")
             failure, detail = "internal_error", ""
-        return await self._fail(slot, run, failure, detail, died)
+        job = await self._fail(slot, run, failure, detail, died)
+        tell(job)
+        return job
 
     async def _fail(
         self, slot: Slot, run: Run, failure: str, detail: str, died: WorkerDied | None
@@ -259,7 +269,7 @@ class Dispatcher:
         if failure == "out_of_memory" and not run.unit:  # which goes down by itself
             step = fallbacks.next_step(job, slot.pool, run.engine)
         if step is not None:
-            log.warning("job %d continues with a fallback: memory ran out: %s", job.id, step)
+            log.warning("continues with a fallback: memory ran out: %s", step)
         fail = functools.partial(jobs.fail, code=failure, detail=detail, died=died, step=step)
         leaving = departures.on_failure(self._live.config, job)
         fail = functools.partial(fail, retry=self._live.config.retry, leaving=leaving)
@@ -271,28 +281,16 @@ class Dispatcher:
             try:
                 return await self._store.run(move, lease, now=self._clock.time())
             except StoreError as error:
-                log.error("can't put job %d back into the queue: %s", lease.job, error)  # noqa: TRY400
+                log.error("can't be put back into the queue: %s", error)  # noqa: TRY400
                 if self.stopping:
                     raise  # the next daemon finds the job held, and releases it
             await asyncio.sleep(STORE_PAUSE)
 
-    def _log(self, job: Job) -> None:
-        why = ""
-        if job.state is JobState.COMPLETED:
-            seconds = (job.finished_at or 0) - (job.started_at or 0)
-            why = f" in {seconds:.1f} s ({job.duration or 0:.0f} s of audio)"
-        elif job.error_code is not None:
-            outage = FAILURES[job.error_code].part is not None  # which has told of the detail
-            why = f" after {job.error_code}: {'' if outage else job.error_detail}".rstrip(": ")
-        level = logging.WARNING if job.state is JobState.FAILED else logging.INFO
-        log.log(level, "job %d %s%s: %s/%s", job.id, job.state, why, job.inbox, display(job.path))
-
 
 def _yield(slot: Slot, how: Literal["close", "preempt"], why: str) -> None:
     if slot.run is not None and slot.run.interrupt(how):
-        log.info(
-            "job %d will yield worker %s at the next block: %s", slot.run.lease.job, slot.name, why
-        )
+        with slot.about():
+            log.info("will yield worker %s at the next block: %s", slot.name, why)
 
 
 def _soonest(*seconds: float | None) -> float | None:

@@ -13,6 +13,7 @@ import os
 from functools import partial
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
+from scriberrd import logs
 from scriberrd.errors import (
     InboxUnavailable,
     NoAnswer,
@@ -24,6 +25,7 @@ from scriberrd.errors import (
 from scriberrd.files import leaving, sources, writers
 from scriberrd.files.folders import Heartbeat, start
 from scriberrd.files.leaving import Departure
+from scriberrd.logs import Event
 from scriberrd.model import display
 from scriberrd.output import departures, published, staging
 from scriberrd.queue import jobs, queries
@@ -80,7 +82,8 @@ class Disposals:
                     rows, pause = [], PAUSE
                 for row in rows:
                     self._busy.add(row.inbox)
-                    group.create_task(self._carry_out(inboxes[row.inbox], row))
+                    with logs.about(job=row.job, inbox=row.inbox, path=display(row.path)):
+                        group.create_task(self._carry_out(inboxes[row.inbox], row))
                 await self._store.bell.wait(seen, pause)
 
     async def _carry_out(self, inbox: Inbox, row: Disposal) -> None:
@@ -89,7 +92,7 @@ class Disposals:
             async with self._means.publisher.turn(row.inbox, row.path):
                 await _Leaving(self._means, inbox, row).go()
         except StoreError as error:
-            log.error("job %d: can't note where its recording is: %s", row.job, error)  # noqa: TRY400
+            log.error("can't note where its recording is: %s", error)  # noqa: TRY400
             await asyncio.sleep(PAUSE)
         finally:
             self._busy.discard(inbox.name)
@@ -135,7 +138,7 @@ class _Leaving:
         except StoreError:
             raise
         except Exception:  # one recording must not hinder all others
-            log.exception("job %d: an error inside scriberrd", row.job)
+            log.exception("an error inside scriberrd")
             await self._put_off(OSError(0, "an error inside scriberrd"))
         else:
             await self._done(DONE[row.action], to)
@@ -264,8 +267,8 @@ class _Leaving:
             await self._put_off(error)
             return
         await self._store.insist(jobs.kept, self._row, why, self._means.clock.time())
-        name = display(self._row.path)
-        log.warning("job %d: its recording stays, since %s: %s", self._row.job, WHY[why], name)
+        extra = {"event": Event.RECORDING_STAYS}
+        log.warning("its recording stays, since %s", WHY[why], extra=extra)
 
     async def _put_back(self) -> None:
         root, name = self._inbox.path, self._row.path.rpartition(b"/")[2]
@@ -294,13 +297,12 @@ class _Leaving:
         due = self._means.clock.time() + wait
         await self._store.insist(jobs.put_off, row.job, text, due, back=back)
         if text != row.error:
-            what, name = "its recording can't leave, trying again", display(row.path)
-            log.warning("job %d: %s: %s: %s", row.job, what, text, name)
+            log.warning("its recording can't leave, trying again: %s", text)
 
     async def _done(self, what: str, to: bytes | None = None) -> None:
         row, now = self._row, self._means.clock.time()
         await self._store.insist(jobs.disposed, row, what, now, to)
-        log.info("job %d: its recording is %s: %s", row.job, what, display(row.path))
+        log.info("its recording is %s", what, extra={"event": Event.RECORDING_LEFT})
 
     async def _at(
         self, folder: Path, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs

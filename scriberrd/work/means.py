@@ -96,7 +96,7 @@ class Means(NamedTuple):
         if found.sha256 != job.sha256:
             raise SourceChanged(job.path)
         await self.store.insist(jobs.touched, jobs.Lease(job.id, job.lease), found.identity)
-        log.info("job %d: the recording was touched, and is the same: %s", job.id, job.name)
+        log.info("the recording was touched, and is the same")
         return found.identity
 
     async def check_unchanged(self, job: Job, heartbeat: Heartbeat) -> None:

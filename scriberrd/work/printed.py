@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections import deque
+from contextvars import copy_context
+
+from scriberrd.logs import about
 
 log = logging.getLogger(__name__)
 
@@ -19,14 +22,15 @@ class Printed:
     def __init__(self, worker: str) -> None:
         self.tail: deque[str] = deque(maxlen=TAIL_LINES)
         self.left_out = 0  # lines since it was last said how many
-        self._worker = f"worker {worker}"
-        self._who = self._worker
+        self._worker = worker
+        with about(worker=worker):
+            self._context = copy_context()  # of what its lines are about
         self._rest = b""
         self._allowed, self._at = float(BURST), 0.0
 
-    def begin(self, job: int) -> None:
-        """From now on it is at this job."""
-        self._who = f"job {job}: {self._worker}"
+    def begin(self) -> None:
+        """From now on it is at the job that it is called for."""
+        self._context = copy_context()
         self.tail.clear()
 
     def hear(self, chunk: bytes, now: float) -> None:
@@ -43,15 +47,18 @@ class Printed:
         self.tail.append(line)
         if self._allows(now):
             self.catch_up()
-            log.warning("%s: %s", self._who, line)
+            self._log(line)
         else:
             self.left_out += 1
 
     def catch_up(self) -> None:
         """Say how many lines were left out, if any were."""
         if self.left_out:
-            log.warning("%s: %d lines left out", self._who, self.left_out)
+            self._log(f"{self.left_out} lines left out")
             self.left_out = 0
+
+    def _log(self, line: str) -> None:
+        self._context.run(log.warning, "worker %s: %s", self._worker, line)
 
     def end(self, now: float) -> None:
         """It prints no more."""

@@ -22,6 +22,7 @@ import msgspec
 
 from scriberrd import protocol
 from scriberrd.errors import WorkerDied
+from scriberrd.logs import Event
 from scriberrd.work import oom
 from scriberrd.work.printed import Printed
 
@@ -123,7 +124,8 @@ class Process:
         )
         commands.settimeout(0)  # a worker that does not listen must not stop us
         process = asyncio.subprocess.Process(child, heard, loop)
-        log.info("worker %s started, pid %d", name, process.pid)
+        extra = {"event": Event.WORKER_STARTED}
+        log.info("worker %s started, pid %d", name, process.pid, extra=extra)
         return cls(name, child, process, commands, replies, transport)
 
     def send(self, command: protocol.Command, *descriptors: int) -> None:
@@ -135,7 +137,7 @@ class Process:
         if isinstance(command, protocol.Task | protocol.Diarize):
             self._diarizes, self._ready = isinstance(command, protocol.Diarize), False
             self._oom_kills = self._latest_oom_kills = oom.kills()
-            self._printed.begin(command.job)
+            self._printed.begin()
         line = protocol.encode(command) + b"\n"
         try:
             sent = socket.send_fds(self._commands, [line], descriptors)
@@ -243,4 +245,15 @@ class Process:
             failure = "worker_killed"
             if status == -signal.SIGKILL and oom.kills() > self._oom_kills:
                 failure, why = "out_of_memory", OOM_KILLER
-        return WorkerDied(status, stderr, failure, why)
+        death = WorkerDied(status, stderr, failure, why)
+        self._tell_death(str(death))
+        return death
+
+    def tell_idle_death(self) -> None:
+        """Log that it has ended by itself, if it has, while it had nothing to do."""
+        if self._end is None:
+            self._tell_death("it ended while it was idle")
+
+    def _tell_death(self, why: str) -> None:
+        extra = {"event": Event.WORKER_DIED}
+        log.warning("worker %s died, pid %d: %s", self.name, self.pid, why, extra=extra)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from scriberrd import overrides
+from scriberrd import logs, overrides
 from scriberrd.errors import (
     InvalidRequest,
     LeaseLost,
@@ -24,6 +24,7 @@ from scriberrd.errors import (
 )
 from scriberrd.library.gathering import named
 from scriberrd.library.remaking import remade
+from scriberrd.logs import Event
 from scriberrd.queue import jobs, queries
 from scriberrd.settings import RENDERING, replaced
 from scriberrd.work.diarizing import wants
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
     from scriberrd.config import Config, Inbox
     from scriberrd.library.remaking import Remade
+    from scriberrd.logs.context import Subject
     from scriberrd.model import Job
     from scriberrd.work.means import Means
 
@@ -112,12 +114,18 @@ class Renderings:
             settings=job.settings,
             overrides=job.overrides,
         )
+        what: Subject = {**job.subject, "execution": job.lease, "worker": NAME}
+        with logs.about(**what):
+            return await self._taken(inbox, job, made)
+
+    async def _taken(self, inbox: Inbox, job: Job, made: Remade) -> Job:
+        means = self._means
         try:
             return await self._publish(inbox, job, made)
         except LeaseLost:  # another version of the recording has come
             return await means.store.read(queries.get, job.id)
         except (TaskFailed, LookupError) as error:  # of the folder, or of the library
-            log.warning("job %d: can't write its files, a worker will: %s", job.id, error)
+            log.warning("can't write its files, a worker will: %s", error)
             return await self._release(job)
         except BaseException:
             await self._release(job)
@@ -136,7 +144,7 @@ class Renderings:
             duration=text.duration,
             shown=made.shown,
         )
-        log.info("job %d: its files are written again: %s", job.id, job.name)
+        log.info("its files are written again", extra={"event": Event.JOB_PUBLISHED})
         return job
 
     async def _release(self, job: Job) -> Job:

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from scriberrd import protocol
 from scriberrd.errors import LeaseLost, StoreError, TaskFailed, WorkerDied
 from scriberrd.files.folders import Heartbeat
-from scriberrd.model import Stage
+from scriberrd.logs import Event, note
+from scriberrd.model import Stage, short
 from scriberrd.queue import jobs
 from scriberrd.work import bounds
 from scriberrd.work.errands import Errands, failure
@@ -86,7 +87,7 @@ class Run:
         self._supervision = Supervision(pool, config.retry, clock.monotonic())
         self._messages = Messages()
         self._errands = Errands(self.lease, worker, self._messages)
-        self._stage = Stage.PREPARING
+        self.stage = Stage.PREPARING
         self._position: float | None = None  # seconds of the recording that are transcribed
         self._diarized: float | None = None  # 0 to 1
         self._stopping = False  # the worker was told to stop after the block that it is at
@@ -98,7 +99,7 @@ class Run:
     @property
     def unit(self) -> bool:
         """Whether it is at something that can't be interrupted without beginning anew."""
-        return self._stage is Stage.DIARIZING
+        return self.stage is Stage.DIARIZING
 
     def interrupt(self, how: Interruption) -> bool:
         """Ask it to end; False if it was asked before, with as much reason."""
@@ -146,7 +147,7 @@ class Run:
     def prepare(self) -> None:
         """From here to its next errand the run may be given up at any moment; for a stage."""
         self._supervision.moved(self._clock.monotonic())
-        self._stage = Stage.PREPARING
+        self._enter(Stage.PREPARING)
 
     async def save(self, *, merged: bool = False) -> Heartbeat:
         """From here on the run publishes; for a stage, which is to beat meanwhile.
@@ -156,7 +157,7 @@ class Run:
         """
         self._supervision.unit(0.0)
         self._supervision.moved(self._clock.monotonic())
-        self._stage = Stage.SAVING
+        self._enter(Stage.SAVING)
         saving = functools.partial(jobs.saving, stage=Stage.MERGING if merged else Stage.SAVING)
         await self._store.insist(saving, self.lease, expires=self._supervision.renewed())
         return self.heartbeat
@@ -204,7 +205,7 @@ class Run:
                 raise Interrupted
             await self._begin(message)
         elif isinstance(message, protocol.Share):
-            if self._stage is Stage.TRANSCRIBING and (process := self._errands.at_work):
+            if self.stage is Stage.TRANSCRIBING and (process := self._errands.at_work):
                 process.send(message)
         elif reply := self._errands.heard(message):
             self._supervision.hear(reply, now)
@@ -216,9 +217,10 @@ class Run:
         task = errand.task
         self._supervision.moved(self._clock.monotonic())
         if not isinstance(task, protocol.Diarize):
-            self._stage = Stage.TRANSCRIBING
+            self._enter(Stage.TRANSCRIBING)
             return
-        self._stage = Stage.DIARIZING
+        self._enter(Stage.DIARIZING)
+        log.info("tells speakers apart", extra={"event": Event.JOB_DIARIZING})
         self._supervision.unit(task.duration)
         expires = self._supervision.renewed()
         await self._store.insist(jobs.diarizing, self.lease, expires=expires)
@@ -235,7 +237,10 @@ class Run:
                 await store.insist(jobs.probed, lease, reply)
                 bounds.check_duration(self._inbox, reply.duration)
             case protocol.Loaded():
-                self.engine = reply.engine
+                self.engine = engine = reply.engine
+                what = f"transcribing with {short(engine.model)} on {engine.device}"
+                extra = {"event": Event.JOB_TRANSCRIBING}
+                log.info("%s, %s", what, engine.compute_type, extra=extra)
                 await store.insist(jobs.loaded, lease, reply.engine)
                 self._loaded()
             case protocol.BlockDone():
@@ -251,21 +256,26 @@ class Run:
             case protocol.Stopped():
                 raise Interrupted
 
+    def _enter(self, stage: Stage) -> None:
+        self.stage = stage
+        note(stage=stage)
+
     def _done(self, found: Diarization | None) -> None:
         """The errand is done."""
-        self._stage, self._patience = Stage.SAVING, math.inf
+        self._enter(Stage.SAVING)
+        self._patience = math.inf
         self._position = self._diarized = None
         self._errands.done(found)
 
     def _give_way(self, now: float) -> None:
         """Do what the interruption asks for."""
-        how, working = self.interruption, self._stage in WORKING
+        how, working = self.interruption, self.stage in WORKING
         if how is None:
             return
-        if self._stage is Stage.PREPARING or (working and how == "cancel"):
+        if self.stage is Stage.PREPARING or (working and how == "cancel"):
             raise Interrupted
         process = self._errands.at_work
-        if self._stage is Stage.TRANSCRIBING and process and not self._stopping:
+        if self.stage is Stage.TRANSCRIBING and process and not self._stopping:
             self._errands.stop(process, after_block=True)
             self._stopping = True
         if self._releasing:  # for the others there is no hurry: a block or unit is worth its time
@@ -280,12 +290,12 @@ class Run:
         if self._beats != self.heartbeat.beats:
             self._beats = self.heartbeat.beats
             supervision.moved(now)
-        match self._stage:
+        match self.stage:
             case Stage.TRANSCRIBING | Stage.DIARIZING if process := self._errands.at_work:
                 if (why := supervision.silent(now)) is not None:
                     raise await process.stalled(why)
                 if (seconds := supervision.limits.warning(now)) is not None:
-                    log.warning("job %d is slow: running for %.0f s", self.lease.job, seconds)
+                    log.warning("is slow: running for %.0f s", seconds)
                     await self._store.run(jobs.slow, self.lease, seconds, now=self._clock.time())
                 if (why := supervision.limits.exceeded(now)) is not None:
                     raise TaskFailed("time_limit", why)
@@ -301,7 +311,7 @@ class Run:
         renew = functools.partial(
             jobs.renew, expires=expires, progress=self._position, diarized=self._diarized
         )
-        if self._stage is not Stage.SAVING:
+        if self.stage is not Stage.SAVING:
             await self._store.insist(renew, self.lease)
             return
         # A publication that has just completed the job, or has lost it, says so itself.

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from scriberrd import logs
 from scriberrd.errors import TaskFailed
 from scriberrd.model import WorkerStatus
 from scriberrd.work.process import Process
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from scriberrd.config import Worker
     from scriberrd.model import Clock, Job
     from scriberrd.work.process import Kind
@@ -39,6 +42,14 @@ class Slot:
     def job(self) -> Job | None:
         """What runs here."""
         return None if self.run is None else self.run.job
+
+    def about(self) -> AbstractContextManager[None]:
+        """Have what is logged in here say that it is about the run."""
+        if self.run is None:
+            return logs.about(worker=self.name)
+        what = self.run.job.subject
+        what |= {"execution": self.run.lease.token, "worker": self.name, "stage": self.run.stage}
+        return logs.about(**what)
 
     def status(self) -> WorkerStatus:
         """What it is at, for people."""
@@ -87,7 +98,7 @@ class Slot:
         Raises:
             TaskFailed: none can be started.
         """
-        await self._bury()  # it died while it was idle: that is nobody's fault
+        await self._bury()
         if kind not in self._processes:
             name = self.name if kind == "engine" else f"{self.name}-{kind}"
             try:
@@ -115,6 +126,7 @@ class Slot:
     async def _bury(self) -> None:
         for kind, process in list(self._processes.items()):
             if not process.alive:
+                process.tell_idle_death()  # which is nobody's fault
                 await self._end(kind)
 
     async def _end(self, kind: Kind) -> None:

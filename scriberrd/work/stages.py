@@ -13,6 +13,7 @@ from scriberrd.files.folders import start
 from scriberrd.library.adoption import adopt
 from scriberrd.library.gathering import gather, shown_in
 from scriberrd.library.remaking import remade
+from scriberrd.logs import Event
 from scriberrd.output import departures
 from scriberrd.queue import jobs, queries
 from scriberrd.transcript import PENDING
@@ -75,7 +76,7 @@ async def transcribe(run: Run, means: Means) -> Transcript | None:
     if await means.library.restore(store, job, allow):
         return None
     if job.redo_stage is not None and work.last is None:
-        log.warning("job %d: its words are not kept any more: transcribing it again", job.id)
+        log.warning("its words are not kept any more: transcribing it again")
         await store.insist(jobs.begin_anew, run.lease)
     source = await means.opened(job, run.heartbeat)
     try:
@@ -120,7 +121,7 @@ async def publish(
             text, shown = found, shown_in(found, job)
         await _put(run, means, text, heartbeat)
     for warning in text.warnings:
-        log.info("job %d: %s: %s", job.id, job.name, warning)
+        log.info("%s", warning)
     return text, shown
 
 
@@ -128,6 +129,7 @@ async def _put(run: Run, means: Means, text: Transcript | Result, heartbeat: Hea
     inbox = means.inbox(run.job)
     sharing = means.live.config.sharing(inbox)  # there may be another output folder by now
     await means.publisher.publish(inbox, run.job, text, sharing=sharing, heartbeat=heartbeat)
+    log.info("published", extra={"event": Event.JOB_PUBLISHED})
 
 
 async def _publish_words(run: Run, means: Means) -> None:
@@ -159,7 +161,7 @@ async def dispose(
 def _task(run: Run, work: jobs.Work, config: Config) -> protocol.Task:
     job, resume = run.job, None
     if (last := work.last) is not None:
-        log.info("job %d resumes at %.0f s", job.id, last.end)
+        log.info("resumes at %.0f s", last.end)
         resume = protocol.Resume(
             block=last.number + 1,
             position=last.end,

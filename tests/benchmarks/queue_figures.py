@@ -212,7 +212,7 @@ def restart(folder: Path, queued: int) -> list[str]:
         program.log.write_bytes(b"")
         start = time.perf_counter()
         program.launch()
-        wait_for(lambda: program.said(" claimed by "), "the first claim")
+        wait_for(lambda: program.said(" started on "), "the first claim")
         firsts.append(time.perf_counter() - start)
         wait_for(lambda: program.said(" is ready"), "ready")
         readies.append(time.perf_counter() - start)

@@ -34,7 +34,7 @@ def test_a_run_is_held_up_in_publication(program: Make) -> None:
     first = wait_for(lambda: daemon.job("talk.wav"), "the job")
     wait_for((daemon.root / "gate.held").exists, "its publication")
     daemon.drop(SENTENCE, "talk.wav")
-    wait_for(lambda: daemon.said("job 1 claimed by") == 2, "the other worker")
+    wait_for(lambda: daemon.said("job 1 main/talk.wav: started on") == 2, "the other worker")
     wait_for(lambda: (daemon.job("talk.wav") or {})["stage"] == "saving", "the newer one")
     gate.unlink()
     assert daemon.wait("talk.wav", "completed")["id"] == first["id"]

@@ -206,7 +206,7 @@ def test_the_server_of_the_output_folder_stops(program: Make) -> None:
     daemon.wait("two.wav", "completed")
     nas.stop()
     daemon.drop(SENTENCE.read_bytes() + b"3", "three.wav")
-    wait_for(lambda: daemon.said("job 4 claimed"), "a run that needs the folder")
+    wait_for(lambda: daemon.said("job 4 main/three.wav: started on"), "a run that needs the folder")
     assert daemon.stop() == 0
     nas.go_on()
     nas.start()

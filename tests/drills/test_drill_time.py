@@ -62,7 +62,10 @@ def test_jump_while_a_retry_waits(program: Make, jump: float) -> None:
     daemon = program(start=False, model="crash-once", block_seconds=5, backoff="30m")
     put_wrong = wrong_clock(daemon)
     daemon.drop(SPEECH, "talk.opus")
-    wait_for(lambda: daemon.said("talk.opus") and daemon.said("queued after"), "the failure")
+    wait_for(
+        lambda: daemon.said("talk.opus") and daemon.said("to be tried again"),
+        "the failure",
+    )
     put_wrong(jump)
     daemon.drop(AUDIO / "sentence.wav", "next.wav")  # something happens: the queue is looked at
     daemon.wait("next.wav", "completed")

@@ -195,7 +195,7 @@ def test_babbles(program: Make) -> None:
     daemon.drop(DIALOGUE, "long.opus")
     job = daemon.wait("long.opus", "completed")
     assert job["failures"] == 0
-    assert daemon.said(f'job {job["id"]}: worker cpu: {{"type":"finished"') > 0
+    assert daemon.said(f'job {job["id"]} main/long.opus: worker cpu: {{"type":"finished"') > 0
     wait_for(lambda: daemon.said("lines left out") > 0, "the number of the others")
     assert daemon.log.stat().st_size < MEGABYTE
 

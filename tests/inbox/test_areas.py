@@ -140,7 +140,7 @@ async def test_a_mount_is_watched_as_long_as_it_is_there(
         mounting.close()
     assert len(queue.tried) == 3  # nothing is read again because others came and went
     said = [record.message for record in caplog.records if record.levelname == "WARNING"]
-    assert said == ["inbox inbox: share: no longer mounted"] * 2
+    assert said == ["share: no longer mounted"] * 2
 
 
 async def test_what_is_mounted_twice_is_told_of_once(
@@ -165,7 +165,7 @@ async def test_what_is_mounted_twice_is_told_of_once(
                 queue.watching.rescan()
                 await eventually(lambda: queue.watching.areas[0].passes > before)
                 assert queue.watching.state == "watching"
-    assert caplog.messages.count("inbox inbox: b2: the same as b1: watched there") == 1
+    assert caplog.messages.count("b2: the same as b1: watched there") == 1
     assert "b2: no longer mounted" not in caplog.text
 
 

@@ -213,8 +213,8 @@ def test_beyond_the_limits_an_area_is_polled_and_watched_again_below_them(tmp_pa
         f"out of inotify {key} (fs.inotify.max_user_{key} = {limits[key]})" for key in limits
     ]
     assert done.stderr.splitlines() == [
-        f"inbox inbox: polling: {reasons[0]}",
-        f"inbox inbox: watching {tmp_path}",
-        f"inbox inbox: polling: {reasons[1]}",
-        f"inbox inbox: watching {tmp_path}",
+        f"polling: {reasons[0]}",
+        f"watching {tmp_path}",
+        f"polling: {reasons[1]}",
+        f"watching {tmp_path}",
     ]

@@ -162,7 +162,7 @@ async def test_trouble_of_the_outputs_is_told_once_and_waited_out(
         await eventually(lambda: len(queue.accepted) == 2)
         await eventually(lambda: watched.left == 0)
         assert watched.mounts[0].reason is None
-    assert caplog.text.count(f"inbox inbox: nothing is queued: {why}") == 1
+    assert caplog.text.count(f"nothing is queued: {why}") == 1
 
 
 async def test_what_is_refused_again_for_the_same_is_told_once(
@@ -176,8 +176,8 @@ async def test_what_is_refused_again_for_the_same_is_told_once(
             tried = len(queue.tried)
             await eventually(lambda tried=tried: len(queue.tried) > tried + 2)
     assert [one.message for one in caplog.records if one.levelname == "WARNING"] == [
-        "inbox inbox: 'a.wav' was not accepted: no",
-        "inbox inbox: 'a.wav' was not accepted: still no",
+        "'a.wav' was not accepted: no",
+        "'a.wav' was not accepted: still no",
     ]
 
 
@@ -204,7 +204,7 @@ async def test_trouble_of_the_queue_is_waited_out(
         await eventually(lambda: len(queue.accepted) == 2)
         queue.failing[b"a.wav"] = DiskFull("no space left")
         (tmp_path / "a.wav").write_bytes(b"new")
-        await eventually(lambda: "inbox inbox: no space left" in caplog.text)
+        await eventually(lambda: "no space left" in caplog.text)
         queue.failing.clear()
         (tmp_path / "c.wav").touch()
         await eventually(lambda: queue.accepted[b"a.wav"].identity.size == 3)
@@ -250,8 +250,8 @@ async def test_a_root_that_goes_and_comes_again(
             (root / "sub").mkdir(parents=True)
         await eventually(lambda: queue.watching.state == "watching")
     lines = [record.message for record in caplog.records if record.name == "scriberrd.inbox.area"]
-    assert lines[1::2] == ["inbox inbox: unavailable: No such file or directory"] * 3
-    assert lines[::2] == [f"inbox inbox: watching {root}"] * 4
+    assert lines[1::2] == ["unavailable: No such file or directory"] * 3
+    assert lines[::2] == [f"watching {root}"] * 4
 
 
 async def test_an_inbox_that_goes_while_files_are_handed_over(tmp_path: Path) -> None:

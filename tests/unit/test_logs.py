@@ -2,12 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import io
+import json
 import logging
+import os
+import pty
+import socket
+import sys
 import warnings
+from typing import TYPE_CHECKING
+
+import pytest
 
 from scriberrd import logs
-from scriberrd.logs import BURST, LONGEST, PERIOD, Formatter, Handler
+from scriberrd.files.folders import start
+from scriberrd.logs.context import subject
+from scriberrd.logs.events import Event
+from scriberrd.logs.handler import BURST, PERIOD, Handler
+from scriberrd.logs.journal import Journal
+from scriberrd.logs.lines import LONGEST, Formatter
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
 
 
 def record(message: str, *values: object, level: int = logging.INFO) -> logging.LogRecord:
@@ -15,26 +34,79 @@ def record(message: str, *values: object, level: int = logging.INFO) -> logging.
 
 
 def test_the_journal_gets_priorities() -> None:
-    assert Formatter(journal=True).format(record("job %d done", 1)) == "<6>job 1 done"
-    assert Formatter(journal=True).format(record("no", level=logging.ERROR)) == "<3>no"
+    assert Formatter("journal").format(record("job %d done", 1)) == "<6>job 1 done"
+    assert Formatter("journal").format(record("no", level=logging.ERROR)) == "<3>no"
 
 
-def test_a_terminal_gets_time_and_level() -> None:
-    assert Formatter(journal=False).format(record("ready")).endswith(" INFO ready")
+def test_a_file_gets_time_and_level() -> None:
+    assert Formatter("plain").format(record("ready")).endswith(" INFO ready")
+
+
+def test_a_terminal_gets_colours() -> None:
+    line = Formatter("terminal").format(record("oh", level=logging.WARNING))
+    assert line.endswith(" \033[33mWARNING oh\033[0m")
+
+
+def test_a_program_gets_objects() -> None:
+    made = failed("it failed", 1)
+    made.event = Event.JOB_FAILED
+    with logs.about(job=4, inbox="talks", path="a\n.wav", stage="saving"):
+        told = json.loads(Formatter("json").format(made))
+    assert told.pop("time").endswith("Z")
+    assert told.pop("traceback").startswith("Traceback")
+    assert told == {
+        "level": "error",
+        "message": "it failed",
+        "job": 4,
+        "inbox": "talks",
+        "path": "a\n.wav",
+        "stage": "saving",
+        "event": "job_failed",
+        "message_id": Event.JOB_FAILED.value,
+    }
+
+
+def test_a_line_says_what_it_is_about() -> None:
+    formatter = Formatter("journal")
+    with logs.about(inbox="talks"):
+        assert formatter.format(record("seen")) == "<6>inbox talks: seen"
+        with logs.about(job=4, path="a/b.wav"):
+            assert formatter.format(record("done")) == "<6>job 4 talks/a/b.wav: done"
+        with logs.about(job=4):
+            assert formatter.format(record("done")) == "<6>job 4 talks: done"
+    assert formatter.format(record("done")) == "<6>done"
+
+
+async def test_tasks_and_threads_know_what_they_are_about() -> None:
+    def made() -> logging.LogRecord:
+        one = record("x")
+        subject(one)
+        return one
+
+    async def later() -> logging.LogRecord:
+        await began.wait()
+        return made()
+
+    began = asyncio.Event()
+    with logs.about(job=4, stage="preparing"):
+        task, thread = asyncio.create_task(later()), start(made)
+        logs.note(stage="saving")
+    began.set()
+    assert subject(await task) == {"job": 4, "stage": "saving"}
+    assert subject(await thread)["job"] == 4
+    logs.note(stage="nothing is known of it here")
+    assert subject(record("x")) == {}
 
 
 def test_a_name_can_neither_forge_a_line_nor_steer_a_terminal() -> None:
-    text = Formatter(journal=True).format(record("job done: %s", "a\n<2>forged\x1b[2J\x9b"))
+    text = Formatter("journal").format(record("job done: %s", "a\n<2>forged\x1b[2J\x9b"))
     assert text == "<6>job done: a\\n<2>forged\\x1b[2J\\x9b"
+    with logs.about(job=1, inbox="a", path="b\n<2>\x1b"):
+        assert Formatter("journal").format(record("done")) == "<6>job 1 a/b\\n<2>\\x1b: done"
 
 
 def test_each_line_of_a_traceback_has_its_priority() -> None:
-    failed = record("it failed", level=logging.ERROR)
-    try:
-        int("x")
-    except ValueError as error:
-        failed.exc_info = (type(error), error, error.__traceback__)
-    lines = Formatter(journal=True).format(failed).splitlines()
+    lines = Formatter("journal").format(failed("it failed")).splitlines()
     assert len(lines) > 3
     assert all(line.startswith("<3>") for line in lines)
 
@@ -55,7 +127,7 @@ def failed(message: str, depth: int = 0, name: str = "scriberrd") -> logging.Log
 
 
 def test_a_line_has_an_end() -> None:
-    text = Formatter(journal=True).format(record("watched: %s", "x" * 1_000_000))
+    text = Formatter("journal").format(record("watched: %s", "x" * 1_000_000))
     assert len(text) < LONGEST + 100
     assert text.endswith("xxx... (998009 more characters)")
 
@@ -63,7 +135,7 @@ def test_a_line_has_an_end() -> None:
 def test_a_long_traceback_keeps_its_beginning_and_its_end() -> None:
     made = failed("it failed", depth=2)
     made.exc_text = "\n".join(["Traceback", *map(str, range(200)), "ValueError: " + "x" * 5000])
-    lines = Formatter(journal=True).format(made).splitlines()
+    lines = Formatter("journal").format(made).splitlines()
     assert lines[:2] == ["<3>it failed", "<3>Traceback"]
     assert "<3>  ... (142 more lines)" in lines
     assert lines[-1].startswith("<3>ValueError: xxx")
@@ -71,16 +143,15 @@ def test_a_long_traceback_keeps_its_beginning_and_its_end() -> None:
 
 
 def test_a_traceback_does_not_steer_a_terminal() -> None:
-    assert Formatter(journal=False).format(failed("no")).endswith("ValueError: it's no\\x1b number")
+    assert Formatter("plain").format(failed("no")).endswith("ValueError: it's no\\x1b number")
 
 
 class Log:
     """What a handler writes, at times that are given."""
 
-    def __init__(self) -> None:
+    def __init__(self, journal: Journal | None = None) -> None:
         self.now, self.written = 0.0, io.StringIO()
-        self.handler = Handler(self.written, monotonic=lambda: self.now)
-        self.handler.setFormatter(Formatter(journal=True))
+        self.handler = Handler(self.written, "journal", journal=journal, monotonic=lambda: self.now)
 
     def lines(self) -> list[str]:
         """What came since the last call."""
@@ -94,7 +165,8 @@ def test_what_is_repeated_is_counted() -> None:
     log = Log()
     for number in range(100):
         log.handler.handle(record("disk %s is full", "a"))
-        log.handler.handle(record("job %d queued", number))
+        with logs.about(job=number):
+            log.handler.handle(record("queued"))
     told = log.lines()
     assert told.count("<6>disk a is full") == BURST
     assert len(told) == BURST + 100
@@ -105,10 +177,11 @@ def test_what_is_repeated_is_counted() -> None:
 
 def test_what_was_counted_is_told_at_the_end() -> None:
     log = Log()
-    for _ in range(BURST + 1):
-        log.handler.handle(record("again"))
+    with logs.about(job=4):
+        for _ in range(BURST + 1):
+            log.handler.handle(record("again"))
     log.handler.close()
-    assert log.lines()[-1] == "<6>message repeated 1 times: again"
+    assert log.lines()[-1] == "<6>job 4: message repeated 1 times: again"
 
 
 def test_a_traceback_is_shown_a_few_times_and_the_line_each_time() -> None:
@@ -128,23 +201,147 @@ def test_a_message_that_can_not_be_made_leaves_a_line() -> None:
     assert told.startswith("can't log a message: '%d': TypeError(")
 
 
-def test_warnings_are_logged() -> None:
-    root, written = logging.getLogger(), io.StringIO()
+@pytest.fixture
+def journald(tmp_path: Path) -> Iterator[socket.socket]:
+    """What stands for journald: a socket that hears the same protocol."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as heard:
+        heard.bind(str(tmp_path / "journal"))
+        heard.settimeout(10)
+        yield heard
+
+
+def fields(datagram: bytes) -> dict[str, str]:
+    """An entry, read as journald does."""
+    found = {}
+    while datagram:
+        name, _, datagram = datagram.partition(b"\n")
+        if b"=" in name:
+            name, _, value = name.partition(b"=")
+        else:
+            size, datagram = int.from_bytes(datagram[:8], "little"), datagram[8:]
+            value, datagram = datagram[:size], datagram[size + 1 :]
+        found[name.decode()] = value.decode()
+    return found
+
+
+def test_the_journal_gets_all_that_a_line_is_about(journald: socket.socket) -> None:
+    log = Log(Journal(journald.getsockname()))
+    made = record("completed in %d s", 4)
+    made.event = Event.JOB_COMPLETED
+    with logs.about(job=42, inbox="talks", path="ä\n\udcff.wav", execution=3, worker="cpu-1"):
+        logs.note(stage="saving")
+        log.handler.handle(made)
+    assert fields(journald.recv(65536)) == {
+        "MESSAGE": "job 42 talks/ä\\n\\udcff.wav: completed in 4 s",
+        "PRIORITY": "6",
+        "SYSLOG_IDENTIFIER": "scriberrd",
+        "JOB_ID": "42",
+        "INBOX": "talks",
+        "EXECUTION": "3",
+        "WORKER": "cpu-1",
+        "STAGE": "saving",
+        "MESSAGE_ID": "ba1573c294cb44c690ad4393809a2e2d",
+    }
+    log.handler.handle(failed("it failed"))
+    entry = fields(journald.recv(65536))
+    assert entry["MESSAGE"].startswith("it failed\nTraceback")
+    assert (entry["PRIORITY"], "JOB_ID" in entry) == ("3", False)
+    assert log.lines() == []
+    log.handler.close()
+
+
+def test_what_no_journal_takes_goes_to_stderr(journald: socket.socket) -> None:
+    log = Log(Journal(journald.getsockname()))
+    os.unlink(journald.getsockname())
+    with logs.about(job=42):
+        log.handler.handle(record("queued"))
+    assert log.lines() == ["<6>job 42: queued"]
+    log.handler.close()
+
+
+@contextlib.contextmanager
+def started(monkeypatch: pytest.MonkeyPatch, to: int, **how: str) -> Iterator[Handler]:
+    """A log to a descriptor; pytest's is put away, which `start` would close."""
+    root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
-    with warnings.catch_warnings():
+    root.handlers[:] = []
+    with warnings.catch_warnings(), open(to, "w", closefd=False) as stderr:
         warnings.simplefilter("default")
-        for handler in handlers:  # pytest's, which `start` would close
-            root.removeHandler(handler)
-        logs.start("info")
-        (ours,) = root.handlers
-        assert isinstance(ours, Handler)
-        ours.setStream(written)
+        monkeypatch.setattr(sys, "stderr", stderr)
+        try:
+            logs.start("info", **how)  # type: ignore[arg-type]
+            (ours,) = root.handlers
+            assert isinstance(ours, Handler)
+            yield ours
+        finally:
+            logging.captureWarnings(capture=False)
+            for one in root.handlers:
+                one.close()
+            root.handlers[:] = handlers
+            root.setLevel(level)
+
+
+@pytest.fixture
+def told(tmp_path: Path) -> Iterator[int]:
+    """A file for the log."""
+    descriptor = os.open(tmp_path / "log", os.O_CREAT | os.O_RDWR)
+    yield descriptor
+    os.close(descriptor)
+
+
+def text(told: int) -> str:
+    return os.pread(told, 65536, 0).decode()
+
+
+def test_the_journal_at_stderr_is_told_by_its_own_protocol(
+    monkeypatch: pytest.MonkeyPatch, told: int, journald: socket.socket
+) -> None:
+    stat = os.fstat(told)
+    monkeypatch.setenv("JOURNAL_STREAM", f"{stat.st_dev}:{stat.st_ino}")
+    with started(monkeypatch, told, address=journald.getsockname()):
+        logging.getLogger("scriberrd").info("ready", extra={"event": Event.READY})
+    assert fields(journald.recv(65536))["MESSAGE_ID"] == Event.READY.value
+    assert text(told) == ""
+    with started(monkeypatch, told, address="/nowhere/journal"):
+        logging.getLogger("scriberrd").info("ready")
+    assert text(told) == "<6>ready\n"
+
+
+def test_json_is_written_whoever_reads_it(
+    monkeypatch: pytest.MonkeyPatch, told: int, journald: socket.socket
+) -> None:
+    stat = os.fstat(told)
+    monkeypatch.setenv("JOURNAL_STREAM", f"{stat.st_dev}:{stat.st_ino}")
+    with started(monkeypatch, told, form="json", address=journald.getsockname()):
+        logging.getLogger("scriberrd").info("ready")
+    assert json.loads(text(told))["message"] == "ready"
+
+
+@pytest.mark.parametrize(("without", "colours"), [("", True), ("1", False)])
+def test_only_a_terminal_that_wants_them_gets_colours(
+    monkeypatch: pytest.MonkeyPatch, without: str, *, colours: bool
+) -> None:
+    monkeypatch.setenv("NO_COLOR", without)
+    monkeypatch.setenv("TERM", "xterm")
+    ours, theirs = pty.openpty()
+    with started(monkeypatch, theirs):
+        logging.getLogger("scriberrd").error("oh")
+    shown = os.read(ours, 65536)
+    os.close(ours)
+    os.close(theirs)
+    assert (b"\033[31m" in shown) == colours
+
+
+def test_warnings_are_logged(monkeypatch: pytest.MonkeyPatch, told: int) -> None:
+    with started(monkeypatch, told):
         warnings.warn("old", DeprecationWarning, stacklevel=1)
-        text = "About a form [aiohttp]"
-        warnings.warn_explicit(text, RuntimeWarning, "x.py", 1, module="aiohttp.multipart")
-        logging.captureWarnings(capture=False)
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    (told,) = written.getvalue().splitlines()
-    assert " WARNING " in told
-    assert "DeprecationWarning: old" in told
+        about = "About a form [aiohttp]"
+        warnings.warn_explicit(about, RuntimeWarning, "x.py", 1, module="aiohttp.multipart")
+    (line,) = text(told).splitlines()
+    assert " WARNING " in line
+    assert "DeprecationWarning: old" in line
+
+
+def test_no_moment_has_the_id_of_another() -> None:
+    assert len({one.value for one in Event}) == len(Event.__members__)
+    assert {len(one.value) for one in Event} == {32}

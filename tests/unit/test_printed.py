@@ -2,6 +2,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from scriberrd import logs
+from scriberrd.logs.context import subject
+from scriberrd.logs.lines import Formatter
 from scriberrd.work.printed import BURST, LINE_BYTES, RATE, TAIL_LINES, Printed
 
 if TYPE_CHECKING:
@@ -9,19 +12,25 @@ if TYPE_CHECKING:
 
 
 def test_lines_come_whole_with_their_job(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.handler.setFormatter(Formatter("journal"))
     printed = Printed("cpu")
     printed.hear(b"before any job\n\n", 1.0)
-    printed.begin(7)
+    with logs.about(job=7, inbox="talks", path="a.wav", worker="cpu", stage="preparing"):
+        printed.begin()
+        logs.note(stage="transcribing")  # and what it prints is about that, too
     printed.hear(b"torn \xc3", 1.0)
     printed.hear(b"\xa4part\nsecond \xff\nthe la", 1.0)
     printed.hear(b"st one", 1.0)
     printed.end(1.0)
-    assert caplog.messages == [
-        "worker cpu: before any job",
-        "job 7: worker cpu: torn äpart",
-        "job 7: worker cpu: second \ufffd",
-        "job 7: worker cpu: the last one",
+    assert caplog.text.splitlines() == [
+        "<4>worker cpu: before any job",
+        "<4>job 7 talks/a.wav: worker cpu: torn äpart",
+        "<4>job 7 talks/a.wav: worker cpu: second \ufffd",
+        "<4>job 7 talks/a.wav: worker cpu: the last one",
     ]
+    first, *others = map(subject, caplog.records)
+    assert first == {"worker": "cpu"}
+    assert {one["stage"] for one in others} == {"transcribing"}
     assert list(printed.tail) == ["torn äpart", "second \ufffd", "the last one"]
 
 

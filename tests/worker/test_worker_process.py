@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING
 import pytest
 from child import AUDIO, DEADLINE, FAKE, task
 
-from scriberrd import protocol
+from scriberrd import logs, protocol
 from scriberrd.errors import WorkerDied
+from scriberrd.logs import Event
+from scriberrd.logs.lines import Formatter
 from scriberrd.work.process import Process
 
 if TYPE_CHECKING:
@@ -86,7 +88,11 @@ async def test_what_it_prints_is_told_with_its_job(
     process: Process, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    send(process, 3, "exit")
+    caplog.handler.setFormatter(Formatter("journal"))
+    with logs.about(job=3, inbox="talks", path="a.wav"):
+        send(process, 3, "exit")
     assert await death(process) == "worker_crashed"
-    told = [line for line in caplog.messages if "last words" in line]
-    assert told == ["job 3: worker cpu: my last words: /secret/place"]
+    told = [line for line in caplog.text.splitlines() if "last words" in line]
+    assert told == ["<4>job 3 talks/a.wav: worker cpu: my last words: /secret/place"]
+    (died,) = [one for one in caplog.records if getattr(one, "event", None) is Event.WORKER_DIED]
+    assert died.levelname == "WARNING"
