@@ -1,24 +1,28 @@
-"""The Unix socket that the API listens on."""
+"""The Unix socket that the API listens on: systemd's (sd_listen_fds(3)), or one of its own."""
 
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import socket
 import stat
 import struct
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scriberrd.errors import AlreadyRunning, ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
+
+log = logging.getLogger(__name__)
 
 MODE = 0o660  # whoever may write to it controls the daemon
 LONGEST = 107  # bytes that the kernel leaves for the name of a socket
 BACKLOG = 1024  # clients that may wait until they are accepted; to one more it looks like a fault
 CREDENTIALS = struct.Struct("3i")  # process, user and group, as SO_PEERCRED gives them
+FIRST = 3  # the first descriptor that systemd hands over
 
 
 class Listener:
@@ -45,7 +49,7 @@ class Listener:
         except (FileNotFoundError, NotADirectoryError):
             return True
         # Only its rights may have changed; or it has gone, and another has the number that it had.
-        if there != self._file and _who_listens(self.path) == os.getpid():
+        if there != self._file and _who_listens(self.path) == _peer(self.socket)[0]:
             self._file = there
         return there != self._file
 
@@ -67,18 +71,62 @@ class Listener:
                 self.path.unlink()
 
 
+class Inherited(Listener):
+    """A socket at which systemd listens, for this daemon and for its successor."""
+
+    def __init__(self, server: socket.socket) -> None:
+        self.path, self.socket = Path(os.fsdecode(server.getsockname())), server
+        self._file = _identity(self.path.lstat())
+
+    def again(self) -> socket.socket:
+        """Only systemd can make its socket anew.
+
+        Raises:
+            ConfigError: always.
+        """
+        manager = "systemctl" if _peer(self.socket)[1] == 0 else "systemctl --user"
+        advice = f"`{manager} restart scriberrd.socket` makes it anew"
+        raise ConfigError([f"the socket {self.path} was removed: {advice}"])
+
+    def close(self) -> None:
+        """Leave the socket, and who waits there, to the next daemon."""
+        self.socket.close()
+
+
 @contextlib.contextmanager
 def listening(path: Path) -> Iterator[Listener]:
-    """A socket that listens at `path`; its file goes when it is closed.
+    """The socket that systemd hands over; without one, a socket at `path`.
 
-    A file that an earlier daemon left behind is replaced, if nobody listens there any more.
+    The file of the latter goes when it is closed. A file that an earlier daemon left behind is
+    replaced, if nobody listens there any more.
 
     Raises:
         AlreadyRunning: a daemon with another state directory listens there.
         ConfigError: there can be no socket at this path.
     """
-    with contextlib.closing(Listener(path)) as listener:
+    server = _handed_over()
+    listener = Listener(path) if server is None else Inherited(server)
+    if listener.path != path:
+        log.warning(
+            "listening at %s, as systemd says, not at daemon.socket: %s", listener.path, path
+        )
+    with contextlib.closing(listener):
         yield listener
+
+
+def _handed_over() -> socket.socket | None:
+    """The socket at which systemd listens for this daemon, if there is one."""
+    for_pid, count = os.environ.pop("LISTEN_PID", ""), os.environ.pop("LISTEN_FDS", "0")
+    if for_pid != str(os.getpid()) or int(count) < 1:
+        return None
+    server = socket.socket(fileno=FIRST)
+    if (server.family, server.type) != (socket.AF_UNIX, socket.SOCK_STREAM):
+        raise ConfigError(
+            ["scriberrd.socket: the first ListenStream= must be the path of a socket"]
+        )
+    os.set_inheritable(FIRST, False)  # noqa: FBT003 - os's way
+    server.settimeout(0)
+    return server
 
 
 def _bound(path: Path) -> socket.socket:
@@ -130,5 +178,11 @@ def _who_listens(path: Path) -> int | None:
             return None
         except BlockingIOError:  # too many wait there
             return 0
-        found = probe.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, CREDENTIALS.size)
-        return int(CREDENTIALS.unpack(found)[0])
+        return _peer(probe)[0]
+
+
+def _peer(connected: socket.socket) -> tuple[int, int]:
+    """Process and user at the other end; of a socket that listens, those that have it do so."""
+    found = connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, CREDENTIALS.size)
+    process, user, _ = CREDENTIALS.unpack(found)
+    return process, user

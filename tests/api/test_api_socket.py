@@ -3,6 +3,8 @@ from __future__ import annotations
 import os
 import socket
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -78,3 +80,76 @@ def test_a_folder_that_can_not_be(path: Path) -> None:
     path.parent.write_text("a file")
     with pytest.raises(ConfigError, match=r"daemon\.socket"), listening(path):
         pass
+
+
+PASSED = """
+import os, socket, sys
+path, count = sys.argv[1:]
+server = socket.socket(socket.AF_UNIX)
+server.bind(path)
+server.listen()
+os.dup2(server.fileno(), 3)
+os.set_inheritable(3, True)
+os.environ |= {"LISTEN_FDS": count, "LISTEN_PID": str(os.getpid())}
+command = [sys.executable, "-c", os.environ["THEN"], path]
+os.execv(sys.executable, command)
+"""
+INHERITED = """
+import os, sys, socket
+from pathlib import Path
+from scriberrd.api.socket import listening
+from scriberrd.errors import ConfigError
+path = Path(sys.argv[1])
+with listening(Path("/elsewhere")) as listener:
+    assert "LISTEN_FDS" not in os.environ
+    assert not os.get_inheritable(listener.socket.fileno())
+    client = socket.socket(socket.AF_UNIX)
+    client.connect(str(path))
+    assert listener.socket.accept()
+    path.chmod(0o600)
+    assert not listener.lost()
+    if sys.argv[2:] == ["removed"]:
+        path.unlink()
+        assert listener.lost()
+        try:
+            listener.again()
+        except ConfigError as error:
+            print(error)
+assert path.exists() != (sys.argv[2:] == ["removed"])
+"""
+
+
+def inheriting(path: Path, then: str, count: int = 1) -> subprocess.CompletedProcess[str]:
+    path.parent.mkdir(exist_ok=True)
+    return subprocess.run(
+        [sys.executable, "-c", PASSED, str(path), str(count)],
+        env=os.environ | {"THEN": then},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_the_socket_of_systemd_is_taken_and_left(path: Path) -> None:
+    done = inheriting(path, INHERITED)
+    assert done.returncode == 0, done.stderr
+    assert f"listening at {path}, as systemd says" in done.stderr
+
+
+def test_who_makes_the_socket_of_systemd_anew(path: Path) -> None:
+    done = inheriting(path, INHERITED.replace("sys.argv[2:]", '["removed"]'))
+    assert done.returncode == 0, done.stderr
+    manager = "systemctl" if os.geteuid() == 0 else "systemctl --user"
+    assert done.stdout == (
+        f"the socket {path} was removed: `{manager} restart scriberrd.socket` makes it anew\n"
+    )
+
+
+def test_what_was_handed_to_another_is_not_taken(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LISTEN_FDS", "1")
+    monkeypatch.setenv("LISTEN_PID", "1")
+    with listening(path):
+        assert path.exists()
