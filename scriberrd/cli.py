@@ -1,4 +1,4 @@
-"""The command `scriberrd`: run the daemon, check or create its configuration, demonstrate it."""
+"""The command `scriberrd`: run the daemon, check, create or install it, demonstrate it."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
 
     from scriberrd.config import Config
+    from scriberrd.installing.places import Places
+    from scriberrd.installing.steps import Step
 
 T = TypeVar("T")
 
@@ -123,24 +125,80 @@ def check(option: Path | None) -> None:
 def init(file: Path | None, *, force: bool) -> None:
     """Write a commented sample configuration to FILE, and create its folders.
 
-    The default for FILE is where `scriberrd run` looks: /etc/scriberrd/scriberrd.toml for root,
-    $XDG_CONFIG_HOME/scriberrd/scriberrd.toml for others.
+    The default for FILE is where `scriberrd run` looks: $SCRIBERRD_CONFIG, else
+    /etc/scriberrd/scriberrd.toml for root and $XDG_CONFIG_HOME/scriberrd/scriberrd.toml for others.
+    There, recordings and transcripts are in /srv, or in your home; otherwise they are beside FILE.
     """
-    from importlib import resources  # noqa: PLC0415
+    from scriberrd.installing import places, sample  # noqa: PLC0415
 
-    target = file or _usual_place()
-    sample = resources.files("scriberrd").joinpath("scriberrd.toml").read_text("utf-8")
+    root = os.geteuid() == 0 and not (file or os.environ.get("SCRIBERRD_CONFIG"))
+    environment = os.environ | ({"SCRIBERRD_CONFIG": str(file)} if file else {})
+    there = places.of_system() if root else places.of_user(environment)
+    target = there.config
+    if target.exists() and not force:
+        _fail(f"{target}: exists already; --force replaces it", EX_FAILURE)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with target.open("w" if force else "x", encoding="utf-8") as opened:
-            opened.write(sample)
-        for folder in ("inbox", "transcripts"):
-            (target.parent / folder).mkdir(exist_ok=True)
-    except FileExistsError:
-        _fail(f"{target}: exists already; --force replaces it", EX_FAILURE)
+        target.write_text(sample.text(there), "utf-8")
+        for folder in () if root else there.folders:
+            folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        _fail(f"{target}: {error.strerror}", EX_FAILURE)
-    click.echo(f"created {target}; its inbox is {target.parent / 'inbox'}")
+        _fail(f"{error.filename or target}: {error.strerror}", EX_FAILURE)
+    click.echo(f"created {target}; its inbox is {there.folders[0]}")
+    if root:
+        click.echo("next: `scriberrd install` gives its folders to the service")
+
+
+@main.command()
+@click.option("--user", is_flag=True, help="For yourself, not for the system.")
+@click.option("--dry-run", is_flag=True, help="Only say what would be done.")
+def install(*, user: bool, dry_run: bool) -> None:
+    """Put the service in place: units of systemd, its user, a configuration, folders, links.
+
+    What is in place stays as it is. The service is neither started nor stopped.
+    """
+    from scriberrd import installing  # noqa: PLC0415
+
+    there = _places(dry_run, user=user)
+    _carry_out(installing.install(there), dry_run)
+    click.echo(installing.advice(there))
+
+
+@main.command()
+@click.option("--user", is_flag=True, help="That of yourself, not that of the system.")
+@click.option("--dry-run", is_flag=True, help="Only say what would be done.")
+def uninstall(*, user: bool, dry_run: bool) -> None:
+    """Stop the service, and take away what `install` put in place; no recording, no transcript."""
+    from scriberrd import installing  # noqa: PLC0415
+
+    there = _places(dry_run, user=user)
+    _carry_out(installing.uninstall(there), dry_run)
+    click.echo(installing.farewell(there))
+
+
+def _places(dry_run: bool, *, user: bool) -> Places:
+    from scriberrd.installing import places  # noqa: PLC0415
+
+    if user:
+        return places.of_user(os.environ)
+    if os.geteuid() != 0 and not dry_run:
+        _fail("only root can do that: use sudo; or --user, for yourself", EX_FAILURE)
+    return places.of_system()
+
+
+def _carry_out(steps: Iterator[Step], dry_run: bool) -> None:
+    """Do these steps, and say each."""
+    from scriberrd.errors import ConfigError, ScriberrdError  # noqa: PLC0415
+
+    try:
+        for step in steps:
+            click.echo(f"would {step.says}" if dry_run else step.says)
+            if not dry_run:
+                step.do()
+    except ConfigError as error:
+        _fail(str(error), EX_CONFIG)
+    except (ScriberrdError, OSError) as error:
+        _fail(str(error), EX_FAILURE)
 
 
 def _unusable(config: Config) -> Iterator[str]:
@@ -159,13 +217,6 @@ def _unusable(config: Config) -> Iterator[str]:
             found[wanted] = asyncio.run(ask(settings, config.daemon))
         if found[wanted].code is not None:
             yield f"profile.{name}: {found[wanted]}"
-
-
-def _usual_place() -> Path:
-    if os.geteuid() == 0:
-        return Path("/etc/scriberrd/scriberrd.toml")
-    home = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
-    return Path(home) / "scriberrd/scriberrd.toml"
 
 
 @main.command()

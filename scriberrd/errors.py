@@ -6,6 +6,7 @@ answers with, so the API needs a single error handler.
     ScriberrdError
     ├── ConfigError            the configuration can't be used
     ├── AlreadyRunning         another daemon uses the state directory
+    ├── CannotInstall          the service can't be put in place
     ├── StoreError             the database can't be used
     │   ├── DatabaseForeign        it belongs to another application, or is not a database
     │   ├── DatabaseNewer          a newer scriberrd wrote it
@@ -78,6 +79,10 @@ class AlreadyRunning(ScriberrdError):
 
     code = "already_running"
     status = 503
+
+
+class CannotInstall(ScriberrdError):
+    """The service can't be put in place."""
 
 
 class StoreError(ScriberrdError):
