@@ -123,10 +123,11 @@ def _reachable(program: Path, service: str) -> None:
 
 def _text(name: str, program: Path, config: Path) -> str:
     text = resources.files(__name__).joinpath("units", name).read_text("utf-8")
-    client = program.with_name("scriberrctl")
-    run = f"ExecStart={_quoted(program)} run --config {_quoted(config)}\n"
-    text = text.replace("ExecStart=scriberrd run\n", run)
-    return text.replace("ExecReload=scriberrctl ", f"ExecReload={_quoted(client)} ")
+    client = _quoted(program.with_name("scriberrctl"))
+    for command in ("run", "check"):
+        ours = f"{_quoted(program)} {command} --config {_quoted(config)}\n"
+        text = text.replace(f"=scriberrd {command}\n", f"={ours}")
+    return text.replace("=scriberrctl ", f"={client} ")
 
 
 def _quoted(path: Path) -> str:

@@ -1,0 +1,139 @@
+"""`scriberrd install --user` and `init`, as they are typed; tests/systemd has the other way."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+from program import BIN
+
+from scriberrd.installing import places
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    Typed = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    (tmp_path / "a home").mkdir()
+    return tmp_path / "a home"
+
+
+@pytest.fixture
+def typed(home: Path) -> Typed:
+    # Another one in PATH would be found, and not be linked.
+    names = {"HOME": str(home), "PATH": "/usr/bin:/bin"}
+    environment = {key: value for key, value in os.environ.items() if key[:4] != "XDG_"} | names
+
+    def run(*words: str, **more: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [BIN / "scriberrd", *words],
+            env=environment | more,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    return run
+
+
+def files(home: Path) -> set[str]:
+    return {str(one.relative_to(home)) for one in home.rglob("*") if not one.is_dir()}
+
+
+def test_it_puts_all_in_place_once_and_says_it(home: Path, typed: Typed) -> None:
+    dry = typed("install", "--user", "--dry-run")
+    assert (dry.returncode, dry.stderr, files(home)) == (0, "", set())
+    done = typed("install", "--user")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert dry.stdout.replace("would ", "") == done.stdout
+    assert "systemctl --user enable --now scriberrd\n" in done.stdout
+    assert files(home) == {
+        ".config/scriberrd/scriberrd.toml",
+        ".config/systemd/user/scriberrd.service",
+        ".config/systemd/user/scriberrd.socket",
+        ".local/bin/scriberrctl",
+        ".local/bin/scriberrd",
+    }
+    assert (home / "Recordings").is_dir()
+    assert (home / "Transcripts").is_dir()
+    again = typed("install", "--user")
+    assert again.stdout.startswith("next:")
+
+
+def test_the_unit_names_real_paths(home: Path, typed: Typed) -> None:
+    typed("install", "--user")
+    text = (home / ".config/systemd/user/scriberrd.service").read_text()
+    config = home / ".config/scriberrd/scriberrd.toml"
+    assert f'ExecStart={BIN}/scriberrd run --config "{config}"\n' in text
+    assert "User=" not in text
+    assert "StateDirectory=" not in text
+    if shutil.which("systemd-analyze"):
+        units = [home / f".config/systemd/user/scriberrd.{kind}" for kind in ("service", "socket")]
+        verify = ["systemd-analyze", "--user", "verify", "--man=no", *units]
+        done = subprocess.run(verify, capture_output=True, text=True, check=False)
+        assert "scriberrd." not in done.stderr
+
+
+def test_what_others_wrote_is_kept(home: Path, typed: Typed) -> None:
+    config = home / ".config/scriberrd/scriberrd.toml"
+    config.parent.mkdir(parents=True)
+    config.write_text(f'[[inbox]]\nname = "a"\npath = "{home}/in"\noutput = "{home}/out"\n')
+    unit = home / ".config/systemd/user/scriberrd.service"
+    unit.parent.mkdir(parents=True)
+    unit.write_text("[Service]\nExecStart=/mine\n")
+    done = typed("install", "--user")
+    assert f"rename {unit} to scriberrd.service.old" in done.stdout
+    assert (home / ".config/systemd/user/scriberrd.service.old").read_text().endswith("/mine\n")
+    assert "inbox" in config.read_text()
+    assert {one.name for one in home.iterdir() if one.name[0] != "."} == {"in", "out"}
+    typed("uninstall", "--user")
+    assert config.exists()
+    assert not unit.exists()
+
+
+def test_uninstalling_leaves_all_work(home: Path, typed: Typed) -> None:
+    typed("install", "--user")
+    (home / "Recordings/talk.wav").write_text("sound")
+    done = typed("uninstall", "--user")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert files(home) == {".config/scriberrd/scriberrd.toml", "Recordings/talk.wav"}
+    assert f"rm -r '{home}/.config/scriberrd/scriberrd.toml'" in done.stdout
+
+
+def test_a_configuration_that_can_not_be_used_stops_it(home: Path, typed: Typed) -> None:
+    config = home / "mine.toml"
+    config.write_text("[daemon]\nrescan = 'soon'\n")
+    done = typed("install", "--user", SCRIBERRD_CONFIG=str(config))
+    assert done.returncode == 78
+    assert done.stderr.startswith(f"{config}:2: daemon.rescan")
+    assert files(home) == {"mine.toml"}
+
+
+def test_only_root_installs_for_the_system(typed: Typed) -> None:
+    if os.geteuid() == 0:
+        pytest.skip("root may")
+    done = typed("install")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "use sudo; or --user" in done.stderr
+
+
+def test_init_keeps_data_out_of_the_folder_of_configurations(home: Path) -> None:
+    there = places.of_user({"HOME": str(home), "XDG_CONFIG_HOME": str(home / "c")})
+    assert there.config == home / "c/scriberrd/scriberrd.toml"
+    assert there.recordings == "~/Recordings"
+
+
+def test_init_uses_the_file_that_the_daemon_would(home: Path, typed: Typed) -> None:
+    file = home / "elsewhere/mine.toml"
+    done = typed("init", SCRIBERRD_CONFIG=str(file))
+    assert done.stdout == f"created {file}; its inbox is {file.parent}/inbox\n"
+    assert {one.name for one in file.parent.iterdir()} == {"mine.toml", "inbox", "transcripts"}
+    assert typed("check", SCRIBERRD_CONFIG=str(file)).returncode == 0
