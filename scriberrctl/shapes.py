@@ -43,6 +43,13 @@ class Source(TypedDict):
     sha256: str | None
 
 
+class Who(TypedDict):
+    """A user of the daemon's machine."""
+
+    uid: int
+    name: str
+
+
 class Sidecar(TypedDict):
     """What the files beside a recording say of how it is to be done."""
 
@@ -84,6 +91,7 @@ class Job(TypedDict):
     warnings: list[str]
     cached: bool
     uploaded: bool
+    submitted_by: Who | None
     sidecar: Sidecar | None
     disposed: str | None
     leaving: str | None
@@ -112,8 +120,13 @@ class Execution(TypedDict):
 
     lease: int
     worker: str
+    model: str | None
     device: str | None
     compute_type: str | None
+    download_seconds: float | None
+    load_seconds: float | None
+    transcribe_seconds: float | None
+    diarize_seconds: float | None
     started_at: str
     finished_at: str | None
     outcome: str | None

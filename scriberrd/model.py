@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 import msgspec
 
+from scriberrd.asking import Who
 from scriberrd.settings import Settings
 
 if TYPE_CHECKING:
@@ -208,6 +209,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     shown: Shown | None  # the speakers of the published transcript; None: it has none
     cached: bool  # its words came from the library
     uploaded: bool  # the file in the inbox is a copy that we made
+    submitted_by: Who | None  # None: it was found in its inbox
     sidecar: Sidecar | None  # as it was when the job was submitted; None: it has none
     disposed: str | None  # what became of the recording; None: it is where it was
     leaving: str | None  # why it has not left yet, "": nothing hinders it; None: it stays
@@ -235,8 +237,13 @@ class Execution(msgspec.Struct, frozen=True, kw_only=True):
     job: int
     lease: int
     worker: str
+    model: str | None  # None until it was loaded
     device: str | None
     compute_type: str | None
+    download_seconds: float | None  # None, as with all of these: nothing of the kind was done
+    load_seconds: float | None
+    transcribe_seconds: float | None  # up to the latest block
+    diarize_seconds: float | None  # of all that it takes: its model, too
     started_at: float
     finished_at: float | None
     outcome: str | None  # completed, failed, canceled, released, preempted, superseded, lost
@@ -260,7 +267,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     at: float
     job: int | None  # None: it is about a pause, a model, or a job that is forgotten
     type: str  # submitted, claimed, checkpointed, released, retried, failed, finished, canceled ...
-    data: dict[str, str | int | float | None]
+    data: dict[str, str | int | float | Who | None]
 
 
 class WorkerStatus(msgspec.Struct, frozen=True, kw_only=True):

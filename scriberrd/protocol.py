@@ -142,6 +142,8 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True, tag="loaded"):
     job: int
     lease: int
     engine: EngineInfo
+    download_seconds: float | None = None  # None: it was on this machine
+    load_seconds: float | None = None  # None: it was in memory, from the task before
 
 
 class BlockDone(msgspec.Struct, frozen=True, kw_only=True, tag="block"):

@@ -129,5 +129,7 @@ def event(event: Event) -> str:
         about, facts = f"model {facts['model']}", {**facts, "model": None}
     elif event["job"] is None:
         about, facts = scope(facts), {"reason": facts.get("reason") or None}
+    if who := event["data"].get("by"):
+        facts = {**facts, "by": who["name"]}
     data = " ".join(f"{key}={value}" for key, value in facts.items() if value is not None)
     return plain(f"{moment(event['at'])}  {event['id']}  {about}  {event['type']}  {data}").rstrip()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from scriberrd.asking import Who
 from scriberrd.failures import FAILURES, advice
 from scriberrd.model import Event, Execution, Job, JobState, Pause, Priority, Stage, display
 
@@ -94,6 +95,7 @@ class JobView(msgspec.Struct, frozen=True, kw_only=True):
     warnings: tuple[str, ...]
     cached: bool
     uploaded: bool
+    submitted_by: Who | None
     sidecar: SidecarView | None
     disposed: str | None
     leaving: str | None
@@ -105,8 +107,13 @@ class ExecutionView(msgspec.Struct, frozen=True, kw_only=True):
 
     lease: int
     worker: str
+    model: str | None
     device: str | None
     compute_type: str | None
+    download_seconds: float | None
+    load_seconds: float | None
+    transcribe_seconds: float | None
+    diarize_seconds: float | None
     started_at: str
     finished_at: str | None
     outcome: str | None
@@ -135,7 +142,7 @@ class EventView(msgspec.Struct, frozen=True, kw_only=True):
     at: str
     job: int | None
     type: str
-    data: dict[str, str | int | float | None]
+    data: dict[str, str | int | float | Who | None]
 
 
 class PauseView(msgspec.Struct, frozen=True, kw_only=True):
@@ -187,6 +194,7 @@ def job(job: Job, starts: Mapping[int, float], clock: Clock) -> JobView:
         warnings=job.warnings,
         cached=job.cached,
         uploaded=job.uploaded,
+        submitted_by=job.submitted_by,
         sidecar=_sidecar(job.sidecar),
         disposed=job.disposed,
         leaving=job.leaving,
@@ -218,8 +226,13 @@ def execution(execution: Execution) -> ExecutionView:
     return ExecutionView(
         lease=execution.lease,
         worker=execution.worker,
+        model=execution.model,
         device=execution.device,
         compute_type=execution.compute_type,
+        download_seconds=execution.download_seconds,
+        load_seconds=execution.load_seconds,
+        transcribe_seconds=execution.transcribe_seconds,
+        diarize_seconds=execution.diarize_seconds,
         started_at=instant(execution.started_at),
         finished_at=_maybe(execution.finished_at),
         outcome=execution.outcome,

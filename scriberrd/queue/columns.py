@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from scriberrd.asking import Who
 from scriberrd.model import Fallback, Identity, Job, JobState, Print, Shown, Sidecar, Stage
 from scriberrd.settings import Settings
 
@@ -38,6 +39,7 @@ identity = msgspec.json.Decoder(Identity).decode
 _settings = msgspec.json.Decoder(Settings).decode
 _fallbacks = msgspec.json.Decoder(tuple[Fallback, ...]).decode
 _shown = msgspec.json.Decoder(Shown).decode
+_who = msgspec.json.Decoder(Who).decode
 _sidecar = msgspec.json.Decoder(Sidecar).decode
 _texts = msgspec.json.Decoder(dict[str, str]).decode
 _warnings = msgspec.json.Decoder(tuple[str, ...]).decode
@@ -79,6 +81,7 @@ def job(row: Row) -> Job:
     values["shown"] = values["shown"] and _shown(values["shown"])
     values["cached"] = bool(values["cached"])
     values["uploaded"] = bool(values["uploaded"])
+    values["submitted_by"] = values["submitted_by"] and _who(values["submitted_by"])
     values["sidecar"] = values["sidecar"] and _sidecar(values["sidecar"])
     values["warnings"] = _warnings(values["warnings"])
     names = [(bytes.fromhex(name), bool(edited)) for name, edited in _names(outputs)]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
+from scriberrd.asking import Who
 from scriberrd.errors import JobNotFound
 from scriberrd.model import Event, Execution, Job, JobState, display
 from scriberrd.queue.columns import JOB_COLUMNS, LEFT, OUTPUT_COLUMNS, Output, Row, job, output
@@ -24,7 +25,7 @@ LARGEST = 2**63 - 1  # what SQLite can hold
 WINDOW = 5000  # jobs that are looked at in one step
 
 _block = msgspec.json.Decoder(BlockResult).decode
-_data = msgspec.json.Decoder(dict[str, str | int | float | None]).decode
+_data = msgspec.json.Decoder(dict[str, str | int | float | Who | None]).decode
 
 
 def get(db: apsw.Connection, id_: int) -> Job:

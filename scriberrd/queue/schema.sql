@@ -42,6 +42,7 @@ CREATE TABLE job (
     cached INTEGER NOT NULL DEFAULT 0,      -- its words came from the library
     uploaded INTEGER NOT NULL DEFAULT 0,    -- the file in the inbox is a copy that we made
     sidecar TEXT,                   -- JSON model.Sidecar; NULL: none
+    submitted_by TEXT,              -- JSON asking.Who; NULL: it was found in its inbox
     disposed TEXT,                  -- what became of the recording: 'deleted', 'archived NAME' ...
                                     -- NULL: it is where it was
     result TEXT,                    -- JSON jobs.Done: all blocks are checkpointed
@@ -191,8 +192,13 @@ CREATE TABLE execution (
     job INTEGER NOT NULL REFERENCES job ON DELETE CASCADE,
     lease INTEGER NOT NULL,
     worker TEXT NOT NULL,
-    device TEXT,                    -- NULL until the model was loaded
+    model TEXT,                     -- NULL until it was loaded
+    device TEXT,
     compute_type TEXT,
+    download_seconds REAL,          -- each of these is NULL where nothing of the kind was done
+    load_seconds REAL,
+    transcribe_seconds REAL,        -- up to the latest checkpoint
+    diarize_seconds REAL,           -- of all that it takes: its model, too
     started_at REAL NOT NULL,
     finished_at REAL,               -- NULL while it runs
     outcome TEXT,

@@ -13,6 +13,7 @@ import contextvars
 import logging
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from typing import TYPE_CHECKING, Concatenate, NamedTuple, ParamSpec, TypeVar
 
 import apsw
@@ -198,9 +199,10 @@ class Store:
     ) -> T:
         """Run `function(db, ...)` as one transaction; ring the bell if it changed something.
 
-        When this await is cancelled, the transaction still happens: treat the outcome as unknown.
+        It knows who asks. When this await is cancelled, it still happens: treat the outcome as
+        unknown.
         """
-        asked, loop = time.monotonic(), asyncio.get_running_loop()
+        asked, loop, context = time.monotonic(), asyncio.get_running_loop(), copy_context()
 
         def transact() -> T:
             # The time in this thread's queue counts: those ahead may have waited for the same lock.
@@ -208,7 +210,7 @@ class Store:
             self._db.set_busy_timeout(int(left * 1000))
             before = self._db.total_changes()
             with translated(db=self._db), transaction(self._db):
-                result = function(self._db, *args, **kwargs)
+                result = context.run(function, self._db, *args, **kwargs)
             if self._db.total_changes() != before:
                 # Ring from here: the caller may be gone. If the loop has ended, all are gone.
                 with contextlib.suppress(RuntimeError):

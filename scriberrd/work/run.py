@@ -88,6 +88,7 @@ class Run:
         self._messages = Messages()
         self._errands = Errands(self.lease, worker, self._messages)
         self.stage = Stage.PREPARING
+        self._began = math.nan  # when it began to transcribe, on the monotonic clock
         self._position: float | None = None  # seconds of the recording that are transcribed
         self._diarized: float | None = None  # 0 to 1
         self._stopping = False  # the worker was told to stop after the block that it is at
@@ -238,14 +239,19 @@ class Run:
                 bounds.check_duration(self._inbox, reply.duration)
             case protocol.Loaded():
                 self.engine = engine = reply.engine
+                self._began = self._clock.monotonic()
                 what = f"transcribing with {short(engine.model)} on {engine.device}"
                 extra = {"event": Event.JOB_TRANSCRIBING}
                 log.info("%s, %s", what, engine.compute_type, extra=extra)
-                await store.insist(jobs.loaded, lease, reply.engine)
+                spent = {"download": reply.download_seconds, "load": reply.load_seconds}
+                await store.insist(jobs.loaded, lease, engine, **spent)
                 self._loaded()
             case protocol.BlockDone():
                 self._position, expires = reply.block.end, self._supervision.renewed()
-                await store.insist(jobs.checkpoint, lease, reply.block, expires=expires, now=now)
+                spent = {"seconds": round(self._clock.monotonic() - self._began, 3)}
+                await store.insist(
+                    jobs.checkpoint, lease, reply.block, expires=expires, now=now, **spent
+                )
             case protocol.Finished():
                 await store.insist(jobs.transcribed, lease, reply, now=now)
                 self._done(None)

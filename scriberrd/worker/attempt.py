@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import time
 import traceback
 from io import FileIO
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -29,12 +30,16 @@ class Kept(Generic[Wanted, Loaded]):
         self._load = load
         self._wanted: Wanted | None = None
         self._loaded: Loaded | None = None
+        self.seconds: float | None = None  # that loading took for the latest task; None: it was had
 
     def get(self, wanted: Wanted, tick: Callable[[], None]) -> Loaded:
         """What is `wanted`; another one is dropped before this one is loaded."""
+        self.seconds = None
         if self._loaded is None or wanted != self._wanted:
             self.drop()
+            began = time.monotonic()
             self._loaded, self._wanted = self._load(wanted, tick), wanted
+            self.seconds = time.monotonic() - began
         return self._loaded
 
     def drop(self) -> None:

@@ -55,7 +55,7 @@ def _transcribe(run: Run[Task], kept: Kept, send: Callable[[Reply], None]) -> Fi
         )
         engine = kept.get(engines.Wanted.by(task), run.tick)
         engine.check(settings)
-        send(Loaded(job=job, lease=lease, engine=engine.info))
+        send(_loaded(task, engine, kept.seconds))
         source = Source(recording.samples(), run.tick)
         with opened(file, recording, run) as channels:
             if task.resume:
@@ -75,3 +75,18 @@ def _transcribe(run: Run[Task], kept: Kept, send: Callable[[Reply], None]) -> Fi
             duration=source.position / RATE,
             warnings=recording.warnings(),
         )
+
+
+def _loaded(task: Task, engine: Engine, seconds: float | None) -> Loaded:
+    """What the task runs on, and how many seconds it took to have it: None where it was kept."""
+    download = load = None
+    if seconds is not None:
+        download = engine.download_seconds
+        load = round(seconds - (download or 0.0), 3)
+    return Loaded(
+        job=task.job,
+        lease=task.lease,
+        engine=engine.info,
+        download_seconds=download,
+        load_seconds=load,
+    )

@@ -106,6 +106,7 @@ class Fake:
     """The engine "fake"."""
 
     ways = 1
+    download_seconds = None
 
     def __init__(self, script: list[str], compute_type: str) -> None:
         self._script = script

@@ -76,6 +76,7 @@ def test_a_job_is_what_was_submitted(db: apsw.Connection) -> None:
         shown=None,
         cached=False,
         uploaded=False,
+        submitted_by=None,
         sidecar=None,
         disposed=None,
         leaving=None,

@@ -46,6 +46,7 @@ def job(**settings: object) -> Job:
         shown=None,
         cached=False,
         uploaded=False,
+        submitted_by=None,
         sidecar=None,
         disposed=None,
         leaving=None,

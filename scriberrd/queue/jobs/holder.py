@@ -67,26 +67,58 @@ def touched(db: apsw.Connection, lease: Lease, identity: Identity) -> None:
     write(db, lease, {"identity": encode(identity)})
 
 
-def loaded(db: apsw.Connection, lease: Lease, engine: EngineInfo) -> None:
-    """Note what the recording is transcribed with."""
+def loaded(
+    db: apsw.Connection,
+    lease: Lease,
+    engine: EngineInfo,
+    *,
+    download: float | None = None,
+    load: float | None = None,
+) -> None:
+    """Note what the recording is transcribed with.
+
+    Args:
+        db: the database.
+        lease: of the run.
+        engine: what is used.
+        download: seconds that its model took to come; None: it was on this machine.
+        load: seconds that it took to load; None: it was in memory.
+    """
     if (earlier := _engine(db, lease.job)) is not None:
         engine = replace(engine, fallbacks=earlier.fallbacks)
     write(db, lease, {"engine": encode(engine), "stage": Stage.TRANSCRIBING})
     db.execute(
-        "UPDATE execution SET device = ?, compute_type = ? WHERE job = ? AND lease = ?",
-        (engine.device, engine.compute_type, *lease),
+        "UPDATE execution SET model = ?, device = ?, compute_type = ?,"
+        " download_seconds = ?, load_seconds = ? WHERE job = ? AND lease = ?",
+        (engine.model, engine.device, engine.compute_type, download, load, *lease),
     )
 
 
 def checkpoint(
-    db: apsw.Connection, lease: Lease, block: BlockResult, *, expires: float, now: float
+    db: apsw.Connection,
+    lease: Lease,
+    block: BlockResult,
+    *,
+    expires: float,
+    now: float,
+    seconds: float | None = None,
 ) -> None:
-    """Keep a block that is done: no later run repeats it."""
+    """Keep a block that is done: no later run repeats it.
+
+    Args:
+        db: the database.
+        lease: of the run.
+        block: what was said in it.
+        expires: until when the lease holds now.
+        now: the time.
+        seconds: that this run has transcribed for so far.
+    """
     write(db, lease, {"lease_expires": expires, "progress": block.end, "interruptions": 0})
     db.execute("INSERT INTO checkpoint VALUES (?, ?, ?)", (lease.job, block.number, encode(block)))
     blocks = db.execute(
-        "UPDATE execution SET blocks = blocks + 1 WHERE job = ? AND lease = ? RETURNING blocks",
-        lease,
+        "UPDATE execution SET blocks = blocks + 1, transcribe_seconds = ?"
+        " WHERE job = ? AND lease = ? RETURNING blocks",
+        (seconds, *lease),
     ).get
     if blocks == 1:
         _note_fallbacks(db, lease)
@@ -118,14 +150,15 @@ class Done(msgspec.Struct, frozen=True):
 
     duration: float  # seconds that were decoded
     warnings: tuple[str, ...]
-    seconds: float  # that the work took, all runs together
+    seconds: float  # that the work took, all runs together that had a part in it
 
 
 def transcribed(db: apsw.Connection, lease: Lease, finished: Finished, *, now: float) -> None:
     """Note that all blocks are done: what is left is to save the transcript."""
-    seconds: float = db.execute(
-        "SELECT total(max(0, coalesce(finished_at, :now) - started_at))"
-        " FROM execution WHERE job = :job",
+    seconds: float = db.execute(  # since the latest run that began at the start of the recording
+        "SELECT total(max(0, coalesce(finished_at, :now) - started_at)) FROM execution"
+        " WHERE job = :job AND lease >= (SELECT coalesce(max(lease), 0) FROM execution"
+        " WHERE job = :job AND start_position = 0)",
         {"now": now, "job": lease.job},
     ).get
     _done(db, lease, Done(finished.duration, finished.warnings, round(seconds, 3)))

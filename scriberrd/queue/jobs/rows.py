@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
+from scriberrd.asking import asking
 from scriberrd.errors import IllegalMove, JobNotFound, LeaseLost
 from scriberrd.model import TRANSITIONS, JobState, Priority
 from scriberrd.queue import queries
@@ -130,13 +131,14 @@ def record_death(db: apsw.Connection, lease: Lease, died: WorkerDied) -> None:
 def record_event(
     db: apsw.Connection, id_: int | None, type_: str, now: float, **data: str | float | None
 ) -> None:
-    """Record an event of the change that this transaction makes.
+    """Record an event of the change that this transaction makes, and who asked for it.
 
     Without a job it is of a pause, of a model, or of a job that is forgotten.
     """
+    by = {} if (who := asking()) is None else {"by": who}
     db.execute(
         "INSERT INTO event (at, job, type, data) VALUES (?, ?, ?, ?)",
-        (now, id_, type_, encode(data)),
+        (now, id_, type_, encode(data | by)),
     )
 
 

@@ -17,6 +17,7 @@ def begin_anew(db: apsw.Connection, lease: Lease) -> None:
     """Forget what earlier runs say of the recording: its words are not kept any more."""
     held(db, lease)
     forget_work(db, lease.job)
+    db.execute("UPDATE execution SET start_position = 0 WHERE job = ? AND lease = ?", lease)
 
 
 def spoken(db: apsw.Connection, id_: int) -> bool:
@@ -61,6 +62,9 @@ def diarized(
 ) -> None:
     """Tell that the speakers are told apart: how many, in how many seconds of work, and where."""
     held(db, lease)
+    db.execute(
+        "UPDATE execution SET diarize_seconds = ? WHERE job = ? AND lease = ?", (seconds, *lease)
+    )
     record_event(db, lease.job, "diarized", now, speakers=speakers, seconds=seconds, device=device)
 
 

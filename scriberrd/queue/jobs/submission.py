@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import apsw
 
+from scriberrd.asking import asking
 from scriberrd.model import TERMINAL, JobState
 from scriberrd.queue import queries
 from scriberrd.queue.jobs.knowing import MENDED, take_in
@@ -92,14 +93,16 @@ def submit(
         return requeue(db, known, now, "submitted") if touched else known, touched
     if known is not None and known.state not in TERMINAL:
         return _supersede(db, known, columns, now), True
+    who = asking()
     db.execute(
         """
         INSERT INTO job (inbox, path, identity, sha256, profile, settings, overrides, sidecar,
-                         priority, created_at, queued_at)
+                         submitted_by, priority, created_at, queued_at)
         VALUES (:inbox, :path, :identity, :sha256, :profile, :settings, :overrides, :sidecar,
-                :priority, :now, :now)
+                :by, :priority, :now, :now)
         """,
-        {"inbox": source.inbox, "path": source.path, "now": now} | columns,
+        {"inbox": source.inbox, "path": source.path, "now": now, "by": who and encode(who)}
+        | columns,
     )
     job = queries.get(db, db.last_insert_rowid())
     if forgotten and known is not None:  # it stays so, and its files are the new one's

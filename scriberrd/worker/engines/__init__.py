@@ -75,6 +75,10 @@ class Engine(Protocol):
         """What is actually used, for the transcript; no absolute paths."""
 
     @property
+    def download_seconds(self) -> float | None:
+        """How long its model took to come; None: it was on this machine."""
+
+    @property
     def ways(self) -> int:
         """How many ways it knows to decode a clip; the first one is for all clips."""
 

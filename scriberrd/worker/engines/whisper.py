@@ -68,7 +68,7 @@ def load(wanted: Wanted, tick: Tick) -> Whisper:
         device=str(device),
         compute_type=model.model.compute_type,
     )
-    return Whisper(model, info)
+    return Whisper(model, info, files.download_seconds)
 
 
 class Whisper:
@@ -77,8 +77,11 @@ class Whisper:
     CTranslate2 samples with a generator that can't be seeded again, so nothing here is sampled.
     """
 
-    def __init__(self, model: WhisperModel, info: EngineInfo) -> None:
+    def __init__(
+        self, model: WhisperModel, info: EngineInfo, download_seconds: float | None = None
+    ) -> None:
         self._model = model
+        self.download_seconds = download_seconds
         self.ways = len(WAYS)
         self.info = info
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import importlib.util
 import os
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -27,6 +28,7 @@ class Files(NamedTuple):
     folder: Path
     name: str
     revision: str | None  # of the hub
+    download_seconds: float | None = None  # None: they were there
 
 
 class Device(NamedTuple):
@@ -62,16 +64,18 @@ def find_model(wanted: Wanted, tick: Tick) -> Files:
             f" or one of {whisper_hub.names()}",
         )
     cache = hub.folder_of_cache(wanted.model_cache)
-    snapshot = whisper_hub.cached(repository, cache)
+    snapshot, seconds = whisper_hub.cached(repository, cache), None
     if snapshot is None and wanted.auto_download:
+        began = time.monotonic()
         snapshot = whisper_hub.download(repository, cache, lambda _: tick())
+        seconds = round(time.monotonic() - began, 3)
     if snapshot is None:
         raise TaskFailed(
             "model_missing",
             f"{repository} is not in the cache: `scriberrctl models pull {wanted.model}`"
             " downloads it, or set auto_download = true",
         )
-    return Files(snapshot, wanted.model, snapshot.name)
+    return Files(snapshot, wanted.model, snapshot.name, seconds)
 
 
 def choose_device(asked: str) -> Device:
