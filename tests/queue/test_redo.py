@@ -9,9 +9,11 @@ import pytest
 from scriberrd import config
 from scriberrd.errors import IllegalMove
 from scriberrd.model import Identity, Job, JobState, Shown, Source, Stage
+from scriberrd.protocol import Finished
 from scriberrd.queue import jobs, queries, store
 from scriberrd.queue.transactions import transaction
 from scriberrd.settings import Settings
+from scriberrd.transcript import BlockResult
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,6 +21,16 @@ if TYPE_CHECKING:
 
     import apsw
 
+BLOCK = BlockResult(
+    number=0,
+    start=0.0,
+    end=5.0,
+    speech=1.0,
+    language=None,
+    language_probability=None,
+    segments=(),
+    words=(),
+)
 V1, V2 = Identity(1, 10, 100, 1000, 1000), Identity(1, 11, 200, 3000, 3000)
 NAMES = [b"talk.json", b"talk.txt"]
 
@@ -128,6 +140,24 @@ def test_a_stage_is_redone_with_the_words_that_there_are(db: apsw.Connection) ->
         job = jobs.finish(db, lease, language="en", now=5.0, shown=shown)
     assert (job.redo, job.redo_stage, job.diarized, job.shown) == (False, None, None, shown)
     assert job.overrides == {"speakers": "2"}
+
+
+def test_only_the_runs_that_made_this_transcript_count(db: apsw.Connection) -> None:
+    finished = Finished(job=1, lease=2, duration=9.0, warnings=())
+    redo(db)
+    for begins, ends in ((100.0, 103.0), (200.0, 205.0)):
+        with transaction(db):
+            job = jobs.claim(db, "worker", now=begins, expires=100.0, longest=3600)
+            assert job is not None
+            lease = jobs.Lease(job.id, job.lease)
+            if begins == 100.0:
+                jobs.checkpoint(db, lease, BLOCK, expires=200.0, now=begins)
+                jobs.release(db, lease, now=ends)
+    with transaction(db):
+        jobs.transcribed(db, lease, finished, now=ends)
+    done = jobs.work(db, 1).finished
+    assert done is not None
+    assert done.seconds == 3.0 + 5.0
 
 
 def test_names_are_of_the_turns_that_are_shown(db: apsw.Connection) -> None:
