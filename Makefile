@@ -8,7 +8,7 @@ DEMO = test-audio/sentence.wav test-audio/speech.m4a test-audio/speech.mp4 test-
 
 export AUDIO
 
-.PHONY: demo test lint unit test-real test-diarization drill soak bench bench-diarization faith queue-figures clean
+.PHONY: demo test lint unit test-real test-diarization test-systemd drill soak bench bench-diarization faith queue-figures clean
 
 demo: .venv/demo
 	@$(BIN)/scriberrd demo $(if $(AUDIO),"$$AUDIO",$(DEMO))
@@ -32,6 +32,10 @@ test-real: .venv/test
 # pyannote.audio on a tiny pipeline, in an environment of its own (1.5 GB, made once) below ~/.cache/scriberrd-tests.
 test-diarization: .venv/test
 	@python=$$($(BIN)/python tests/diarization/environment.py) && { test -z "$$python" || "$$python" -m pytest -n 2 -m real tests/diarization; }
+
+# The service on a machine of its own, in a container (root, debootstrap and systemd-container are needed; 1 GB, made once).
+test-systemd: .venv/test
+	@root=$$($(BIN)/python tests/systemd/root.py) && { test -z "$$root" || $(BIN)/python -m pytest -m real tests/systemd; }
 
 # All faults, the slow ones too; prints what was promised and what was seen.
 drill: .venv/test

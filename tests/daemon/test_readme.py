@@ -10,7 +10,6 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pytest
 from program import AUDIO, BIN, MODEL, wait_for
 
 if TYPE_CHECKING:
@@ -79,18 +78,6 @@ def test_the_commands_for_a_plain_user(tmp_path: Path) -> None:
         assert daemon.wait(60) == 0
     names = [f"{name}.{kind}" for name in ("interview", "talk") for kind in KINDS]
     assert sorted(file.name for file in transcripts.iterdir()) == names
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give folders to others")
-def test_the_service_and_its_group_may_write_where_it_is_installed(tmp_path: Path) -> None:
-    (block,) = re.findall(r"```sh\n(sudo python3 -m venv.*?)```", README.read_text(), re.DOTALL)
-    commands = "".join(re.findall(r"^sudo .*/srv/.*\n", block, re.MULTILINE))
-    for words, ours in (("sudo ", ""), ("scriberrd", "65534"), ("/srv", f"{tmp_path}/srv")):
-        commands = commands.replace(words, ours)
-    subprocess.run(["bash", "-eu", "-c", commands], check=True)
-    for name in ("recordings", "transcripts"):
-        found = (tmp_path / "srv" / name).stat()
-        assert (found.st_uid, found.st_gid, oct(found.st_mode)) == (65534, 65534, "0o42770")
 
 
 def test_links_lead_somewhere() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import grp
 import os
+import pwd
 import shutil
 import subprocess
 from typing import TYPE_CHECKING
@@ -10,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from program import BIN
 
-from scriberrd.installing import places
+from scriberrd.installing import places, steps
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -137,3 +139,14 @@ def test_init_uses_the_file_that_the_daemon_would(home: Path, typed: Typed) -> N
     assert done.stdout == f"created {file}; its inbox is {file.parent}/inbox\n"
     assert {one.name for one in file.parent.iterdir()} == {"mine.toml", "inbox", "transcripts"}
     assert typed("check", SCRIBERRD_CONFIG=str(file)).returncode == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give folders to others")
+def test_the_service_and_its_group_may_write_where_it_is_installed(tmp_path: Path) -> None:
+    new = tmp_path / "srv/recordings"
+    for step in steps.folder(new, "daemon"):
+        step.do()
+    found = new.stat()
+    (user, group) = pwd.getpwnam("daemon").pw_uid, grp.getgrnam("daemon").gr_gid
+    assert (found.st_uid, found.st_gid, oct(found.st_mode)) == (user, group, "0o42770")
+    assert list(steps.folder(new, "daemon")) == []

@@ -1,0 +1,264 @@
+"""The service in a real systemd: what an administrator would do to it, and what would befall it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import root
+from machine import MODEL
+from program import AUDIO, TALK, wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from machine import Machine
+
+pytestmark = pytest.mark.real
+SOCKET = "/run/scriberrd/scriberrd.sock"
+CONFIG = "/etc/scriberrd/scriberrd.toml"
+
+
+def job(machine: Machine, name: str) -> dict[str, Any]:
+    listed = machine.run("scriberrctl", "--json", "list").splitlines()
+    found = [one for one in map(json.loads, listed) if one["path"] == name]
+    return dict(found[0]) if found else {}
+
+
+def completed(machine: Machine, name: str) -> dict[str, Any]:
+    wait_for(lambda: job(machine, name).get("state") == "completed", machine.journal)
+    return job(machine, name)
+
+
+def underway(machine: Machine, name: str) -> int:
+    """Drop a recording that takes seconds, and wait until a block of it is done."""
+    machine.write(f"/srv/slow/{name}", TALK.read_bytes())
+    wait_for(lambda: (job(machine, name).get("progress") or {}).get("seconds", 0) > 0, "progress")
+    return int(job(machine, name)["id"])
+
+
+def pid(machine: Machine) -> int:
+    return int(machine.shown("scriberrd", "MainPID"))
+
+
+def active(machine: Machine) -> None:
+    wait_for(lambda: machine.shown("scriberrd", "ActiveState") == "active", "it runs")
+
+
+@contextlib.contextmanager
+def drop_in(machine: Machine, text: str) -> Iterator[None]:
+    """The service with something changed, as by `systemctl edit`."""
+    name = "/etc/systemd/system/scriberrd.service.d/test.conf"
+    machine.write(name, text)
+    try:
+        machine.run("systemctl", "daemon-reload")
+        machine.run("systemctl", "restart", "scriberrd")
+        yield
+    finally:
+        (machine.files / name.lstrip("/")).unlink()
+        machine.run("systemctl", "daemon-reload")
+        machine.run("systemctl", "restart", "scriberrd")
+
+
+def test_it_runs_as_it_was_installed(machine: Machine) -> None:
+    for unit in ("scriberrd.service", "scriberrd.socket"):
+        assert machine.run("systemctl", "is-enabled", unit) == "enabled\n"
+        assert machine.run("systemctl", "is-active", unit) == "active\n"
+    assert " is ready" in machine.journal()
+    assert machine.run("systemd-analyze", "verify", "--man=no", "scriberrd.service") == ""
+    again = machine.run("scriberrd", "install")
+    assert "write" not in again
+    assert "systemctl restart scriberrd" in again
+
+
+def test_whose_everything_is(machine: Machine) -> None:
+    expected = {
+        "/srv/recordings": "scriberrd scriberrd 2770",
+        "/srv/transcripts": "scriberrd scriberrd 2770",
+        "/var/lib/scriberrd": "scriberrd scriberrd 700",
+        "/var/cache/scriberrd": "scriberrd scriberrd 755",
+        "/var/log/scriberrd": "scriberrd scriberrd 750",
+        "/run/scriberrd": "scriberrd scriberrd 755",
+        SOCKET: "scriberrd scriberrd 660",
+        CONFIG: "root root 644",
+        "/etc/systemd/system/scriberrd.service": "root root 644",
+    }
+    stat = machine.run("stat", "--format=%n %U %G %a", *expected)
+    assert dict(line.split(" ", 1) for line in stat.splitlines()) == expected
+
+
+def test_scores(machine: Machine) -> None:
+    for overall, text in ((2.2, ""), (1.5, strict())):
+        with drop_in(machine, text):
+            said = machine.run("systemd-analyze", "security", "--no-pager", "scriberrd.service")
+            score = re.search(r"exposure level for \S+: ([\d.]+)", said)
+            assert score is not None
+            assert float(score[1]) <= overall
+            # A real worker with a real model lives under it.
+            name = f"{overall}.wav"
+            machine.write(f"/srv/recordings/{name}", (AUDIO / "sentence.wav").read_bytes())
+            completed(machine, name)
+            text_there = machine.files / f"srv/transcripts/{overall}.txt"
+            assert text_there.read_text() == "The train to Madrid leaves at twelve twenty.\n"
+
+
+def strict() -> str:
+    text = (root.SOURCE / "docs/systemd.md").read_text("utf-8")
+    (found,) = re.findall(r"```ini\n(\[Service\]\nProtectSystem=strict\n.*?)```", text, re.DOTALL)
+    return str(found)
+
+
+def test_members_of_the_group_drop_and_submit(machine: Machine) -> None:
+    machine.write("/home/anna/talk.wav", (AUDIO / "sentence.wav").read_bytes())
+    machine.run("cp", "/home/anna/talk.wav", "/srv/recordings/dropped.wav", user="anna")
+    machine.run("scriberrctl", "submit", "--wait", "/home/anna/talk.wav", user="anna")
+    completed(machine, "dropped.wav")
+    for name in ("talk", "dropped"):
+        machine.run("cat", f"/srv/transcripts/{name}.txt", user="anna")
+        mode = machine.run("stat", "--format=%U %G %a", f"/srv/transcripts/{name}.json")
+        assert mode == "scriberrd scriberrd 660\n"
+
+
+def test_others_are_told_how_to_be_let_in(machine: Machine) -> None:
+    said = machine.refused("scriberrctl", "status", user="bob")
+    assert 'usermod --append --groups scriberrd "$USER"' in said
+    machine.refused("ls", "/srv/recordings", user="bob")
+    machine.refused("ls", "/var/lib/scriberrd", user="anna")
+
+
+def test_a_reload_is_in_force_or_refused(machine: Machine) -> None:
+    (id_, before) = underway(machine, "reload.opus"), pid(machine)
+    text = (machine.files / CONFIG.lstrip("/")).read_text()
+    machine.write(CONFIG, text.replace('"1s"', '"soon"'))
+    machine.refused("systemctl", "reload", "scriberrd")
+    assert "'soon' is not a duration" in machine.journal()
+    machine.write(CONFIG, text)
+    machine.run("systemctl", "reload", "scriberrd")
+    assert "reloaded the configuration" in machine.journal()
+    assert pid(machine) == before
+    assert completed(machine, "reload.opus")["id"] == id_
+
+
+def test_it_comes_back_when_it_is_killed(machine: Machine) -> None:
+    id_, before = underway(machine, "killed.opus"), pid(machine)
+    machine.run("kill", "-9", before)
+    wait_for(lambda: pid(machine) not in {0, before}, "another daemon")
+    active(machine)
+    assert completed(machine, "killed.opus")["id"] == id_
+
+
+def test_a_killed_worker_is_replaced(machine: Machine) -> None:
+    id_, before = underway(machine, "worker.opus"), pid(machine)
+    machine.run("pkill", "-9", "-f", "scriberrd.worker")
+    assert completed(machine, "worker.opus")["id"] == id_
+    assert pid(machine) == before
+
+
+def test_the_watchdog_bites(machine: Machine) -> None:
+    with drop_in(machine, "[Service]\nWatchdogSec=2\n"):
+        before = pid(machine)
+        machine.run("kill", "-STOP", before)
+        wait_for(lambda: pid(machine) not in {0, before}, "another daemon")
+        active(machine)
+        assert machine.shown("scriberrd", "NRestarts") == "1"
+
+
+def test_a_stop_in_mid_job_costs_nothing(machine: Machine) -> None:
+    id_ = underway(machine, "stopped.opus")
+    machine.run("systemctl", "stop", "scriberrd.service")
+    assert machine.shown("scriberrd", "Result") == "success"
+    # Whoever asks now starts it again: systemd listens meanwhile.
+    assert completed(machine, "stopped.opus")["id"] == id_
+    active(machine)
+
+
+def test_a_reboot_in_mid_job_costs_nothing(machine: Machine) -> None:
+    id_ = underway(machine, "reboot.opus")
+    machine.reboot()
+    active(machine)
+    assert completed(machine, "reboot.opus")["id"] == id_
+
+
+def test_no_client_is_refused_during_a_restart(machine: Machine) -> None:
+    loop = "for i in $(seq 20); do scriberrctl status > /dev/null || exit; done"
+    machine.run("sh", "-c", f"systemctl restart scriberrd & {loop}; wait")
+
+
+def test_a_socket_that_was_removed(machine: Machine) -> None:
+    machine.run("rm", SOCKET)
+    advice = "`systemctl restart scriberrd.socket` makes it anew"
+    wait_for(lambda: advice in machine.journal(), "advice")
+    machine.run("systemctl", "restart", "scriberrd.socket")
+    active(machine)
+    machine.run("scriberrctl", "status")
+
+
+def test_without_the_socket_unit_it_listens_itself(machine: Machine) -> None:
+    machine.run("systemctl", "stop", "scriberrd.socket")
+    machine.run("systemctl", "disable", "scriberrd.socket")
+    link = "/run/systemd/system/scriberrd.socket"
+    unit = (machine.files / "etc/systemd/system/scriberrd.socket").read_text()
+    machine.run("rm", "/etc/systemd/system/scriberrd.socket")
+    machine.run("systemctl", "mask", "--runtime", "scriberrd.socket")
+    try:
+        machine.run("systemctl", "start", "scriberrd.service")
+        machine.run("scriberrctl", "status")
+        machine.run("rm", SOCKET)
+        wait_for(lambda: machine.status("scriberrctl", "status") == 0, "a new socket")
+        assert "the socket was removed, created it again" in machine.journal()
+    finally:
+        machine.run("rm", link)
+        machine.write("/etc/systemd/system/scriberrd.socket", unit)
+        machine.run("systemctl", "daemon-reload")
+        machine.run("systemctl", "enable", "scriberrd.service", "scriberrd.socket")
+        machine.run("systemctl", "restart", "scriberrd.service")
+    assert machine.run("systemctl", "is-active", "scriberrd.socket") == "active\n"
+
+
+def test_an_upgrade_in_mid_job(machine: Machine) -> None:
+    version = f"{root.VENV}/lib/python3.11/site-packages/scriberrd/__init__.py"
+    id_ = underway(machine, "upgrade.opus")
+    text = (machine.files / version.lstrip("/")).read_text()
+    machine.write(version, text.replace('__version__ = "', '__version__ = "99.'))
+    machine.run("scriberrd", "install")
+    machine.run("systemctl", "restart", "scriberrd")
+    assert "scriberrd 99." in machine.run("scriberrctl", "status")
+    assert completed(machine, "upgrade.opus")["id"] == id_
+    machine.write(version, text)
+
+
+def test_a_user_has_one_of_his_own(machine: Machine) -> None:
+    machine.run("loginctl", "enable-linger", "carl")
+    wait_for(lambda: machine.status("systemctl", "--user", "status", user="carl") == 0, "manager")
+    said = machine.run("scriberrd", "install", "--user", user="carl")
+    assert "systemctl --user enable --now scriberrd" in said
+    config = "/home/carl/.config/scriberrd/scriberrd.toml"
+    text = (machine.files / config.lstrip("/")).read_text()
+    for words, ours in (("10s", "0.2s"), ("base", MODEL)):
+        text = text.replace(f' = "{words}"\n', f' = "{ours}"\n')
+    machine.write(config, text)
+    machine.run("systemctl", "--user", "enable", "--now", "scriberrd", user="carl")
+    machine.write("/home/carl/Recordings/mine.wav", (AUDIO / "sentence.wav").read_bytes())
+    there = machine.files / "home/carl/Transcripts/mine.txt"
+    wait_for(there.exists, "a transcript")
+    assert "1 completed" in machine.run("scriberrctl", "status", user="carl")
+    assert not (machine.files / "home/carl/.config/scriberrd/state").exists()
+    assert (machine.files / "home/carl/.local/state/scriberrd/scriberrd.db").exists()
+    machine.run("systemctl", "--user", "reload", "scriberrd", user="carl")
+    machine.run("scriberrd", "uninstall", "--user", user="carl")
+    assert machine.status("systemctl", "--user", "cat", "scriberrd", user="carl") == 1
+    assert there.exists()
+
+
+def test_uninstalling_leaves_all_work(machine: Machine) -> None:  # the last one: it ends it
+    said = machine.run("scriberrd", "uninstall")
+    assert "userdel scriberrd" in said
+    assert machine.status("systemctl", "cat", "scriberrd.service") == 1
+    assert machine.run("systemctl", "list-units", "--no-legend", "scriberrd*") == ""
+    for kept in (CONFIG, "/srv/transcripts/dropped.json", "/var/lib/scriberrd/scriberrd.db"):
+        machine.run("test", "-e", kept)
+    for gone in ("/usr/local/bin/scriberrd", "/etc/sysusers.d/scriberrd.conf", SOCKET):
+        machine.refused("test", "-e", gone)
