@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         Page,
         Pause,
         Pull,
+        Reloaded,
         Status,
     )
 
@@ -120,6 +121,10 @@ class Client:
     def resume(self, **scope: str | None) -> list[Pause]:
         """Resume an inbox, a worker pool, or everything; returns the pauses that are left."""
         return cast("list[Pause]", self._tell("/v1/resume", **scope)["pauses"])
+
+    def reload(self) -> Reloaded:
+        """Have the daemon work by its configuration as it is now."""
+        return cast("Reloaded", self._ask("POST", "/v1/reload"))
 
     def models(self) -> list[Model]:
         """The models on the daemon's machine."""

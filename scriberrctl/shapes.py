@@ -145,6 +145,12 @@ class Model(TypedDict):
     bytes: int
 
 
+class Reloaded(TypedDict):
+    """The new configuration is in force."""
+
+    warnings: list[str]
+
+
 class Pull(TypedDict):
     """A model that is pulled, or was."""
 

@@ -39,6 +39,7 @@ SECTIONS = {
         Command("resume", "Resume claiming", ("POST /v1/resume",)),
         Command("inbox", "List the inboxes, and what lies in them", ("GET /v1/inboxes",)),
         Command("rescan", "Scan inboxes now", ("POST /v1/inboxes/rescan",)),
+        Command("reload", "Read the configuration again", ("POST /v1/reload",)),
         Command("models", "List and pull models", ("GET /v1/models", "POST /v1/models")),
     ),
 }

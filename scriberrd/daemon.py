@@ -12,13 +12,13 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scriberrd import __version__, logs, signals, systemd
+from scriberrd import logs, signals, systemd
 from scriberrd.api.app import application
 from scriberrd.api.connections import serving
 from scriberrd.api.rooms import LiveStatus, Rooms
 from scriberrd.api.socket import listening
 from scriberrd.config import Live
-from scriberrd.errors import ConfigError, StoreError
+from scriberrd.errors import StoreError
 from scriberrd.files.folders import Folders
 from scriberrd.files.mounts import Mounting
 from scriberrd.inbox import watch
@@ -26,6 +26,7 @@ from scriberrd.inbox.arrivals import Arrivals
 from scriberrd.inbox.intake import Intake
 from scriberrd.library.library import NAME as LIBRARY
 from scriberrd.library.library import Library
+from scriberrd.life import Life
 from scriberrd.logs import Event
 from scriberrd.model import InboxStatus, JobState
 from scriberrd.output import departures
@@ -131,44 +132,35 @@ async def _serve(
         listening(Path(live.config.daemon.socket)) as listener,
         closing(Mounting(look)),
     ):
-        rooms = _rooms(means, intake, dispatcher, pulls, statuses)
+        rooms = _rooms(means, intake, dispatcher, pulls, statuses, told)
+        life = Life(live, store, time, dispatcher, statuses)
         tasks: dict[Hashable, asyncio.Task[None]] = {}
         async with serving(application(rooms), listener), asyncio.TaskGroup() as group:
-            drained = group.create_task(dispatcher.run())
-            beside = [
-                group.create_task(work) for work in (intake.sweep(), pulls.run(), disposals.run())
-            ]
+            drained, telling = group.create_task(dispatcher.run()), group.create_task(life.tell())
+            work = intake.sweep(), pulls.run(), disposals.run(), systemd.keep_alive(life.well)
+            beside = [group.create_task(one) for one in work]
             if until is not None:
                 beside.append(group.create_task(_stop_after(until(rooms), told)))
             _keep(group, tasks, _wanted(rooms, breaker, statuses, known))
-            names = ", ".join(one.name for one in live.config.inboxes) or "none"
-            extra = {"event": Event.READY}
-            log.info("scriberrd %s is ready, inboxes: %s", __version__, names, extra=extra)
-            systemd.notify("READY=1")
-            while await told.get() == "reload":
-                systemd.notify(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
-                status = "The new configuration can't be used: see the journal"
-                try:
-                    live.config = await signals.read_again(live.config, reload, told)
-                except ConfigError as error:
-                    for problem in error.problems:
-                        extra = {"event": Event.RELOAD_REFUSED}
-                        log.error("keeping the old configuration: %s", problem, extra=extra)  # noqa: TRY400
-                except Exception:
-                    log.exception("keeping the old configuration")
-                else:
-                    status = ""
-                    dispatcher.reconfigure()
-                    _keep(group, tasks, _wanted(rooms, breaker, statuses, known))
-                    extra = {"event": Event.RELOADED}
-                    log.info("reloaded the configuration: %s", live.config.file, extra=extra)
-                systemd.notify(f"READY=1\nSTATUS={status}")
+            beside.append(group.create_task(life.begin()))
+
+            async def again() -> list[str]:
+                with life.reloading():
+                    live.config, warnings = await signals.read_again(live.config, reload, told)
+                dispatcher.reconfigure()
+                _keep(group, tasks, _wanted(rooms, breaker, statuses, known))
+                extra = {"event": Event.RELOADED}
+                log.info("reloaded the configuration: %s", live.config.file, extra=extra)
+                return warnings
+
+            await told.obey(again)
             # Take in nothing more, let the runs end; the API answers to the last.
             _keep(group, tasks, {})
             for task in beside:
                 task.cancel()
             dispatcher.stop()
             await systemd.stopping(drained)
+            telling.cancel()
 
 
 def _read(reload: Callable[[], Config], machine: Machine) -> Config:
@@ -177,11 +169,16 @@ def _read(reload: Callable[[], Config], machine: Machine) -> Config:
 
 async def _stop_after(end: Awaitable[None], told: Orders) -> None:
     await end
-    told.put_nowait("stop")
+    told.stop()
 
 
 def _rooms(
-    means: Means, intake: Intake, dispatcher: Dispatcher, pulls: Pulls, statuses: Statuses
+    means: Means,
+    intake: Intake,
+    dispatcher: Dispatcher,
+    pulls: Pulls,
+    statuses: Statuses,
+    told: Orders,
 ) -> Rooms:
     renderings = Renderings(means)
 
@@ -194,6 +191,7 @@ def _rooms(
         intake=intake,
         stopping=lambda: dispatcher.stopping,
         try_now=try_now,
+        reload=told.reload,
         pull=pulls.pull,
         render=renderings.render,
         name=renderings.name,
@@ -228,7 +226,10 @@ def _keep(
 
 
 def _wanted(
-    rooms: Rooms, breaker: Breaker, statuses: dict[str, watch.Watching], known: retention.Known
+    rooms: Rooms,
+    breaker: Breaker,
+    statuses: dict[str, watch.Watching],
+    known: retention.Known,
 ) -> Mapping[Hashable, Callable[[], Coroutine[None, None, None]]]:
     """What goes on beside the work, by what of the configuration it depends on."""
     config, store = rooms.live.config, rooms.store
@@ -247,7 +248,6 @@ def _wanted(
     )
     return {
         "end": functools.partial(_end_with, store),
-        "alive": functools.partial(systemd.keep_alive, lambda: _alive(store)),
         "retention": functools.partial(
             retention.keep,
             store,
@@ -307,12 +307,3 @@ async def _watch(
         folders=rooms.folders,
         watching=watching,
     )
-
-
-async def _alive(store: Store) -> bool:
-    """Whether the store answers; a full or read-only disk is no reason to restart."""
-    try:
-        await store.run(probe)
-    except StoreError as error:
-        log.warning("can't write to the database: %s", error)
-    return True

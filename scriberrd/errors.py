@@ -24,6 +24,7 @@ answers with, so the API needs a single error handler.
     │   ├── IllegalMove
     │   ├── InvalidRequest
     │   ├── PathOutsideInbox
+    │   ├── ReloadFailed
     │   ├── UploadTooLarge
     │   ├── UploadFailed
     │   ├── PurgeFailed
@@ -210,6 +211,17 @@ class PathOutsideInbox(RequestError):
 
     code = "path_outside_inbox"
     status = 422
+
+
+class ReloadFailed(RequestError):
+    """The configuration can't be used as it is now: the daemon keeps the one that it has."""
+
+    code = ConfigError.code
+    status = 422
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
 
 
 class UploadTooLarge(RequestError):

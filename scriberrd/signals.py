@@ -1,4 +1,7 @@
-"""What the daemon is told by signals: to stop, or to read its configuration again."""
+"""What the daemon is told: to stop, or to work by its configuration as it is now.
+
+Signals tell it, and the API; all of it is carried out in one place, one after the other.
+"""
 
 from __future__ import annotations
 
@@ -6,22 +9,23 @@ import asyncio
 import logging
 import os
 import signal
-from typing import TYPE_CHECKING, Literal
+import time
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from scriberrd import logs
+from scriberrd import logs, systemd
 from scriberrd.config import missing
-from scriberrd.errors import ConfigError
+from scriberrd.errors import ConfigError, ReloadFailed, ScriberrdError, ShuttingDown
 from scriberrd.files.folders import start
 from scriberrd.logs import Event
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from scriberrd.config import Config
 
-    Orders = asyncio.Queue[Literal["reload", "stop"]]
+    Done = asyncio.Future[list[str]]  # of an order to reload: what is to be warned of
 
 log = logging.getLogger(__name__)
 
@@ -29,18 +33,74 @@ LOOK = 1.0  # seconds between two looks at the orders while a configuration is r
 AT_START = ("state_dir", "socket")  # what a running daemon can't change, of [daemon]
 
 
+class Orders:
+    """What it is told, in order."""
+
+    def __init__(self) -> None:
+        self._queue: asyncio.Queue[Done | None] = asyncio.Queue()  # None: stop
+        self._ended = False
+
+    @property
+    def waiting(self) -> bool:
+        """Whether anything is to be carried out after what is."""
+        return not self._queue.empty()
+
+    def stop(self) -> None:
+        """Have it stop."""
+        self._queue.put_nowait(None)
+
+    def reload(self) -> Done:
+        """Have it read its configuration again.
+
+        The future gets the warnings; or ReloadFailed, why that can't be used, and the daemon keeps
+        the old one; or ShuttingDown.
+        """
+        done: Done = asyncio.get_running_loop().create_future()
+        done.add_done_callback(lambda one: one.cancelled() or one.exception())  # is logged, too
+        self._queue.put_nowait(done)
+        if self._ended:
+            self._refuse()
+        return done
+
+    async def obey(self, reload: Callable[[], Awaitable[list[str]]]) -> None:
+        """Carry out what it is told, until it is to stop."""
+        while (order := await self._queue.get()) is not None:
+            systemd.notify(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
+            try:
+                warnings = await reload()
+            except ScriberrdError as error:
+                _settle(order, error)
+            else:
+                if not order.done():
+                    order.set_result(warnings)
+            systemd.notify("READY=1")
+        self._ended = True
+        self._refuse()
+
+    def _refuse(self) -> None:
+        while not self._queue.empty():
+            if (order := self._queue.get_nowait()) is not None:
+                _settle(order, ShuttingDown("the daemon is stopping"))
+
+
+def _settle(order: Done, error: ScriberrdError) -> None:
+    if not order.done():
+        order.set_exception(error)
+
+
 def listen() -> Orders:
     """What the daemon is told from now on, as it is told."""
     loop, terminal = asyncio.get_running_loop(), os.isatty(0)
-    orders: Orders = asyncio.Queue()
+    orders = Orders()
 
     def hear(number: int) -> None:
         if number == signal.SIGHUP and os.isatty(0) == terminal:  # that of a closed one is none
-            if orders.empty():
-                orders.put_nowait("reload")
+            if not orders.waiting:
+                orders.reload()
             return
-        log.info("stopping: got %s", signal.Signals(number).name, extra={"event": Event.STOPPING})
-        orders.put_nowait("stop")
+        extra = {"event": Event.STOPPING}
+        log.info("stopping: got %s", signal.Signals(number).name, extra=extra)
+        orders.stop()
         # Who asks again does not want to wait: the next signal kills, and recovery does the rest.
         loop.remove_signal_handler(number)
 
@@ -50,27 +110,56 @@ def listen() -> Orders:
     return orders
 
 
-async def read_again(config: Config, reload: Callable[[], Config], orders: Orders) -> Config:
+async def read_again(
+    config: Config, reload: Callable[[], Config], orders: Orders
+) -> tuple[Config, list[str]]:
     """The configuration as it is now, with what a running daemon can't change as it was.
 
+    Returns:
+        It, and what is to be warned of.
+
     Raises:
-        ConfigError: it can't be used; or it does not answer, and another order came.
+        ReloadFailed: it can't be used; or it does not answer, and another order came.
     """
+    try:
+        new = await _read(reload, orders)
+    except ReloadFailed as error:
+        for problem in error.problems:
+            extra = {"event": Event.RELOAD_REFUSED}
+            log.error("keeping the old configuration: %s", problem, extra=extra)  # noqa: TRY400
+        raise
+    except Exception as error:
+        extra = {"event": Event.RELOAD_REFUSED}
+        log.exception("keeping the old configuration", extra=extra)
+        raise ScriberrdError(str(error)) from error
+    fixed = {key: getattr(config.daemon, key) for key in AT_START}
+    warnings = [
+        f"daemon.{key} stays {value} until the daemon is restarted"
+        for key, value in fixed.items()
+        if getattr(new.daemon, key) != value
+    ]
+    for one in warnings:
+        log.warning("%s", one)
+    logs.set_level(new.daemon.log_level)
+    warnings += await warn(new)
+    daemon = msgspec.structs.replace(new.daemon, **fixed)
+    return msgspec.structs.replace(new, daemon=daemon), warnings
+
+
+async def _read(reload: Callable[[], Config], orders: Orders) -> Config:
     reading = start(reload)
     while not (await asyncio.wait({reading}, timeout=LOOK))[0]:
-        if not orders.empty():
-            raise ConfigError(["can't read it: its file system does not answer"])
-    new = reading.result()
-    fixed = {key: getattr(config.daemon, key) for key in AT_START}
-    for key, value in fixed.items():
-        if getattr(new.daemon, key) != value:
-            log.warning("daemon.%s stays %s until the daemon is restarted", key, value)
-    logs.set_level(new.daemon.log_level)
-    await warn(new)
-    return msgspec.structs.replace(new, daemon=msgspec.structs.replace(new.daemon, **fixed))
+        if orders.waiting:
+            raise ReloadFailed(["can't read it: its file system does not answer"])
+    try:
+        return reading.result()
+    except ConfigError as error:
+        raise ReloadFailed(error.problems) from error
 
 
-async def warn(config: Config) -> None:
-    """Log what the configuration names and can't be used as it is."""
-    for one in await start(missing, config):
+async def warn(config: Config) -> list[str]:
+    """Log what the configuration names and can't be used as it is; gives it, too."""
+    warnings = await start(missing, config)
+    for one in warnings:
         log.warning("%s", one)
+    return warnings

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import warnings
 from typing import TYPE_CHECKING, Any
 
 import sdnotify
+
+from scriberrd.logs import Event
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -19,13 +22,18 @@ EXTENSION = 60.0  # seconds that each request for more time gives a stop
 PATIENCE = 0.5  # seconds that a manager with a full queue may block the event loop
 
 
+def listens() -> bool:
+    """Whether there is a service manager that wants to know."""
+    return bool(os.environ.get("NOTIFY_SOCKET"))
+
+
 def notify(message: str) -> None:
     """Send a message to the service manager; sd_notify(3) lists them.
 
     Only ASCII is sent: sdnotify encodes as Latin-1, so that a message with a file name might not be
     sent at all.
     """
-    if not os.environ.get("NOTIFY_SOCKET"):
+    if not listens():
         return
     try:
         # When nobody listens, sdnotify drops its socket without closing it.
@@ -55,8 +63,13 @@ async def keep_alive(alive: Callable[[], Awaitable[bool]]) -> None:
         return
     interval = int(os.environ.get("WATCHDOG_USEC", "0")) / 1e6 / 2
     while interval > 0:
-        if await alive():
+        well = False
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(interval):
+                well = await alive()
+        if well:
             notify("WATCHDOG=1")
         else:
-            log.error("the daemon does not work: not notifying the watchdog")
+            extra = {"event": Event.UNHEALTHY}
+            log.error("the daemon does not work: not notifying the watchdog", extra=extra)
         await asyncio.sleep(interval)

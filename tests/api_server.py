@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import hashlib
 import os
@@ -34,7 +35,6 @@ from scriberrd.work.preflight import Preflights
 from scriberrd.work.rendering import Renderings
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
@@ -198,6 +198,13 @@ async def pull(model: str) -> Pulled:
     return Pulled(repository=f"owner/{model}", revision="0" * 40, license="MIT", bytes=1)
 
 
+def reload() -> asyncio.Future[list[str]]:
+    """The configuration is well, or nearly so."""
+    done = asyncio.get_running_loop().create_future()
+    done.set_result(["daemon.socket stays /run/s until the daemon is restarted"])
+    return done
+
+
 @contextlib.contextmanager
 def below(base: Path) -> Iterator[Server]:
     """All that the API stands on; what answers, and `http` to ask it, are still to come."""
@@ -233,6 +240,7 @@ def below(base: Path) -> Iterator[Server]:
             stopping=lambda: server.stopping,
             status=lambda: LIVE,
             try_now=lambda: None,
+            reload=reload,
             pull=pull,
             render=renderings.render,
             name=renderings.name,

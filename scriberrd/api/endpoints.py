@@ -15,6 +15,7 @@ from scriberrd.api import (
     models,
     pauses,
     reading,
+    reloading,
     speakers,
     status,
     submission,
@@ -52,6 +53,10 @@ class Endpoint(NamedTuple):
 ENDPOINTS = (
     Endpoint("GET", "/v1/health", "whether the daemon is well", status.health, status.Health),
     Endpoint("GET", "/v1/status", "the daemon at a glance", status.status, status.StatusView),
+    Endpoint(
+        *("POST", "/v1/reload", "read the configuration again"),
+        *(reloading.reload, reloading.Reloaded),
+    ),
     Endpoint(
         "POST", "/v1/pause", "pause claiming", pauses.pause, pauses.Pauses, body=pauses.Paused
     ),

@@ -11,6 +11,7 @@ from scriberrd.model import InboxStatus, WorkerStatus
 from scriberrd.work.breaker import Outage
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Awaitable, Callable
 
     from scriberrd.config import Live
@@ -48,6 +49,7 @@ class Rooms:
     stopping: Callable[[], bool]
     status: Callable[[], LiveStatus]
     try_now: Callable[[], None]  # what the machine could not do
+    reload: Callable[[], asyncio.Future[list[str]]]  # the configuration
     pull: Callable[[str], Awaitable[News]]  # a model
     render: Callable[..., Awaitable[Job]]  # a transcript again
     name: Callable[[int, str, str], Awaitable[Job]]  # a speaker

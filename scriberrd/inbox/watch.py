@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import os
 from collections import Counter
 from typing import TYPE_CHECKING
@@ -45,6 +46,7 @@ class Watching:
         self.twins: list[Area] = []  # show what these show
         self.trouble = ""  # why there are none
         self.looking = asyncio.Event()  # other areas may be there
+        self.turned = math.inf  # when it was last looked which there are, monotonic; inf: not yet
 
     @property
     def state(self) -> State:
@@ -190,6 +192,7 @@ class _Supervision:
                 self._miss(error)
             except Exception as error:  # noqa: BLE001 - logged; nothing may end the watch
                 self._warn(error)
+            self._watching.turned = self._around.clock.monotonic()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(min(LOOK, self._around.rescan)):
                     await self._watching.looking.wait()

@@ -9,6 +9,7 @@ import os
 import re
 import signal
 import socket
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
@@ -123,20 +124,58 @@ def test_the_manager_is_told_of_it(program: Make, tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.settimeout(DEADLINE)
         manager.bind(str(tmp_path / "notify"))
+        statuses = []
+
+        def hear() -> bytes:
+            """What comes next that is no status; those are kept."""
+            while (heard := manager.recv(1000)).startswith(b"STATUS="):
+                statuses.append(heard)
+            return heard
+
         daemon.start(NOTIFY_SOCKET=str(tmp_path / "notify"))
-        assert manager.recv(1000).startswith(b"EXTEND_TIMEOUT_USEC=")
-        assert manager.recv(1000) == b"READY=1"
+        assert hear().startswith(b"EXTEND_TIMEOUT_USEC=")
+        assert hear() == b"READY=1"
         reload(daemon)
-        assert re.fullmatch(rb"RELOADING=1\nMONOTONIC_USEC=\d+", manager.recv(1000))
-        assert manager.recv(1000) == b"READY=1\nSTATUS="
+        assert re.fullmatch(rb"RELOADING=1\nMONOTONIC_USEC=\d+", hear())
+        assert hear() == b"READY=1"
         rewrite(daemon, r"settle = .*", "settle = []")
         reload(daemon, BEFORE)
-        assert manager.recv(1000).startswith(b"RELOADING=1")
-        assert manager.recv(1000).startswith(b"READY=1\nSTATUS=The new configuration can't be used")
+        assert hear().startswith(b"RELOADING=1")
+        assert hear() == b"READY=1"
+        idle = b"STATUS=0 processing, 0 queued, 0 failed"
+        while statuses[-1:] != [idle + b"; the new configuration was refused: see the journal"]:
+            statuses.append(manager.recv(1000))
         rewrite(daemon, r"settle = .*", "settle = 1")
         reload(daemon)
-        assert manager.recv(1000).startswith(b"RELOADING=1")
-        assert manager.recv(1000) == b"READY=1\nSTATUS="
+        assert hear().startswith(b"RELOADING=1")
+        assert hear() == b"READY=1"
+        while statuses[-1:] != [idle]:
+            statuses.append(manager.recv(1000))
+
+
+def test_the_client_reloads_it_and_hears_what_is_wrong_with_it(program: Make) -> None:
+    daemon = program()
+    rewrite(daemon, r"settle = .*", "settle = []")
+    refused = subprocess.run(
+        [*daemon.client, "reload"], capture_output=True, text=True, check=False, timeout=DEADLINE
+    )
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert f"{daemon.config}:" in refused.stderr
+    assert "settle" in refused.stderr
+    assert daemon.said(BEFORE) > 0
+    rewrite(daemon, r"settle = .*", "settle = 1")
+    rewrite(daemon, r'socket = ".*"', 'socket = "elsewhere"')
+    (warning,) = daemon.ctl("reload")["warnings"]
+    assert warning.startswith("daemon.socket stays")
+    daemon.drop(SENTENCE, "one.wav")
+    daemon.wait("one.wav", "completed")
+
+
+def test_it_is_ready_when_its_inboxes_are_watched_and_its_socket_answers(program: Make) -> None:
+    daemon = program()
+    before, _, _ = daemon.log.read_text().partition(" is ready")
+    for name in ("main", "calm"):
+        assert f"inbox {name}: watching" in before
 
 
 def test_a_terminal_that_is_closed_ends_it_as_sigterm_does(program: Make) -> None:
