@@ -7,7 +7,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from scriberrd import logs
-from scriberrd.errors import InvalidRequest, RequestError, SourceChanged
+from scriberrd.errors import RequestError, SourceChanged
 from scriberrd.files import leaving
 from scriberrd.inbox import existing, mending, ordering, reading
 from scriberrd.logs import Event
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from scriberrd.config import Inbox, Live
     from scriberrd.files.folders import Folders
     from scriberrd.inbox.intake import Intake
-    from scriberrd.inbox.rules import Ruling
     from scriberrd.inbox.scan import Found
     from scriberrd.model import Clock, Sidecar, Source
     from scriberrd.queue.store import Store
@@ -59,10 +58,6 @@ class Arrivals:
         """Take in all that was there when an inbox was watched for the first time."""
         await existing.first(self._live.config, self._store, inbox, found)
 
-    async def skip(self, inbox: Inbox, found: Found) -> Ruling | None:
-        """Why a settled file is passed over; None: it is to be read and queued."""
-        return await existing.skip(self._live.config, self._store, self._folders, inbox, found)
-
     async def left(self, inbox: Inbox, paths: list[bytes]) -> None:
         """Name recordings back that were leaving when what knew of it was lost.
 
@@ -93,33 +88,28 @@ class Arrivals:
             OutputUnavailable: whether they are transcribed already can't be seen.
             StoreError: nothing can be queued.
         """
-        await existing.require_outputs(self._store, self._folders, inbox)
-        outcomes: dict[bytes, Exception | None] = {}
-        wanted = []
+        config, outcomes = self._live.config, dict[bytes, Exception | None]()
         for one in found:
             if one.identity[:2] in self._intake.receiving:
                 # Who receives it queues it, or takes it away again.
                 outcomes[one.path] = SourceChanged(one.path)
-                continue
-            try:
-                if await self.skip(inbox, one) is None:
-                    wanted.append(one)
-            except InvalidRequest as error:
-                outcomes[one.path] = error
-        orders: list[tuple[Source, jobs.Order]] = []
+        arrived = [one for one in found if one.path not in outcomes]
+        outcomes |= await existing.skip(config, self._store, self._folders, inbox, arrived)
+        wanted = [one for one in arrived if one.path not in outcomes]
         whole: list[tuple[Source, Sidecar]] = []
-        config = self._live.config
         read = await reading.read(config, self._folders, inbox, wanted)
         for one, (source, sidecar) in zip(wanted, read, strict=True):
             if isinstance(source, Exception):
                 outcomes[one.path] = source
-                continue
-            name = sidecar.profile or inbox.profile
-            whole.append((source, sidecar))
-            orders.append((source, ordering.order(config, name, {}, sidecar)))
+            else:
+                whole.append((source, sidecar))
         await mending.move_along(config, self._store, self._folders, self._clock, inbox, whole)
+        orders = [
+            (source, ordering.order(config, sidecar.profile or inbox.profile, {}, sidecar))
+            for source, sidecar in whole
+        ]
         queued = await self._store.run(jobs.submit_all, orders, self._clock.time())
-        for (source, _), outcome in zip(orders, queued, strict=True):
+        for (source, _), outcome in zip(whole, queued, strict=True):
             if isinstance(outcome, Exception):
                 outcomes[source.path] = outcome
                 continue

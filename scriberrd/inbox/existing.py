@@ -10,15 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scriberrd.errors import InvalidRequest, OutputUnavailable, StoreError
-from scriberrd.files.folders import start
+from scriberrd.files.folders import Heartbeat, start
 from scriberrd.files.names import FOLDER, sync_folder
-from scriberrd.inbox.rules import Ruling
 from scriberrd.model import display
 from scriberrd.output import naming, published, staging
 from scriberrd.queue import jobs
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping, Sequence
+
+    import apsw
 
     from scriberrd.config import Config, Inbox
     from scriberrd.files.folders import Folders
@@ -81,61 +82,82 @@ def _write(marker: Path, content: bytes) -> None:
     sync_folder(marker.parent)
 
 
-async def require_outputs(store: Store, folders: Folders, inbox: Inbox) -> None:
-    """See that the output folder can be asked what has been transcribed, if the inbox wants that.
-
-    Raises:
-        OutputUnavailable: it can't: every recording would look as if it had not been.
-        StoreError: the database can't be used.
-    """
-    if not inbox.skip_existing:
-        return
-    mounts = await store.read(jobs.mounts)
-    try:
-        await folders.run(inbox.output, _require, inbox.output, mounts)
-    except OSError as error:
-        why = f"its output folder can't be looked at: {error.strerror or error}"
-        raise OutputUnavailable(error.errno, why) from error
-
-
-def _require(root: Path, mounts: Collection[bytes]) -> None:
-    staging.require_mounted(root, [b"file"], mounts)
-    os.close(os.open(root, FOLDER))
-
-
 async def skip(
-    config: Config, store: Store, folders: Folders, inbox: Inbox, found: Found
-) -> Ruling | None:
-    """Pass over a recording whose outputs lie there already, if the inbox asks for it.
+    config: Config, store: Store, folders: Folders, inbox: Inbox, found: Sequence[Found]
+) -> dict[bytes, InvalidRequest | None]:
+    """Pass over recordings whose outputs lie there already, if the inbox asks for it.
 
     What is scriberrd's own is no reason: it is adopted, if the database does not know it any more.
 
+    Returns:
+        path -> None: it is passed over; or why that can't be seen. The others are to be queued.
+
     Raises:
-        InvalidRequest: the output folder can't be looked at.
+        OutputUnavailable: the output folder can't be asked what has been transcribed: every
+            recording would look as if it had not been.
         StoreError: the database can't be used.
     """
     if not inbox.skip_existing:
-        return None
-    formats = sorted({"json", *config.profiles[inbox.profile].formats})
-    bases = islice(
-        naming.candidates(
-            found.path, "", inbox.output_name, inbox=inbox.name, date=naming.date(found.identity)
-        ),
-        USUAL,
-    )
-    names = [b"%s.%s" % (base, one.encode()) for base in bases for one in formats]
-    unlisted = await store.read(jobs.unlisted, inbox.name, names)
-    mounts = await store.read(jobs.mounts)
+        return {}
+    names = {one.path: _names(config, inbox, one) for one in found}
+    mounts, unlisted = await store.read(_listed, inbox.name, names)
+    heartbeat = Heartbeat()
     try:
-        name = await folders.run(inbox.output, _of_others, inbox.output, unlisted, mounts)
+        there = await folders.follow(
+            inbox.output, heartbeat, _look, inbox.output, mounts, unlisted, heartbeat
+        )
     except OSError as error:
-        raise InvalidRequest(f"its output folder can't be looked at: {error.strerror}") from error
-    if name is None:
-        return None
-    await store.run(jobs.pass_over, inbox.name, [found], "outputs")
-    what, why = display(found.path), display(name)
-    log.info("%r is passed over: %r is there already", what, why)
-    return Ruling("ignored", "skip_existing", "skip_existing")
+        why = f"its output folder can't be looked at: {error.strerror or error}"
+        raise OutputUnavailable(error.errno, why) from error
+    over = [one for one in found if isinstance(there[one.path], bytes)]
+    if over:
+        await store.run(jobs.pass_over, inbox.name, over, "outputs")
+    skipped: dict[bytes, InvalidRequest | None] = {}
+    for path, name in there.items():
+        if isinstance(name, OSError):
+            why = f"its output folder can't be looked at: {name.strerror}"
+            skipped[path] = InvalidRequest(why)
+        elif name is not None:
+            skipped[path] = None
+            what, why = display(path), display(name)
+            log.info("%r is passed over: %r is there already", what, why)
+    return skipped
+
+
+def _listed(
+    db: apsw.Connection, inbox: str, names: Mapping[bytes, list[bytes]]
+) -> tuple[list[bytes], dict[bytes, list[bytes]]]:
+    """Where something was mounted, and the names under which no job has an output."""
+    unlisted = {path: jobs.unlisted(db, inbox, some) for path, some in names.items()}
+    return jobs.mounts(db), unlisted
+
+
+def _names(config: Config, inbox: Inbox, found: Found) -> list[bytes]:
+    """The names that its outputs have, usually."""
+    formats = sorted({"json", *config.profiles[inbox.profile].formats})
+    date = naming.date(found.identity)
+    bases = naming.candidates(found.path, "", inbox.output_name, inbox=inbox.name, date=date)
+    return [b"%s.%s" % (base, one.encode()) for base in islice(bases, USUAL) for one in formats]
+
+
+def _look(
+    root: Path, mounts: Collection[bytes], names: Mapping[bytes, list[bytes]], heartbeat: Heartbeat
+) -> dict[bytes, bytes | OSError | None]:
+    """For each recording the first of its names that somebody else's file has.
+
+    Raises:
+        OSError: the folder of the outputs can't be looked at.
+    """
+    staging.require_mounted(root, [b"file"], mounts)
+    os.close(os.open(root, FOLDER))
+    found: dict[bytes, bytes | OSError | None] = {}
+    for path, some in names.items():
+        heartbeat.beat()
+        try:
+            found[path] = _of_others(root, some, mounts)
+        except OSError as error:
+            found[path] = error
+    return found
 
 
 def _of_others(root: Path, names: Collection[bytes], mounts: Collection[bytes]) -> bytes | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from typing import TYPE_CHECKING
 
 from scriberrd.errors import InboxUnavailable, InvalidRequest, NoAnswer, SourceChanged
@@ -12,7 +13,7 @@ from scriberrd.inbox import sidecars
 from scriberrd.model import Identity, Sidecar, Source, display
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from scriberrd.config import Config, Inbox
     from scriberrd.files.folders import Folders
@@ -31,10 +32,10 @@ async def read(
     """
     if not found:
         return []
-    heartbeat = Heartbeat()
+    heartbeat, beside = Heartbeat(), partial(sidecars.read, inbox.path, config=config, folders={})
 
     def look() -> list[Read]:
-        return [_looked(config, inbox, one, heartbeat) for one in found]
+        return [_looked(inbox, one, heartbeat, beside) for one in found]
 
     try:
         return await folders.follow(folders.place(inbox.path, found[0].path), heartbeat, look)
@@ -70,9 +71,11 @@ def source(
     return Source(inbox.name, path, *read)
 
 
-def _looked(config: Config, inbox: Inbox, found: Found, heartbeat: Heartbeat) -> Read:
+def _looked(
+    inbox: Inbox, found: Found, heartbeat: Heartbeat, beside: Callable[[bytes], Sidecar]
+) -> Read:
     try:
-        return _settled(inbox, found, heartbeat), sidecars.read(inbox.path, found.path, config)
+        return _settled(inbox, found, heartbeat), beside(found.path)
     except (InboxUnavailable, Abandoned):
         raise
     except Exception as error:  # noqa: BLE001 - logged by the watch; it must not hold up others

@@ -47,6 +47,11 @@ class Settling:
     def __len__(self) -> int:
         return len(self._due)
 
+    @property
+    def changing(self) -> int:
+        """How many files have not settled; those that are postponed have."""
+        return len(self._due) - len(self._postponed)
+
     def holds(self, file: Found) -> bool:
         """Whether this version of a file was found before, and has not settled."""
         return self._due.get(file.path, (None,))[0] == file.identity

@@ -57,7 +57,9 @@ class _Read(NamedTuple):
     problem: str = ""
 
 
-def read(root: Path, path: bytes, config: Config) -> Sidecar:
+def read(
+    root: Path, path: bytes, config: Config, folders: dict[bytes, _File | None] | None = None
+) -> Sidecar:
     """What applies to a recording: `.scriberr.toml` from the root down, then its own file.
 
     It blocks. Whatever is wrong with the files is the sidecar's `problem`, never an error.
@@ -66,11 +68,12 @@ def read(root: Path, path: bytes, config: Config) -> Sidecar:
         root: of the inbox.
         path: of the recording, relative to it.
         config: with the profiles that may be named.
+        folders: keeps what is for whole folders, for the others that are read at the same time.
 
     Raises:
         InboxUnavailable: the inbox is out.
     """
-    files = list(_files(root, path))
+    files = list(_files(root, path, {} if folders is None else folders))
     if not files:
         return Sidecar()
     given, problem = _together(files, config, root)
@@ -87,23 +90,31 @@ def _plain(text: str) -> str:
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text[:LONGEST])
 
 
-def _files(root: Path, path: bytes) -> Iterator[_File]:
-    folders = path.split(b"/")[:-1]
-    names = [b"/".join([*folders[:depth], FOLDER]) for depth in range(len(folders) + 1)]
-    for name in (*names, path + SUFFIX):
-        try:
-            with os.fdopen(sources.open_source(root, name), "rb") as file:
-                content = file.read(LARGEST + 1)
-        except InboxUnavailable:
-            raise
-        except OSError as error:
-            # With this ending, the name of a recording may be longer than any can be.
-            if error.errno not in {errno.ENOENT, errno.ENAMETOOLONG}:
-                yield _File(display(name), b"", error.strerror or type(error).__name__)
-        else:
-            large = len(content) > LARGEST
-            trouble = f"larger than {LARGEST} bytes" if large else ""
-            yield _File(display(name), content[:LARGEST], trouble)
+def _files(root: Path, path: bytes, folders: dict[bytes, _File | None]) -> Iterator[_File]:
+    above = path.split(b"/")[:-1]
+    for depth in range(len(above) + 1):
+        name = b"/".join([*above[:depth], FOLDER])
+        if name not in folders:
+            folders[name] = _file(root, name)
+        if file := folders[name]:
+            yield file
+    if file := _file(root, path + SUFFIX):
+        yield file
+
+
+def _file(root: Path, name: bytes) -> _File | None:
+    try:
+        with os.fdopen(sources.open_source(root, name), "rb") as file:
+            content = file.read(LARGEST + 1)
+    except InboxUnavailable:
+        raise
+    except OSError as error:
+        # With this ending, the name of a recording may be longer than any can be.
+        if error.errno in {errno.ENOENT, errno.ENAMETOOLONG}:
+            return None
+        return _File(display(name), b"", error.strerror or type(error).__name__)
+    trouble = f"larger than {LARGEST} bytes" if len(content) > LARGEST else ""
+    return _File(display(name), content[:LARGEST], trouble)
 
 
 def _together(files: list[_File], config: Config, root: Path) -> _Read:

@@ -92,7 +92,7 @@ class Watching:
     @property
     def changing(self) -> int:
         """How many these are."""
-        return len(self.settling)
+        return sum(one.settling.changing for one in self.areas)
 
     @property
     def left(self) -> int:

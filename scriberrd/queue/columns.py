@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import msgspec
@@ -36,7 +37,7 @@ LEFT = "(job.disposed IS NOT NULL OR job.id IN (SELECT job FROM disposal WHERE b
 and other bytes that get its name are another recording."""
 
 identity = msgspec.json.Decoder(Identity).decode
-_settings = msgspec.json.Decoder(Settings).decode
+_settings = lru_cache(maxsize=256)(msgspec.json.Decoder(Settings).decode)  # many jobs share them
 _fallbacks = msgspec.json.Decoder(tuple[Fallback, ...]).decode
 _shown = msgspec.json.Decoder(Shown).decode
 _who = msgspec.json.Decoder(Who).decode

@@ -12,12 +12,12 @@ from taken import Taken, taking
 
 from scriberrd import transcript
 from scriberrd.errors import InvalidRequest, OutputUnavailable, StoreError
+from scriberrd.files.folders import Folders
+from scriberrd.inbox import existing
 from scriberrd.queue import jobs
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from scriberrd.inbox.rules import Ruling
 
 
 async def begin(taken: Taken, *names: str) -> list[str]:
@@ -142,8 +142,12 @@ async def test_what_is_known_is_not_passed_over(tmp_path: Path) -> None:
         assert await passed(taken, b"b.wav") is not None
 
 
-async def skipped(taken: Taken, name: str) -> Ruling | None:
-    return await taken.arrivals.skip(taken.inbox, taken.found(name)[0])
+async def skipped(taken: Taken, name: str) -> bool:
+    found = taken.found(name)
+    live, store, folders = taken.live, taken.store, Folders()
+    outcomes = await existing.skip(live.config, store, folders, taken.inbox, found)
+    assert list(outcomes.values()) in ([], [None])
+    return bool(outcomes)
 
 
 @pytest.mark.parametrize("output", ["a.txt", "a.srt", "a.json", "a.wav.vtt", "A.TXT"])
@@ -153,11 +157,10 @@ async def test_a_recording_that_another_program_has_transcribed(
     put(tmp_path, "a.wav", "b.wav")
     with taking(tmp_path, skip_existing=True) as taken:
         (taken.inbox.output / output).write_text("{}")
-        ruling = await skipped(taken, "a.wav")
-        assert (ruling is not None) == (output != "A.TXT")
-        assert await skipped(taken, "b.wav") is None
-        if ruling is not None:
-            assert ruling.rule == "skip_existing"
+        skips = await skipped(taken, "a.wav")
+        assert skips == (output != "A.TXT")
+        assert not await skipped(taken, "b.wav")
+        if skips:
             assert await taken.unknown("a.wav", "b.wav") == ["b.wav"]
             assert await passed(taken, b"a.wav") == "outputs"
 
@@ -166,7 +169,7 @@ async def test_nothing_is_skipped_unless_it_is_asked_for(tmp_path: Path) -> None
     put(tmp_path, "a.wav")
     with taking(tmp_path) as taken:
         (taken.inbox.output / "a.txt").touch()
-        assert await skipped(taken, "a.wav") is None
+        assert not await skipped(taken, "a.wav")
 
 
 async def test_only_formats_that_are_asked_for_count(tmp_path: Path) -> None:
@@ -174,7 +177,7 @@ async def test_only_formats_that_are_asked_for_count(tmp_path: Path) -> None:
     with taking(tmp_path, skip_existing=True) as taken:
         (taken.inbox.output / "a.rttm").touch()
         (taken.inbox.output / "a.docx").touch()
-        assert await skipped(taken, "a.wav") is None
+        assert not await skipped(taken, "a.wav")
 
 
 async def test_our_own_transcripts_are_no_reason(tmp_path: Path) -> None:
@@ -186,17 +189,17 @@ async def test_our_own_transcripts_are_no_reason(tmp_path: Path) -> None:
         await taken.take("a.mp3")
         lease = await taken.claim()
         await taken.store.run(jobs.reserve, lease, [b"a.txt", b"a.json"])
-        assert await skipped(taken, "a.wav") is None
+        assert not await skipped(taken, "a.wav")
         await taken.store.run(jobs.unreserve, lease, [b"a.txt", b"a.json"])
-        assert await skipped(taken, "a.wav") is None
-        assert await skipped(taken, "b.wav") is not None  # which has no canonical one
+        assert not await skipped(taken, "a.wav")
+        assert await skipped(taken, "b.wav")  # which has no canonical one
 
 
 async def test_where_the_outputs_cannot_be_looked_at_nothing_is_queued(tmp_path: Path) -> None:
     put(tmp_path, "a.wav")
     with taking(tmp_path, skip_existing=True) as taken:
         taken.inbox.output.rmdir()
-        with pytest.raises(InvalidRequest, match="its output folder can't be looked at"):
+        with pytest.raises(OutputUnavailable, match="its output folder can't be looked at"):
             await skipped(taken, "a.wav")
         assert await taken.unknown("a.wav") == ["a.wav"]
 
