@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scriberrd import logs, signals, systemd
+from scriberrd.api.access import guard
 from scriberrd.api.app import application
 from scriberrd.api.connections import serving
 from scriberrd.api.rooms import LiveStatus, Rooms
@@ -129,13 +130,16 @@ async def _serve(
 
     with (
         closing(library),
-        listening(Path(live.config.daemon.socket)) as listener,
+        listening(Path(live.config.daemon.socket), live.config.api.group) as listener,
         closing(Mounting(look)),
     ):
         rooms = _rooms(means, intake, dispatcher, pulls, statuses, told)
         life = Life(live, store, time, dispatcher, statuses)
         tasks: dict[Hashable, asyncio.Task[None]] = {}
-        async with serving(application(rooms), listener), asyncio.TaskGroup() as group:
+        async with (
+            serving(application(rooms), listener, guard(live, listener.path)),
+            asyncio.TaskGroup() as group,
+        ):
             drained, telling = group.create_task(dispatcher.run()), group.create_task(life.tell())
             work = intake.sweep(), pulls.run(), disposals.run(), systemd.keep_alive(life.well)
             beside = [group.create_task(one) for one in work]
@@ -148,6 +152,7 @@ async def _serve(
                 with life.reloading():
                     live.config, warnings = await signals.read_again(live.config, reload, told)
                 dispatcher.reconfigure()
+                listener.share(live.config.api.group)
                 _keep(group, tasks, _wanted(rooms, breaker, statuses, known))
                 extra = {"event": Event.RELOADED}
                 log.info("reloaded the configuration: %s", live.config.file, extra=extra)

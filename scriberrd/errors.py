@@ -17,6 +17,7 @@ answers with, so the API needs a single error handler.
     │   ├── DiskFailed             the disk fails to read or write
     │   └── DiskFull               no space left for the database
     ├── RequestError           a request that can't be carried out
+    │   ├── Forbidden
     │   ├── JobNotFound
     │   ├── TranscriptNotReady
     │   ├── WordsNotKept
@@ -144,6 +145,13 @@ class RequestError(ScriberrdError):
 
     code = "invalid_request"
     status = 400
+
+
+class Forbidden(RequestError):
+    """Who asks is neither root nor the daemon's user, nor a member of its group."""
+
+    code = "forbidden"
+    status = 403
 
 
 class JobNotFound(RequestError):

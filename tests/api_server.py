@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 from msgspec.structs import replace
 
+from scriberrd.api.access import guard
 from scriberrd.api.app import application
 from scriberrd.api.connections import Connections, serving
 from scriberrd.api.rooms import LiveStatus, Rooms
@@ -258,5 +259,7 @@ async def serve(base: Path, *, most: int | None = None) -> AsyncIterator[Server]
         connector = aiohttp.UnixConnector(str(server.socket))
         async with aiohttp.ClientSession("http://localhost", connector=connector) as server.http:
             with listening(server.socket) as server.listener:
-                async with serving(server.app, server.listener, most=most) as server.connections:
+                who = guard(server.rooms.live, server.socket)
+                at_most = serving(server.app, server.listener, who, most=most)
+                async with at_most as server.connections:
                     yield server

@@ -23,7 +23,7 @@ from scriberrd.errors import ScriberrdError, TooManyConnections, TooSlow
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-    from aiohttp.typedefs import Handler
+    from aiohttp.typedefs import Handler, Middleware
 
     from scriberrd.api.socket import Listener
 
@@ -263,13 +263,14 @@ def _short(record: logging.LogRecord) -> bool:
 
 @contextlib.asynccontextmanager
 async def serving(
-    app: web.Application, listener: Listener, *, most: int | None = None
+    app: web.Application, listener: Listener, guard: Middleware, *, most: int | None = None
 ) -> AsyncIterator[Connections]:
     """Answer requests on a socket that listens already.
 
     Args:
         app: what answers.
         listener: where clients come.
+        guard: knows who may.
         most: connections; by default as many as there is room for.
     """
 
@@ -278,7 +279,7 @@ async def serving(
         with connections.handling(request):
             return await handler(request)
 
-    app.middlewares.append(watch)
+    app.middlewares.extend((watch, guard))
     logging.getLogger("aiohttp.server").addFilter(_short)  # twice is once
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=FAREWELL)
     await runner.setup()

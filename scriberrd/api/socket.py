@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import grp
 import logging
 import os
 import socket
@@ -22,6 +23,7 @@ MODE = 0o660  # whoever may write to it controls the daemon
 LONGEST = 107  # bytes that the kernel leaves for the name of a socket
 BACKLOG = 1024  # clients that may wait until they are accepted; to one more it looks like a fault
 CREDENTIALS = struct.Struct("3i")  # process, user and group, as SO_PEERCRED gives them
+ADVICE = "have the daemon's user join it, or name a group that it is in"
 FIRST = 3  # the first descriptor that systemd hands over
 
 
@@ -33,10 +35,22 @@ class Listener:
         ConfigError: there can be no socket at this path.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, group: str = "") -> None:
+        self.path, self._group = path, ""
         self.socket = _bound(path)
         self._file = _identity(path.lstat())
+        self.share(group)
+
+    def share(self, group: str) -> None:
+        """Let the members of a group connect; "" is the daemon's own group."""
+        if group == self._group:
+            return
+        try:
+            os.chown(self.path, -1, grp.getgrnam(group).gr_gid if group else os.getegid())
+        except (KeyError, OSError) as error:
+            why = getattr(error, "strerror", None) or "there is no such group"
+            log.warning("api.group: can't give the socket to %s: %s; %s", group, why, ADVICE)
+        self._group, self._file = group, _identity(self.path.lstat())
 
     def lost(self) -> bool:
         """Whether nobody reaches this socket by its path any more.
@@ -62,6 +76,8 @@ class Listener:
         """
         new = _bound(self.path)
         self._file, former, self.socket = _identity(self.path.lstat()), self.socket, new
+        group, self._group = self._group, ""
+        self.share(group)
         return former
 
     def close(self) -> None:
@@ -74,9 +90,16 @@ class Listener:
 class Inherited(Listener):
     """A socket at which systemd listens, for this daemon and for its successor."""
 
-    def __init__(self, server: socket.socket) -> None:
+    def __init__(self, server: socket.socket, group: str) -> None:
         self.path, self.socket = Path(os.fsdecode(server.getsockname())), server
         self._file = _identity(self.path.lstat())
+        self.share(group)
+
+    def share(self, group: str) -> None:
+        """Only systemd can give its socket to a group: tell where that is another one."""
+        if group and grp.getgrnam(group).gr_gid != self.path.stat().st_gid:
+            what = "api.group is %s, but the socket %s has another group: set SocketGroup= to it"
+            log.warning(what, group, self.path)
 
     def again(self) -> socket.socket:
         """Only systemd can make its socket anew.
@@ -94,18 +117,19 @@ class Inherited(Listener):
 
 
 @contextlib.contextmanager
-def listening(path: Path) -> Iterator[Listener]:
+def listening(path: Path, group: str = "") -> Iterator[Listener]:
     """The socket that systemd hands over; without one, a socket at `path`.
 
-    The file of the latter goes when it is closed. A file that an earlier daemon left behind is
-    replaced, if nobody listens there any more.
+    The members of the group may connect; "" leaves that as it is. The file of our own socket goes
+    when it is closed. One that an earlier daemon left behind is replaced, if nobody listens there
+    any more.
 
     Raises:
         AlreadyRunning: a daemon with another state directory listens there.
         ConfigError: there can be no socket at this path.
     """
     server = _handed_over()
-    listener = Listener(path) if server is None else Inherited(server)
+    listener = Listener(path, group) if server is None else Inherited(server, group)
     if listener.path != path:
         log.warning(
             "listening at %s, as systemd says, not at daemon.socket: %s", listener.path, path

@@ -1,6 +1,6 @@
 """The configuration: what can be set, and how it is read.
 
-tables     [daemon], [[worker]], [retry] and [retention]; a [profile.NAME] is `settings.Settings`
+tables     [daemon], [api], [[worker]], [retry], [retention]; [profile.NAME] is `settings.Settings`
 inboxes    [[inbox]]
 live       all of them together, as they are now
 loading    from the file to these, with every problem of it
@@ -9,10 +9,11 @@ loading    from the file to these, with every problem of it
 from scriberrd.config.inboxes import EXTENSIONS, Inbox
 from scriberrd.config.live import Config, Live, missing
 from scriberrd.config.loading import find, load
-from scriberrd.config.tables import Daemon, Retention, Retry, Worker
+from scriberrd.config.tables import Api, Daemon, Retention, Retry, Worker
 
 __all__ = [
     "EXTENSIONS",
+    "Api",
     "Config",
     "Daemon",
     "Inbox",

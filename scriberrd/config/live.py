@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from scriberrd.config.inboxes import Inbox
-from scriberrd.config.tables import Daemon, Retention, Retry, Worker
+from scriberrd.config.tables import Api, Daemon, Retention, Retry, Worker
 from scriberrd.files.folders import look_at
 from scriberrd.settings import Settings
 
@@ -25,6 +25,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
 
     file: Path
     daemon: Daemon
+    api: Api = Api()
     inboxes: tuple[Inbox, ...]
     profiles: dict[str, Settings]
     workers: tuple[Worker, ...]

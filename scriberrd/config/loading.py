@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import grp
 import importlib.metadata
 import os
 from itertools import combinations
@@ -12,7 +13,7 @@ from msgspec.structs import replace
 
 from scriberrd.config import inboxes
 from scriberrd.config.live import MODELS, Config
-from scriberrd.config.tables import Daemon, Retention, Retry, Worker
+from scriberrd.config.tables import Api, Daemon, Retention, Retry, Worker
 from scriberrd.errors import ConfigError
 from scriberrd.settings import Settings, conflicts
 from scriberrd.toml import Document
@@ -53,14 +54,15 @@ def load(file: Path, environment: Mapping[str, str]) -> Config:
     file = file.absolute()
     document = Document(file)
     for key in document.root.keys() - {
-        *("daemon", "inbox", "profile", "worker", "retry", "retention")
+        *("daemon", "api", "inbox", "profile", "worker", "retry", "retention")
     }:
         document.problem(
             (key,),
             "unknown key; known tables:"
-            " [daemon], [[inbox]], [profile.NAME], [[worker]], [retry], [retention]",
+            " [daemon], [api], [[inbox]], [profile.NAME], [[worker]], [retry], [retention]",
         )
     daemon = document.table(Daemon, document.root.get("daemon", {}), ("daemon",))
+    api = document.table(Api, document.root.get("api", {}), ("api",))
     retry = document.table(Retry, document.root.get("retry", {}), ("retry",))
     retention = document.table(Retention, document.root.get("retention", {}), ("retention",))
     read = inboxes.read(document)
@@ -74,11 +76,14 @@ def load(file: Path, environment: Mapping[str, str]) -> Config:
         if profiles and inbox.profile not in profiles:
             what = f"there is no profile {inbox.profile!r}; known profiles: {', '.join(profiles)}"
             document.problem((*where, "profile"), what)
-    if document.problems or daemon is None or retry is None or retention is None:
+    if api is not None and api.group:
+        _check_group(document, ("api", "group"), api.group)
+    if document.problems or daemon is None or api is None or retry is None or retention is None:
         raise ConfigError(document.problems)
     return Config(
         file=file,
         daemon=_placed(daemon, file.parent, environment),
+        api=api,
         inboxes=tuple(inbox for _, inbox in read),
         profiles={name: profile for name, profile in profiles.items() if profile is not None},
         workers=tuple(worker for _, worker in workers) or (Worker(name="default"),),
@@ -140,6 +145,13 @@ def _check_places(document: Document, where: Where, table: Daemon | Settings, *k
         if not possible:
             document.problem((*where, key), f"{text!r} is not a valid path")
     return len(document.problems) == before
+
+
+def _check_group(document: Document, where: Where, group: str) -> None:
+    try:
+        grp.getgrnam(group)
+    except KeyError:
+        document.problem(where, f"there is no group {group!r}")
 
 
 def _check_names(document: Document, tables: Sequence[tuple[Where, Inbox | Worker]]) -> None:

@@ -33,6 +33,12 @@ class Daemon(msgspec.Struct, frozen=True, kw_only=True):
     log_level: Annotated[str, Meta(pattern="^(debug|info|warning|error)$")] = "info"
 
 
+class Api(msgspec.Struct, frozen=True, kw_only=True):
+    """`[api]`: who may use the API."""
+
+    group: str = ""
+
+
 class Worker(msgspec.Struct, frozen=True, kw_only=True):
     """`[[worker]]`: a pool of worker processes on one device."""
 

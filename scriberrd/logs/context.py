@@ -20,6 +20,7 @@ class Subject(TypedDict, total=False):
     execution: int  # which run of the job
     worker: str
     stage: str  # that the run is at
+    by: str  # the user who asks for it
 
 
 _NOTHING = Subject()

@@ -28,6 +28,7 @@ FIELDS = {
     "execution": "EXECUTION",
     "worker": "WORKER",
     "stage": "STAGE",
+    "by": "ASKED_BY",
 }
 
 

@@ -79,7 +79,9 @@ class Formatter(logging.Formatter):
 
 def said(record: logging.LogRecord) -> str:
     """What is said, and of what; a name in it can neither forge a line nor steer a terminal."""
-    return plain(called(subject(record)) + record.getMessage())
+    what = subject(record)
+    by = f" (by {what['by']})" if "by" in what else ""
+    return plain(called(what) + record.getMessage() + by)
 
 
 def plain(text: str) -> str:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import grp
 import os
 import socket
 import stat
@@ -44,6 +45,39 @@ def test_it_is_never_wider_not_even_before_it_listens(
     finally:
         os.umask(before)
     assert [stat.S_IMODE(mode) for mode in seen] == [0o660]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to any group")
+def test_its_group_may_be_another_one_and_change(path: Path) -> None:
+    with listening(path, "daemon") as listener:
+        assert path.stat().st_gid == grp.getgrnam("daemon").gr_gid
+        assert not listener.lost()
+        path.unlink()
+        listener.again().close()
+        assert path.stat().st_gid == grp.getgrnam("daemon").gr_gid
+        listener.share("")
+        assert path.stat().st_gid == os.getegid()
+        assert stat.S_IMODE(path.stat().st_mode) == 0o660
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+def test_a_group_that_it_may_not_have_is_said(path: Path) -> None:
+    path.parent.mkdir()
+    path.parent.chmod(0o777)
+    code = f"""
+import os
+from pathlib import Path
+from scriberrd.api.socket import listening
+os.chdir({str(path.parent)!r})
+os.setgroups([])
+os.setgid(54321)
+os.setuid(54321)
+with listening(Path("s"), "daemon"):
+    pass
+"""
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    said = "api.group: can't give the socket to daemon: Operation not permitted; have"
+    assert said in done.stderr
 
 
 def test_what_an_earlier_daemon_left_is_replaced(path: Path) -> None:

@@ -46,6 +46,15 @@ def test_durations(seconds: float | None, shown: str) -> None:
     assert render.duration(seconds) == shown
 
 
+def test_an_event_says_who_asked_for_it() -> None:
+    by = {"uid": 1000, "name": "anna\x1b"}
+    event = shapes.Event(id=7, cursor="a-7", at="2026-11-26T12:00:00.000Z", job=1, type="", data={})
+    paused = {"inbox": None, "worker": None, "reason": "", "by": by}
+    for job, type_, data in ((1, "canceled", {"by": by}), (None, "paused", paused)):
+        shown = render.event({**event, "job": job, "type": type_, "data": data})
+        assert shown.endswith(f"{type_}  by=anna\\x1b")
+
+
 def test_a_table_is_as_wide_as_its_widest_cells() -> None:
     rows = [["1", "queued", "a\x1b"], ["10", "x", "b"]]
     lines = render.table(["ID", "STATE", "PATH"], rows).splitlines()

@@ -17,6 +17,7 @@ from scriberrd.toml import Bytes, Seconds, locate
 SAMPLE = Path(__file__).parent.parent.parent / "config/scriberrd.toml"
 TABLES = {
     "daemon": config.Daemon,
+    "api": config.Api,
     "inbox": config.Inbox,
     "profile": Settings,
     "worker": config.Worker,
@@ -151,7 +152,7 @@ def inboxes(*tables: str) -> str:
             '[\'docx\'] is not a list of any of "json", "rttm", "srt", "txt", "vtt"',
         ),
         ("[profile]\ndefault = 3", "not a table of tables; write [profile.NAME]"),
-        ("[typo]\n", "unknown key; known tables: [daemon], [[inbox]]"),
+        ("[typo]\n", "unknown key; known tables: [daemon], [api], [[inbox]]"),
         ("[retry]\nattempts = true", "True is not a whole number from 1 to 1000000"),
         ("[retry]\nattempts = ", "2: unexpected end of file"),
         ("[retry]\nattempts = 3\nattempts = 4\n[daemon]\n", '3: Key "attempts" already exists'),

@@ -74,6 +74,8 @@ def test_a_line_says_what_it_is_about() -> None:
             assert formatter.format(record("done")) == "<6>job 4 talks/a/b.wav: done"
         with logs.about(job=4):
             assert formatter.format(record("done")) == "<6>job 4 talks: done"
+        with logs.about(by="anna"):
+            assert formatter.format(record("paused")) == "<6>inbox talks: paused (by anna)"
     assert formatter.format(record("done")) == "<6>done"
 
 
