@@ -36,6 +36,13 @@ config_option = click.option(
     "$XDG_CONFIG_HOME/scriberrd/scriberrd.toml, else /etc/scriberrd/scriberrd.toml]",
 )
 
+as_option = click.option(
+    "--as",
+    "user",
+    metavar="USER",
+    help="Look as this user may. [default: for root, User= of the installed unit]",
+)
+
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="scriberrd", message="%(prog)s %(version)s")
@@ -109,14 +116,66 @@ def _be(
 
 @main.command()
 @config_option
-def check(option: Path | None) -> None:
-    """Check the configuration, and whether its diarizers can be used; start nothing."""
-    from scriberrd.config import missing  # noqa: PLC0415
+@as_option
+@click.option("--resolved", is_flag=True, help="Print every key as it is in force, and why.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON, with --resolved.")
+def check(option: Path | None, user: str | None, *, resolved: bool, as_json: bool) -> None:
+    """Check the configuration, and what of it can't work on this machine; start nothing.
 
+    Exit status: 0 it can be used, 78 it can't, or no recording of a profile or worker could be
+    done. Warnings change nothing of it.
+    """
+    if as_json and not resolved:
+        raise click.UsageError("--json needs --resolved")
+    from scriberrd.doctor import foresight  # noqa: PLC0415 - as above
+
+    who = _be_service(user)
     config = _load(option)
-    for one in (*missing(config), *_unusable(config)):
-        click.echo(f"{config.file}: warning: {one}", err=True)
-    click.echo(f"{config.file}: ok")
+    if resolved:
+        _show(config, as_json=as_json)
+        return
+    found = foresight.look(config, foresight.survey(config, libraries=False), os.environ)
+    for one in found:
+        level = "warning: " if one.level == "warning" else ""
+        line = config.line(one.key)
+        click.echo(f"{config.file}:{line}: {level}{one.key}: {one.what}", err=True)
+    if any(one.level == "problem" for one in found):
+        sys.exit(EX_CONFIG)
+    click.echo(f"{config.file}: ok{who}")
+
+
+def _show(config: Config, *, as_json: bool) -> None:
+    import msgspec  # noqa: PLC0415 - as above
+
+    from scriberrd.work import machine, resolved  # noqa: PLC0415
+
+    rows = resolved.resolve(config, machine.look(), os.environ)
+    if as_json:
+        click.echo(msgspec.json.encode(rows, enc_hook=resolved.plain).decode())
+    else:
+        click.echo("\n".join(resolved.written(rows)))
+
+
+def _be_service(user: str | None) -> str:
+    """Be the user whom the daemon runs as, if root asks; gives a remark about whom."""
+    from scriberrd.doctor import service  # noqa: PLC0415 - as above
+    from scriberrd.errors import ConfigError  # noqa: PLC0415
+
+    if os.geteuid() != 0:
+        return _usage("--as is for root") if user is not None else ""
+    unit = service.installed()
+    name = user or (unit.user if unit is not None else "root")
+    if name == "root":
+        return ""
+    try:
+        service.become(name, unit)
+    except ConfigError as error:
+        _fail(str(error), EX_CONFIG)
+    return f", for user {name}"
+
+
+def _usage(what: str) -> NoReturn:
+    raise click.UsageError(what)
 
 
 @main.command()
@@ -199,24 +258,6 @@ def _carry_out(steps: Iterator[Step], dry_run: bool) -> None:
         _fail(str(error), EX_CONFIG)
     except (ScriberrdError, OSError) as error:
         _fail(str(error), EX_FAILURE)
-
-
-def _unusable(config: Config) -> Iterator[str]:
-    """The profiles whose diarizer can't be used, each with the reason."""
-    diarizing = {name: one for name, one in config.profiles.items() if one.diarize != "off"}
-    if not diarizing:
-        return
-    import asyncio  # noqa: PLC0415 - as above
-
-    from scriberrd.work.preflight import Finding, Wanted, ask  # noqa: PLC0415
-
-    found: dict[Wanted, Finding] = {}  # each is asked for once: the hub may be slow to answer
-    for name, settings in diarizing.items():
-        wanted = Wanted.by(settings)
-        if wanted not in found:
-            found[wanted] = asyncio.run(ask(settings, config.daemon))
-        if found[wanted].code is not None:
-            yield f"profile.{name}: {found[wanted]}"
 
 
 @main.command()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
+import os
 import resource
 import time
 from collections import defaultdict
@@ -43,6 +44,7 @@ from scriberrd.work.means import Means
 from scriberrd.work.preflight import Preflights
 from scriberrd.work.pulls import Pulls
 from scriberrd.work.rendering import Renderings
+from scriberrd.work.resolved import summary
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Hashable, Mapping
@@ -97,6 +99,7 @@ async def run(config: Config, reload: Callable[[], Config], until: Until | None 
                     log.warning("failed: %s: %s", job.error_code, job.error_detail, extra=extra)
         try:
             live = Live(fit(config, machine))
+            log.info("in force: %s", summary(live.config, machine, os.environ))
             again = functools.partial(_read, reload, machine)
             await _serve(live, store, told, again, known, machine, until)
         except BaseExceptionGroup:

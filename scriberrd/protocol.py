@@ -239,6 +239,36 @@ class PullFailed(msgspec.Struct, frozen=True, kw_only=True, tag="pull_failed"):
 
 PullReply = Pulling | Pulled | PullFailed
 
+
+class Pool(msgspec.Struct, frozen=True, kw_only=True):
+    """What a `[[worker]]` table asks of the machine."""
+
+    device: str
+    compute_type: str
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """What a survey looks at: all profiles by name, and all pools in their order."""
+
+    model_cache: str
+    profiles: dict[str, Settings]
+    pools: list[Pool]
+    libraries: bool  # the versions of what engines are made of, too
+
+
+class Surveyed(msgspec.Struct, frozen=True, kw_only=True):
+    """What a survey has found, without loading a model."""
+
+    problems: list[tuple[str, str, str]]  # the table as problems spell it, its key, what is wrong
+    gpus: int | str  # that CTranslate2 can use; or what is wrong with them
+    packages: dict[str, str] = {}  # the versions; "": not installed
+    ffmpeg: str = ""  # the version inside PyAV
+    cublas: str = ""  # why cuBLAS can't be loaded, if there are GPUs
+    compute_types: list[str] = []  # that CTranslate2 supports on this CPU
+    models: list[tuple[str, str, str]] = []  # profile, model, what it lacks: "" if it is whole
+    telemetry: bool = False  # whether onnxruntime reports to its maker
+
+
 encode = msgspec.json.encode
 decode_command = msgspec.json.Decoder(Command).decode
 decode_reply = msgspec.json.Decoder(Reply).decode

@@ -9,8 +9,9 @@ from __future__ import annotations
 import difflib
 import re
 from bisect import bisect_left
+from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 import tomlkit
@@ -19,88 +20,20 @@ from msgspec import NODEFAULT, inspect
 
 from scriberrd.errors import ConfigError
 from scriberrd.hours import Hours
+from scriberrd.units import Bytes, Count, Seconds
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 T = TypeVar("T", bound=msgspec.Struct)
 Where = tuple[str | int, ...]  # the path to a value: ("inbox", 0, "path")
 
-
-LARGEST = 2**53  # bytes
 # Keys of earlier versions, and what to write now.
 REPLACED = {
     "condition_on_previous_text": 'write context = "carry" instead of true, or "none" for false',
 }
+FEW = 5  # words that are told one by one
 SEVERAL = {"a text": "texts", "a valid path": "valid paths"}
-LONGEST = 100 * 365 * 86400  # seconds: added to a time, the sum is still a valid time
-
-
-class Seconds(float):
-    """A duration in seconds, written as a number or as "90s", "10m", "1h30m", "7d"."""
-
-    LEAST: ClassVar = 0.0
-    UNITS: ClassVar = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
-    ALLOWED = 'a duration such as "30s", "10m", "1h30m", or a number of seconds'
-
-    @classmethod
-    def read(cls, value: object) -> Self:
-        """Parse a value of the file; ValueError when it is not a duration."""
-        seconds: float = -1
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            seconds = value
-        elif isinstance(value, str) and re.fullmatch(r"(\d+(\.\d+)?(ms|s|m|h|d))+", value):
-            parts = re.findall(r"([\d.]+)([a-z]+)", value)
-            seconds = sum(float(number) * cls.UNITS[unit] for number, unit in parts)
-        if cls.LEAST <= seconds <= LONGEST:
-            return cls(seconds)
-        raise ValueError
-
-
-class Span(Seconds):
-    """A duration of more than 0: for what would otherwise never pause, or end at once."""
-
-    LEAST = 0.001
-    ALLOWED = f"{Seconds.ALLOWED}, of more than 0"
-
-
-class Bytes(int):
-    """A size in bytes, written as a number or as "500MB", "4GiB"."""
-
-    UNITS: ClassVar = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12} | {
-        "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40
-    }  # fmt: skip
-    ALLOWED = 'a size such as "500MB", "4GiB", or a number of bytes'
-
-    @classmethod
-    def read(cls, value: object) -> Self:
-        """Parse a value of the file; ValueError when it is not a size."""
-        size: float = -1
-        if isinstance(value, int) and not isinstance(value, bool):
-            size = value
-        elif isinstance(value, str) and (
-            match := re.fullmatch(r"(\d+(?:\.\d+)?) ?([kMGT]i?)?B?", value)
-        ):
-            size = float(match[1]) * cls.UNITS[match[2] or ""]
-        if 0 <= size <= LARGEST:
-            return cls(size)
-        raise ValueError
-
-
-class Count(int):
-    """A number that may be left to the machine: written as "auto", and 0 until it is chosen."""
-
-    MOST: ClassVar = 1000
-    ALLOWED = f'"auto", or a whole number from 1 to {MOST}'
-
-    @classmethod
-    def read(cls, value: object) -> Self:
-        """Parse a value of the file; ValueError when it is no such number."""
-        if value == "auto":
-            return cls(0)
-        if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= cls.MOST:
-            return cls(value)
-        raise ValueError
 
 
 class Document:
@@ -116,41 +49,48 @@ class Document:
 
     def __init__(self, file: Path, text: str | None = None) -> None:
         self.file = file
-        self.problems: list[str] = []
+        self._problems: list[tuple[int, str]] = []
         try:
-            self._text = file.read_text("utf-8") if text is None else text
+            text = file.read_text("utf-8") if text is None else text
+            self._text = text.removeprefix("\ufeff")  # Windows' editors begin a file with it
             self.root: dict[str, Any] = tomlkit.parse(self._text).unwrap()
         except OSError as error:
             advice = ": create it with `scriberrd init`" if not file.exists() else ""
             raise ConfigError([f"{file}: {error.strerror}{advice}"]) from error
         except UnicodeDecodeError as error:
-            raise ConfigError([f"{file}: not UTF-8 text"]) from error
+            line = error.object.count(b"\n", 0, error.start) + 1
+            raise ConfigError([f"{file}:{line}: not UTF-8 text"]) from error
         except tomlkit.exceptions.ParseError as error:
             what = "unexpected end of file" if "'\\x00'" in str(error) else error
             raise ConfigError([f"{file}:{error.line}: {what}"]) from error
         except (tomlkit.exceptions.TOMLKitError, ValueError) as error:
             line = _last_line(self._text)
             raise ConfigError([f"{file}:{line}: {error}"]) from error
+        self.keys = key_lines(self._text)
+
+    @property
+    def problems(self) -> list[str]:
+        """All problems so far, in the order of their lines."""
+        problems = sorted(self._problems, key=lambda problem: problem[0])
+        return [f"{self.file}:{line}: {what}" for line, what in problems]
 
     def problem(self, where: Where, what: str) -> None:
         """Note a problem with the value there."""
-        line = locate(self._text, where)
-        self.problems.append(f"{self.file}:{line}: {spell(where)}: {what}")
+        self._problems.append((nearest(self.keys, where), f"{spell(where)}: {what}"))
 
     def table(self, kind: type[T], value: object, where: Where) -> T | None:
         """Read one table; None when it has problems."""
         if not isinstance(value, dict):
             self.problem(where, f"{_shown(value)} is not a table")
             return None
-        before = len(self.problems)
+        before = len(self._problems)
         fields = {field.name: field for field in msgspec.structs.fields(kind)}
         for key in value.keys() - fields.keys():
             if key in REPLACED:
                 self.problem((*where, key), REPLACED[key])
                 continue
-            close = difflib.get_close_matches(key, fields, 1)
-            hint = f"did you mean {close[0]!r}? " if close else ""
-            self.problem((*where, key), f"unknown key; {hint}known keys: {', '.join(fields)}")
+            what = f"unknown key{meant(key, fields) or ';'} known keys: {', '.join(fields)}"
+            self.problem((*where, key), what)
         read = {}
         for name, field in fields.items():
             right = allowed(inspect.type_info(field.type))
@@ -161,8 +101,10 @@ class Document:
             try:
                 read[name] = msgspec.convert(value[name], field.type, dec_hook=self._hook)
             except (msgspec.ValidationError, ValueError):
-                self.problem((*where, name), f"{_shown(value[name])} is not {right}")
-        return kind(**read) if len(self.problems) == before else None
+                shown = _shown(value[name])
+                hint = meant(shown.strip("'"), choices(inspect.type_info(field.type)))
+                self.problem((*where, name), f"{shown} is not {right}{hint}")
+        return kind(**read) if len(self._problems) == before else None
 
     def tables(self, kind: type[T], key: str) -> list[tuple[Where, T]]:
         """Read all tables of `[[key]]`, with the path to each."""
@@ -175,7 +117,7 @@ class Document:
 
     def lines(self, where: Where, texts: Sequence[str]) -> dict[int, int]:
         """Which line (from 1) has which text of the list there, by the text's number from 0."""
-        line = locate(self._text, where)
+        line = nearest(self.keys, where)
         found = {}
         for number, text in enumerate(texts):
             rest = self._text.splitlines()[line - 1 :]
@@ -193,6 +135,23 @@ class Document:
             except RuntimeError as error:  # "~name", and nobody has that name
                 raise ValueError from error
         raise ValueError
+
+
+def meant(value: object, known: Iterable[str]) -> str:
+    """What somebody may have meant, to follow what is wrong; "" if nothing is near."""
+    close = difflib.get_close_matches(str(value), list(known), 1) if value else []
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def choices(kind: inspect.Type) -> list[str]:
+    """The words that a type allows, if it allows no other texts."""
+    match kind:
+        case inspect.LiteralType(values=values):
+            return [value for value in values if isinstance(value, str)]
+        case inspect.UnionType(types=types):
+            return [word for one in types for word in choices(one)]
+        case _:
+            return []
 
 
 def _shown(value: object) -> str:
@@ -240,11 +199,10 @@ def allowed(kind: inspect.Type) -> str:  # noqa: C901, PLR0911, PLR0912 - a tabl
         case inspect.Metadata(extra_json_schema={"description": str(description)}):
             return description
         case inspect.LiteralType(values=values):
-            return " or ".join(f'"{value}"' for value in values)
-        case inspect.StrType(pattern=None):
+            words = [f'"{value}"' for value in values]
+            return " or ".join(words) if len(words) <= FEW else f"one of {', '.join(words)}"
+        case inspect.StrType():
             return "a text"
-        case inspect.StrType(pattern=pattern):
-            return f"a text that matches {pattern}"
         case inspect.VarTupleType(item_type=inspect.LiteralType(values=values)):
             return "a list of any of " + ", ".join(f'"{value}"' for value in values)
         case inspect.VarTupleType(item_type=item):
@@ -269,21 +227,30 @@ def spell(where: Where) -> str:
 
 
 def locate(text: str, where: Where) -> int:
-    """The line (from 1) of a value, or of the nearest table around it.
+    """The line (from 1) of a value, or of the nearest table around it."""
+    return nearest(key_lines(text), where)
+
+
+def nearest(keys: Mapping[str, int], where: Where) -> int:
+    """The line (from 1) of a value, or of the nearest table around it, by the lines of all keys."""
+    around = (spell(where[:length]) for length in range(len(where), 0, -1))
+    return next((keys[one] for one in around if one in keys), 1)
+
+
+def key_lines(text: str) -> dict[str, int]:
+    """Which line (from 1) has which table and which key, as `spell` has them.
 
     The parser gives no lines, so this looks for headers and keys as they are usually written.
     """
-    tables = [step for step in where if isinstance(step, str)]
-    wanted_number = next((step for step in where if isinstance(step, int)), 0)
-    found, number, current = 1, -1, ""
-    for line_number, line in enumerate(text.splitlines(), 1):
-        if header := re.match(r"\s*\[\[?\s*([^\[\]#]+?)\s*\]\]?", line):
-            current = header[1].replace('"', "").replace("'", "")
-            number += current == tables[0]
-            if current in (tables[0], ".".join(tables[:2])) and number in (-1, wanted_number):
-                found = line_number
-        elif key := re.match(r"\s*[\"']?([\w.-]+)[\"']?\s*=", line):
-            inside = ".".join((*current.split("."), key[1])) if current else key[1]
-            if inside == ".".join(tables) and number in (-1, wanted_number):
-                return line_number
+    found: dict[str, int] = {}
+    table, numbers = "", Counter[str]()
+    for number, line in enumerate(text.splitlines(), 1):
+        if header := re.match(r"\s*(\[\[?)\s*([^\[\]#]+?)\s*\]\]?", line):
+            table = re.sub(r"\s*\.\s*", ".", re.sub("[\"']", "", header[2]))
+            if header[1] == "[[":
+                numbers[table] += 1
+                table += f"[{numbers[table]}]"
+            found.setdefault(table, number)
+        elif key := re.match(r"\s*([\"']?)([\w.-]+)\1\s*=", line):
+            found.setdefault(f"{table}.{key[2]}".lstrip("."), number)
     return found

@@ -15,7 +15,7 @@ from scriberrd.model import Identity
 from scriberrd.queue import jobs, queries
 from scriberrd.queue.store import Store
 from scriberrd.settings import Settings
-from scriberrd.toml import Span
+from scriberrd.units import Span
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,7 +7,7 @@ loading    from the file to these, with every problem of it
 """
 
 from scriberrd.config.inboxes import EXTENSIONS, Inbox
-from scriberrd.config.live import Config, Live, missing
+from scriberrd.config.live import Config, Doubt, Live, doubts, missing
 from scriberrd.config.loading import find, load
 from scriberrd.config.tables import Api, Daemon, Retention, Retry, Worker
 
@@ -16,11 +16,13 @@ __all__ = [
     "Api",
     "Config",
     "Daemon",
+    "Doubt",
     "Inbox",
     "Live",
     "Retention",
     "Retry",
     "Worker",
+    "doubts",
     "find",
     "load",
     "missing",

@@ -19,7 +19,7 @@ from pathspec import GitIgnoreSpec
 from scriberrd.config.tables import Name
 from scriberrd.files.folders import look_at
 from scriberrd.settings import Format
-from scriberrd.toml import Bytes, Seconds
+from scriberrd.units import Bytes, Seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence

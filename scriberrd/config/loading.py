@@ -16,13 +16,25 @@ from scriberrd.config.live import MODELS, Config
 from scriberrd.config.tables import Api, Daemon, Retention, Retry, Worker
 from scriberrd.errors import ConfigError
 from scriberrd.settings import Settings, conflicts
-from scriberrd.toml import Document
+from scriberrd.toml import Document, meant
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from scriberrd.config.inboxes import Inbox
     from scriberrd.toml import Where
+
+TABLES = {  # and how each is written
+    "daemon": "[daemon]",
+    "api": "[api]",
+    "inbox": "[[inbox]]",
+    "profile": "[profile.NAME]",
+    "worker": "[[worker]]",
+    "retry": "[retry]",
+    "retention": "[retention]",
+}
+
+PLACES = ("state_dir", "socket", "model_cache")  # of [daemon]; "" leaves it to the environment
 
 
 def find(option: Path | None, environment: Mapping[str, str]) -> Path:
@@ -53,14 +65,9 @@ def load(file: Path, environment: Mapping[str, str]) -> Config:
     """
     file = file.absolute()
     document = Document(file)
-    for key in document.root.keys() - {
-        *("daemon", "api", "inbox", "profile", "worker", "retry", "retention")
-    }:
-        document.problem(
-            (key,),
-            "unknown key; known tables:"
-            " [daemon], [api], [[inbox]], [profile.NAME], [[worker]], [retry], [retention]",
-        )
+    for key in document.root.keys() - TABLES.keys():
+        hint = meant(key, TABLES) or ";"
+        document.problem((key,), f"unknown key{hint} known tables: {', '.join(TABLES.values())}")
     daemon = document.table(Daemon, document.root.get("daemon", {}), ("daemon",))
     api = document.table(Api, document.root.get("api", {}), ("api",))
     retry = document.table(Retry, document.root.get("retry", {}), ("retry",))
@@ -71,10 +78,12 @@ def load(file: Path, environment: Mapping[str, str]) -> Config:
     _check_names(document, read)
     _check_names(document, workers)
     if daemon is not None:
-        _check_places(document, ("daemon",), daemon, "state_dir", "socket", "model_cache")
+        _check_places(document, ("daemon",), daemon, *PLACES)
     for where, inbox in read:
         if profiles and inbox.profile not in profiles:
-            what = f"there is no profile {inbox.profile!r}; known profiles: {', '.join(profiles)}"
+            hint = meant(inbox.profile, profiles) or ";"
+            what = f"there is no profile {inbox.profile!r}{hint} known profiles: "
+            what += ", ".join(profiles)
             document.problem((*where, "profile"), what)
     if api is not None and api.group:
         _check_group(document, ("api", "group"), api.group)
@@ -89,6 +98,7 @@ def load(file: Path, environment: Mapping[str, str]) -> Config:
         workers=tuple(worker for _, worker in workers) or (Worker(name="default"),),
         retry=retry,
         retention=retention,
+        keys=_set(document, daemon),
         lines={
             inbox.name: document.lines((*where, "ignore"), inbox.ignore) for where, inbox in read
         },
@@ -121,8 +131,8 @@ def _check_installed(document: Document, where: Where, table: Mapping[str, Any],
     """Whether the engine or diarizer of a profile is one that a package has registered."""
     group = importlib.metadata.entry_points(group=f"scriberrd.{key}s")
     if isinstance(name := table.get(key), str) and name not in group.names:
-        known = ", ".join(sorted(group.names))
-        document.problem((*where, key), f"there is no {key} {name!r}; known {key}s: {known}")
+        known, hint = ", ".join(sorted(group.names)), meant(name, group.names) or ";"
+        document.problem((*where, key), f"there is no {key} {name!r}{hint} known {key}s: {known}")
 
 
 def _absolute(settings: Settings, key: str, base: Path) -> Settings:
@@ -158,6 +168,12 @@ def _check_names(document: Document, tables: Sequence[tuple[Where, Inbox | Worke
     for (_, first), (where, second) in combinations(tables, 2):
         if first.name == second.name:
             document.problem((*where, "name"), f"{second.name!r} is used twice")
+
+
+def _set(document: Document, daemon: Daemon) -> dict[str, int]:
+    """The lines of all keys, without those of places that the file leaves to the environment."""
+    left = {f"daemon.{key}" for key in PLACES if not getattr(daemon, key)}
+    return {key: line for key, line in document.keys.items() if key not in left}
 
 
 def _placed(daemon: Daemon, base: Path, environment: Mapping[str, str]) -> Daemon:

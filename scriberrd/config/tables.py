@@ -2,19 +2,42 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
 from scriberrd.hours import Hours
 from scriberrd.settings import Positive
-from scriberrd.toml import Bytes, Count, Seconds, Span
+from scriberrd.units import Bytes, Count, Seconds, Span
 
 # Those of CTranslate2, which checks which of them the device supports.
-COMPUTE_TYPE = r"^(auto|int8|int16|(int8_)?(float32|float16|bfloat16))$"
-Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
-Device = Annotated[str, Meta(pattern=r"^(auto|cpu|cuda|cuda:\d+)$")]
+ComputeType = Literal[
+    "auto",
+    "int8",
+    "int8_float32",
+    "int8_float16",
+    "int8_bfloat16",
+    "int16",
+    "float16",
+    "bfloat16",
+    "float32",
+]
+Name = Annotated[
+    str,
+    Meta(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$",
+        description='a name of up to 64 letters, digits, "_", "." and "-",'
+        " which begins with a letter or digit",
+    ),
+]
+Device = Annotated[
+    str,
+    Meta(
+        pattern=r"^(auto|cpu|cuda|cuda:\d+)$",
+        description='"auto", "cpu", "cuda" (a GPU) or "cuda:N" (the GPU of number N, from 0)',
+    ),
+]
 
 
 class Daemon(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,7 +53,7 @@ class Daemon(msgspec.Struct, frozen=True, kw_only=True):
     max_upload: Bytes = Bytes(4 << 30)
     backup: Seconds = Seconds(86400)
     backups: Positive = 7
-    log_level: Annotated[str, Meta(pattern="^(debug|info|warning|error)$")] = "info"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
 
 
 class Api(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,7 +70,7 @@ class Worker(msgspec.Struct, frozen=True, kw_only=True):
     diarize_device: Device = "auto"
     count: Count = Count(0)  # 0: auto, until the daemon has looked at the machine
     threads: Count = Count(0)
-    compute_type: Annotated[str, Meta(pattern=COMPUTE_TYPE)] = "auto"
+    compute_type: ComputeType = "auto"
     cpu_fallback: bool = False
     hours: Hours = Hours()
     idle_unload: Seconds = Seconds(300)

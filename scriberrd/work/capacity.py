@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from scriberrd.files.folders import look_at
-from scriberrd.toml import Count
+from scriberrd.units import Count
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -18,7 +18,7 @@ from scriberrd.model import Identity, JobState, Source
 from scriberrd.queue import jobs, queries, retention
 from scriberrd.queue.jobs import Lease
 from scriberrd.settings import Settings
-from scriberrd.toml import Seconds
+from scriberrd.units import Seconds
 
 if TYPE_CHECKING:
     from api_server import Server

@@ -57,7 +57,7 @@ def test_what_is_missing_is_told_by_status_check_and_journal(program: Make) -> N
     assert found["error"].startswith("the model hub refuses access to the diarization model: ")
     assert "accept its terms" in found["error"]
     assert daemon.said("speakers can't be told apart by fake: the model hub refuses")
-    assert f"warning: profile.default: {found['error']}" in check(daemon).stderr
+    assert f"warning: profile.default.diarize: {found['error']}" in check(daemon).stderr
 
 
 def test_another_configuration_is_looked_at_again(program: Make) -> None:

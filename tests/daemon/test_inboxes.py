@@ -90,11 +90,11 @@ output = "{"n" * 300}"
         )
         assert checked.returncode == 0, checked.stderr
         warnings = [
-            f"inbox private, path: {home}/in: {DENIED}",
-            f"inbox private, output: {home}/out: {DENIED}",
-            f"inbox odd, path: {daemon.root}/circle: Too many levels of symbolic links",
-            f"inbox odd, output: {daemon.root}/{'n' * 300}: File name too long",
-            f"profile other, model: {home}/model: {DENIED}",
+            f"profile.other.model: {home}/model: {DENIED}",
+            f"inbox[3].path: {home}/in: {DENIED}",
+            f"inbox[3].output: {home}/out: {DENIED}",
+            f"inbox[4].path: {daemon.root}/circle: Too many levels of symbolic links",
+            f"inbox[4].output: {daemon.root}/{'n' * 300}: File name too long",
         ]
         assert [
             line.partition(": warning: ")[2] for line in checked.stderr.splitlines()
@@ -162,7 +162,7 @@ def test_an_inbox_that_can_not_take_uploads_is_a_warning_and_an_answer(program: 
     calm.chmod(0o555)
     try:
         daemon.start(*POWERLESS)
-        warning = f"inbox calm, path: {calm}: can't be written: `scriberrctl submit` can't copy"
+        warning = f"inbox[2].path: {calm}: can't be written: `scriberrctl submit` can't copy"
         assert (daemon.said(warning), daemon.said("can't be written")) == (1, 1)
         daemon.wait("one.wav", "completed")
         done = subprocess.run(

@@ -18,7 +18,7 @@ from scriberrd.model import Identity, Job, Source, Stage
 from scriberrd.queue import jobs, queries
 from scriberrd.queue.store import Store
 from scriberrd.settings import Settings
-from scriberrd.toml import Count, Span
+from scriberrd.units import Count, Span
 from scriberrd.work import run as runs
 from scriberrd.work.preemption import to_preempt
 from scriberrd.work.run import Interrupted, Run

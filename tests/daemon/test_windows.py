@@ -19,7 +19,7 @@ from scriberrd.output.publisher import Publisher
 from scriberrd.queue import jobs, queries
 from scriberrd.queue.store import Store
 from scriberrd.settings import Settings
-from scriberrd.toml import Count
+from scriberrd.units import Count
 from scriberrd.work.dispatch import Dispatcher
 from scriberrd.work.machine import Machine
 from scriberrd.work.means import Means

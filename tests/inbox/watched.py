@@ -20,7 +20,7 @@ from scriberrd.inbox.watch import Found, Watching
 from scriberrd.inbox.watch import watch as watch_inbox
 from scriberrd.queue.store import Store
 from scriberrd.settings import Settings
-from scriberrd.toml import Seconds
+from scriberrd.units import Seconds
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -26,8 +26,8 @@ from scriberrd.protocol import Finished, Probed
 from scriberrd.queue import jobs, queries
 from scriberrd.queue.store import Store
 from scriberrd.settings import Settings
-from scriberrd.toml import Bytes, Seconds
 from scriberrd.transcript import Diarization, Turn
+from scriberrd.units import Bytes, Seconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -28,8 +28,8 @@ from scriberrd.protocol import Finished, Probed
 from scriberrd.queue import jobs, queries
 from scriberrd.queue.store import Store
 from scriberrd.settings import Settings
-from scriberrd.toml import Seconds
 from scriberrd.transcript import Result, Segment
+from scriberrd.units import Seconds
 
 RECORDINGS = [b"talk.wav", b"talk.mp3"]  # of one name without what it ends in
 STEP = Fallback("batch_size", "2", "1")

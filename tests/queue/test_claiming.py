@@ -12,7 +12,7 @@ from scriberrd.model import Fallback, Identity, Job, Source
 from scriberrd.queue import jobs, queries, store
 from scriberrd.queue.transactions import transaction
 from scriberrd.settings import Settings
-from scriberrd.toml import Seconds
+from scriberrd.units import Seconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

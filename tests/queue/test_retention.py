@@ -19,7 +19,7 @@ from scriberrd.output.publisher import Publisher
 from scriberrd.queue import jobs, queries, retention
 from scriberrd.queue.store import Store
 from scriberrd.settings import Settings
-from scriberrd.toml import Seconds
+from scriberrd.units import Seconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

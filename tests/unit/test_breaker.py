@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pytest
 
 from scriberrd.config import Retry
-from scriberrd.toml import Seconds
+from scriberrd.units import Seconds
 from scriberrd.work.breaker import Breaker, Key
 
 KEY, OTHER = Key("pool", "gpu"), Key("pool", "cpu")

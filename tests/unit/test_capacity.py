@@ -9,7 +9,7 @@ import pytest
 
 from scriberrd.config import Config, Daemon, Retry, Worker
 from scriberrd.settings import Settings
-from scriberrd.toml import Count
+from scriberrd.units import Count
 from scriberrd.work.capacity import fit, shares
 from scriberrd.work.machine import Machine, look
 

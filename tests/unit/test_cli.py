@@ -56,4 +56,4 @@ def test_a_state_directory_that_cannot_be_is_named(tmp_path: Path) -> None:
         file.write_text(f'[daemon]\nstate_dir = "{state}"\nsocket = "s"\n')
         done = scriberrd("run", "--config", file)
         assert done.returncode == 78
-        assert done.stderr.startswith(f"daemon.state_dir: {tmp_path / state}: ")
+        assert done.stderr.splitlines()[-1].startswith(f"daemon.state_dir: {tmp_path / state}: ")

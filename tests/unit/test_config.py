@@ -12,7 +12,8 @@ import tomlkit
 from scriberrd import config
 from scriberrd.errors import ConfigError
 from scriberrd.settings import Settings, staged
-from scriberrd.toml import Bytes, Seconds, locate
+from scriberrd.toml import locate
+from scriberrd.units import Bytes, Seconds
 
 SAMPLE = Path(__file__).parent.parent.parent / "config/scriberrd.toml"
 TABLES = {
@@ -47,6 +48,13 @@ def problems(folder: Path, text: str) -> list[str]:
     return [problem.removeprefix(prefix) for problem in caught.value.problems]
 
 
+def doubts(folder: Path, text: str) -> list[str]:
+    prefix = f"{folder / 'scriberrd.toml'}:"
+    found = config.missing(load(folder, text))
+    assert all(one.startswith(prefix) for one in found)
+    return [one.removeprefix(prefix) for one in found]
+
+
 def test_the_sample_names_every_key_and_no_other() -> None:
     sample: dict[str, Any] = tomlkit.parse(SAMPLE.read_text()).unwrap()
     assert sample.keys() == TABLES.keys()
@@ -63,7 +71,7 @@ def test_the_values_of_the_sample_are_the_defaults(folder: Path) -> None:
         '[[inbox]]\nname = "default"\npath = "inbox"\noutput = "transcripts"\n'
         '[[worker]]\nname = "default"\n',
     )
-    assert sample == minimal
+    assert sample == msgspec.structs.replace(minimal, keys=sample.keys)
     for name, table in TABLES.items():
         needed = {
             f"{name}.{field.name}" for field in msgspec.structs.fields(table) if field.required
@@ -145,8 +153,23 @@ def inboxes(*tables: str) -> str:
         ),
         ('[inbox]\nname = "x"', "not a list of tables; write [[inbox]], with two brackets"),
         ('[[worker]]\nname = "a"\n[[worker]]\nname = "a"', "worker[2].name: 'a' is used twice"),
-        ('[[worker]]\nname = "a"\ndevice = "gpu"', "' is not a text that matches"),
-        ('[[worker]]\nname = "a"\ncompute_type = "int9"', "' is not a text that matches"),
+        (
+            '[[worker]]\nname = "a"\ndevice = "gpu"',
+            'device: \'gpu\' is not "auto", "cpu", "cuda" (a GPU)',
+        ),
+        (
+            '[[worker]]\nname = "a"\ncompute_type = "int9"',
+            "compute_type: 'int9' is not one of \"auto\", ",
+        ),
+        ('[[worker]]\nname = "a"\ncompute_type = "flot16"', "; did you mean 'float16'?"),
+        ('[[worker]]\nname = "a b"', "name: 'a b' is not a name of up to 64 letters, digits, "),
+        ('[daemon]\nlog_level = "warn"', "; did you mean 'warning'?"),
+        ('[inboxes]\nname = "a"', "1: inboxes: unknown key; did you mean 'inbox'? known tables: "),
+        ('[profile.a]\nengine = "fasterwhisper"', "; did you mean 'faster-whisper'? known engi"),
+        (
+            inboxes('path = "inbox"\noutput = "other"\nprofile = "defualt"'),
+            "there is no profile 'defualt'; did you mean 'default'? known profiles: default",
+        ),
         (
             '[profile.a]\nformats = ["docx"]',
             '[\'docx\'] is not a list of any of "json", "rttm", "srt", "txt", "vtt"',
@@ -223,14 +246,14 @@ def test_what_cannot_work_is_refused(folder: Path, text: str, expected: str) -> 
 
 def test_what_is_not_there_may_come_later(folder: Path) -> None:
     text = inboxes('path = "card"\noutput = "disk"') + '[profile.p]\nmodel = "./m"'
-    assert config.missing(load(folder, text)) == [
-        f"inbox 0, path: {folder / 'card'} does not exist: create it, or mount it",
-        f"inbox 0, output: {folder / 'disk'} does not exist: create it, or mount it",
-        f"profile p, model: {folder / 'm'} does not exist: copy the model there, or set another",
+    assert doubts(folder, text) == [
+        f"3: inbox[1].path: {folder / 'card'} does not exist: create it, or mount it",
+        f"4: inbox[1].output: {folder / 'disk'} does not exist: create it, or mount it",
+        f"6: profile.p.model: {folder / 'm'} does not exist: copy the model there, or set another",
     ]
     for name in ("card", "disk", "m"):
         (folder / name).mkdir()
-    assert config.missing(load(folder, text)) == []
+    assert doubts(folder, text) == []
 
 
 def test_profiles_that_are_none_are_told_once(folder: Path) -> None:
@@ -263,10 +286,9 @@ def test_an_archive_is_a_folder_and_names_below_it(
     folder: Path, archive: str, template: str
 ) -> None:
     text = inboxes(f'path = "inbox"\noutput = "other"\nafter = "archive"\narchive = "{archive}"')
-    loaded = load(folder, text)
-    assert loaded.inboxes[0].archiving == (folder / "old", template)
-    missing = f"inbox 0, archive: {folder / 'old'} does not exist: create it, or mount it"
-    assert config.missing(loaded) == [missing]
+    assert load(folder, text).inboxes[0].archiving == (folder / "old", template)
+    missing = f"6: inbox[1].archive: {folder / 'old'} does not exist: create it, or mount it"
+    assert doubts(folder, text) == [missing]
 
 
 def test_an_archive_that_several_inboxes_would_take_in_is_told_once(folder: Path) -> None:
@@ -278,23 +300,47 @@ def test_an_archive_that_several_inboxes_would_take_in_is_told_once(folder: Path
 
 def test_an_archive_into_which_nothing_is_moved_is_told(folder: Path) -> None:
     text = inboxes('path = "inbox"\noutput = "transcripts"\narchive = "other"')
-    what = "inbox 0, archive: nothing is moved there: set after or on_failure"
-    assert config.missing(load(folder, text)) == [what]
-    assert config.missing(load(folder, f'{text}on_failure = "quarantine"')) == []
+    what = "5: inbox[1].archive: nothing is moved there: set after or on_failure"
+    assert doubts(folder, text) == [what]
+    assert doubts(folder, f'{text}on_failure = "quarantine"') == []
 
 
 def test_folders_that_links_may_lead_to_are_missed(folder: Path) -> None:
     keys = 'symlinks = "files"\nlink_targets = ["other", "nas"]'
     text = inboxes(f'path = "inbox"\noutput = "transcripts"\n{keys}')
-    what = f"inbox 0, link_targets: {folder / 'nas'} does not exist: create it, or mount it"
-    assert config.missing(load(folder, text)) == [what]
+    what = f"6: inbox[1].link_targets: {folder / 'nas'} does not exist: create it, or mount it"
+    assert doubts(folder, text) == [what]
 
 
 def test_where_neither_recording_nor_transcript_is_left_it_is_told(folder: Path) -> None:
     text = inboxes('path = "inbox"\noutput = "transcripts"\nafter = "delete"')
-    assert config.missing(load(folder, text)) == []
-    (warning,) = config.missing(load(folder, f'{text}\n[retention]\ntranscripts = "90d"'))
-    assert warning.startswith('inbox 0, after = "delete" and retention.transcripts: in the end')
+    assert doubts(folder, text) == []
+    (warning,) = doubts(folder, f'{text}\n[retention]\ntranscripts = "90d"')
+    assert warning.startswith('5: inbox[1].after: "delete" beside retention.transcripts: in the')
+
+
+def test_a_configuration_without_inboxes_is_told(folder: Path) -> None:
+    for text in ("", "# only a comment\n"):
+        (warning,) = doubts(folder, text)
+        assert warning.startswith("1: inbox: there is none, so no folder is watched: add [[inbox]]")
+
+
+def test_a_byte_order_mark_is_accepted(folder: Path) -> None:
+    assert load(folder, '\ufeff[daemon]\nlog_level = "debug"').daemon.log_level == "debug"
+
+
+def test_bytes_that_are_no_text_have_a_line(folder: Path) -> None:
+    file = folder / "scriberrd.toml"
+    file.write_bytes(b"[daemon]\n# caf\xe9\n")
+    with pytest.raises(ConfigError) as caught:
+        config.load(file, {})
+    assert caught.value.problems == [f"{file}:2: not UTF-8 text"]
+
+
+def test_problems_come_in_the_order_of_their_lines(folder: Path) -> None:
+    text = "[retry]\nattempts = 0\nzeal = 1\n[daemon]\nrescam = 1\nrescan = 0\n[typo]\n"
+    lines = [problem.partition(":")[0] for problem in problems(folder, text)]
+    assert lines == ["2", "3", "5", "6", "7"]
 
 
 def test_links_lead_into_the_inbox_unless_other_folders_are_named(folder: Path) -> None:
@@ -369,9 +415,23 @@ def test_what_is_no_duration(text: object) -> None:
         Seconds.read(text)
 
 
-@pytest.mark.parametrize(("text", "size"), [("4GiB", 4 << 30), ("500MB", 5 * 10**8), (7, 7)])
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("4GiB", 4 << 30),
+        ("500MB", 5 * 10**8),
+        ("2KiB", 2048),
+        (7, 7),
+    ],
+)
 def test_sizes(text: object, size: int) -> None:
     assert Bytes.read(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "kiB", "1kiB", "2 gigabytes", -1, True, None])
+def test_what_is_no_size(text: object) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011 - as above
+        Bytes.read(text)
 
 
 def test_lines_are_found_in_odd_files() -> None:

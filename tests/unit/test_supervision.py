@@ -6,8 +6,8 @@ from msgspec.structs import replace
 
 from scriberrd.config import Retry, Worker
 from scriberrd.protocol import DiarizerLoaded, Heartbeat, Loaded, Probed
-from scriberrd.toml import Seconds, Span
 from scriberrd.transcript import EngineInfo
+from scriberrd.units import Seconds, Span
 from scriberrd.work.supervision import Limits, Supervision
 
 RETRY = Retry(soft_limit=2, hard_limit=3, limit_floor=Seconds(60))

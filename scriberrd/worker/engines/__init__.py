@@ -4,6 +4,10 @@ An engine is a callable `load(wanted, tick) -> Engine`, registered as an entry p
 `scriberrd.engines`; other packages can provide one. It gets clips of sound and returns what was
 said in each, with times from the start of that clip. It knows nothing of jobs or the daemon.
 
+What it can't do with some settings may be known before anything is loaded: beside the module of the
+entry point, a module of its name and "_foresight" may have `settings(wanted, model_cache)`,
+`hardware(device, compute_type)` and `state(model, model_cache)`: see whisper_foresight.py.
+
 Its result must depend on the arguments alone, never on earlier calls: a resumed job continues in
 another process, and its transcript must be the same.
 """

@@ -1,0 +1,140 @@
+"""The installed unit: whom it runs as, and with what environment; and to be that user.
+
+Root may read and write everything, so what it sees says nothing of what the service can do.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shlex
+import sys
+from collections import defaultdict
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from scriberrd.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+NAME = "scriberrd.service"
+FOLDERS = (  # of units, the first one counts
+    *("etc/systemd/system", "run/systemd/system", "usr/local/lib/systemd/system"),
+    *("usr/lib/systemd/system", "lib/systemd/system"),
+)
+KEPT = ("PATH", "PYTHONPATH", "LANG", "TERM", "SCRIBERRD_CONFIG")  # variables of whoever asks
+# What systemd tells the service of the folders that it makes.
+MADE = {
+    "StateDirectory": ("STATE_DIRECTORY", "/var/lib"),
+    "RuntimeDirectory": ("RUNTIME_DIRECTORY", "/run"),
+    "CacheDirectory": ("CACHE_DIRECTORY", "/var/cache"),
+}
+
+
+class Service(NamedTuple):
+    """A unit of the system that is installed."""
+
+    file: Path
+    user: str
+    group: str  # "": the user's own
+    groups: tuple[str, ...]  # SupplementaryGroups=
+    environment: dict[str, str]
+    credentials: dict[str, str]  # LoadCredential=: name and file
+
+
+def installed(root: Path = Path("/")) -> Service | None:
+    """The unit of the system, with its drop-ins; None if there is none.
+
+    Args:
+        root: below which the folders of systemd are.
+    """
+    folders = [root / folder for folder in FOLDERS]
+    file = next((found for folder in folders if (found := folder / NAME).is_file()), None)
+    if file is None:
+        return None
+    more = {
+        one.name: one for folder in reversed(folders) for one in folder.glob(f"{NAME}.d/*.conf")
+    }
+    settings = _settings([file, *(more[name] for name in sorted(more))])
+    environment = dict(
+        pair.split("=", 1)
+        for line in settings["Environment"]
+        for pair in shlex.split(line)
+        if "=" in pair
+    )
+    for key, (variable, parent) in MADE.items():
+        if names := settings[key]:
+            environment[variable] = ":".join(f"{parent}/{name}" for name in names[-1].split())
+    return Service(
+        file=file,
+        user=(settings["User"] or ["root"])[-1],
+        group=(settings["Group"] or [""])[-1],
+        groups=tuple(" ".join(settings["SupplementaryGroups"]).split()),
+        environment=environment,
+        credentials=dict(line.split(":", 1) for line in settings["LoadCredential"] if ":" in line),
+    )
+
+
+def _settings(files: Iterable[Path]) -> defaultdict[str, list[str]]:
+    """The values of each key of [Service]; an empty one forgets those before."""
+    found: defaultdict[str, list[str]] = defaultdict(list)
+    for file in files:
+        section = ""
+        for line in _lines(file):
+            if line.startswith("["):
+                section = line
+            elif section == "[Service]" and "=" in line:
+                key, value = (part.strip() for part in line.split("=", 1))
+                found[key] = [*found[key], value] if value else []
+    return found
+
+
+def _lines(file: Path) -> Iterator[str]:
+    try:
+        text = file.read_text("utf-8", "replace").replace("\\\n", " ")
+    except OSError:
+        return
+    for line in map(str.strip, text.splitlines()):
+        if line and line[0] not in "#;":
+            yield line
+
+
+def become(user: str, service: Service | None) -> None:
+    """Be this user from now on, with the service's environment, as systemd would start it.
+
+    Raises:
+        ConfigError: there is no such user or group, or it can't run this program.
+    """
+    its = service if service is not None and service.user == user else None
+    try:
+        about = pwd.getpwnam(user)
+    except KeyError:
+        where = f"{its.file}: User=" if its is not None else "--as"
+        raise ConfigError(
+            [f"{where}: there is no user {user!r}: create it, or set another"]
+        ) from None
+    primary = _group(its.group) if its is not None and its.group else about.pw_gid
+    more = map(_group, its.groups) if its is not None else ()
+    os.setgroups(sorted({*os.getgrouplist(user, primary), *more}))
+    os.setresgid(primary, primary, primary)
+    os.setresuid(about.pw_uid, about.pw_uid, about.pw_uid)
+    kept = {key: os.environ[key] for key in KEPT if key in os.environ}
+    os.environ.clear()
+    os.environ.update(kept | {"HOME": about.pw_dir, "USER": user, "LOGNAME": user})
+    if service is not None:
+        os.environ.update(service.environment)
+    if not os.access(sys.executable, os.X_OK) or not os.access(__file__, os.R_OK):
+        what = f"{sys.prefix}: user {user} can't run what is installed there"
+        raise ConfigError([f"{what}: install it where everybody may read, such as /opt/scriberrd"])
+
+
+def _group(name: str) -> int:
+    import grp  # noqa: PLC0415 - for root only
+
+    try:
+        return int(name) if name.isdecimal() else grp.getgrnam(name).gr_gid
+    except KeyError:
+        raise ConfigError(
+            [f"{NAME}: there is no group {name!r}: create it, or set Group="]
+        ) from None

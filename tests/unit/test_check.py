@@ -1,0 +1,242 @@
+"""`scriberrd check`: what can't work on this machine is told before the first recording."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from program import BIN, MODEL
+
+from scriberrd import config
+from scriberrd.toml import key_lines
+from scriberrd.work.machine import Machine
+from scriberrd.work.resolved import duration, resolve, summary, written
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SAMPLE = Path(__file__).parent.parent.parent / "config/scriberrd.toml"
+TITLES = {"daemon", "api", "inbox[1]", "profile.default", "worker[1]", "retry", "retention"}
+TEXT = """
+[daemon]
+state_dir = "state"
+socket = "s"
+model_cache = "models"
+[[inbox]]
+name = "a"
+path = "in"
+output = "out"
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name in ("in", "out"):
+        (tmp_path / name).mkdir()
+    return tmp_path
+
+
+def check(
+    folder: Path, text: str, *options: str, prefix: tuple[str, ...] = (), **environment: str
+) -> tuple[int, list[str]]:
+    """The exit status, and what is said on stderr, without the name of the file."""
+    file = folder / "scriberrd.toml"
+    file.write_text(text)
+    done = subprocess.run(
+        [*prefix, BIN / "scriberrd", "check", "--config", file, *options],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        env=os.environ | environment,
+    )
+    lines = done.stderr.splitlines()
+    assert all(line.startswith(f"{file}:") for line in lines), done
+    return done.returncode, [line.removeprefix(f"{file}:") for line in lines]
+
+
+def test_what_no_model_or_language_or_device_is_has_a_line_and_a_hint(folder: Path) -> None:
+    more = f"""
+[profile.default]
+model = "bas"
+fallback_model = "tiny"
+[profile.b]
+language = "german"
+languages = ["en", "en-US"]
+[profile.c]
+model = "tiny.en"
+language = "de"
+task = "translate"
+[profile.d]
+model = "./in"
+[profile.e]
+model = "a/b/c"
+[profile.own]
+model = "{MODEL}"
+[profile.hub]
+model = "owner/name"
+[[worker]]
+name = "gpu"
+device = "cuda:99"
+[[worker]]
+name = "cpu"
+device = "cpu"
+compute_type = "bfloat16"
+"""
+    status, lines = check(folder, TEXT + more)
+    assert status == 78
+    for line, start, told in [
+        (12, "profile.default.model: no model is called 'bas'; did you mean 'base'?", "owner/name"),
+        (15, "profile.b.language: no language has the code 'german'; did you mean 'de'?", ""),
+        (16, "profile.b.languages: no language has the code 'en-US'; did you mean 'en'?", ""),
+        (19, "profile.c.language: tiny.en understands English only, not 'de'", ""),
+        (20, "profile.c.task: tiny.en understands English only, so it can't translate", ""),
+        (22, "profile.d.model: the folder lacks model.bin, config.json, ", "no model of"),
+        (24, "profile.e.model: 'a/b/c' is no id of the hub", "owner/name"),
+        (31, "worker[1].device: 'cuda:99' is not available; usable CUDA devices: ", ""),
+        (35, "worker[2].compute_type: cpu does not support compute_type 'bfloat16'", "auto"),
+    ]:
+        (found,) = [one for one in lines if one.startswith(f"{line}: {start}")]
+        assert told in found
+    assert len(lines) == 9
+    numbers = [int(line.partition(":")[0]) for line in lines]
+    assert numbers == sorted(numbers)
+
+
+def test_what_a_model_understands_is_read_from_its_files(folder: Path) -> None:
+    known = {"<|en|>": 1, "<|yue|>": 2, "<|endoftext|>": 50256}
+    tokens = [{"content": token, "id": number} for token, number in known.items()]
+    for name in ("model.bin", "config.json", "vocabulary.json"):
+        (folder / "in" / name).write_bytes(b"{}")
+    more = '\n[profile.a]\nmodel = "./in"\nlanguage = "{}"'
+    for language, end, told in [
+        ("de", 50257, "no language has the code 'de'"),
+        ("yue", 50257, None),
+        ("yue", 50256, "understands English only, not 'yue'"),
+        ("en", 50256, None),
+    ]:
+        tokens[-1]["id"] = end
+        (folder / "in/tokenizer.json").write_text(json.dumps({"added_tokens": tokens}))
+        status, lines = check(folder, TEXT + more.format(language))
+        assert status == (0 if told is None else 78), lines
+        assert [told in line for line in lines] == ([] if told is None else [True])
+
+
+def test_places_that_the_daemon_can_not_have_are_told(folder: Path) -> None:
+    (folder / "file").touch()
+    places = TEXT.replace('"state"', '"file/state"').replace('"models"', '"file"')
+    status, lines = check(folder, places.replace('"s"', '"in/../out"'))
+    assert status == 78
+    assert [line.rpartition("/")[0].partition(" ")[0] for line in lines] == ["3:", "4:", "5:"]
+    assert lines[0].endswith("file is not a folder")
+    assert lines[1].endswith("is there already, and is no socket")
+    status, lines = check(folder, TEXT.replace('"s"', f'"{"s" * 200}"'))
+    assert (status, "a socket's path at most 107" in lines[0]) == (78, True)
+
+
+POWERLESS = ("setpriv", "--bounding-set=-all", "--inh-caps=-all", "--reuid=65534", "--clear-groups")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+def test_root_looks_as_the_user_of_the_service(folder: Path) -> None:
+    code = """
+import os, sys
+from pathlib import Path
+from scriberrd.doctor import service
+from scriberrd.errors import ConfigError
+unit = service.installed(Path(sys.argv[1]))
+try:
+    service.become(unit.user, unit)
+except ConfigError as error:
+    assert "can't run what is installed" in str(error), error
+print(os.geteuid(), os.getegid(), 4 in os.getgroups(), os.environ["STATE_DIRECTORY"])
+print(os.environ["HF_HOME"], os.environ.get("SECRET"), os.access(sys.argv[2], os.W_OK))
+"""
+    units = folder / "root/etc/systemd/system"
+    (units / "scriberrd.service.d").mkdir(parents=True)
+    (units / "scriberrd.service").write_text(
+        "[Unit]\nUser=root\n[Service]\nUser=root\nGroup=root\nStateDirectory=scriberrd\n"
+        'Environment=HF_HOME=/old "A=b c"\nLoadCredential=hf_token:/etc/token\n'
+    )
+    (units / "scriberrd.service.d/own.conf").write_text(
+        "# comment\n[Service]\nUser=nobody\nGroup=daemon\nSupplementaryGroups=adm\n"
+        "Environment=\nEnvironment=HF_HOME=/new\n"
+    )
+    (folder / "in").chmod(0o755)
+    done = subprocess.run(
+        [sys.executable, "-c", code, folder / "root", folder / "in"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"SECRET": "x"},
+    )
+    expected = "65534 1 True /var/lib/scriberrd\n/new None False\n"
+    assert (done.stdout, done.stderr) == (expected, "")
+
+
+ENVIRONMENT = {"STATE_DIRECTORY": "/var/lib/x", "HOME": "/home/x", "HF_HOME": "/cache"}
+
+
+@pytest.fixture
+def loaded(folder: Path) -> Iterator[config.Config]:
+    file = folder / "scriberrd.toml"
+    file.write_text(
+        '[daemon]\nstate_dir = ""\nsocket = "s"\n[retry]\nbackoff = 90\n'
+        '[[worker]]\nname = "w"\nthreads = 3\n'
+    )
+    return config.load(file, ENVIRONMENT)
+
+
+def test_every_key_is_told_with_its_value_and_where_it_comes_from(
+    loaded: config.Config, folder: Path
+) -> None:
+    machine = Machine(cores=4, memory=10**10, gpu=False)
+    rows = resolve(loaded, machine, ENVIRONMENT)
+    found: dict[str, Any] = {row.key: (row.value, row.origin) for row in rows}
+    for key, expected in {
+        "daemon.state_dir": ("/var/lib/x", "$STATE_DIRECTORY"),
+        "daemon.socket": (str(folder / "s"), "line 3"),
+        "daemon.model_cache": ("/cache/hub", "$HF_HOME"),
+        "daemon.rescan": (60, "default"),
+        "retry.backoff": (90, "line 5"),
+        "worker[1].threads": (3, "line 8"),
+        "profile.default.model": ("base", "default"),
+    }.items():
+        assert found[key] == expected
+    assert found["worker[1].count"][1] == "this machine"
+    assert found["worker[1].count"][0] >= 1
+    lines = list(written(rows))
+    assert 'backoff = "90s"  # line 5' in lines
+    assert 'max_upload = "4GiB"  # default' in lines
+    assert "[[worker]]" in "".join(lines)
+
+
+def test_what_is_written_is_a_configuration_that_says_the_same(folder: Path) -> None:
+    machine = Machine(cores=4, memory=10**10, gpu=False)
+    (folder / "scriberrd.toml").write_text(TEXT + '[[worker]]\nname = "w"\n')
+    first = config.load(folder / "scriberrd.toml", {})
+    rows = resolve(first, machine, ENVIRONMENT)
+    (folder / "again.toml").write_text("\n".join(written(rows)))
+    again = resolve(config.load(folder / "again.toml", {}), machine, ENVIRONMENT)
+    assert {row.key for row in again} >= {*key_lines(SAMPLE.read_text())} - TITLES
+    assert [(row.key, row.value) for row in again] == [(row.key, row.value) for row in rows]
+
+
+def test_one_line_says_what_matters_most(loaded: config.Config) -> None:
+    assert summary(loaded, Machine(2, 10**10, gpu=True), ENVIRONMENT) == (
+        "models in /cache/hub, auto_download on; 2 cores, a GPU;"
+        " workers w: device auto (gpu), 0 x 3 threads"
+    )
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0s"), (90, "90s"), (60, "1m"), (7200, "2h"), (172800, "2d"), (0.25, "0.25s")],
+)
+def test_durations_are_written_as_they_are_read(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
