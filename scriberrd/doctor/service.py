@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import re
 import shlex
 import sys
 from collections import defaultdict
@@ -30,6 +31,8 @@ MADE = {
     "RuntimeDirectory": ("RUNTIME_DIRECTORY", "/run"),
     "CacheDirectory": ("CACHE_DIRECTORY", "/var/cache"),
 }
+
+SPECIFIERS = {"%C": "/var/cache", "%S": "/var/lib", "%L": "/var/log", "%t": "/run", "%%": "%"}
 
 
 class Service(NamedTuple):
@@ -60,7 +63,7 @@ def installed(root: Path = Path("/")) -> Service | None:
     environment = dict(
         pair.split("=", 1)
         for line in settings["Environment"]
-        for pair in shlex.split(line)
+        for pair in shlex.split(re.sub("%[CSLt%]", lambda found: SPECIFIERS[found[0]], line))
         if "=" in pair
     )
     for key, (variable, parent) in MADE.items():

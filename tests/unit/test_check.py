@@ -165,7 +165,7 @@ print(os.environ["HF_HOME"], os.environ.get("SECRET"), os.access(sys.argv[2], os
     )
     (units / "scriberrd.service.d/own.conf").write_text(
         "# comment\n[Service]\nUser=nobody\nGroup=daemon\nSupplementaryGroups=adm\n"
-        "Environment=\nEnvironment=HF_HOME=/new\n"
+        "Environment=\nEnvironment=HF_HOME=%C/new\n"
     )
     (folder / "in").chmod(0o755)
     done = subprocess.run(
@@ -175,7 +175,7 @@ print(os.environ["HF_HOME"], os.environ.get("SECRET"), os.access(sys.argv[2], os
         check=False,
         env=os.environ | {"SECRET": "x"},
     )
-    expected = "65534 1 True /var/lib/scriberrd\n/new None False\n"
+    expected = "65534 1 True /var/lib/scriberrd\n/var/cache/new None False\n"
     assert (done.stdout, done.stderr) == (expected, "")
 
 
