@@ -66,6 +66,11 @@ class Client:
         """A job."""
         return cast("Job", self._ask("GET", f"/v1/jobs/{id_}"))
 
+    def logs(self, id_: int) -> list[str]:
+        """The story of a job, line by line."""
+        _, content = self.connection.read(f"/v1/jobs/{id_}/logs")
+        return content.decode().splitlines()
+
     def executions(self, id_: int) -> list[Execution]:
         """The runs of a job, oldest first."""
         runs = self._ask("GET", f"/v1/jobs/{id_}/executions")["executions"]

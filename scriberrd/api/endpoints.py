@@ -18,6 +18,7 @@ from scriberrd.api import (
     reloading,
     speakers,
     status,
+    story,
     submission,
     transcripts,
 )
@@ -43,7 +44,7 @@ class Endpoint(NamedTuple):
     path: str
     summary: str
     handler: Callable[..., Awaitable[object]]
-    result: type[msgspec.Struct] | None  # or each event of a stream; None for a published file
+    result: type[msgspec.Struct] | None  # or each event of a stream; None: text, or a file
     parameters: type[Params] | None = None
     body: type[Params] | None = None
     streams: bool = False
@@ -92,6 +93,7 @@ ENDPOINTS = (
         *("GET", "/v1/jobs/{id}/executions", "the runs of a job"),
         *(jobs.executions, jobs.Executions),
     ),
+    Endpoint("GET", "/v1/jobs/{id}/logs", "the story of a job", story.logs, None),
     Endpoint(
         *("GET", "/v1/jobs/{id}/transcript", "the transcript of a job", transcripts.get, None),
         parameters=transcripts.Wanted,

@@ -422,3 +422,21 @@ async def test_what_is_set_over_a_profile(server: Server, tmp_path: Path) -> Non
     refused = await ctl(server, "submit", file, "--set", "model=/tmp/evil")
     assert refused.status == 1
     assert "mine.mp3: set: model: only a profile sets it: name one" in refused.err
+
+
+async def test_logs_tell_the_story_of_a_job_until_it_has_ended(server: Server) -> None:
+    await server.submit()
+    told = await ctl(server, "logs", "1")
+    assert told == Ended(0, "2023-11-14 22:13:20  queued\n", "")
+    process = await start(server, "--json", "logs", "1", "--follow")
+    assert process.stdout is not None
+    first = json.loads(await process.stdout.readline())
+    assert first == {"at": "2023-11-14T22:13:20Z", "text": "queued"}
+    job = await server.claim()
+    second = json.loads(await process.stdout.readline())
+    assert second["text"] == "started on worker cpu: run 1"
+    await server.fail(job)
+    ended = await end(process)
+    assert (ended.status, ended.err) == (0, "")
+    assert json.loads(ended.out)["text"].startswith("failed: no_audio_stream")
+    assert (await ctl(server, "logs", "9")).status == 4

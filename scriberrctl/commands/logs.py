@@ -1,0 +1,41 @@
+"""`scriberrctl logs`."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from scriberrctl import render
+from scriberrctl.session import JOB_ID, Session, json_option, pass_session
+
+ENDED = {"completed", "failed", "canceled"}
+
+
+@click.command("logs")
+@click.argument("id_", metavar="ID", type=JOB_ID)
+@click.option("-f", "--follow", is_flag=True, help="Go on until the job has ended.")
+@json_option
+@pass_session
+def command(session: Session, id_: int, follow: bool) -> None:
+    """Tell the story of a job: when it was queued, started, put back and why, completed."""
+    if not follow:
+        _tell(session, id_, 0)
+        return
+    with session.client.events(job=id_) as events:  # before the lines: none is missed
+        told = 0
+        while session.client.job(id_)["state"] not in ENDED:
+            told = _tell(session, id_, told)
+            if next(events, None) is None:
+                break
+        _tell(session, id_, told)
+
+
+def _tell(session: Session, id_: int, told: int) -> int:
+    """Print the lines after the first `told`; gives how many there are."""
+    lines = session.client.logs(id_)
+    for line in lines[told:]:
+        at, _, text = line.partition(" ")
+        session.say({"at": at, "text": text}, lambda: f"{render.moment(at)}  {text}")  # noqa: B023
+    sys.stdout.flush()
+    return len(lines)
