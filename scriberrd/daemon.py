@@ -7,6 +7,7 @@ import functools
 import logging
 import os
 import resource
+import sys
 import time
 from collections import defaultdict
 from contextlib import closing
@@ -60,6 +61,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+SWITCH = 0.0005  # seconds that a thread computes before another gets to; 5 ms is Python's own
+
 
 async def run(config: Config, reload: Callable[[], Config], until: Until | None = None) -> None:
     """Be the daemon, until SIGTERM, SIGINT, or SIGHUP of a terminal that is closed.
@@ -80,6 +83,8 @@ async def run(config: Config, reload: Callable[[], Config], until: Until | None 
     # Folders and clients may be many. What uses select(), which ends at 1024, opens few of them.
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    # An answer passes through several threads, and may wait so long before each of them.
+    sys.setswitchinterval(SWITCH)
     await signals.warn(config)
     # After an unclean stop all of the database is read, and that takes its time.
     systemd.notify("EXTEND_TIMEOUT_USEC=900000000")
