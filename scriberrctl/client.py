@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         Pause,
         Pull,
         Reloaded,
+        Stats,
         Status,
     )
 
@@ -138,6 +139,10 @@ class Client:
     def pull(self, model: str) -> Pull:
         """Have a model on the daemon's machine; how far that is tells an event."""
         return cast("Pull", self._tell("/v1/models", model=model))
+
+    def stats(self, *, since: str | None = None, by: str = "day") -> Stats:
+        """What was done since a time."""
+        return cast("Stats", self._ask("GET", "/v1/stats", since=since, by=by))
 
     def transcript(self, id_: int, format_: str, *, partial: bool = False) -> Transcript:
         """The transcript of a completed job; `partial`: or what there is so far of another."""

@@ -137,6 +137,47 @@ class Execution(TypedDict):
     real_time_factor: float | None
 
 
+class Ended(TypedDict):
+    """Jobs that have ended: all of them, or those of a day, a user or an inbox."""
+
+    key: str | None
+    completed: int
+    failed: int
+    canceled: int
+    hits: int
+    audio_seconds: float
+
+
+class Speed(TypedDict):
+    """How fast a model is on a device."""
+
+    model: str
+    device: str
+    runs: int
+    audio_seconds: float
+    seconds: float
+    real_time_factor: float | None
+
+
+class Failures(TypedDict):
+    """How many jobs have failed of something."""
+
+    code: str
+    message: str
+    jobs: int
+
+
+class Stats(TypedDict):
+    """What was done since a time."""
+
+    since: str | None
+    by: str
+    total: Ended
+    groups: list[Ended]
+    speeds: list[Speed]
+    failures: list[Failures]
+
+
 class Model(TypedDict):
     """A model on the daemon's machine."""
 

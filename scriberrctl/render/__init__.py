@@ -14,6 +14,7 @@ from scriberrctl.render.daemon import (
     watched,
 )
 from scriberrctl.render.job import bar, details, jobs, outcome, purged, removed, speakers, warnings
+from scriberrctl.render.stats import stats
 from scriberrctl.render.values import (
     SPACES_AND_JOINERS,
     counted,
@@ -46,6 +47,7 @@ __all__ = [
     "purged",
     "removed",
     "speakers",
+    "stats",
     "status",
     "summary",
     "table",

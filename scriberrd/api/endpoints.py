@@ -17,6 +17,7 @@ from scriberrd.api import (
     reading,
     reloading,
     speakers,
+    stats,
     status,
     story,
     submission,
@@ -123,6 +124,10 @@ ENDPOINTS = (
     Endpoint("GET", "/v1/models", "list the models on this machine", models.find, models.Models),
     Endpoint(
         *("POST", "/v1/models", "pull a model", models.pull, models.PullView), body=models.Wanted
+    ),
+    Endpoint(
+        *("GET", "/v1/stats", "what was done, and how fast", stats.stats, stats.Stats),
+        parameters=stats.Wanted,
     ),
     Endpoint(
         *("GET", "/v1/events", "what happens, as it happens", events.follow, EventView),

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scriberrctl import __version__, render, shapes
 from scriberrd import __version__ as daemon_version
 from scriberrd import model
-from scriberrd.api import inboxes, jobs, status, views
+from scriberrd.api import inboxes, jobs, stats, status, views
 from scriberrd.inbox import explain
 from scriberrd.library import shelf
 from scriberrd.work import preflight
@@ -83,6 +83,10 @@ def test_a_table_is_as_wide_as_its_widest_cells() -> None:
         (inboxes.UnreadableView, shapes.Unreadable),
         (inboxes.OldestView, shapes.Oldest),
         (explain.Explanation, shapes.Explanation),
+        (stats.Stats, shapes.Stats),
+        (stats.EndedView, shapes.Ended),
+        (stats.SpeedView, shapes.Speed),
+        (stats.FailedView, shapes.Failures),
     ],
 )
 def test_client_and_daemon_speak_of_the_same(

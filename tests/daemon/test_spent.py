@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
 from typing import TYPE_CHECKING
 
-from program import AUDIO, Program
+from program import AUDIO, BIN, Program
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,6 +29,15 @@ def test_a_run_tells_what_its_seconds_went_into(program: Make) -> None:
         assert (load is None) == kept
         assert transcribe > 0
         assert diarize > 0
+    stats = daemon.ctl("stats", "--since", "1h30m", "--by", "user")
+    assert [(one["key"], one["completed"]) for one in stats["groups"]] == [(None, 2)]
+    assert [(one["model"], one["runs"]) for one in stats["speeds"]] == [("slow", 2)]
+    shown = subprocess.check_output(
+        [BIN / "scriberrctl", "--socket", daemon.socket, "stats"], text=True
+    )
+    assert "x real time" in shown
+    assert daemon.ctl("stats", "--since", "0s")["total"]["completed"] == 0
+    daemon.ctl("stats", "--since", "a week", status=2)
 
 
 def test_what_is_taken_from_the_library_took_nothing(program: Make) -> None:

@@ -10,6 +10,7 @@ from support import steps
 
 from scriberrd.model import Job, JobState
 from scriberrd.queue import jobs, queries, store
+from scriberrd.queue.figures import Figures
 from scriberrd.queue.transactions import transaction
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ LOOKS: dict[str, Callable[[apsw.Connection], Any]] = {
     "the latest event": queries.believed,
     "the stream of events": queries.stream,
     "counts": queries.counts,
+    "what was done lately": lambda db: Figures(2.0, "day").step(db),
 }
 
 

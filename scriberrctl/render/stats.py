@@ -1,0 +1,48 @@
+"""What was done, for people."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from scriberrctl.render.values import moment, plain, table
+
+if TYPE_CHECKING:
+    from scriberrctl.shapes import Ended, Stats
+
+NOBODY = {"day": "-", "user": "(found in an inbox)", "inbox": "-"}
+
+
+def stats(stats: Stats) -> str:
+    """All of it: a line for each group, each model and device, each kind of failure."""
+    if stats["since"] is None:
+        return "nothing has been done yet, or it is forgotten"
+    rows = [_row(one["key"] or NOBODY[stats["by"]], one) for one in stats["groups"]]
+    heads = [stats["by"].upper(), "HOURS", "COMPLETED", "FAILED", "CANCELED", "FROM LIBRARY"]
+    parts = [
+        f"Jobs that have ended since {moment(stats['since'])}; hours are those of the recordings.",
+        table(heads, [*rows, _row("total", stats["total"])]),
+    ]
+    if stats["speeds"]:
+        speeds = [
+            [one["model"], one["device"], str(one["runs"]), _hours(one["audio_seconds"]), _times(f)]
+            for one in stats["speeds"]
+            if (f := one["real_time_factor"])
+        ]
+        parts.append(table(["MODEL", "DEVICE", "RUNS", "HOURS", "SPEED"], speeds))
+    if stats["failures"]:
+        failed = [[one["code"], str(one["jobs"]), one["message"]] for one in stats["failures"]]
+        parts.append(table(["FAILURE", "JOBS", ""], failed))
+    return "\n\n".join(parts)
+
+
+def _row(key: str, one: Ended) -> list[str]:
+    counts = (one["completed"], one["failed"], one["canceled"], one["hits"])
+    return [plain(key), _hours(one["audio_seconds"]), *map(str, counts)]
+
+
+def _hours(seconds: float) -> str:
+    return f"{seconds / 3600:.1f}"
+
+
+def _times(factor: float) -> str:
+    return f"{1 / factor:.1f}x real time"
