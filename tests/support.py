@@ -7,10 +7,13 @@ import contextlib
 import shutil
 import subprocess
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 
+from scriberrd.model import Identity, Job, JobState
+from scriberrd.settings import Settings
 from scriberrd.transcript import BlockResult
 
 if TYPE_CHECKING:
@@ -40,6 +43,55 @@ def block(number: int) -> BlockResult:
         segments=(),
         words=(),
     )
+
+
+def submitted(**fields: Any) -> Job:
+    """A job as it is when its recording has just been queued, but for these fields."""
+    job = Job(
+        id=1,
+        state=JobState.QUEUED,
+        stage=None,
+        inbox="inbox",
+        path=b"talk.mp3",
+        identity=Identity(1, 2, 3, 4, 5),
+        sha256="0",
+        profile="default",
+        settings=Settings(),
+        priority=2,
+        lease=0,
+        lease_expires=None,
+        failures=0,
+        deaths=0,
+        interruptions=0,
+        fallbacks=(),
+        not_before=0.0,
+        cancel_requested=False,
+        redo=False,
+        redo_stage=None,
+        overrides={},
+        created_at=1.0,
+        queued_at=1.0,
+        started_at=None,
+        finished_at=None,
+        progress=0.0,
+        diarized=None,
+        duration=None,
+        language=None,
+        shown=None,
+        cached=False,
+        uploaded=False,
+        submitted_by=None,
+        sidecar=None,
+        disposed=None,
+        leaving=None,
+        warnings=(),
+        error_code=None,
+        error_detail=None,
+        outputs=(),
+        edited=(),
+        names={},
+    )
+    return msgspec.structs.replace(job, **fields)
 
 
 @contextlib.contextmanager

@@ -4,7 +4,7 @@ import contextlib
 from typing import TYPE_CHECKING
 
 import pytest
-from support import block
+from support import block, submitted
 
 from scriberrd.config import Retry
 from scriberrd.errors import JobNotFound
@@ -43,50 +43,7 @@ def ids(found: list[Job]) -> list[int]:
 
 def test_a_job_is_what_was_submitted(db: apsw.Connection) -> None:
     job = submit(db, "talks/one.mp3")
-    assert job == Job(
-        id=1,
-        state=JobState.QUEUED,
-        stage=None,
-        inbox="a",
-        path=b"talks/one.mp3",
-        identity=Identity(1, 2, 3, 4, 5),
-        sha256="talks/one.mp3",
-        profile="default",
-        settings=Settings(),
-        priority=2,
-        lease=0,
-        lease_expires=None,
-        failures=0,
-        deaths=0,
-        interruptions=0,
-        fallbacks=(),
-        not_before=0.0,
-        cancel_requested=False,
-        redo=False,
-        redo_stage=None,
-        overrides={},
-        created_at=1.0,
-        queued_at=1.0,
-        started_at=None,
-        finished_at=None,
-        progress=0.0,
-        diarized=None,
-        duration=None,
-        language=None,
-        shown=None,
-        cached=False,
-        uploaded=False,
-        submitted_by=None,
-        sidecar=None,
-        disposed=None,
-        leaving=None,
-        warnings=(),
-        error_code=None,
-        error_detail=None,
-        outputs=(),
-        edited=(),
-        names={},
-    )
+    assert job == submitted(inbox="a", path=b"talks/one.mp3", sha256="talks/one.mp3")
     assert job == queries.get(db, 1)
 
 

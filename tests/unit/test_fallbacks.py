@@ -4,59 +4,18 @@ from __future__ import annotations
 
 import msgspec
 import pytest
+from support import submitted
 
 from scriberrd.config import Worker
-from scriberrd.model import Fallback, Identity, Job, JobState
+from scriberrd.model import Fallback, Job, JobState
 from scriberrd.settings import Settings
 from scriberrd.transcript import EngineInfo
 from scriberrd.work import fallbacks
 
 
 def job(**settings: object) -> Job:
-    return Job(
-        id=1,
-        state=JobState.PROCESSING,
-        stage=None,
-        inbox="a",
-        path=b"one.mp3",
-        identity=Identity(1, 2, 3, 4, 5),
-        sha256="0",
-        profile="default",
-        settings=msgspec.convert(settings, Settings),
-        priority=2,
-        lease=1,
-        lease_expires=None,
-        failures=0,
-        deaths=0,
-        interruptions=0,
-        fallbacks=(),
-        not_before=0.0,
-        cancel_requested=False,
-        redo=False,
-        redo_stage=None,
-        overrides={},
-        created_at=1.0,
-        queued_at=1.0,
-        started_at=None,
-        finished_at=None,
-        progress=0.0,
-        diarized=None,
-        duration=None,
-        language=None,
-        shown=None,
-        cached=False,
-        uploaded=False,
-        submitted_by=None,
-        sidecar=None,
-        disposed=None,
-        leaving=None,
-        warnings=(),
-        error_code=None,
-        error_detail=None,
-        outputs=(),
-        edited=(),
-        names={},
-    )
+    wanted = msgspec.convert(settings, Settings)
+    return submitted(state=JobState.PROCESSING, lease=1, settings=wanted)
 
 
 def engine(device: str, compute_type: str) -> EngineInfo:
