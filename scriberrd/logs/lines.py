@@ -86,6 +86,8 @@ def said(record: logging.LogRecord) -> str:
 
 def plain(text: str) -> str:
     """Text of others on one line of a bearable length, without what steers a terminal."""
+    if text.isprintable() and len(text) <= LONGEST:  # nearly all is
+        return text
     # Not with a codec, which may have to be imported: this must work without a free descriptor.
     shown = "".join(
         char if char.isprintable() or char in SPACES_AND_JOINERS else ascii(char)[1:-1]
