@@ -2,4 +2,4 @@
 
 from scriberrctl.cli import main
 
-main()
+main(prog_name="scriberrctl")

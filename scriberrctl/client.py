@@ -103,6 +103,10 @@ class Client:
         """Cancel a job, or ask its worker to."""
         return cast("Job", self._ask("POST", f"/v1/jobs/{id_}/cancel"))
 
+    def prioritize(self, id_: int, priority: str) -> Job:
+        """Have a queued job claimed before or after others."""
+        return cast("Job", self._tell(f"/v1/jobs/{id_}/priority", priority=priority))
+
     def retry(self, id_: int, /, **options: Option) -> Job:
         """Queue a failed or canceled job again; `set` has what is set over its profile."""
         return cast("Job", self._ask("POST", f"/v1/jobs/{id_}/retry", **options))

@@ -40,6 +40,7 @@ class Connection:
     """To the first of these sockets that answers; each request has a connection of its own."""
 
     def __init__(self, given: str | None = None) -> None:
+        self.patience: float | None = None  # seconds for an answer, instead of the usual
         self._sockets = sockets(given)
         self._compared = False
         self._deadline: float | None = None  # of the wait that is going on
@@ -136,7 +137,7 @@ class Connection:
         for path in self._sockets:
             sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             try:
-                sock.settimeout(self._patience(PATIENCE))
+                sock.settimeout(self._patience(self.patience or PATIENCE))
                 _connect(sock, path)
             except OSError as error:
                 sock.close()

@@ -4,6 +4,8 @@ ClientError
 ├── ApiError     the daemon refused
 ├── NoDaemon     the daemon can't be reached
 ├── Unreadable   a recording can't be read
+├── NoMatch      nothing is what was asked for
+├── NotAgreed    a person has to agree, and does not
 └── TimedOut     a wait took too long
 """
 
@@ -33,6 +35,14 @@ class NoDaemon(ClientError):
 
 class Unreadable(ClientError):
     """A recording can't be read."""
+
+
+class NoMatch(ClientError):
+    """Nothing is what was asked for."""
+
+
+class NotAgreed(ClientError):
+    """A person has to agree, and does not."""
 
 
 class TimedOut(ClientError):

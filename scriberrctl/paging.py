@@ -11,10 +11,18 @@ if TYPE_CHECKING:
 PAGE = 1000  # jobs: the daemon's limit for one page
 
 
-def jobs(client: Client, limit: int | None, **wanted: Any) -> tuple[list[Job], bool]:
-    """At most `limit` jobs, newest first, and whether there are more; None: all of them."""
+def jobs(
+    client: Client, limit: int | None, *, before: int | None = None, **wanted: Any
+) -> tuple[list[Job], bool]:
+    """At most `limit` jobs, newest first, and whether there are more.
+
+    Args:
+        client: to ask.
+        limit: None: all of them.
+        before: only those with a smaller id.
+        wanted: what is asked of `Client.jobs`.
+    """
     found: list[Job] = []
-    before: int | None = None
     while limit is None or len(found) < limit:
         most = PAGE if limit is None else min(limit - len(found), PAGE)
         page = client.jobs(before=before, limit=most, **wanted)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from scriberrctl.shapes import Job
 
 JOB_ID = click.IntRange(min=1)
+PRIORITY = click.Choice(["urgent", "high", "normal", "low"])
 
 
 @dataclass

@@ -31,6 +31,11 @@ SECTIONS = {
         Command("submit", "Queue recordings", ("POST /v1/jobs",)),
         Command("wait", "Wait until jobs have ended", ("GET /v1/jobs/{id}", "GET /v1/events")),
         Command("cancel", "Cancel jobs", ("POST /v1/jobs/{id}/cancel",)),
+        Command(
+            "priority",
+            "Claim jobs earlier or later",
+            ("POST /v1/jobs/{id}/priority",),
+        ),
         Command("retry", "Queue failed jobs again", ("POST /v1/jobs/{id}/retry",)),
         Command("redo", "Transcribe ended jobs again", ("POST /v1/jobs/{id}/redo",)),
         Command("remove", "Remove ended jobs", ("DELETE /v1/jobs/{id}",), ("rm",)),

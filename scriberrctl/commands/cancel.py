@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from scriberrctl import render
-from scriberrctl.session import JOB_ID, Session, json_option, pass_session
+from scriberrctl.selection import selecting
+
+if TYPE_CHECKING:
+    from scriberrctl.selection import Chosen
+    from scriberrctl.session import Session
 
 
 @click.command("cancel")
-@click.argument("ids", metavar="ID...", type=JOB_ID, nargs=-1, required=True)
-@json_option
-@pass_session
-def command(session: Session, ids: tuple[int, ...]) -> None:
+@selecting("queued", "processing", asks=True)
+def command(session: Session, *, chosen: Chosen) -> None:
     """Cancel jobs. A running job ends as soon as its worker stops."""
-    session.each(ids, session.client.cancel, render.outcome)
+    chosen.agree("cancel")
+    session.each(chosen.ids, session.client.cancel, render.outcome)

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import TYPE_CHECKING
 
 import click
 
 from scriberrctl import render
-from scriberrctl.session import JOB_ID, Session, json_option, pass_session, set_option
+from scriberrctl.selection import selecting
+from scriberrctl.session import set_option
+
+if TYPE_CHECKING:
+    from scriberrctl.selection import Chosen
+    from scriberrctl.session import Session
 
 
 @click.command("redo")
-@click.argument("ids", metavar="ID...", type=JOB_ID, nargs=-1, required=True)
 @click.option("--profile", metavar="NAME", help="Profile to use. [default: the job's]")
 @click.option(
     "--stage",
@@ -19,13 +24,11 @@ from scriberrctl.session import JOB_ID, Session, json_option, pass_session, set_
     help="Keep the words: tell the speakers apart again, or only write the transcripts again.",
 )
 @set_option
-@json_option
-@pass_session
-def command(
-    session: Session, /, ids: tuple[int, ...], **options: str | tuple[str, ...] | None
-) -> None:
+@selecting("completed", "failed", "canceled", asks=True)
+def command(session: Session, *, chosen: Chosen, **options: str | tuple[str, ...] | None) -> None:
     """Transcribe ended jobs again, with the current settings.
 
     The old transcripts stay until the new ones replace them.
     """
-    session.each(ids, partial(session.client.redo, **options), render.outcome)
+    chosen.agree("redo")
+    session.each(chosen.ids, partial(session.client.redo, **options), render.outcome)

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import TYPE_CHECKING
 
 import click
 
 from scriberrctl import render
-from scriberrctl.session import JOB_ID, Session, json_option, pass_session
+from scriberrctl.selection import selecting
+
+if TYPE_CHECKING:
+    from scriberrctl.selection import Chosen
+    from scriberrctl.session import Session
 
 
 @click.command("remove")
-@click.argument("ids", metavar="ID...", type=JOB_ID, nargs=-1, required=True)
 @click.option("--purge", is_flag=True, help="Delete the transcripts too, unless edited.")
-@json_option
-@pass_session
-def command(session: Session, ids: tuple[int, ...], purge: bool) -> None:
+@selecting("completed", "failed", "canceled", asks=True)
+def command(session: Session, *, chosen: Chosen, purge: bool) -> None:
     """Remove ended jobs from the list. Recordings and transcripts stay."""
-    session.each(
-        ids, partial(session.client.remove, purge=purge), render.purged if purge else render.removed
-    )
+    chosen.agree("delete the transcripts of" if purge else "remove", always=purge)
+    text = render.purged if purge else render.removed
+    session.each(chosen.ids, partial(session.client.remove, purge=purge), text)

@@ -13,7 +13,7 @@ import click
 from scriberrctl import render, walking
 from scriberrctl.blockers import Blockers
 from scriberrctl.errors import ApiError, Unreadable
-from scriberrctl.session import Session, json_option, pass_session, set_option
+from scriberrctl.session import PRIORITY, Session, json_option, pass_session, set_option
 from scriberrctl.waiting import until_ended
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ LEFT_OUT = {"ignored", "ours", "passed"}  # states of a file that its inbox does
 @click.option("--profile", metavar="NAME", help="Profile to use. [default: the inbox's]")
 @click.option(
     "--priority",
-    type=click.Choice(["urgent", "high", "normal", "low"]),
+    type=PRIORITY,
     help="Priority in the queue. [default: the profile's]",
 )
 @set_option

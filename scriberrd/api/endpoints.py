@@ -106,6 +106,11 @@ ENDPOINTS = (
     ),
     Endpoint("POST", "/v1/jobs/{id}/cancel", "cancel a job", jobs.cancel, JobView),
     Endpoint(
+        *("POST", "/v1/jobs/{id}/priority", "claim a job earlier or later"),
+        *(jobs.prioritize, JobView),
+        body=jobs.Prioritized,
+    ),
+    Endpoint(
         *("POST", "/v1/jobs/{id}/retry", "queue a job again", jobs.retry, JobView),
         parameters=jobs.Again,
     ),

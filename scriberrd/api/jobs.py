@@ -1,4 +1,4 @@
-"""Jobs: look, submit, cancel, retry, redo, remove."""
+"""Jobs: look, submit, cancel, retry, redo, remove, and another priority."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ from scriberrd.errors import InvalidRequest, ShuttingDown
 from scriberrd.inbox import ordering
 from scriberrd.library.purging import purge
 from scriberrd.logs import Event
-from scriberrd.model import JobState, RedoStage
+from scriberrd.model import JobState, Priority, RedoStage
 from scriberrd.queue import jobs, queries
+from scriberrd.settings import PriorityName
 
 if TYPE_CHECKING:
     from scriberrd.api.rooms import Rooms
@@ -103,6 +104,21 @@ async def cancel(rooms: Rooms, id_: int) -> views.JobView:
             log.info("canceled", extra={"event": Event.JOB_CANCELED})
         else:
             log.info("is to be canceled")
+    return await _view(rooms, job)
+
+
+class Prioritized(Params, frozen=True, kw_only=True):
+    """When a job is claimed."""
+
+    priority: PriorityName
+
+
+async def prioritize(rooms: Rooms, id_: int, wanted: Prioritized) -> views.JobView:
+    """Have a queued job claimed before or after others."""
+    priority = Priority[wanted.priority.upper()]
+    job = await rooms.store.run(jobs.prioritize, id_, priority, rooms.clock.time())
+    with logs.about(**job.subject):
+        log.info("has priority %s now", wanted.priority)
     return await _view(rooms, job)
 
 

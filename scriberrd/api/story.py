@@ -38,6 +38,7 @@ SAID = {
     "named": "{speaker} was named, or its name taken away",
     "slow": "is slow: running for {seconds} s",
     "cancel_requested": "is to be canceled",
+    "prioritized": "has priority {priority} now",
     "canceled": "canceled",
 }
 

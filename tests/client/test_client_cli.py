@@ -9,10 +9,11 @@ import shlex
 import signal
 import subprocess
 import sys
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import pytest
 from api_server import DIALOGUE, SHOWN
+from commands import COMMAND, Ended, ctl, end, environment, start
 from msgspec.structs import replace
 from support import eventually
 
@@ -23,35 +24,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from api_server import Server
-
-COMMAND = [sys.executable, "-m", "scriberrctl"]
-
-
-class Ended(NamedTuple):
-    status: int
-    out: str
-    err: str
-
-
-async def start(server: Server, *args: str) -> asyncio.subprocess.Process:
-    return await asyncio.create_subprocess_exec(
-        *COMMAND, *args, env=environment(server), stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
-
-
-def environment(server: Server) -> dict[str, str]:
-    return os.environ | {"SCRIBERRD_SOCKET": str(server.socket), "TZ": "UTC"}
-
-
-async def end(process: asyncio.subprocess.Process) -> Ended:
-    async with asyncio.timeout(120):
-        out, err = await process.communicate()
-    assert process.returncode is not None
-    return Ended(process.returncode, out.decode(), err.decode())
-
-
-async def ctl(server: Server, *args: str) -> Ended:
-    return await end(await start(server, *args))
 
 
 def foreign(tmp_path: Path, name: str = "mine.mp3", content: bytes = b"my sound") -> str:
@@ -238,13 +210,13 @@ async def test_remove_with_purge_deletes_the_transcript_too(server: Server) -> N
         await server.submit(name)
         await server.complete(await server.claim())
     assert (await ctl(server, "remove", "1")).out == "job 1 removed: a.mp3\n"
-    purged = await ctl(server, "remove", "--purge", "2")
+    purged = await ctl(server, "remove", "--yes", "--purge", "2")
     assert purged.out == "job 2 and its transcripts removed: b.mp3\n"
     assert [file.name for file in server.inbox.output.iterdir()] == ["a.mp3.json"]
     await server.submit("c.mp3")
     await server.complete(await server.claim())
     (server.inbox.output / "c.mp3.json").write_text("corrected")
-    purged = await ctl(server, "remove", "--purge", "3")
+    purged = await ctl(server, "remove", "--yes", "--purge", "3")
     assert purged.out.endswith("removed: c.mp3; kept, because edited: c.mp3.json\n")
 
 

@@ -10,12 +10,13 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, rule
+from msgspec.structs import replace
 from support import block
 
 from scriberrd import config, toml
 from scriberrd.errors import IllegalMove, LeaseLost, WorkerDied
 from scriberrd.failures import FAILURES
-from scriberrd.model import TERMINAL, Fallback, Identity, JobState, Scope, Source
+from scriberrd.model import TERMINAL, Fallback, Identity, JobState, Priority, Scope, Source
 from scriberrd.protocol import Finished
 from scriberrd.queue import jobs, queries, store
 from scriberrd.queue.transactions import transaction
@@ -30,6 +31,7 @@ RETRY = config.Retry(attempts=2, backoff=toml.Seconds(0.001), backoff_max=toml.S
 CODES = ["worker_crashed", "out_of_memory", "invalid_media", "disk_full", "source_changed"]
 STEP = Fallback("batch_size", "2", "1")
 LIMIT = 3  # interruptions
+QUEUED = {"submitted", "superseded", "released", "retried", "redone"}  # events
 
 
 class Queue(RuleBasedStateMachine):
@@ -281,6 +283,20 @@ class Queue(RuleBasedStateMachine):
             else:
                 assert after.state is JobState.CANCELED or after.cancel_requested
 
+    @rule(data=st.data(), priority=st.sampled_from(Priority))
+    def prioritize(self, data: Any, priority: Priority) -> None:
+        known = queries.find(self.db, limit=100)
+        if not known:
+            return
+        job = data.draw(st.sampled_from(known))
+        try:
+            after = self._do(jobs.prioritize, job.id, priority, self.now)
+        except IllegalMove:
+            assert job.state is not JobState.QUEUED
+            assert queries.get(self.db, job.id) == job
+        else:
+            assert after == replace(job, priority=priority)
+
     @rule(data=st.data())
     def redo(self, data: Any) -> None:
         known = queries.find(self.db, limit=100)
@@ -415,7 +431,7 @@ class Queue(RuleBasedStateMachine):
         for id_, state in found.items():
             events = queries.events(self.db, 0, 1000, id_)
             expected = {
-                JobState.QUEUED: {"submitted", "superseded", "released", "retried", "redone"},
+                JobState.QUEUED: {*QUEUED, "prioritized"},
                 JobState.PROCESSING: {"claimed", "checkpointed", "cancel_requested"},
                 JobState.COMPLETED: {"finished"},
                 JobState.FAILED: {"failed"},

@@ -42,7 +42,14 @@ from scriberrd.queue.jobs.leaving import (
     put_off,
 )
 from scriberrd.queue.jobs.moving import movable, move_along
-from scriberrd.queue.jobs.orders import cancel, cancel_requested, redo, retry, take_again
+from scriberrd.queue.jobs.orders import (
+    cancel,
+    cancel_requested,
+    prioritize,
+    redo,
+    retry,
+    take_again,
+)
 from scriberrd.queue.jobs.outputs import (
     begin,
     mounts,

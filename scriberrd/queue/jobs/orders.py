@@ -1,4 +1,4 @@
-"""What people order: cancel, retry and redo."""
+"""What people order: cancel, retry, redo, and another priority."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     import apsw
 
-    from scriberrd.model import Job, RedoStage, Sidecar
+    from scriberrd.model import Job, Priority, RedoStage, Sidecar
     from scriberrd.settings import Settings
 
 
@@ -47,6 +47,20 @@ def cancel(db: apsw.Connection, id_: int, now: float) -> Job:
         record_event(db, id_, "canceled", now)
         return move(db, job, JobState.CANCELED, NO_ERROR | {"finished_at": now})
     raise IllegalMove(id_, job.state, "be canceled")
+
+
+def prioritize(db: apsw.Connection, id_: int, priority: Priority, now: float) -> Job:
+    """Have a queued job claimed before or after others.
+
+    Raises:
+        JobNotFound: no such job.
+        IllegalMove: it is not queued.
+    """
+    job = queries.get(db, id_)
+    if job.state is not JobState.QUEUED:
+        raise IllegalMove(id_, job.state, "have another priority")
+    record_event(db, id_, "prioritized", now, priority=priority.name.lower())
+    return update(db, id_, {"priority": priority})
 
 
 def cancel_requested(db: apsw.Connection) -> list[Lease]:
