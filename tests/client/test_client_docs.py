@@ -13,7 +13,7 @@ from scriberrctl.cli import CLOSED, EPILOG, INTERRUPTED, main
 from scriberrctl.table import COMMANDS
 
 TEXT = (Path(__file__).parents[2] / "docs" / "scriberrctl.md").read_text("utf-8")
-EVERYWHERE = {"--json", "--help", "-h", "-y"}
+EVERYWHERE = {"--json", "--help", "-h"}
 
 
 def options(command: click.Command) -> set[str]:
