@@ -35,7 +35,7 @@ config_option = click.option(
     help="The configuration file. [default: $SCRIBERRD_CONFIG, else "
     "$XDG_CONFIG_HOME/scriberrd/scriberrd.toml, else /etc/scriberrd/scriberrd.toml]",
 )
-
+COLORS = {"warning": "yellow", "problem": "red"}
 as_option = click.option(
     "--as",
     "user",
@@ -127,9 +127,14 @@ def check(option: Path | None, user: str | None, *, resolved: bool, as_json: boo
     """
     if as_json and not resolved:
         raise click.UsageError("--json needs --resolved")
-    from scriberrd.doctor import foresight  # noqa: PLC0415 - as above
+    from scriberrd.doctor import foresight, service  # noqa: PLC0415 - as above
+    from scriberrd.errors import ConfigError  # noqa: PLC0415
 
-    who = _be_service(user)
+    unit = service.installed()
+    try:
+        who = service.be(user, unit)
+    except ConfigError as error:
+        _fail(str(error), EX_CONFIG)
     config = _load(option)
     if resolved:
         _show(config, as_json=as_json)
@@ -141,7 +146,7 @@ def check(option: Path | None, user: str | None, *, resolved: bool, as_json: boo
         click.echo(f"{config.file}:{line}: {level}{one.key}: {one.what}", err=True)
     if any(one.level == "problem" for one in found):
         sys.exit(EX_CONFIG)
-    click.echo(f"{config.file}: ok{who}")
+    click.echo(f"{config.file}: ok, for user {who}")
 
 
 def _show(config: Config, *, as_json: bool) -> None:
@@ -156,26 +161,28 @@ def _show(config: Config, *, as_json: bool) -> None:
         click.echo("\n".join(resolved.written(rows)))
 
 
-def _be_service(user: str | None) -> str:
-    """Be the user whom the daemon runs as, if root asks; gives a remark about whom."""
-    from scriberrd.doctor import service  # noqa: PLC0415 - as above
-    from scriberrd.errors import ConfigError  # noqa: PLC0415
+@main.command()
+@config_option
+@as_option
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def doctor(option: Path | None, user: str | None, *, as_json: bool) -> None:
+    """Look at everything that a recording needs, and say what to do; the daemon may be down.
 
-    if os.geteuid() != 0:
-        return _usage("--as is for root") if user is not None else ""
-    unit = service.installed()
-    name = user or (unit.user if unit is not None else "root")
-    if name == "root":
-        return ""
-    try:
-        service.become(name, unit)
-    except ConfigError as error:
-        _fail(str(error), EX_CONFIG)
-    return f", for user {name}"
+    Exit status: 0 nothing is broken, 1 there is a problem.
+    """
+    from scriberrd.doctor import report  # noqa: PLC0415 - as above
+    from scriberrd.doctor.examine import examine  # noqa: PLC0415
 
+    lines = list(examine(option, user))
+    if as_json:
+        import msgspec  # noqa: PLC0415
 
-def _usage(what: str) -> NoReturn:
-    raise click.UsageError(what)
+        click.echo(msgspec.json.encode(lines).decode())
+    else:
+        for state, text in report.texts(lines):
+            click.secho(text, fg=COLORS.get(state or ""))
+    if any(line.state == "problem" for line in lines):
+        sys.exit(EX_FAILURE)
 
 
 @main.command()

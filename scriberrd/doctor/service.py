@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from scriberrd.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
 NAME = "scriberrd.service"
 FOLDERS = (  # of units, the first one counts
@@ -44,6 +44,7 @@ class Service(NamedTuple):
     groups: tuple[str, ...]  # SupplementaryGroups=
     environment: dict[str, str]
     credentials: dict[str, str]  # LoadCredential=: name and file
+    settings: Mapping[str, list[str]]  # all of [Service], as they are written
 
 
 def installed(root: Path = Path("/")) -> Service | None:
@@ -76,6 +77,7 @@ def installed(root: Path = Path("/")) -> Service | None:
         groups=tuple(" ".join(settings["SupplementaryGroups"]).split()),
         environment=environment,
         credentials=dict(line.split(":", 1) for line in settings["LoadCredential"] if ":" in line),
+        settings=settings,
     )
 
 
@@ -101,6 +103,26 @@ def _lines(file: Path) -> Iterator[str]:
     for line in map(str.strip, text.splitlines()):
         if line and line[0] not in "#;":
             yield line
+
+
+def be(user: str | None, service: Service | None) -> str:
+    """Be the user whom the daemon runs as, if root asks; gives the name of who it is now.
+
+    Args:
+        user: who it is to be; None: the one of the service.
+        service: the installed one.
+
+    Raises:
+        ConfigError: nobody but root can, or `become` failed.
+    """
+    if os.geteuid() != 0:
+        if user is not None:
+            raise ConfigError(["--as is for root: use sudo"])
+        return pwd.getpwuid(os.geteuid()).pw_name
+    name = user or (service.user if service is not None else "root")
+    if name != "root":
+        become(name, service)
+    return name
 
 
 def become(user: str, service: Service | None) -> None:

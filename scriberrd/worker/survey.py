@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 
     Foresee = Callable[..., Iterator[tuple[str, str]]]
 
-PACKAGES = ("faster-whisper", "ctranslate2", "av", "onnxruntime", "pyannote.audio", "torch")
+PACKAGES = (
+    *("faster-whisper", "ctranslate2", "av", "onnxruntime", "huggingface-hub"),
+    *("pyannote.audio", "torch", "nvidia-cublas-cu12", "nvidia-cudnn-cu12"),
+)
 
 
 def main() -> None:

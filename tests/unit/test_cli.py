@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import subprocess
 import sys
 from pathlib import Path
@@ -20,7 +21,7 @@ def test_init_writes_the_sample_and_check_likes_it(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert file.read_text() == (ROOT / "config/scriberrd.toml").read_text()
     done = scriberrd("check", "--config", file)
-    assert (done.returncode, done.stdout) == (0, f"{file}: ok\n")
+    assert (done.returncode, done.stdout) == (0, f"{file}: ok, for user {getpass.getuser()}\n")
 
 
 def test_init_replaces_nothing_unasked(tmp_path: Path) -> None:
