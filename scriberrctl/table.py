@@ -47,6 +47,7 @@ SECTIONS = {
         Command("inbox", "List the inboxes, and what lies in them", ("GET /v1/inboxes",)),
         Command("rescan", "Scan inboxes now", ("POST /v1/inboxes/rescan",)),
         Command("reload", "Read the configuration again", ("POST /v1/reload",)),
+        Command("doctor", "Look at everything that a recording needs", ()),
         Command("models", "List and pull models", ("GET /v1/models", "POST /v1/models")),
     ),
 }

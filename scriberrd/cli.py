@@ -130,7 +130,7 @@ def check(option: Path | None, user: str | None, *, resolved: bool, as_json: boo
     from scriberrd.doctor import foresight, service  # noqa: PLC0415 - as above
     from scriberrd.errors import ConfigError  # noqa: PLC0415
 
-    unit = service.installed()
+    unit = service.usual(os.environ)
     try:
         who = service.be(user, unit)
     except ConfigError as error:

@@ -120,7 +120,8 @@ def models(found: Surveyed, config: Config) -> Iterator[Line]:
             advice = f"`scriberrctl models pull {model}` fetches it now, the first job otherwise"
             yield Line("models", "warning", f"{what} is not on this machine yet", advice)
         else:
-            advice = f"`scriberrctl models pull {model}`; jobs wait until it is there"
+            pull = "copy it anew" if os.path.isabs(model) else f"`scriberrctl models pull {model}`"
+            advice = f"{pull}; jobs wait until it is there"
             yield Line("models", "problem", f"{what}: {lacks}", advice)
 
 

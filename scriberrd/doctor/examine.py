@@ -28,7 +28,7 @@ def examine(option: Path | None, user: str | None) -> Iterator[Line]:
         option: the configuration file; None: the usual one.
         user: whom to be; None: the user of the installed unit.
     """
-    unit = service.installed() if os.geteuid() == 0 or option is None else None
+    unit = service.usual(os.environ)
     token = engines.token(unit, os.environ)
     yield from system.unit(unit)
     yield from system.limits()

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from scriberrd.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 NAME = "scriberrd.service"
 FOLDERS = (  # of units, the first one counts
@@ -25,6 +25,7 @@ FOLDERS = (  # of units, the first one counts
     *("usr/lib/systemd/system", "lib/systemd/system"),
 )
 KEPT = ("PATH", "PYTHONPATH", "LANG", "TERM", "SCRIBERRD_CONFIG")  # variables of whoever asks
+OWN = "systemd/user"  # of a user, in their folder of configurations
 # What systemd tells the service of the folders that it makes.
 MADE = {
     "StateDirectory": ("STATE_DIRECTORY", "/var/lib"),
@@ -36,7 +37,7 @@ SPECIFIERS = {"%C": "/var/cache", "%S": "/var/lib", "%L": "/var/log", "%t": "/ru
 
 
 class Service(NamedTuple):
-    """A unit of the system that is installed."""
+    """A unit that is installed."""
 
     file: Path
     user: str
@@ -46,6 +47,24 @@ class Service(NamedTuple):
     credentials: dict[str, str]  # LoadCredential=: name and file
     settings: Mapping[str, list[str]]  # all of [Service], as they are written
 
+    @property
+    def systemctl(self) -> str:
+        """How systemd is asked about it."""
+        own = self.file.parent.match(OWN) and not self.file.is_relative_to("/etc")
+        return "systemctl --user" if own else "sudo systemctl"
+
+
+def usual(environment: Mapping[str, str]) -> Service | None:
+    """The unit that concerns whoever asks: for a user, their own before that of the system."""
+    if os.geteuid() == 0:
+        return installed()
+    home = Path(environment.get("HOME", "/"))
+    own = Path(environment.get("XDG_CONFIG_HOME") or home / ".config") / OWN
+    found = _read([own])
+    if found is None:
+        return installed()
+    return found._replace(user=pwd.getpwuid(os.geteuid()).pw_name)
+
 
 def installed(root: Path = Path("/")) -> Service | None:
     """The unit of the system, with its drop-ins; None if there is none.
@@ -53,7 +72,10 @@ def installed(root: Path = Path("/")) -> Service | None:
     Args:
         root: below which the folders of systemd are.
     """
-    folders = [root / folder for folder in FOLDERS]
+    return _read([root / folder for folder in FOLDERS])
+
+
+def _read(folders: Sequence[Path]) -> Service | None:
     file = next((found for folder in folders if (found := folder / NAME).is_file()), None)
     if file is None:
         return None

@@ -33,10 +33,10 @@ HARMFUL = {
 
 
 def unit(service: Service | None) -> Iterator[Line]:
-    """The installed unit of the system, and how exposed it is."""
+    """The installed unit, and how exposed it is."""
     if service is None:
-        advice = "`sudo scriberrd install` puts one in place; for yourself, `install --user`"
-        yield Line("unit", "ok", "none of the system is installed", advice)
+        what = "none is installed; `sudo scriberrd install` puts one in place, or `install --user`"
+        yield Line("unit", "ok", what)
         return
     yield Line("unit", "ok", f"{service.file}, for user {service.user}")
     for key, (state, why) in HARMFUL.items():
@@ -95,7 +95,7 @@ def api(config: Config, *, running: bool, service: Service | None) -> Line:
     """
     path = config.daemon.socket
     if not running:
-        start = "scriberrd run" if service is None else "sudo systemctl start scriberrd"
+        start = "scriberrd run" if service is None else f"{service.systemctl} start scriberrd"
         return Line("daemon", "warning", "not running", f"`{start}` starts it")
     connection = http.client.HTTPConnection("scriberrd", timeout=PATIENCE)
     connection.sock = socket.socket(socket.AF_UNIX)
@@ -105,7 +105,8 @@ def api(config: Config, *, running: bool, service: Service | None) -> Line:
         connection.request("GET", "/v1/health")
         status = connection.getresponse().status
     except OSError as error:
-        again = "systemctl restart scriberrd.socket" if service else "start the daemon anew"
+        restart = service and f"{service.systemctl} restart scriberrd.socket"
+        again = f"`{restart}`" if restart else "start the daemon anew"
         what = f"it runs, but {path} does not answer: {error.strerror or error}"
         return Line("daemon", "problem", what, again)
     finally:

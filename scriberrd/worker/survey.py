@@ -70,10 +70,11 @@ def _with_libraries(
         cublas=_cublas() if found.gpus else "",
         compute_types=sorted(ctranslate2.get_supported_compute_types("cpu")),
         models=[
-            (name, model, state(model, asked.model_cache))
+            (name, model, lacks)
             for name, settings in asked.profiles.items()
             if (state := getattr(foreseen[settings.engine], "state", None))
             for model in filter(None, (settings.model, settings.fallback_model))
+            if (lacks := state(model, asked.model_cache)) is not None
         ],
         telemetry=os.environ.get("ORT_DISABLE_TELEMETRY") != "1",
     )

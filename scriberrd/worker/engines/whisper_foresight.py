@@ -70,17 +70,18 @@ def settings(wanted: Settings, model_cache: str) -> Iterator[tuple[str, str]]:
         yield "task", f"{wanted.model} understands English only, so it can't translate"
 
 
-def state(model: str, model_cache: str) -> str:
-    """What a model that may be used lacks on this machine; "" if it is whole."""
+def state(model: str, model_cache: str) -> str | None:
+    """What a model lacks on this machine; "" if it is whole, None if there is none of this name."""
     folder = Path(model)
     try:
         if os.path.isabs(model):
             lacks = whisper_hub.missing(folder, folder.parent)
             return f"lacks {lacks}" if lacks else _damage(folder)
         repository = whisper_hub.repository(model)
-        cache = hub.folder_of_cache(model_cache)
-        found = repository and whisper_hub.cached(repository, cache)
-        return _damage(Path(found)) if found else "not in the cache"
+        if repository is None:
+            return None
+        found = whisper_hub.cached(repository, hub.folder_of_cache(model_cache))
+        return _damage(found) if found else "not in the cache"
     except TaskFailed as error:
         return error.detail
 
