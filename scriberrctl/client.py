@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         Job,
         Model,
         Page,
+        Passed,
         Pause,
         Pull,
         Reloaded,
@@ -143,6 +144,10 @@ class Client:
     def pull(self, model: str) -> Pull:
         """Have a model on the daemon's machine; how far that is tells an event."""
         return cast("Pull", self._tell("/v1/models", model=model))
+
+    def purge(self, *, dry_run: bool = False) -> Passed:
+        """Delete what is too old, or tell what would be deleted."""
+        return cast("Passed", self._tell("/v1/purge", dry_run=dry_run))
 
     def stats(self, *, since: str | None = None, by: str = "day") -> Stats:
         """What was done since a time."""

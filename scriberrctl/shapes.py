@@ -137,6 +137,23 @@ class Execution(TypedDict):
     real_time_factor: float | None
 
 
+class Due(TypedDict):
+    """What was deleted of one kind, or would be."""
+
+    count: int
+    names: list[str]
+
+
+class Passed(TypedDict):
+    """What a pass of `[retention]` has deleted, or would delete."""
+
+    dry_run: bool
+    transcripts: Due
+    uploads: Due
+    jobs: Due
+    events: Due
+
+
 class Ended(TypedDict):
     """Jobs that have ended: all of them, or those of a day, a user or an inbox."""
 

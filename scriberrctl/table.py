@@ -48,6 +48,7 @@ SECTIONS = {
         Command("rescan", "Scan inboxes now", ("POST /v1/inboxes/rescan",)),
         Command("reload", "Read the configuration again", ("POST /v1/reload",)),
         Command("doctor", "Look at everything that a recording needs", ()),
+        Command("purge", "Delete now what is too old", ("POST /v1/purge",)),
         Command("models", "List and pull models", ("GET /v1/models", "POST /v1/models")),
     ),
 }

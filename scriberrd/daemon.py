@@ -130,6 +130,15 @@ async def _serve(
     dispatcher, intake = Dispatcher(means, machine), Intake(live, store, time, folders)
     breaker = dispatcher.admission.breaker
     pulls, disposals = Pulls(live, store, time, breaker.try_now), Disposals(means)
+    keeper = retention.Keeper(
+        store,
+        live,
+        time,
+        known,
+        delete=functools.partial(_delete, means),
+        is_due=publisher.is_due,
+        forget=library.prune,
+    )
     statuses = defaultdict[str, watch.Watching](watch.Watching)
 
     def look() -> None:
@@ -141,7 +150,7 @@ async def _serve(
         listening(Path(live.config.daemon.socket), live.config.api.group) as listener,
         closing(Mounting(look)),
     ):
-        rooms = _rooms(means, intake, dispatcher, pulls, statuses, told)
+        rooms = _rooms(means, intake, dispatcher, pulls, statuses, told, keeper)
         life = Life(live, store, time, dispatcher, statuses)
         tasks: dict[Hashable, asyncio.Task[None]] = {}
         async with (
@@ -153,7 +162,7 @@ async def _serve(
             beside = [group.create_task(one) for one in work]
             if until is not None:
                 beside.append(group.create_task(_stop_after(until(rooms), told)))
-            _keep(group, tasks, _wanted(rooms, breaker, statuses, known))
+            _keep(group, tasks, _wanted(rooms, breaker, statuses, keeper))
             beside.append(group.create_task(life.begin()))
 
             async def again() -> list[str]:
@@ -161,7 +170,7 @@ async def _serve(
                     live.config, warnings = await signals.read_again(live.config, reload, told)
                 dispatcher.reconfigure()
                 listener.share(live.config.api.group)
-                _keep(group, tasks, _wanted(rooms, breaker, statuses, known))
+                _keep(group, tasks, _wanted(rooms, breaker, statuses, keeper))
                 extra = {"event": Event.RELOADED}
                 log.info("reloaded the configuration: %s", live.config.file, extra=extra)
                 return warnings
@@ -192,6 +201,7 @@ def _rooms(
     pulls: Pulls,
     statuses: Statuses,
     told: Orders,
+    keeper: retention.Keeper,
 ) -> Rooms:
     renderings = Renderings(means)
 
@@ -205,6 +215,7 @@ def _rooms(
         stopping=lambda: dispatcher.stopping,
         try_now=try_now,
         reload=told.reload,
+        purge=keeper.once,
         pull=pulls.pull,
         render=renderings.render,
         name=renderings.name,
@@ -242,7 +253,7 @@ def _wanted(
     rooms: Rooms,
     breaker: Breaker,
     statuses: dict[str, watch.Watching],
-    known: retention.Known,
+    keeper: retention.Keeper,
 ) -> Mapping[Hashable, Callable[[], Coroutine[None, None, None]]]:
     """What goes on beside the work, by what of the configuration it depends on."""
     config, store = rooms.live.config, rooms.store
@@ -261,15 +272,7 @@ def _wanted(
     )
     return {
         "end": functools.partial(_end_with, store),
-        "retention": functools.partial(
-            retention.keep,
-            store,
-            functools.partial(_delete, rooms),
-            rooms.library.prune,
-            rooms.live,
-            time,
-            known,
-        ),
+        "retention": functools.partial(keeper.run),
         ("backup", daemon.backup, daemon.backups, spared): copies,
         ("preflights", daemon, tuple(config.profiles.items())): (
             functools.partial(rooms.preflights.watch)
@@ -280,11 +283,11 @@ def _wanted(
     }
 
 
-async def _delete(rooms: Rooms, inbox: Inbox, aged: jobs.Aged, before: float) -> bool:
+async def _delete(means: Means, inbox: Inbox, aged: jobs.Aged, before: float) -> bool:
     """Delete a published file for its age, and what the library has of it."""
-    if aged.sha256 is not None and not await rooms.library.forget([aged.sha256]):
+    if aged.sha256 is not None and not await means.library.forget([aged.sha256]):
         return False  # it is tried again, as long as the file tells of it
-    return await rooms.publisher.delete(inbox, aged, before)
+    return await means.publisher.delete(inbox, aged, before)
 
 
 async def _end_with(store: Store) -> None:

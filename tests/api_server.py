@@ -26,7 +26,7 @@ from scriberrd.library.library import Library
 from scriberrd.model import InboxStatus, Job, Print, Shown, WorkerStatus
 from scriberrd.output.publisher import Publisher
 from scriberrd.protocol import Finished, Probed, Pulled
-from scriberrd.queue import jobs
+from scriberrd.queue import jobs, retention
 from scriberrd.queue.jobs import Lease
 from scriberrd.queue.store import Store
 from scriberrd.settings import Settings
@@ -235,6 +235,15 @@ def below(base: Path) -> Iterator[Server]:
         publisher = Publisher(store, folders, clock)
         means = Means(live, store, clock, folders, publisher, library, Preflights(live))
         renderings = Renderings(means)
+        keeper = retention.Keeper(
+            store,
+            live,
+            clock,
+            retention.Known(clock.now, 0.0),
+            delete=publisher.delete,
+            is_due=publisher.is_due,
+            forget=library.prune,
+        )
         server.rooms = Rooms(
             *means,
             intake=server.intake,
@@ -242,6 +251,7 @@ def below(base: Path) -> Iterator[Server]:
             status=lambda: LIVE,
             try_now=lambda: None,
             reload=reload,
+            purge=keeper.once,
             pull=pull,
             render=renderings.render,
             name=renderings.name,

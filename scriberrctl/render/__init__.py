@@ -14,6 +14,7 @@ from scriberrctl.render.daemon import (
     watched,
 )
 from scriberrctl.render.job import bar, details, jobs, outcome, purged, removed, speakers, warnings
+from scriberrctl.render.passed import passed
 from scriberrctl.render.stats import stats
 from scriberrctl.render.values import (
     SPACES_AND_JOINERS,
@@ -39,6 +40,7 @@ __all__ = [
     "offer",
     "outage",
     "outcome",
+    "passed",
     "pause",
     "pauses",
     "plain",

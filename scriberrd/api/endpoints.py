@@ -14,6 +14,7 @@ from scriberrd.api import (
     jobs,
     models,
     pauses,
+    purging,
     reading,
     reloading,
     speakers,
@@ -129,6 +130,10 @@ ENDPOINTS = (
     Endpoint("GET", "/v1/models", "list the models on this machine", models.find, models.Models),
     Endpoint(
         *("POST", "/v1/models", "pull a model", models.pull, models.PullView), body=models.Wanted
+    ),
+    Endpoint(
+        *("POST", "/v1/purge", "delete what is too old now", purging.purge, purging.Purged),
+        body=purging.Wanted,
     ),
     Endpoint(
         *("GET", "/v1/stats", "what was done, and how fast", stats.stats, stats.Stats),

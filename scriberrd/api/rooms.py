@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from scriberrd.library.library import Library
     from scriberrd.model import Clock, Job
     from scriberrd.output.publisher import Publisher
+    from scriberrd.queue.retention import Passed
     from scriberrd.queue.store import Store
     from scriberrd.work.preflight import Preflights
     from scriberrd.work.pulls import News
@@ -50,6 +51,7 @@ class Rooms:
     status: Callable[[], LiveStatus]
     try_now: Callable[[], None]  # what the machine could not do
     reload: Callable[[], asyncio.Future[list[str]]]  # the configuration
+    purge: Callable[..., Awaitable[Passed]]  # what is too old
     pull: Callable[[str], Awaitable[News]]  # a model
     render: Callable[..., Awaitable[Job]]  # a transcript again
     name: Callable[[int, str, str], Awaitable[Job]]  # a speaker

@@ -12,6 +12,7 @@ newer transcript is published after it.
 from __future__ import annotations
 
 import asyncio
+import math
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
@@ -126,6 +127,21 @@ class Publisher:
             if gone:  # after a crash before this it is looked for again
                 await self._store.run(jobs.forget_output, output)
             return gone
+
+    async def is_due(self, inbox: Inbox, aged: jobs.Aged, before: float) -> bool:
+        """Whether `delete` would delete a published file now.
+
+        Raises:
+            OSError: it can't be looked at.
+        """
+        output = aged.output
+
+        def look() -> bool:
+            seen = published.look(inbox.output, output.name, output.prints)
+            written = math.inf if seen.identity is None else seen.identity.mtime_ns / 1e9
+            return seen.print is not None and written < before
+
+        return await self._folders.run(inbox.output, look)
 
     async def purge(self, inbox: Inbox, job: Job) -> tuple[tuple[bytes, ...], tuple[bytes, ...]]:
         """Delete all that is published of the recording of a job that was removed.

@@ -7,12 +7,14 @@ is synced: every thread of the daemon would stand still with it.
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     import apsw
+
+T = TypeVar("T")
 
 
 @contextlib.contextmanager
@@ -45,3 +47,15 @@ def savepoint(db: apsw.Connection) -> Iterator[None]:
             db.execute("ROLLBACK TO part; RELEASE part")
         raise
     db.execute("RELEASE part")
+
+
+class _Undo(Exception):
+    """Ends what is only tried."""
+
+
+def undone(db: apsw.Connection, function: Callable[[apsw.Connection], T]) -> T:
+    """What `function(db)` would give: whatever it changes is undone."""
+    with contextlib.suppress(_Undo), savepoint(db):
+        result = function(db)
+        raise _Undo
+    return result

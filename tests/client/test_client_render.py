@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from scriberrctl import __version__, render, shapes
 from scriberrd import __version__ as daemon_version
 from scriberrd import model
-from scriberrd.api import inboxes, jobs, stats, status, views
+from scriberrd.api import inboxes, jobs, purging, stats, status, views
 from scriberrd.inbox import explain
 from scriberrd.library import shelf
+from scriberrd.queue import retention
 from scriberrd.work import preflight
 
 if typing.TYPE_CHECKING:
@@ -83,6 +84,8 @@ def test_a_table_is_as_wide_as_its_widest_cells() -> None:
         (inboxes.UnreadableView, shapes.Unreadable),
         (inboxes.OldestView, shapes.Oldest),
         (explain.Explanation, shapes.Explanation),
+        (purging.Purged, shapes.Passed),
+        (retention.Due, shapes.Due),
         (stats.Stats, shapes.Stats),
         (stats.EndedView, shapes.Ended),
         (stats.SpeedView, shapes.Speed),

@@ -292,15 +292,15 @@ def test_uploads_leave_by_age_and_their_jobs_wait_for_that(db: apsw.Connection) 
     with db:
         jobs.mark_uploaded(db, 1, 2)
         jobs.mark_uploaded(db, 2, 8)  # another file has its name by now
-        assert jobs.let_uploads_leave(db, 3.0, 9.0, 100) == 0  # too young
-        assert jobs.let_uploads_leave(db, 4.0, 9.0, 100) == 1
-        assert jobs.let_uploads_leave(db, 4.0, 9.0, 100) == 0
-        assert jobs.prune(db, [1, 2], 8.0, now=9.0, uploads=True) == 1
+        assert len(jobs.let_uploads_leave(db, 3.0, 9.0, 100)) == 0  # too young
+        assert len(jobs.let_uploads_leave(db, 4.0, 9.0, 100)) == 1
+        assert len(jobs.let_uploads_leave(db, 4.0, 9.0, 100)) == 0
+        assert len(jobs.prune(db, [1, 2], 8.0, now=9.0, uploads=True)) == 1
     (row,) = rows(db, 9.0)
     assert (row.job, row.action) == (1, "upload")
     with db:
         jobs.disposed(db, row, "deleted", 9.0)
-        assert jobs.prune(db, [1], 8.0, now=9.0, uploads=True) == 1
+        assert len(jobs.prune(db, [1], 8.0, now=9.0, uploads=True)) == 1
 
 
 def test_an_upload_that_somebody_has_replaced_is_his(db: apsw.Connection) -> None:

@@ -78,7 +78,9 @@ class Queue:
         kept = config.Retention(**{key: Seconds(age) for key, age in ages.items()})
         await self.prune_all(kept, now)
 
-    async def prune_all(self, kept: config.Retention, now: float) -> None:
+    async def prune_all(
+        self, kept: config.Retention, now: float, *, dry: bool = False
+    ) -> retention.Passed:
         inbox = config.Inbox(name="inbox", path=self.out.parent / "in", output=self.out)
         every = config.Config(
             file=self.out,
@@ -89,7 +91,8 @@ class Queue:
             retry=config.Retry(),
             retention=kept,
         )
-        await retention.prune(self.store, self.publisher.delete, every, now)
+        delete = self.publisher.is_due if dry else self.publisher.delete
+        return await retention.prune(self.store, delete, every, now, dry=dry)
 
     async def ids(self) -> list[int]:
         return [job.id for job in await self.store.read(queries.find, limit=1000)][::-1]
@@ -122,6 +125,34 @@ async def test_by_default_only_old_events_go(queue: Queue) -> None:
     assert await queue.ids() == [1]
     assert queue.files() == ["talk.json"]
     assert (await queue.store.read(queries.stream)).pruned == 3
+
+
+async def test_a_dry_run_tells_what_a_pass_deletes_and_deletes_nothing(queue: Queue) -> None:
+    for number in (b"1", b"2"):
+        await queue.submit(0, path=number + b".mp3")
+        await queue.complete(1, f"{number.decode()}.json", f"{number.decode()}.txt")
+    (queue.out / "1.txt").write_text("edited")
+    os.utime(queue.out / "2.txt", (100 * DAY, 100 * DAY))  # somebody has copied it back
+    await queue.submit(0, path=b"failed.mp3")
+    await queue.fail(1)
+    kept = config.Retention(
+        **{key: Seconds(DAY) for key in ("jobs", "events", "transcripts", "uploads")}
+    )
+    before = await queue.store.read(queries.events, 0, 100)
+    told = await queue.prune_all(kept, 99 * DAY, dry=True)
+    assert told.transcripts.names == ["inbox/1.json", "inbox/2.json"]
+    assert told.jobs.names == ["inbox/1.mp3", "inbox/2.mp3"]
+    assert (told.jobs.count, told.uploads.count) == (2, 0)
+    assert told.events.count == len(before) - 1
+    assert await queue.ids() == [1, 2, 3]
+    assert queue.files() == ["1.json", "1.txt", "2.json", "2.txt"]
+    assert await queue.store.read(queries.events, 0, 100) == before
+
+    done = await queue.prune_all(kept, 99 * DAY)
+    assert (done.jobs, done.uploads) == (told.jobs, told.uploads)
+    assert set(done.transcripts.names) == {*told.transcripts.names, "inbox/1.txt"}  # left to itself
+    assert await queue.ids() == [3]
+    assert queue.files() == ["1.txt", "2.txt"]
 
 
 async def test_old_events_go_behind_those_that_a_clock_that_was_ahead_has_dated(

@@ -82,7 +82,7 @@ def mark_uploaded(db: apsw.Connection, id_: int, inode: int) -> None:
     db.execute("UPDATE job SET uploaded = 1 WHERE id = ? AND identity ->> 1 = ?", (id_, inode))
 
 
-def let_uploads_leave(db: apsw.Connection, before: float, now: float, most: int) -> int:
+def let_uploads_leave(db: apsw.Connection, before: float, now: float, most: int) -> list[str]:
     """Note of our copies of recordings that were completed before a time that they are to leave.
 
     Args:
@@ -92,20 +92,20 @@ def let_uploads_leave(db: apsw.Connection, before: float, now: float, most: int)
         most: how many at most.
 
     Returns:
-        How many.
+        The recordings, as "inbox/path".
     """
-    db.execute(
+    rows = db.execute(
         """
         INSERT INTO disposal (job, inbox, path, identity, sha256, action, token, due)
         SELECT id, inbox, path, identity, sha256, 'upload', lower(hex(randomblob(8))), :now
         FROM job WHERE uploaded = 1 AND disposed IS NULL AND finished_at < :before
             AND state = 'completed' AND sha256 IS NOT NULL
             AND NOT EXISTS (SELECT 1 FROM disposal WHERE disposal.job = id)
-        ORDER BY finished_at LIMIT :most
+        ORDER BY finished_at LIMIT :most RETURNING inbox, path
         """,
         {"before": before, "now": now, "most": most},
     )
-    return db.changes()
+    return [f"{inbox}/{display(path)}" for inbox, path in rows]
 
 
 def come_back(db: apsw.Connection, job: Job, leaving: Leaving | None, now: float) -> None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 def prune(
     db: apsw.Connection, ids: Iterable[int], before: float, *, now: float, uploads: bool = False
-) -> int:
+) -> list[str]:
     """Forget those of these jobs that ended before a time, with their runs and events.
 
     Of several jobs about a recording the oldest goes first: the newest knows its latest version.
@@ -37,9 +37,9 @@ def prune(
         uploads: those whose recordings are our own copies stay until these are deleted.
 
     Returns:
-        How many.
+        Their recordings, as "inbox/path".
     """
-    gone = 0
+    gone = []
     for id_ in ids:
         due = db.execute(
             """
@@ -56,7 +56,7 @@ def prune(
             inbox, path = due
             forget(db, [(id_,)])
             record_event(db, None, "pruned", now, id=id_, inbox=inbox, path=display(path))
-            gone += 1
+            gone.append(f"{inbox}/{display(path)}")
     return gone
 
 
