@@ -29,7 +29,7 @@ def options(command: click.Command) -> set[str]:
 
 def documented(text: str) -> set[str]:
     cells = re.findall(r"^\| (`-[^|]+) \|", text, flags=re.MULTILINE)
-    return {option for cell in cells for option in re.findall(r"`(--?[a-z]+)", cell)}
+    return {option for cell in cells for option in re.findall(r"`(--?[a-z-]+)", cell)}
 
 
 def section(name: str) -> str:
