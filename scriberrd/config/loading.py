@@ -15,6 +15,7 @@ from scriberrd.config import inboxes
 from scriberrd.config.live import MODELS, Config
 from scriberrd.config.tables import Api, Daemon, Retention, Retry, Worker
 from scriberrd.errors import ConfigError
+from scriberrd.files.home import home
 from scriberrd.settings import Settings, conflicts
 from scriberrd.toml import Document, meant
 
@@ -47,8 +48,8 @@ def find(option: Path | None, environment: Mapping[str, str]) -> Path:
         return option
     if "SCRIBERRD_CONFIG" in environment:
         return Path(environment["SCRIBERRD_CONFIG"])
-    home = Path(environment.get("HOME", "/"))
-    user = Path(environment.get("XDG_CONFIG_HOME") or home / ".config")
+    place = home(environment)
+    user = Path(environment.get("XDG_CONFIG_HOME") or place / ".config")
     places = [user / "scriberrd/scriberrd.toml", Path("/etc/scriberrd/scriberrd.toml")]
     for place in places:
         if os.path.isfile(place):
@@ -178,11 +179,11 @@ def _set(document: Document, daemon: Daemon) -> dict[str, int]:
 
 def _placed(daemon: Daemon, base: Path, environment: Mapping[str, str]) -> Daemon:
     """Fill in the paths of state and socket: from systemd, or the system's, or the user's."""
-    home = Path(environment.get("HOME", "/"))
+    place = home(environment)
     if os.geteuid() == 0:
         state, runtime = Path("/var/lib/scriberrd"), Path("/run/scriberrd")
     else:
-        state = Path(environment.get("XDG_STATE_HOME") or home / ".local/state") / "scriberrd"
+        state = Path(environment.get("XDG_STATE_HOME") or place / ".local/state") / "scriberrd"
         runtime = (
             Path(environment.get("XDG_RUNTIME_DIR") or f"/run/user/{os.geteuid()}") / "scriberrd"
         )

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from scriberrd.files.home import home
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -23,8 +25,8 @@ class CachedModel(msgspec.Struct, frozen=True, kw_only=True):
 
 def cache(given: str, environment: Mapping[str, str]) -> Path:
     """The folder of all models: the given one, or "" for the hub's own choice."""
-    home = Path(environment.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "huggingface"
-    hub = environment.get("HF_HUB_CACHE") or Path(environment.get("HF_HOME") or home) / "hub"
+    own = Path(environment.get("XDG_CACHE_HOME") or home(environment) / ".cache") / "huggingface"
+    hub = environment.get("HF_HUB_CACHE") or Path(environment.get("HF_HOME") or own) / "hub"
     return Path(given or hub).expanduser()
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from scriberrd.files.home import home
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -55,15 +57,15 @@ def of_system() -> Places:
 
 def of_user(environment: Mapping[str, str]) -> Places:
     """Those of a user: of the XDG base directories."""
-    home = Path(environment.get("HOME") or Path.home())
-    config = Path(environment.get("XDG_CONFIG_HOME") or home / ".config")
-    state = Path(environment.get("XDG_STATE_HOME") or home / ".local/state")
+    own = home(environment)
+    config = Path(environment.get("XDG_CONFIG_HOME") or own / ".config")
+    state = Path(environment.get("XDG_STATE_HOME") or own / ".local/state")
     units, usual = config / "systemd/user", config / "scriberrd/scriberrd.toml"
     file = Path(environment.get("SCRIBERRD_CONFIG") or usual).absolute()
     return Places(
         service=None,
         units=units,
-        programs=home / ".local/bin",
+        programs=own / ".local/bin",
         config=file,
         recordings="~/Recordings" if file == usual else "inbox",  # that is: beside it
         transcripts="~/Transcripts" if file == usual else "transcripts",

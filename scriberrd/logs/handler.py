@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TextIO
 
 from scriberrd.logs.context import subject
-from scriberrd.logs.journal import SOCKET, Journal
+from scriberrd.logs.journal import Journal
 from scriberrd.logs.lines import LONGEST, Formatter, plain, said
 
 if TYPE_CHECKING:
@@ -142,13 +142,15 @@ def _hide(seen: _Seen, record: logging.LogRecord) -> None:
     seen.latest.exc_info = seen.latest.exc_text = None
 
 
-def start(level: str, form: Literal["text", "json"] = "text", *, address: str = SOCKET) -> None:
+def start(
+    level: str, form: Literal["text", "json"] = "text", *, address: str | None = None
+) -> None:
     """Begin to log, and the warnings of libraries with it.
 
     Args:
         level: from which on lines are written.
         form: text for the reader that is found at stderr, or JSON for a program.
-        address: of the journal's socket.
+        address: of the journal's socket, if that is not where it always is.
     """
     journal, style = None, "json" if form == "json" else _style()
     if style == "journal":

@@ -35,14 +35,17 @@ FIELDS = {
 class Journal:
     """The journal of this machine."""
 
-    def __init__(self, address: str = SOCKET) -> None:
+    def __init__(self, address: str | None = None) -> None:
         """Open a socket to it.
+
+        Args:
+            address: of its own socket, if that is not where it always is.
 
         Raises:
             OSError: there is none, or no descriptor is free.
         """
-        os.stat(address)
-        self._address = address
+        self._address = address or SOCKET
+        os.stat(self._address)
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.settimeout(PATIENCE)
 

@@ -9,24 +9,26 @@ import json
 import logging
 import os
 import pty
+import re
 import socket
 import sys
 import warnings
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from journald import fields
 
 from scriberrd import logs
 from scriberrd.files.folders import start
 from scriberrd.logs.context import subject
 from scriberrd.logs.events import Event
 from scriberrd.logs.handler import BURST, PERIOD, Handler
-from scriberrd.logs.journal import Journal
+from scriberrd.logs.journal import FIELDS, Journal
 from scriberrd.logs.lines import LONGEST, Formatter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 
 def record(message: str, *values: object, level: int = logging.INFO) -> logging.LogRecord:
@@ -212,20 +214,6 @@ def journald(tmp_path: Path) -> Iterator[socket.socket]:
         yield heard
 
 
-def fields(datagram: bytes) -> dict[str, str]:
-    """An entry, read as journald does."""
-    found = {}
-    while datagram:
-        name, _, datagram = datagram.partition(b"\n")
-        if b"=" in name:
-            name, _, value = name.partition(b"=")
-        else:
-            size, datagram = int.from_bytes(datagram[:8], "little"), datagram[8:]
-            value, datagram = datagram[:size], datagram[size + 1 :]
-        found[name.decode()] = value.decode()
-    return found
-
-
 def test_the_journal_gets_all_that_a_line_is_about(journald: socket.socket) -> None:
     log = Log(Journal(journald.getsockname()))
     made = record("completed in %d s", 4)
@@ -342,6 +330,15 @@ def test_warnings_are_logged(monkeypatch: pytest.MonkeyPatch, told: int) -> None
     (line,) = text(told).splitlines()
     assert " WARNING " in line
     assert "DeprecationWarning: old" in line
+
+
+def test_every_moment_and_every_field_is_described() -> None:
+    described = (Path(__file__).parents[2] / "docs/journal.md").read_text("utf-8")
+    rows = re.findall(r"^\| `([A-Z_]+)` \| `([0-9a-f]{32})` \|", described, flags=re.MULTILINE)
+    assert rows == [(one.name, one.value) for one in Event]
+    assert set(re.findall(r"MESSAGE_ID=(\w+)", described)) <= {one.value for one in Event}
+    named = set(re.findall(r"^\| `([A-Z_]+)` \| [^`]", described, flags=re.MULTILINE))
+    assert named >= set(FIELDS.values())
 
 
 def test_no_moment_has_the_id_of_another() -> None:
