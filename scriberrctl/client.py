@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import http.client
 import json
+from http import HTTPStatus
 from typing import IO, TYPE_CHECKING, cast
 
 from scriberrctl.connection import Connection, url
@@ -178,4 +178,4 @@ class Client:
 
     def _submitted(self, to: str, body: bytes | IO[bytes], kind: str) -> tuple[Job, bool]:
         status, answer = self.connection.exchange("POST", to, body, kind)
-        return cast("Job", json.loads(answer)), status == http.client.ACCEPTED
+        return cast("Job", json.loads(answer)), status == HTTPStatus.ACCEPTED

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import contextlib
-import http.client
 import json
 import os
 import select
 import socket
 import sys
 import time
+from http import HTTPStatus
 from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from scriberrctl import __version__, advice
 from scriberrctl.errors import ApiError, NoDaemon, TimedOut
+from scriberrctl.unencrypted import HTTPConnection, HTTPException
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from scriberrctl.unencrypted import HTTPMessage, HTTPResponse
 
 VERSION_HEADER = "Scriberrd-Version"
 PATIENCE = 20.0  # seconds for an answer: a database that others hold is waited for
@@ -69,7 +72,7 @@ class Connection:
         ):
             return response.status, response.read()
 
-    def read(self, url: str) -> tuple[http.client.HTTPMessage, bytes]:
+    def read(self, url: str) -> tuple[HTTPMessage, bytes]:
         """The headers and the content at a URL."""
         with self._dial() as sock, self._answer(sock, "GET", url) as response, self._broken_off():
             return response.headers, response.read()
@@ -96,8 +99,8 @@ class Connection:
         url: str,
         body: bytes | IO[bytes] | None = None,
         kind: str = "",
-    ) -> http.client.HTTPResponse:
-        connection = http.client.HTTPConnection("localhost", blocksize=CHUNK)
+    ) -> HTTPResponse:
+        connection = HTTPConnection("localhost", blocksize=CHUNK)
         connection.sock = sock
         if body is not None:
             sock.settimeout(STREAM_PATIENCE)  # for each piece
@@ -110,7 +113,7 @@ class Connection:
                 self._await_reading(sock)
             response = connection.getresponse()
             self._compare(response.headers.get(VERSION_HEADER, ""))
-            if response.status < http.client.BAD_REQUEST:
+            if response.status < HTTPStatus.BAD_REQUEST:
                 return response
             with response:
                 raise _refusal(response.status, response.read())
@@ -160,14 +163,14 @@ class Connection:
         except TimeoutError as error:
             self._check_deadline()
             raise NoDaemon("the daemon is there, but does not answer") from error
-        except (OSError, http.client.HTTPException) as error:
+        except (OSError, HTTPException) as error:
             raise NoDaemon(f"lost the connection to the daemon: {error}") from error
 
     def _check_deadline(self) -> None:
         if self._deadline is not None and time.monotonic() >= self._deadline:
             raise TimedOut("timed out; the jobs continue")
 
-    def _lines(self, response: http.client.HTTPResponse, sock: socket.socket) -> Iterator[bytes]:
+    def _lines(self, response: HTTPResponse, sock: socket.socket) -> Iterator[bytes]:
         while True:
             self._check_deadline()
             with self._broken_off():

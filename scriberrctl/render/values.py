@@ -18,6 +18,8 @@ SPACES_AND_JOINERS = "\u00a0\u202f\u200c\u200d"  # harmless, and common in names
 
 def plain(text: str) -> str:
     """`text` with everything escaped that could control a terminal or hide text."""
+    if text.isprintable():  # nearly all is
+        return text
     return "".join(
         char
         if char.isprintable() or char in SPACES_AND_JOINERS

@@ -48,7 +48,7 @@ def test_a_worker_starts_without_the_daemon() -> None:
 @pytest.mark.parametrize("command", COMMANDS)
 def test_the_client_starts_quickly(command: str) -> None:
     loaded = imported(f"import scriberrctl.cli, scriberrctl.client, scriberrctl.commands.{command}")
-    assert not loaded & (NATIVE | DAEMON | {"scriberrd", "asyncio"})
+    assert not loaded & (NATIVE | DAEMON | {"scriberrd", "asyncio", "ssl"})
 
 
 def test_help_of_the_daemon_starts_without_it() -> None:
