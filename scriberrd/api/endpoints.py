@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
@@ -13,6 +14,7 @@ from scriberrd.api import (
     inboxes,
     jobs,
     models,
+    openapi,
     pauses,
     purging,
     reading,
@@ -26,7 +28,22 @@ from scriberrd.api import (
 )
 from scriberrd.api.params import Params, job_id, parse_body, parse_query
 from scriberrd.api.views import EventView, JobView
+from scriberrd.errors import (
+    IllegalMove,
+    ModelUnknown,
+    PathOutsideInbox,
+    PullFailed,
+    PurgeFailed,
+    ScriberrdError,
+    SourceChanged,
+    SpeakersNotTold,
+    TranscriptNotReady,
+    UploadFailed,
+    UploadTooLarge,
+    WordsNotKept,
+)
 from scriberrd.inbox.explain import Explanation
+from scriberrd.output.formats import FORMATS
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -51,9 +68,16 @@ class Endpoint(NamedTuple):
     body: type[Params] | None = None
     streams: bool = False
     head: bool = True  # whether HEAD is served beside GET: not where the answer has no end
+    # What the description of the API has besides: see openapi.py.
+    errors: tuple[type[ScriberrdError], ...] = ()  # beside those that every endpoint has
+    statuses: tuple[HTTPStatus, ...] = (HTTPStatus.OK,)  # of answers that are no error
+    media: tuple[str, ...] = (openapi.JSON,)
+    asks: tuple[str, ...] = ()  # headers of the request that it heeds
 
 
-ENDPOINTS = (
+REMADE = (IllegalMove, WordsNotKept, SpeakersNotTold, TranscriptNotReady)
+
+ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("GET", "/v1/health", "whether the daemon is well", status.health, status.Health),
     Endpoint("GET", "/v1/status", "the daemon at a glance", status.status, status.StatusView),
     Endpoint(
@@ -85,11 +109,15 @@ ENDPOINTS = (
         parameters=submission.ByName,
         body=submission.ByPath,
         streams=True,
+        errors=(PathOutsideInbox, SourceChanged, UploadTooLarge, UploadFailed),
+        statuses=(HTTPStatus.OK, HTTPStatus.ACCEPTED),
     ),
     Endpoint(
         *("GET", "/v1/jobs/{id}", "a job", reading.get, JobView),
         parameters=reading.Patience,
         streams=True,
+        statuses=(HTTPStatus.OK, HTTPStatus.NOT_MODIFIED),
+        asks=("If-None-Match",),
     ),
     Endpoint(
         *("GET", "/v1/jobs/{id}/executions", "the runs of a job"),
@@ -100,12 +128,18 @@ ENDPOINTS = (
         *("GET", "/v1/jobs/{id}/transcript", "the transcript of a job", transcripts.get, None),
         parameters=transcripts.Wanted,
         streams=True,
+        errors=(TranscriptNotReady,),
+        media=tuple(dict.fromkeys(one.media_type for one in FORMATS.values())),
     ),
     Endpoint(
         *("POST", "/v1/jobs/{id}/speakers", "name a speaker", speakers.name, JobView),
         body=speakers.Named,
+        errors=REMADE,
     ),
-    Endpoint("POST", "/v1/jobs/{id}/cancel", "cancel a job", jobs.cancel, JobView),
+    Endpoint(
+        *("POST", "/v1/jobs/{id}/cancel", "cancel a job", jobs.cancel, JobView),
+        errors=(IllegalMove,),
+    ),
     Endpoint(
         *("POST", "/v1/jobs/{id}/priority", "claim a job earlier or later"),
         *(jobs.prioritize, JobView),
@@ -114,6 +148,7 @@ ENDPOINTS = (
     Endpoint(
         *("POST", "/v1/jobs/{id}/retry", "queue a job again", jobs.retry, JobView),
         parameters=jobs.Again,
+        errors=(IllegalMove, SourceChanged),
     ),
     Endpoint(
         "POST",
@@ -122,14 +157,18 @@ ENDPOINTS = (
         jobs.redo,
         JobView,
         parameters=jobs.Anew,
+        errors=(SourceChanged, *REMADE),
     ),
     Endpoint(
         *("DELETE", "/v1/jobs/{id}", "remove a job", jobs.remove, JobView),
         parameters=jobs.Removal,
+        errors=(IllegalMove, PurgeFailed),
     ),
     Endpoint("GET", "/v1/models", "list the models on this machine", models.find, models.Models),
     Endpoint(
-        *("POST", "/v1/models", "pull a model", models.pull, models.PullView), body=models.Wanted
+        *("POST", "/v1/models", "pull a model", models.pull, models.PullView),
+        body=models.Wanted,
+        errors=(ModelUnknown, PullFailed),
     ),
     Endpoint(
         *("POST", "/v1/purge", "delete what is too old now", purging.purge, purging.Purged),
@@ -144,6 +183,12 @@ ENDPOINTS = (
         parameters=events.Wanted,
         streams=True,
         head=False,
+        media=("text/event-stream",),
+        asks=("Last-Event-ID",),
+    ),
+    Endpoint(
+        *("GET", "/v1/openapi.json", "what this page says, for programs"),
+        *(lambda _: openapi.answer(ENDPOINTS), None),
     ),
 )
 

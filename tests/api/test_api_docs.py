@@ -15,6 +15,7 @@ from msgspec import inspect
 
 import scriberrd.api.app
 from scriberrd import errors
+from scriberrd.api import openapi
 from scriberrd.api.endpoints import ENDPOINTS, Endpoint
 from scriberrd.errors import SourceChanged
 from scriberrd.output.formats import FORMATS
@@ -156,6 +157,19 @@ def test_every_code_is_described() -> None:
     codes -= {"database_foreign", "database_newer"}  # the daemon does not start with these
     codes |= set(scriberrd.api.app.CODES.values())
     assert codes == rows(section("## Errors"), "Code")
+
+
+def test_every_code_is_one_of_an_endpoint() -> None:
+    described = str(openapi.document(ENDPOINTS))
+    for code in rows(section("## Errors"), "Code") - {"not_found", "method_not_allowed"}:
+        assert f"'{code}'" in described
+
+
+async def test_the_api_describes_itself(server: Server) -> None:
+    found = await server.get("/v1/openapi.json")
+    assert found["openapi"] == "3.1.0"
+    known = {f"{verb.upper()} {path}" for path, verbs in found["paths"].items() for verb in verbs}
+    assert known == set(NAMES)
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
