@@ -34,6 +34,7 @@ from scriberrd.errors import (
     PathOutsideInbox,
     PullFailed,
     PurgeFailed,
+    ReloadFailed,
     ScriberrdError,
     SourceChanged,
     SpeakersNotTold,
@@ -83,6 +84,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint(
         *("POST", "/v1/reload", "read the configuration again"),
         *(reloading.reload, reloading.Reloaded),
+        errors=(ReloadFailed,),
     ),
     Endpoint(
         "POST", "/v1/pause", "pause claiming", pauses.pause, pauses.Pauses, body=pauses.Paused
@@ -123,7 +125,10 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         *("GET", "/v1/jobs/{id}/executions", "the runs of a job"),
         *(jobs.executions, jobs.Executions),
     ),
-    Endpoint("GET", "/v1/jobs/{id}/logs", "the story of a job", story.logs, None),
+    Endpoint(
+        *("GET", "/v1/jobs/{id}/logs", "the story of a job", story.logs, None),
+        media=("text/plain",),
+    ),
     Endpoint(
         *("GET", "/v1/jobs/{id}/transcript", "the transcript of a job", transcripts.get, None),
         parameters=transcripts.Wanted,

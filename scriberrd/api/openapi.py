@@ -32,7 +32,7 @@ JSON, PROBLEM = "application/json", "application/problem+json"
 BINARY: Schema = {"type": "string", "format": "binary"}
 ID: Schema = {"type": "integer", "minimum": 1, "maximum": LARGEST}
 ALWAYS = (  # whatever is asked for
-    *(errors.ScriberrdError, errors.TooManyConnections, errors.ShuttingDown),
+    *(errors.ScriberrdError, errors.TooManyConnections, errors.ShuttingDown, errors.Forbidden),
     *(errors.StoreError, errors.DatabaseBusy, errors.DatabaseReadOnly, errors.DatabaseCorrupt),
     *(errors.DiskFailed, errors.DiskFull),
 )
