@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from aiohttp import web
@@ -26,7 +26,8 @@ from scriberrd.api import (
     submission,
     transcripts,
 )
-from scriberrd.api.params import Params, job_id, parse_body, parse_query
+from scriberrd.api.endpoint import Endpoint
+from scriberrd.api.params import job_id, parse_body, parse_query
 from scriberrd.api.views import EventView, JobView
 from scriberrd.errors import (
     IllegalMove,
@@ -35,7 +36,6 @@ from scriberrd.errors import (
     PullFailed,
     PurgeFailed,
     ReloadFailed,
-    ScriberrdError,
     SourceChanged,
     SpeakersNotTold,
     TranscriptNotReady,
@@ -47,33 +47,9 @@ from scriberrd.inbox.explain import Explanation
 from scriberrd.output.formats import FORMATS
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import Iterator
 
     from scriberrd.api.rooms import Rooms
-
-
-class Endpoint(NamedTuple):
-    """What a client can ask for, and what answers it.
-
-    The handler is given the rooms, and then what the endpoint has of these: the id in the path, the
-    parameters, the body. What it returns is the answer: a value for JSON, or a response. One that
-    reads or writes a stream, or waits, is given the rooms and the request as it is.
-    """
-
-    method: str
-    path: str
-    summary: str
-    handler: Callable[..., Awaitable[object]]
-    result: type[msgspec.Struct] | None  # or each event of a stream; None: text, or a file
-    parameters: type[Params] | None = None
-    body: type[Params] | None = None
-    streams: bool = False
-    head: bool = True  # whether HEAD is served beside GET: not where the answer has no end
-    # What the description of the API has besides: see openapi.py.
-    errors: tuple[type[ScriberrdError], ...] = ()  # beside those that every endpoint has
-    statuses: tuple[HTTPStatus, ...] = (HTTPStatus.OK,)  # of answers that are no error
-    media: tuple[str, ...] = (openapi.JSON,)
-    asks: tuple[str, ...] = ()  # headers of the request that it heeds
 
 
 REMADE = (IllegalMove, WordsNotKept, SpeakersNotTold, TranscriptNotReady)

@@ -14,6 +14,7 @@ from aiohttp import web
 from msgspec.structs import fields
 
 from scriberrd import __version__, errors
+from scriberrd.api.endpoint import JSON
 from scriberrd.api.problems import VERSION_HEADER, Problem
 from scriberrd.queue.queries import LARGEST
 
@@ -22,13 +23,13 @@ if TYPE_CHECKING:
 
     from msgspec.structs import FieldInfo
 
-    from scriberrd.api.endpoints import Endpoint
+    from scriberrd.api.endpoint import Endpoint
 
 Schema = dict[str, Any]
 Schemas = Mapping[Any, Schema]
 
 REF = "#/components/schemas/{name}"
-JSON, PROBLEM = "application/json", "application/problem+json"
+PROBLEM = "application/problem+json"
 BINARY: Schema = {"type": "string", "format": "binary"}
 ID: Schema = {"type": "integer", "minimum": 1, "maximum": LARGEST}
 ALWAYS = (  # whatever is asked for

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from scriberrd import __version__
-from scriberrd.api.endpoints import ENDPOINTS, Endpoint
+from scriberrd.api.endpoints import ENDPOINTS
 from scriberrd.errors import DatabaseReadOnly
 
 if TYPE_CHECKING:
     from api_server import Server
+
+    from scriberrd.api.endpoint import Endpoint
 
 
 async def test_health(server: Server) -> None:

@@ -16,7 +16,7 @@ from msgspec import inspect
 import scriberrd.api.app
 from scriberrd import errors
 from scriberrd.api import openapi
-from scriberrd.api.endpoints import ENDPOINTS, Endpoint
+from scriberrd.api.endpoints import ENDPOINTS
 from scriberrd.errors import SourceChanged
 from scriberrd.output.formats import FORMATS
 from scriberrd.queue import jobs
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from api_server import Server
+
+    from scriberrd.api.endpoint import Endpoint
 
 TEXT = (Path(__file__).parents[2] / "docs" / "api.md").read_text("utf-8")
 
