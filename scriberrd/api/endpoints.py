@@ -52,6 +52,10 @@ if TYPE_CHECKING:
     from scriberrd.api.rooms import Rooms
 
 
+async def _described(_: Rooms) -> web.Response:
+    return web.json_bytes_response(openapi.document(ENDPOINTS), dumps=msgspec.json.encode)
+
+
 REMADE = (IllegalMove, WordsNotKept, SpeakersNotTold, TranscriptNotReady)
 
 ENDPOINTS: tuple[Endpoint, ...] = (
@@ -125,6 +129,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         *("POST", "/v1/jobs/{id}/priority", "claim a job earlier or later"),
         *(jobs.prioritize, JobView),
         body=jobs.Prioritized,
+        errors=(IllegalMove,),
     ),
     Endpoint(
         *("POST", "/v1/jobs/{id}/retry", "queue a job again", jobs.retry, JobView),
@@ -169,7 +174,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     ),
     Endpoint(
         *("GET", "/v1/openapi.json", "what this page says, for programs"),
-        *(lambda _: openapi.answer(ENDPOINTS), None),
+        *(_described, None),
     ),
 )
 

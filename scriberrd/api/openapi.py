@@ -10,7 +10,6 @@ from types import NoneType
 from typing import TYPE_CHECKING, Any, Union, get_args
 
 import msgspec
-from aiohttp import web
 from msgspec.structs import fields
 
 from scriberrd import __version__, errors
@@ -37,11 +36,6 @@ ALWAYS = (  # whatever is asked for
     *(errors.StoreError, errors.DatabaseBusy, errors.DatabaseReadOnly, errors.DatabaseCorrupt),
     *(errors.DiskFailed, errors.DiskFull),
 )
-
-
-async def answer(endpoints: Iterable[Endpoint]) -> web.Response:
-    """The description of these endpoints."""
-    return web.json_bytes_response(document(endpoints), dumps=msgspec.json.encode)
 
 
 def document(endpoints: Iterable[Endpoint]) -> Schema:
