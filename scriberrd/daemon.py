@@ -15,9 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scriberrd import logs, signals, systemd
+from scriberrd.api import scraping
 from scriberrd.api.access import guard
 from scriberrd.api.app import application
 from scriberrd.api.connections import serving
+from scriberrd.api.metrics import Metrics
 from scriberrd.api.rooms import LiveStatus, Rooms
 from scriberrd.api.socket import listening
 from scriberrd.config import Live
@@ -34,7 +36,7 @@ from scriberrd.logs import Event
 from scriberrd.model import InboxStatus, JobState
 from scriberrd.output import departures
 from scriberrd.output.publisher import Publisher
-from scriberrd.queue import backup, jobs, lock, restore, retention
+from scriberrd.queue import backup, jobs, lock, queries, restore, retention
 from scriberrd.queue.store import probe
 from scriberrd.work.breaker import STORE
 from scriberrd.work.capacity import fit
@@ -151,10 +153,11 @@ async def _serve(
         closing(Mounting(look)),
     ):
         rooms = _rooms(means, intake, dispatcher, pulls, statuses, told, keeper)
+        metrics = Metrics(rooms, (await store.read(queries.stream)).newest)
         life = Life(live, store, time, dispatcher, statuses)
         tasks: dict[Hashable, asyncio.Task[None]] = {}
         async with (
-            serving(application(rooms), listener, guard(live, listener.path)),
+            serving(application(rooms, metrics), listener, guard(live, listener.path)),
             asyncio.TaskGroup() as group,
         ):
             drained, telling = group.create_task(dispatcher.run()), group.create_task(life.tell())
@@ -162,7 +165,7 @@ async def _serve(
             beside = [group.create_task(one) for one in work]
             if until is not None:
                 beside.append(group.create_task(_stop_after(until(rooms), told)))
-            _keep(group, tasks, _wanted(rooms, breaker, statuses, keeper))
+            _keep(group, tasks, _wanted(rooms, metrics, breaker, statuses, keeper))
             beside.append(group.create_task(life.begin()))
 
             async def again() -> list[str]:
@@ -170,7 +173,7 @@ async def _serve(
                     live.config, warnings = await signals.read_again(live.config, reload, told)
                 dispatcher.reconfigure()
                 listener.share(live.config.api.group)
-                _keep(group, tasks, _wanted(rooms, breaker, statuses, keeper))
+                _keep(group, tasks, _wanted(rooms, metrics, breaker, statuses, keeper))
                 extra = {"event": Event.RELOADED}
                 log.info("reloaded the configuration: %s", live.config.file, extra=extra)
                 return warnings
@@ -251,6 +254,7 @@ def _keep(
 
 def _wanted(
     rooms: Rooms,
+    metrics: Metrics,
     breaker: Breaker,
     statuses: dict[str, watch.Watching],
     keeper: retention.Keeper,
@@ -270,17 +274,24 @@ def _wanted(
         clock=time,
         library=state / LIBRARY if spared else None,
     )
-    return {
-        "end": functools.partial(_end_with, store),
-        "retention": functools.partial(keeper.run),
-        ("backup", daemon.backup, daemon.backups, spared): copies,
-        ("preflights", daemon, tuple(config.profiles.items())): (
-            functools.partial(rooms.preflights.watch)
-        ),
-    } | {
-        (one, daemon.rescan): functools.partial(_watch, rooms, one, statuses, breaker)
-        for one in config.inboxes
-    }
+    return (
+        {
+            "end": functools.partial(_end_with, store),
+            "retention": functools.partial(keeper.run),
+            ("backup", daemon.backup, daemon.backups, spared): copies,
+            ("preflights", daemon, tuple(config.profiles.items())): (
+                functools.partial(rooms.preflights.watch)
+            ),
+        }
+        | {
+            ("metrics", at): functools.partial(scraping.serve, at, metrics)
+            for at in filter(None, [config.api.metrics])
+        }
+        | {
+            (one, daemon.rescan): functools.partial(_watch, rooms, one, statuses, breaker)
+            for one in config.inboxes
+        }
+    )
 
 
 async def _delete(means: Means, inbox: Inbox, aged: jobs.Aged, before: float) -> bool:

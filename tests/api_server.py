@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from scriberrd.api.access import guard
 from scriberrd.api.app import application
 from scriberrd.api.connections import Connections, serving
+from scriberrd.api.metrics import Metrics
 from scriberrd.api.rooms import LiveStatus, Rooms
 from scriberrd.api.socket import Listener, listening
 from scriberrd.api.staying import ENDED
@@ -257,7 +258,7 @@ def below(base: Path) -> Iterator[Server]:
             name=renderings.name,
             watching=lambda _: server.watching,
         )
-        server.app = application(server.rooms)
+        server.app = application(server.rooms, Metrics(server.rooms))
         yield server
 
 

@@ -11,12 +11,14 @@ from aiohttp import web
 from scriberrd import __version__
 from scriberrd.api import staying
 from scriberrd.api.endpoints import routes
+from scriberrd.api.metrics import METRICS
 from scriberrd.api.problems import VERSION_HEADER, encoded
 from scriberrd.errors import InvalidRequest, ScriberrdError, TooSlow
 
 if TYPE_CHECKING:
     from aiohttp.typedefs import Handler
 
+    from scriberrd.api.metrics import Metrics
     from scriberrd.api.rooms import Rooms
 
 log = logging.getLogger(__name__)
@@ -26,12 +28,20 @@ MAX_JSON = 64 * 1024  # bytes of a request that is read at once; uploads are rea
 CODES = {404: "not_found", 405: "method_not_allowed", 413: "request_too_large"}
 
 
-def application(rooms: Rooms) -> web.Application:
+def application(rooms: Rooms, metrics: Metrics) -> web.Application:
     """The API of a daemon."""
     app = web.Application(middlewares=[_problems], client_max_size=MAX_JSON)
+    app[METRICS] = metrics
     app.on_response_prepare.append(_say_version)
     app.add_routes(routes(rooms))
     staying.end_with(app, rooms)
+    return app
+
+
+def metrics_alone(metrics: Metrics) -> web.Application:
+    """Figures, and nothing else of the API."""
+    app = web.Application(middlewares=[_problems])
+    app.router.add_get("/metrics", metrics.answer)
     return app
 
 

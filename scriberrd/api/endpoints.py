@@ -13,6 +13,7 @@ from scriberrd.api import (
     events,
     inboxes,
     jobs,
+    metrics,
     models,
     openapi,
     pauses,
@@ -163,6 +164,10 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint(
         *("GET", "/v1/stats", "what was done, and how fast", stats.stats, stats.Stats),
         parameters=stats.Wanted,
+    ),
+    Endpoint(
+        *("GET", "/metrics", "figures for Prometheus", metrics.metrics, None),
+        streams=True,
     ),
     Endpoint(
         *("GET", "/v1/events", "what happens, as it happens", events.follow, EventView),

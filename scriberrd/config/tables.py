@@ -40,6 +40,15 @@ Device = Annotated[
 ]
 
 
+Address = Annotated[
+    str,
+    Meta(
+        pattern=r"^(|((\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+):)?\d{1,5})$",
+        description='"HOST:PORT", "PORT" of this machine alone, or "" for none',
+    ),
+]
+
+
 class Daemon(msgspec.Struct, frozen=True, kw_only=True):
     """`[daemon]`: settings for all inboxes and workers."""
 
@@ -57,9 +66,10 @@ class Daemon(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Api(msgspec.Struct, frozen=True, kw_only=True):
-    """`[api]`: who may use the API."""
+    """`[api]`: who may use the API, and where metrics are."""
 
     group: str = ""
+    metrics: Address = ""
 
 
 class Worker(msgspec.Struct, frozen=True, kw_only=True):
