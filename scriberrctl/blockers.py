@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from scriberrctl.client import Client
+    from scriberrctl.render import Screen
     from scriberrctl.shapes import Job, Outage, Pause, Status
 
 NAMED = 5  # of more jobs, only the number is told
@@ -44,6 +45,21 @@ class Blockers:
             self._told[id_] = set(reasons)
         for line, ids in new.items():
             yield f"{_subject(ids)} waiting: {line}"
+
+
+def briefly(jobs: Iterable[Job], status: Status, screen: Screen) -> dict[int, str]:
+    """Why each of these jobs that waits does, in a few words."""
+    paused = {pause["inbox"] for pause in status["pauses"] if not pause["worker"]}
+    why = {}
+    for job in jobs:
+        if job["state"] != "queued":
+            continue
+        if paused & {job["inbox"], None}:
+            why[job["id"]] = "paused"
+        elif job["not_before"]:
+            what = "retry" if job["error"] else "try"
+            why[job["id"]] = f"{what} {screen.when(job['not_before'])}"
+    return why
 
 
 def _subject(ids: list[int]) -> str:
@@ -90,6 +106,4 @@ def _no_worker(status: Status) -> Iterator[str]:
 
 
 def _paused(pause: Pause) -> str:
-    option = f" --inbox {pause['inbox']}" if pause["inbox"] else ""
-    option = f" --worker {pause['worker']}" if pause["worker"] else option
-    return f"paused: {render.pause(pause)} (to resume: scriberrctl resume{option})"
+    return f"paused: {render.pause(pause)} (to resume: {render.resume(pause)})"

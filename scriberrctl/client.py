@@ -173,9 +173,37 @@ class Client:
             job: only events of this job.
             deadline: when to raise TimedOut, on the monotonic clock.
         """
+        with self.stream(after=after, job=job, deadline=deadline) as stream:
+            yield (event for _, event in stream if event is not None)
+
+    @contextlib.contextmanager
+    def stream(
+        self, *, after: str | None = None, job: int | None = None, deadline: float | None = None
+    ) -> Iterator[Iterator[tuple[str, Event | None]]]:
+        """Follow events, each with where it is; None tells only how far the stream is.
+
+        Args:
+            after: the cursor or id of the last known event.
+            job: only events of this job.
+            deadline: when to raise TimedOut, on the monotonic clock.
+        """
         with self.connection.lines(url("/v1/events", after=after, job=job), deadline) as lines:
-            yield (json.loads(line[6:]) for line in lines if line.startswith(b"data: "))
+            yield _events(lines)
 
     def _submitted(self, to: str, body: bytes | IO[bytes], kind: str) -> tuple[Job, bool]:
         status, answer = self.connection.exchange("POST", to, body, kind)
         return cast("Job", json.loads(answer)), status == HTTPStatus.ACCEPTED
+
+
+def _events(lines: Iterator[bytes]) -> Iterator[tuple[str, Event | None]]:
+    """What server-sent events tell."""
+    cursor, event = "", None
+    for line in lines:
+        field, _, value = line.rstrip().partition(b": ")
+        if field == b"id":
+            cursor = value.decode()
+        elif field == b"data":
+            event = json.loads(value)
+        elif not field and not value and cursor:
+            yield cursor, event
+            event = None

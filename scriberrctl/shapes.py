@@ -24,6 +24,7 @@ class Progress(TypedDict):
     duration: float | None
     fraction: float | None
     diarized: float | None
+    kept: float
     eta_seconds: float | None
     real_time_factor: float | None
 
@@ -238,6 +239,7 @@ class Worker(TypedDict):
 
     name: str
     device: str
+    model: str | None
     state: str
     job: int | None
     pid: int | None
@@ -354,6 +356,15 @@ class Library(TypedDict):
     hits: int
 
 
+class Waiting(TypedDict):
+    """How many queued jobs wait for what; the others are ready."""
+
+    paused: int
+    retry: int
+    machine: int
+    next_try: str | None
+
+
 class Status(TypedDict):
     """The daemon at a glance."""
 
@@ -362,6 +373,7 @@ class Status(TypedDict):
     uptime_seconds: float
     state: str
     jobs: dict[JobState, int]
+    waiting: Waiting
     processing: list[Job]
     workers: list[Worker]
     inboxes: list[Inbox]

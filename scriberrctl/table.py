@@ -45,6 +45,7 @@ SECTIONS = {
         Command("pause", "Pause claiming", ("POST /v1/pause",)),
         Command("resume", "Resume claiming", ("POST /v1/resume",)),
         Command("inbox", "List the inboxes, and what lies in them", ("GET /v1/inboxes",)),
+        Command("workers", "List the workers, and what they do", ("GET /v1/status",)),
         Command("rescan", "Scan inboxes now", ("POST /v1/inboxes/rescan",)),
         Command("reload", "Read the configuration again", ("POST /v1/reload",)),
         Command("doctor", "Look at everything that a recording needs", ()),

@@ -3,70 +3,95 @@
 from __future__ import annotations
 
 import sys
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import click
 
 from scriberrctl import render
 from scriberrctl.blockers import Blockers
-from scriberrctl.errors import NoDaemon
+from scriberrctl.errors import ApiError
+from scriberrctl.following import Following
 from scriberrctl.shapes import ENDED
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterable
 
-    from scriberrctl.client import Client
     from scriberrctl.session import Session
-    from scriberrctl.shapes import Job
+    from scriberrctl.shapes import Event, Job
 
 
 MAY_BLOCK = frozenset({"paused", "resumed", "retried"})  # an outage begins or goes on with a retry
 
 
 def until_ended(session: Session, ids: Collection[int], *, deadline: float | None = None) -> None:
-    """Show progress and why jobs wait on stderr, and each job on stdout when it ends."""
-    live, line, blockers = sys.stderr.isatty(), "", Blockers(session.client)
-    for job in follow(session.client, ids, deadline=deadline):
-        if job is None:
-            for reason in blockers.news():
-                line = ""
-                click.echo(f"\r\x1b[K{reason}" if live else reason, err=True)
-            continue
-        blockers.update(job)
-        if job["state"] in ENDED:
-            click.echo("\r\x1b[K" if live else "", nl=False, err=True)
-            session.say(job, lambda: render.outcome(job))  # noqa: B023 - called at once
-            if job["state"] == "completed" and not session.json:
-                for warning in render.warnings(job):
-                    click.echo(warning, err=True)
-            session.exit_code = max(session.exit_code, job["state"] != "completed")
-        elif (now := render.bar(job)) != line:
-            line = now
-            click.echo(f"\r\x1b[K{line}" if live else line, nl=not live, err=True)
+    """Show progress and why jobs wait on stderr, and each job on stdout when it ends.
 
-
-def follow(
-    client: Client, ids: Collection[int], *, deadline: float | None = None
-) -> Iterator[Job | None]:
-    """Each job as it is now and after each of its events, until all have ended.
-
-    None in between means that the reasons why they wait may have changed.
+    Args:
+        session: where it is shown.
+        ids: of the jobs; those that are unknown are told, and the others waited for.
+        deadline: when to raise TimedOut, on the monotonic clock.
     """
-    waiting = set(ids)
-    with client.events(deadline=deadline) as events:  # before the first look: nothing is missed
-        for id_ in dict.fromkeys(ids):
-            job = client.job(id_)
-            waiting -= {id_} if job["state"] in ENDED else set()
-            yield job
-        yield None
-        while waiting:
-            event = next(events, None)
-            if event is None:
-                raise NoDaemon("the daemon stopped; its jobs continue when it starts again")
-            about = list(waiting) if event["type"] == "gap" else [event["job"]]
-            for id_ in waiting.intersection(about):
-                job = client.job(id_)
-                waiting -= {id_} if job["state"] in ENDED else set()
-                yield job
-            if event["type"] in MAY_BLOCK:
-                yield None
+    following, client = Following(session.client, deadline=deadline), session.client
+    waiting, shown, blockers = dict.fromkeys(ids), _Shown(session), Blockers(client)
+    with closing(following.events()) as events:
+        for event in events if waiting else ():
+            for id_ in _concerned(waiting, event):
+                try:
+                    job = following.ask(lambda: client.job(id_))  # noqa: B023 - called at once
+                except ApiError as error:  # there is none
+                    shown.clear()
+                    session.complain(str(error), error.exit_code)
+                    del waiting[id_]
+                    continue
+                blockers.update(job)
+                shown.show(job)
+                if job["state"] in ENDED:
+                    del waiting[id_]
+            if not waiting:
+                return
+            if event is None or event["type"] in MAY_BLOCK:
+                shown.tell(following.ask(lambda: list(blockers.news())))
+
+
+def _concerned(waiting: Iterable[int], event: Event | None) -> list[int]:
+    """Which of those that are waited for may be others now."""
+    if event is None or event["type"] == "gap":
+        return list(waiting)
+    return [id_ for id_ in waiting if id_ == event["job"]]
+
+
+class _Shown:
+    """What people have been shown."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._line = ""
+
+    def show(self, job: Job) -> None:
+        """A job as it is now: its progress, or how it ended."""
+        if job["state"] in ENDED:
+            self.clear()
+            self._session.say(job, lambda: render.outcome(job))
+            sys.stdout.flush()
+            if job["state"] == "completed" and not self._session.json:
+                self.tell(render.warnings(job))
+            self._session.exit_code = max(self._session.exit_code, job["state"] != "completed")
+            return
+        screen = render.Screen.of(sys.stderr)
+        line = render.bar(job, screen.inside(1))  # the last column is left to the cursor
+        if line != self._line:
+            self._line = line
+            click.echo(f"\r\x1b[K{line}" if screen.draws else line, nl=not screen.draws, err=True)
+
+    def tell(self, lines: Iterable[str]) -> None:
+        """What is not about progress."""
+        for line in lines:
+            self.clear()
+            click.echo(line, err=True)
+
+    def clear(self) -> None:
+        """Take the line of progress away."""
+        self._line = ""
+        if render.Screen.of(sys.stderr).draws:
+            click.echo("\r\x1b[K", nl=False, err=True)

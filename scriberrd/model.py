@@ -274,7 +274,8 @@ class WorkerStatus(msgspec.Struct, frozen=True, kw_only=True):
     """What a worker is doing right now."""
 
     name: str
-    device: str
+    device: str  # of the model that it has loaded; until then what is configured
+    model: str | None = None  # that it has loaded
     state: Literal["stopped", "idle", "busy"]
     job: int | None
     pid: int | None

@@ -7,7 +7,7 @@ import sys
 import click
 
 from scriberrctl import render
-from scriberrctl.errors import NoDaemon
+from scriberrctl.following import Following
 from scriberrctl.session import JOB_ID, Session, json_option, pass_session
 
 
@@ -21,9 +21,8 @@ from scriberrctl.session import JOB_ID, Session, json_option, pass_session
 @json_option
 @pass_session
 def command(session: Session, after: str | None, job: int | None) -> None:
-    """Follow events until interrupted."""
-    with session.client.events(after=after, job=job) as events:
-        for event in events:
+    """Follow events until interrupted. They go on when the daemon is started again."""
+    for event in Following(session.client).events(after, job):
+        if event is not None:
             session.say(event, lambda: render.event(event))  # noqa: B023 - called at once
             sys.stdout.flush()
-    raise NoDaemon("the daemon stopped")

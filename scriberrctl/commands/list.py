@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from scriberrctl import paging, render
+from scriberrctl.blockers import briefly
 from scriberrctl.selection import inbox_option, require_inbox, state_option
 from scriberrctl.session import PRIORITY, Session, json_option, pass_session
 
@@ -61,7 +63,10 @@ def command(
         for job in found:
             session.say(job, str)
         return
-    click.echo(render.jobs(found))
+    queued = any(job["state"] == "queued" for job in found)
+    screen = render.Screen.of(sys.stdout)
+    waits = briefly(found, session.client.status(), screen) if queued else {}
+    click.echo(render.jobs(found, waits, screen))
     if more:
         click.echo("there are more jobs: use --limit or --all", err=True)
 

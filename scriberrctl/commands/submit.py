@@ -67,6 +67,9 @@ def command(
         if not (wait and session.json):
             note = "" if new else "already known: "
             session.say(job, lambda: note + render.outcome(job))  # noqa: B023 - called at once
+        if not new and job["state"] == "completed":
+            again = f"scriberrctl redo {job['id']}"
+            session.note(f"job {job['id']} has transcribed this recording; to do it anew: {again}")
     if wait:
         until_ended(session, [job["id"] for job in submitted])
         return

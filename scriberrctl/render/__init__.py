@@ -9,13 +9,16 @@ from scriberrctl.render.daemon import (
     pauses,
     pulled,
     pulling,
-    status,
-    summary,
+    resume,
     watched,
 )
 from scriberrctl.render.job import bar, details, jobs, outcome, purged, removed, speakers, warnings
 from scriberrctl.render.passed import passed
+from scriberrctl.render.problems import problems
+from scriberrctl.render.screen import Screen, width
 from scriberrctl.render.stats import stats
+from scriberrctl.render.status import UNKNOWN, check, status, summary, workers
+from scriberrctl.render.table import table
 from scriberrctl.render.values import (
     SPACES_AND_JOINERS,
     counted,
@@ -23,12 +26,15 @@ from scriberrctl.render.values import (
     failure,
     moment,
     plain,
-    table,
+    short,
 )
 
 __all__ = [
     "SPACES_AND_JOINERS",
+    "UNKNOWN",
+    "Screen",
     "bar",
+    "check",
     "counted",
     "details",
     "duration",
@@ -44,10 +50,13 @@ __all__ = [
     "pause",
     "pauses",
     "plain",
+    "problems",
     "pulled",
     "pulling",
     "purged",
     "removed",
+    "resume",
+    "short",
     "speakers",
     "stats",
     "status",
@@ -55,4 +64,6 @@ __all__ = [
     "table",
     "warnings",
     "watched",
+    "width",
+    "workers",
 ]

@@ -1,58 +1,20 @@
-"""The daemon for people: its status, what is out or paused, its models and its events."""
+"""The daemon for people: what is out or paused, its models and its events."""
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Any
 
-from scriberrctl.render.job import bar, percent
-from scriberrctl.render.values import BAR, counted, duration, failure, moment, plain, size, table
+from scriberrctl.render.screen import Screen
+from scriberrctl.render.table import table
+from scriberrctl.render.values import BAR, failure, moment, plain, size
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from scriberrctl.shapes import Event, Inbox, Model, Mount, Outage, Pause, Pull, Status
+    from scriberrctl.shapes import Event, Inbox, Model, Mount, Outage, Pause, Pull
 
-
-def summary(status: Status) -> str:
-    """The daemon on one line, which changes only when something happens."""
-    working = [f"job {job['id']} {percent(job)}" for job in status["processing"]]
-    broken = [f"outage: {plain(one['part'])} {plain(one['name'])}" for one in status["outages"]]
-    return "; ".join([status["state"], counted(status["jobs"]), *working, *broken])
-
-
-def status(status: Status) -> str:
-    """The daemon at a glance."""
-    life = f"pid {status['pid']}, up {duration(status['uptime_seconds'])}"
-    lines = [
-        f"scriberrd {status['version']} is {status['state']} ({life})",
-        f"jobs     {counted(status['jobs'])}",
-    ]
-    for worker in status["workers"]:
-        doing = f" with job {worker['job']}" if worker["job"] is not None else ""
-        reason = f", {plain(worker['reason'])}" if worker["reason"] else ""
-        part = f"{worker['share']} of " if worker["share"] is not None else ""
-        cores = f"{part}{worker['threads']} core{'s' if worker['threads'] > 1 else ''}"
-        what = f"{worker['name']} on {worker['device']} ({cores})"
-        lines.append(f"worker   {what}: {worker['state']}{doing}{reason}")
-    for inbox in status["inboxes"]:
-        number = inbox["settling"]
-        changing = f"; {number} file{'s' * (number > 1)} still changing" if number else ""
-        lines.append(f"inbox    {plain(inbox['name'])}: {watched(inbox)}{changing}")
-    for one in status["diarizers"]:
-        ready = {True: "ready", None: "being looked at", False: plain(one["error"] or "")}
-        what = f"{plain(one['name'])} with {plain(one['model'])}"
-        lines.append(f"speakers {what}: {ready[one['ready']]}")
-    if (kept := status["library"]) and kept["results"]:
-        used = f"results: {kept['results']} ({size(kept['bytes'])}), hits: {kept['hits']}"
-        lines.append(f"library  {used}")
-    if status["leaving"]:
-        lines.append(
-            f"leaving  recordings that are still to leave their inboxes: {status['leaving']}"
-        )
-    lines += [f"outage   {outage(one)}" for one in status["outages"]]
-    lines += [f"paused   {pause(one)}" for one in status["pauses"]]
-    lines += [bar(job) for job in status["processing"]]
-    return "\n".join(lines)
+UNTIMED = Screen()  # all times as they are
 
 
 def watched(one: Inbox | Mount) -> str:
@@ -60,10 +22,21 @@ def watched(one: Inbox | Mount) -> str:
     return f"{one['state']}: {plain(one['reason'])}" if one["reason"] else one["state"]
 
 
-def outage(outage: Outage) -> str:
+def fault(outage: Outage) -> str:
+    """What is out, and why."""
+    of = "of inbox " if outage["part"] == "output" else ""
+    return f"{outage['part']} {of}{plain(outage['name'])}: {failure(outage['error'])}"
+
+
+def tried(outage: Outage, screen: Screen = UNTIMED) -> str:
+    """When it is tried whether an outage is over."""
+    at = outage["next_try"]
+    return f"next try {screen.when(at)}" if at else "trying now"
+
+
+def outage(outage: Outage, screen: Screen = UNTIMED) -> str:
     """What is out, why, when it is tried next, and what to do; on one line."""
-    then = f"next try {moment(outage['next_try'])}" if outage["next_try"] else "trying now"
-    line = f"{outage['part']} {plain(outage['name'])}: {failure(outage['error'])} ({then})"
+    line = f"{fault(outage)} ({tried(outage, screen)})"
     return f"{line}; advice: {plain(advice)}" if (advice := outage["error"]["advice"]) else line
 
 
@@ -75,10 +48,19 @@ def scope(pause: Mapping[str, object]) -> str:
     return "everything"
 
 
-def pause(pause: Pause) -> str:
+def pause(pause: Pause, screen: Screen = UNTIMED) -> str:
     """A pause, on one line."""
     why = f": {plain(pause['reason'])}" if pause["reason"] else ""
-    return f"{scope(pause)}, since {moment(pause['since'])}{why}"
+    since = "" if screen.columns else "since "
+    return f"{scope(pause)}, {since}{screen.when(pause['since'])}{why}"
+
+
+def resume(pause: Pause) -> str:
+    """The command that lifts a pause."""
+    for kind in ("inbox", "worker"):
+        if name := pause[kind]:
+            return f"scriberrctl resume --{kind} {plain(shlex.quote(name))}"
+    return "scriberrctl resume"
 
 
 def pauses(pauses: Sequence[Pause]) -> str:

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import sys
+from functools import partial
 from typing import TYPE_CHECKING
 
-from scriberrctl.render.values import BAR, duration, failure, moment, plain, table
+from scriberrctl.render.screen import Screen, shorten, width
+from scriberrctl.render.table import table
+from scriberrctl.render.values import BAR, duration, failure, plain, times
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from scriberrctl.shapes import Execution, Job, Sidecar, Speaker
+    from scriberrctl.shapes import Execution, Job, Progress, Sidecar, Speaker
+
+ANYWHERE = Screen()
+WIDE = 100  # columns, from which on a bar is long
+NAME = 12  # columns that are kept for the name
 
 
 def fraction(job: Job) -> float | None:
@@ -24,26 +32,38 @@ def percent(job: Job) -> str:
     return "-" if done is None else f"{int(done * 100)} %"
 
 
-def bar(job: Job) -> str:
-    """The progress of a job, on one line."""
-    progress = job["progress"]
-    filled = int((fraction(job) or 0) * BAR)
-    parts = [
-        f"job {job['id']}",
-        f"[{'#' * filled}{'-' * (BAR - filled)}] {percent(job)}",
-        job["stage"] or job["state"],
-    ]
-    if progress["diarized"] is None:
-        parts.append(_position(job))
-    if progress["eta_seconds"] is not None:
-        parts.append(f"{duration(progress['eta_seconds'])} left")
-    return f"{'  '.join(parts)}  {plain(job['name'])}"
+def recording(job: Job) -> str:
+    """Which recording a job is about."""
+    return plain(f"{job['inbox']}/{job['path']}")
+
+
+def bar(job: Job, screen: Screen = ANYWHERE) -> str:
+    """The progress of a job, on one line that fits the screen; what says the least goes first."""
+    progress, columns, name = job["progress"], screen.columns, plain(job["name"])
+    length = BAR if columns is None or columns >= WIDE else BAR // 2
+    filled = int((fraction(job) or 0) * length)
+    first = f"job {job['id']}  [{'#' * filled}{'-' * (length - filled)}] {percent(job)}"
+    stage = job["stage"] or job["state"]
+    left = f"{duration(eta)} left" if (eta := progress["eta_seconds"]) is not None else ""
+    rest = [_position(job) if progress["diarized"] is None else "", speed(progress), left]
+    while True:
+        line = "  ".join(filter(None, [first, stage, *rest]))
+        room = len(name) if columns is None else columns - len(line) - 2
+        if room >= min(width(name), NAME) or not rest:
+            return screen.fit(f"{line}  {shorten(name, room)}")
+        del rest[0]
+
+
+def speed(progress: Progress) -> str:
+    """How fast a job is against real time; empty: not known."""
+    return times(progress["real_time_factor"])
 
 
 def _position(job: Job) -> str:
-    """How much of the recording is transcribed."""
+    """How much of the recording is transcribed, and what of that is kept of earlier runs."""
     progress = job["progress"]
-    return f"{duration(progress['seconds'])} of {duration(progress['duration'])}"
+    kept = f" ({duration(kept)} kept)" if (kept := progress["kept"]) else ""
+    return f"{duration(progress['seconds'])} of {duration(progress['duration'])}{kept}"
 
 
 def outcome(job: Job) -> str:
@@ -91,29 +111,41 @@ def purged(job: Job) -> str:
     return f"{text}; kept, because edited: {left}" if left else text
 
 
-def jobs(jobs: Iterable[Job]) -> str:
-    """A table of jobs."""
+def jobs(
+    jobs: Iterable[Job], waits: Mapping[int, str] | None = None, screen: Screen | None = None
+) -> str:
+    """A table of jobs.
+
+    Args:
+        jobs: its rows.
+        waits: why each queued job waits, in a few words.
+        screen: where it is shown; by default on stdout.
+    """
+    screen, waits = screen or Screen.of(sys.stdout), waits or {}
+    age = "SUBMITTED" if screen.columns is None else "AGE"
     return table(
-        ["ID", "STATE", "DONE", "PRIORITY", "SUBMITTED", "INBOX", "PATH"],
+        ["ID", "STATE", "DONE", age, "DURATION", "INBOX/PATH"],
         (
             [
                 str(job["id"]),
-                job["state"],
+                f"{job['state']}: {waits[job['id']]}" if job["id"] in waits else job["state"],
                 percent(job),
-                job["priority"],
-                moment(job["created_at"]),
-                job["inbox"],
-                job["path"],
+                screen.when(job["created_at"]).removesuffix(" ago"),
+                "-" if (length := job["progress"]["duration"]) is None else duration(length),
+                recording(job),
             ]
             for job in jobs
         ),
+        screen,
     )
 
 
-def details(job: Job, executions: Sequence[Execution]) -> str:
-    """A job in detail."""
+def details(job: Job, executions: Sequence[Execution], screen: Screen | None = None) -> str:
+    """A job in detail; by default for stdout."""
+    screen = screen or Screen.of(sys.stdout)
     diarized, error = job["progress"]["diarized"], job["error"]
     stage = f", {job['stage']}" if job["stage"] else ""
+    who = job["submitted_by"]
     canceling = ", cancel requested" if job["cancel_requested"] else ""
     facts = {
         "state": f"{job['state']}{stage}{canceling}",
@@ -125,11 +157,12 @@ def details(job: Job, executions: Sequence[Execution]) -> str:
         "progress": f"{_position(job)} ({percent(job)})" if diarized is None else percent(job),
         "language": job["language"],
         "speakers": _named(job),
-        "submitted": moment(job["created_at"]),
-        "started": moment(job["started_at"]),
-        "finished": moment(job["finished_at"]),
-        "next try": moment(job["not_before"]) if job["not_before"] else None,
-        "lease until": moment(job["lease_expires_at"]) if job["lease_expires_at"] else None,
+        "kept": _kept(job),
+        "submitted": screen.when(job["created_at"]) + (f" by {who['name']}" if who else ""),
+        "started": screen.when(job["started_at"]),
+        "finished": screen.when(job["finished_at"]),
+        "next try": screen.when(job["not_before"]) if job["not_before"] else None,
+        "lease until": screen.when(job["lease_expires_at"]) if job["lease_expires_at"] else None,
         "failures": str(job["failures"]) if job["failures"] else None,
         "interrupted": f"{job['interruptions']} times" if job["interruptions"] else None,
         "fallbacks": ", ".join(job["fallbacks"]),
@@ -143,11 +176,20 @@ def details(job: Job, executions: Sequence[Execution]) -> str:
         "source": f"{job['source']['size']} bytes, sha256 {job['source']['sha256'] or 'unknown'}",
     }
     lines = [f"job {job['id']}: {plain(job['name'])}"]
-    lines += [f"  {name:<12} {plain(value)}" for name, value in facts.items() if value]
-    lines += [f"  {'warning':<12} {plain(warning)}" for warning in job["warnings"]]
+    told = [*facts.items(), *(("warning", warning) for warning in job["warnings"])]
+    lines += [f"  {name:<12} {screen.wrap(plain(value), 15)}" for name, value in told if value]
     if executions:
-        lines += ["", runs(executions)]
+        lines += ["", *_runs(executions, screen)]
     return "\n".join(lines)
+
+
+def _kept(job: Job) -> str | None:
+    """What of an unfinished job no later run does again."""
+    kept = job["progress"]["kept"]
+    if not kept or job["finished_at"] is not None:
+        return None
+    then = "the next run goes on from there" if job["state"] == "queued" else "this run went on"
+    return f"{duration(kept)} of earlier runs; {then}"
 
 
 def _whereabouts(job: Job) -> str | None:
@@ -169,30 +211,38 @@ def _beside(sidecar: Sidecar | None) -> str | None:
     return ", ".join(filter(None, [profile, _set(sidecar["set"])]))
 
 
-def runs(executions: Iterable[Execution]) -> str:
-    """A table of the runs of a job."""
-    return table(
-        ["RUN", "STARTED", "WORKER", "DEVICE", "AUDIO", "SPEED", "OUTCOME"],
-        (
-            [
-                str(run["lease"]),
-                moment(run["started_at"]),
-                run["worker"],
-                run["device"] or "-",
-                duration(run["audio_seconds"]),
-                f"{1 / run['real_time_factor']:.1f}x" if run["real_time_factor"] else "-",
-                ": ".join(
-                    filter(
-                        None,
-                        [
-                            run["outcome"] or "running",
-                            run["error"] and run["error"]["code"],
-                            run["signal"],
-                            None if run["exit_status"] is None else f"status {run['exit_status']}",
-                        ],
-                    )
-                ),
-            ]
-            for run in executions
-        ),
-    )
+def _runs(executions: Sequence[Execution], screen: Screen) -> Iterator[str]:
+    """A table of the runs of a job; under each, how long its parts took."""
+    headings = ["RUN", "STARTED", "WORKER", "DEVICE", "MODEL", "AUDIO", "SPEED", "OUTCOME"]
+    heading, *rows = table(headings, map(partial(_run, screen), executions), screen).split("\n")
+    yield heading
+    for row, run in zip(rows, executions, strict=True):
+        yield row
+        seconds = {
+            "download": run["download_seconds"],
+            "load": run["load_seconds"],
+            "transcription": run["transcribe_seconds"],
+            "diarization": run["diarize_seconds"],
+        }
+        parts = [f"{part} {took:.1f}s" for part, took in seconds.items() if took is not None]
+        if parts:
+            yield f"     {screen.wrap(', '.join(parts), 5)}"
+
+
+def _run(screen: Screen, run: Execution) -> list[str]:
+    ended = [
+        run["outcome"] or "running",
+        run["error"] and run["error"]["code"],
+        run["signal"],
+        None if run["exit_status"] is None else f"status {run['exit_status']}",
+    ]
+    return [
+        str(run["lease"]),
+        screen.when(run["started_at"]),
+        run["worker"],
+        run["device"] or "-",
+        run["model"] or "-",
+        duration(run["audio_seconds"]),
+        times(run["real_time_factor"]) or "-",
+        ": ".join(filter(None, ended)),
+    ]

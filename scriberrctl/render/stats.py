@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from scriberrctl.render.values import moment, plain, table
+from scriberrctl.render.table import table
+from scriberrctl.render.values import moment, plain
 
 if TYPE_CHECKING:
     from scriberrctl.shapes import Ended, Stats

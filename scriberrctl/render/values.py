@@ -6,13 +6,12 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping
 
-    from scriberrctl.shapes import (
-        Failure,
-    )
+    from scriberrctl.shapes import Failure
 
 BAR = 20  # characters
+UNITS = {"y": 365 * 86400, "d": 86400, "h": 3600, "m": 60, "s": 1}  # in seconds
 SPACES_AND_JOINERS = "\u00a0\u202f\u200c\u200d"  # harmless, and common in names
 
 
@@ -28,17 +27,6 @@ def plain(text: str) -> str:
     )
 
 
-def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Aligned columns under headings."""
-    lines = [headings, *([plain(cell) for cell in row] for row in rows)]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    widths[-1] = 0
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        for line in lines
-    )
-
-
 def duration(seconds: float | None) -> str:
     """Such as 1:02:03 or 2:03."""
     if seconds is None:
@@ -46,6 +34,27 @@ def duration(seconds: float | None) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def times(real_time_factor: float | None) -> str:
+    """How fast work is against real time, such as 12.3x; empty: not known."""
+    if not real_time_factor:
+        return ""
+    speed = 1 / real_time_factor
+    return f"{speed:.1f}x" if speed >= 1 else f"{speed:.2g}x"
+
+
+def short(seconds: float) -> str:
+    """Such as 40s, 5m, 2h or 3d: whole ones of the largest unit."""
+    for unit, length in UNITS.items():
+        if seconds >= length:
+            return f"{int(seconds / length)}{unit}"
+    return "0s"
+
+
+def seconds_of(instant: str) -> float:
+    """A time of the API, in seconds since the epoch."""
+    return datetime.fromisoformat(instant).timestamp()
 
 
 def moment(instant: str | None) -> str:

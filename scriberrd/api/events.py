@@ -92,7 +92,9 @@ async def _tell(
             if (left := told + HEARTBEAT - monotonic()) > 0:
                 await rooms.store.bell.wait(seen, left)
                 continue
-            await response.write(b":\n\n")
+            # With the place, a client that has seen no event yet can resume, too.
+            cursor = views.cursor(stream.generation, after).encode()
+            await response.write(b"id: %b\n:\n\n" % cursor)
         told = monotonic()
 
 

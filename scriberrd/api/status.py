@@ -12,6 +12,7 @@ from scriberrd.api import views
 from scriberrd.library.shelf import Totals
 from scriberrd.model import InboxStatus, JobState, WorkerStatus
 from scriberrd.queue import jobs, queries
+from scriberrd.queue.waiting import Waiting, waiting
 from scriberrd.work.preflight import DiarizerStatus
 
 if TYPE_CHECKING:
@@ -24,6 +25,15 @@ class Health(msgspec.Struct, frozen=True):
     status: Literal["ok"] = "ok"
 
 
+class WaitingView(msgspec.Struct, frozen=True, kw_only=True):
+    """How many queued jobs wait for what; the others are ready."""
+
+    paused: int
+    retry: int
+    machine: int
+    next_try: str | None
+
+
 class StatusView(msgspec.Struct, frozen=True, kw_only=True):
     """The daemon at a glance."""
 
@@ -32,6 +42,7 @@ class StatusView(msgspec.Struct, frozen=True, kw_only=True):
     uptime_seconds: float
     state: Literal["running", "stopping"]
     jobs: dict[JobState, int]
+    waiting: WaitingView
     processing: list[views.JobView]
     workers: tuple[WorkerStatus, ...]
     inboxes: tuple[InboxStatus, ...]
@@ -59,6 +70,7 @@ async def status(rooms: Rooms) -> StatusView:
         uptime_seconds=rooms.clock.monotonic() - rooms.started,
         state="stopping" if rooms.stopping() else "running",
         jobs=await rooms.store.read(queries.counts),
+        waiting=_waiting(await rooms.store.read(waiting, rooms.clock.time())),
         processing=views.jobs(processing, starts, rooms.clock),
         workers=live.workers,
         inboxes=live.inboxes,
@@ -67,4 +79,11 @@ async def status(rooms: Rooms) -> StatusView:
         pauses=views.pauses(await rooms.store.read(jobs.paused)),
         library=await rooms.library.totals(),
         leaving=await rooms.store.read(jobs.leaving_count, [one.name for one in live.inboxes]),
+    )
+
+
+def _waiting(found: Waiting) -> WaitingView:
+    next_try = None if found.next_try is None else views.instant(found.next_try)
+    return WaitingView(
+        paused=found.paused, retry=found.retry, machine=found.machine, next_try=next_try
     )

@@ -35,6 +35,7 @@ class ProgressView(msgspec.Struct, frozen=True, kw_only=True):
     duration: float | None
     fraction: float | None
     diarized: float | None
+    kept: float
     eta_seconds: float | None
     real_time_factor: float | None
 
@@ -255,11 +256,16 @@ def outage(outage: Outage) -> OutageView:
     )
 
 
+def cursor(generation: str, id_: int) -> str:
+    """Where a stream of events is: behind this one, in this generation of the database."""
+    return f"{generation}-{id_}"
+
+
 def event(event: Event, generation: str) -> EventView:
     """Something that happened, in this generation of the database."""
     return EventView(
         id=event.id,
-        cursor=f"{generation}-{event.id}",
+        cursor=cursor(generation, event.id),
         at=instant(event.at),
         job=event.job,
         type=event.type,
@@ -307,6 +313,7 @@ def _progress(job: Job, start: float, now: float) -> ProgressView:
         duration=duration,
         fraction=fraction,
         diarized=job.diarized,
+        kept=done if job.state is JobState.QUEUED else start,
         eta_seconds=eta,
         real_time_factor=factor,
     )

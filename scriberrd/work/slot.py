@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from scriberrd.config import Worker
     from scriberrd.model import Clock, Job
+    from scriberrd.transcript import EngineInfo
     from scriberrd.work.process import Kind
     from scriberrd.work.run import Run
 
@@ -35,6 +36,7 @@ class Slot:
         self._clock = clock
         self._processes: dict[Kind, Process] = {}
         self._loaded: Job | None = None  # the latest one whose model the process has loaded
+        self._engine: EngineInfo | None = None  # as which it is loaded
         self._stretch = 0  # jobs that had the same model one after the other
         self._stretch_since = 0.0
 
@@ -58,7 +60,8 @@ class Slot:
         process = self._processes.get(at_work) or next(iter(self._processes.values()), None)
         return WorkerStatus(
             name=self.name,
-            device=self.pool.device,
+            device=self.pool.device if self._engine is None else self._engine.device,
+            model=None if self._engine is None else self._engine.model,
             state=loaded if self.job is None else "busy",
             job=None if self.job is None else self.job.id,
             pid=None if process is None else process.pid,
@@ -80,7 +83,7 @@ class Slot:
         """Its process has loaded the model of a job, or had it already."""
         if not self.has_model_of(job):
             self._stretch, self._stretch_since = 0, self._clock.monotonic()
-        self._loaded = job
+        self._loaded, self._engine = job, None if self.run is None else self.run.engine
         self._stretch += 1
 
     def has_model_of(self, job: Job) -> bool:
@@ -131,7 +134,7 @@ class Slot:
 
     async def _end(self, kind: Kind) -> None:
         if kind == "engine":
-            self._loaded = None
+            self._loaded = self._engine = None
         await self._processes.pop(kind).kill()
 
 

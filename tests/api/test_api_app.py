@@ -42,10 +42,12 @@ async def test_status(server: Server) -> None:
         "uptime_seconds": 60.0,
         "state": "running",
         "jobs": {"queued": 1, "processing": 1, "completed": 0, "failed": 0, "canceled": 0},
+        "waiting": {"paused": 0, "retry": 0, "machine": 0, "next_try": None},
         "workers": [
             {
                 "name": "cpu",
                 "device": "cpu",
+                "model": None,
                 "state": "idle",
                 "job": None,
                 "pid": 42,

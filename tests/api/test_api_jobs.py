@@ -41,6 +41,7 @@ async def test_a_new_job_shows_everything_and_no_absolute_path(server: Server) -
             "duration": None,
             "fraction": None,
             "diarized": None,
+            "kept": 0.0,
             "eta_seconds": None,
             "real_time_factor": None,
         },
@@ -71,11 +72,13 @@ async def test_progress_counts_what_this_run_did(server: Server) -> None:
         "duration": 100.0,
         "fraction": 0.4,
         "diarized": None,
+        "kept": 0.0,
         "eta_seconds": 15.0,
         "real_time_factor": 0.25,
     }
     await server.fail(job, "worker_crashed", "it was killed by signal 9")
     view = await server.get("/v1/jobs/1")
+    assert view["progress"]["kept"] == 40.0
     assert view["not_before"] > "2023-11-14T22:13:30"
     assert view["error"]["detail"] == "it was killed by signal 9"
     server.clock.now += 1000
@@ -84,6 +87,7 @@ async def test_progress_counts_what_this_run_did(server: Server) -> None:
     view = await server.get("/v1/jobs/1")
     assert view["error"] is None  # that was another run
     assert view["progress"]["eta_seconds"] is None
+    assert view["progress"]["kept"] == 40.0
     server.clock.now += 10
     await server.progress(job, 60.0)
     view = await server.get("/v1/jobs/1")

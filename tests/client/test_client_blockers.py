@@ -11,6 +11,7 @@ import msgspec
 from api_server import LIVE, NOON
 from test_client_cli import Ended, ctl, end, foreign, start
 
+from scriberrctl import __version__ as VERSION  # noqa: N812
 from scriberrctl.blockers import Blockers
 from scriberrctl.client import Client
 from scriberrd.work.breaker import Outage
@@ -53,10 +54,13 @@ async def test_an_outage_has_advice(server: Server) -> None:
     )
     broken(server, MISSING, unwritable)
     shown = (await ctl(server, "status")).out
-    assert f"\noutage   {BASE}\n" in shown
+    assert shown.partition("\n")[0].startswith(f"scriberrd {VERSION} is running: 2 problems (")
+    assert f"\noutage   {BASE.partition(';')[0]}\n" in shown
+    assert "\n  fix    scriberrctl models pull base, or change model or auto_download\n" in shown
     assert (
-        "\noutage   output default: the output folder can't be written (trying now);"
-        " advice: give the daemon's user permission, or mount it\n"
+        "\noutage   output of inbox default: the output folder can't be written (trying now)\n"
+        "  fix    give the daemon's user permission, or mount it, then scriberrctl reload,"
+        " to try it at once\n"
     ) in shown
 
 

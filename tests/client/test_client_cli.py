@@ -3,9 +3,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import pty
 import re
-import shlex
 import signal
 import subprocess
 import sys
@@ -15,7 +13,6 @@ import pytest
 from api_server import DIALOGUE, SHOWN
 from commands import COMMAND, Ended, ctl, end, environment, start
 from msgspec.structs import replace
-from support import eventually
 
 from scriberrd.model import Leaving
 from scriberrd.queue import jobs
@@ -38,11 +35,12 @@ async def test_status_is_the_default(server: Server) -> None:
     await server.progress(job, 50.0)
     server.clock.now += 3723
     out = f"""\
-scriberrd 0.1.0 is running (pid {os.getpid()}, up 1:02:03)
-jobs     0 queued, 1 processing, 0 completed, 0 failed, 0 canceled
+scriberrd 0.1.0 is running: all is well (pid {os.getpid()}, up 1h)
+queue    0 queued
+jobs     1 processing, 0 completed, 0 failed, 0 canceled
 worker   cpu on cpu (2 cores): idle
+job 1  [##########----------] 50 %  transcribing  0:50 of 1:40  0.013x  1:02:03 left  talk.mp3
 inbox    default: watching
-job 1  [##########----------] 50 %  transcribing  0:50 of 1:40  1:02:03 left  talk.mp3
 """
     assert await ctl(server) == Ended(0, out, "")
     assert await ctl(server, "status") == Ended(0, out, "")
@@ -58,9 +56,9 @@ async def test_list(server: Server) -> None:
         await server.submit(f"{number}.mp3")
     await server.submit("\x1b[2J.mp3")
     out = """\
-ID  STATE   DONE  PRIORITY  SUBMITTED            INBOX    PATH
-4   queued  -     normal    2023-11-14 22:13:20  default  \\x1b[2J.mp3
-3   queued  -     normal    2023-11-14 22:13:20  default  2.mp3
+ID  STATE   DONE  SUBMITTED            DURATION  INBOX/PATH
+4   queued  -     2023-11-14 22:13:20  -         default/\\x1b[2J.mp3
+3   queued  -     2023-11-14 22:13:20  -         default/2.mp3
 """
     more = "there are more jobs: use --limit or --all\n"
     assert await ctl(server, "list", "--limit", "2") == Ended(0, out, more)
@@ -243,57 +241,6 @@ async def test_status_is_watched(server: Server) -> None:
     assert (await end(process)).status == 130
 
 
-async def test_status_is_redrawn_on_a_terminal(server: Server) -> None:
-    ours, theirs = pty.openpty()
-    process = await asyncio.create_subprocess_exec(
-        *COMMAND, "status", "--watch", env=environment(server), stdout=theirs, stderr=theirs
-    )
-    os.close(theirs)
-    os.set_blocking(ours, False)
-    shown = b""
-
-    def redrawn() -> bool:
-        nonlocal shown
-        try:
-            shown += os.read(ours, 100_000)
-        except BlockingIOError:
-            return False
-        return b"\x1b[4A\x1b[J" in shown
-
-    await eventually(redrawn)
-    process.send_signal(signal.SIGINT)
-    assert await process.wait() == 130
-    os.close(ours)
-
-
-CLOSED = ("", 141, "")
-FULL = ("", 1, "scriberrctl: can't write: No space left on device\n")
-
-
-@pytest.mark.parametrize("command", ["list --json", "--help", "transcript 1"])
-@pytest.mark.parametrize(
-    ("to", "ended"),
-    [
-        (">&-", CLOSED),
-        (">&- 2>&- <&-", CLOSED),
-        (">/dev/full", FULL),
-        (">/dev/full 2>&1", ("", 1, "")),
-    ],
-)
-async def test_output_that_nobody_takes(
-    server: Server, command: str, to: str, ended: tuple[str, int, str]
-) -> None:
-    await server.submit()
-    await server.complete(await server.claim())
-    process = await asyncio.create_subprocess_shell(
-        f"{shlex.join(COMMAND)} {command} {to}",
-        env=environment(server),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    assert await end(process) == (ended[1], ended[0], ended[2])
-
-
 async def test_a_reader_that_goes_away(server: Server) -> None:
     await server.submit()
     gone, out = os.pipe()
@@ -304,18 +251,6 @@ async def test_a_reader_that_goes_away(server: Server) -> None:
     os.close(out)
     assert await process.communicate() == (None, b"")
     assert process.returncode == 141
-
-
-async def test_the_daemon_stops_while_somebody_waits(server: Server) -> None:
-    await server.submit()
-    process = await start(server, "wait", "1")
-    assert process.stderr is not None
-    await process.stderr.readline()  # it waits now
-    server.ended.set()
-    server.store.bell.ring()
-    ended = await end(process)
-    assert ended.status == 3
-    assert "the daemon stopped" in ended.err
 
 
 def test_nobody_answers(tmp_path: Path) -> None:

@@ -121,7 +121,7 @@ def test_speakers_are_shown_with_their_names_and_channels() -> None:
 
 def test_the_bar_shows_how_far_the_speakers_are_told_apart() -> None:
     progress = {"fraction": 1.0, "diarized": 0.5, "seconds": 60, "duration": 60}
-    progress["eta_seconds"] = None
+    progress |= {"eta_seconds": None, "real_time_factor": None, "kept": 0.0}
     job: typing.Any = {"id": 1, "name": "a", "stage": "diarizing", "progress": progress}
     assert render.bar(job) == "job 1  [##########----------] 50 %  diarizing  a"
     progress["diarized"] = None

@@ -1,0 +1,108 @@
+"""Those who wait and follow outlive their daemon."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+from program import TALK, Program
+from terminal import terminal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+LOST, BACK = "lost the daemon; waiting for it\n", "the daemon is back\n"
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Iterator[Program]:
+    running = Program(tmp_path, model="slow")
+    running.start()
+    try:
+        yield running
+    finally:
+        if not running.dead():
+            running.stop()
+
+
+def started(program: Program, *args: object) -> subprocess.Popen[str]:
+    command = [*program.client, *map(str, args)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def line(process: subprocess.Popen[str], text: str) -> str:
+    """The next line of stderr with this."""
+    assert process.stderr is not None
+    while text not in (told := process.stderr.readline()):
+        assert told, "it ended"
+    return told
+
+
+def test_who_waits_goes_on_after_a_restart(program: Program) -> None:
+    program.drop(TALK, "a.opus")
+    program.underway("a.opus", 10)
+    waiting = started(program, "wait", 1)
+    line(waiting, "[#")
+    program.stop(signal.SIGKILL)
+    assert line(waiting, "lost") == LOST
+    program.start()
+    out, err = waiting.communicate(timeout=120)
+    assert (waiting.returncode, out) == (0, "job 1 completed: a.opus\n")
+    assert (err.count(LOST), err.count(BACK)) == (0, 1)
+    assert "kept)" in err  # what the first daemon had done
+
+
+def test_a_wait_ends_in_time_without_a_daemon(program: Program) -> None:
+    program.ask.pause()
+    program.drop(TALK, "a.opus")
+    program.wait("a.opus", "queued")
+    waiting = started(program, "wait", 1, "--timeout", 5)
+    line(waiting, "is waiting")
+    program.stop()
+    out, err = waiting.communicate(timeout=120)
+    assert (waiting.returncode, out) == (124, "")
+    assert err == f"{LOST}scriberrctl: timed out; the jobs continue\n"
+
+
+def test_an_unknown_job_keeps_nobody_from_waiting_for_the_others(program: Program) -> None:
+    program.drop(TALK, "a.opus")
+    program.wait("a.opus", "queued", "processing")
+    waiting = started(program, "wait", 7, 1)
+    out, err = waiting.communicate(timeout=120)
+    assert (waiting.returncode, out) == (4, "job 1 completed: a.opus\n")
+    assert "scriberrctl: there is no job 7\n" in err
+
+
+def test_no_event_is_missed_over_a_restart(program: Program) -> None:
+    following = started(program, "events", "--after", "0", "--json")
+    assert following.stdout is not None
+    program.ask.pause()
+    program.ask.resume()
+    first = json.loads(following.stdout.readline())
+    program.stop(signal.SIGKILL)
+    line(following, "lost")
+    program.drop(TALK, "a.opus")
+    program.start()
+    told = [first]
+    while told[-1]["type"] != "finished":
+        told.append(json.loads(following.stdout.readline()))
+    following.send_signal(signal.SIGINT)
+    following.communicate(timeout=120)
+    assert following.returncode == 130
+    ids = [event["id"] for event in told]
+    assert ids == list(range(ids[0], ids[-1] + 1))
+
+
+def test_the_watched_status_outlives_a_restart(program: Program) -> None:
+    with terminal([*program.client, "status", "--watch"]) as shown:
+        shown.until(lambda text: " is running: all is well" in text)
+        program.stop()
+        shown.until(lambda text: text.endswith(LOST.strip()))
+        program.start()
+        shown.until(lambda text: LOST.strip() not in text and "is running: all is well" in text)
+        shown.process.send_signal(signal.SIGTERM)
+        assert shown.end() == 143
