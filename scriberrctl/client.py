@@ -47,6 +47,10 @@ class Client:
         """Whether the daemon answers and its database can be read."""
         return cast("dict[str, str]", self._ask("GET", "/v1/health"))
 
+    def description(self) -> dict[str, object]:
+        """The API as OpenAPI describes it."""
+        return cast("dict[str, object]", self._ask("GET", "/v1/openapi.json"))
+
     def status(self) -> Status:
         """The daemon at a glance."""
         return cast("Status", self._ask("GET", "/v1/status"))

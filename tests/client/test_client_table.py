@@ -13,7 +13,7 @@ from scriberrctl.table import ALIASES, COMMANDS, SECTIONS
 from scriberrd.api.endpoints import ENDPOINTS
 
 KNOWN = {f"{endpoint.method} {endpoint.path}" for endpoint in ENDPOINTS}
-FOR_PROGRAMS = {"GET /v1/health"}  # no command shows these
+FOR_PROGRAMS = {"GET /v1/health", "GET /v1/openapi.json"}  # no command shows these
 
 
 def called() -> set[str]:
