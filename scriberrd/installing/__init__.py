@@ -124,9 +124,8 @@ def _reachable(program: Path, service: str) -> None:
 def _text(name: str, program: Path, config: Path) -> str:
     text = resources.files(__name__).joinpath("units", name).read_text("utf-8")
     client = _quoted(program.with_name("scriberrctl"))
-    for command in ("run", "check"):
-        ours = f"{_quoted(program)} {command} --config {_quoted(config)}\n"
-        text = text.replace(f"=scriberrd {command}\n", f"={ours}")
+    run = f"={_quoted(program)} run --config {_quoted(config)}\n"
+    text = text.replace("=scriberrd run\n", run)
     return text.replace("=scriberrctl ", f"={client} ")
 
 
