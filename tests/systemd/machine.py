@@ -35,7 +35,8 @@ class Machine:
     def boot(self) -> None:
         """Start it, and wait until all its units are up."""
         options = ["--quiet", "--register=no", "--keep-unit", "--boot", "--console=pipe"]
-        where = [f"--directory={self.files}", f"--bind-ro={root.SOURCE}:{SOURCE}"]
+        name = f"scriberrd-{os.getpid()}"
+        where = [f"--machine={name}", f"--directory={self.files}", f"--bind-ro={root.SOURCE}:{SOURCE}"]
         with (self.files.parent / "console").open("ab") as console:
             self._container = subprocess.Popen(
                 ["systemd-nspawn", *options, *where],
@@ -56,11 +57,9 @@ class Machine:
         wait_for(up, lambda: self._run("systemctl", "list-jobs").stdout)
 
     def reboot(self) -> None:
-        """Restart it, as `reboot` does."""
-        before = self._init()
-        self.status("systemctl", "reboot")
-        wait_for(lambda: self._init() not in {before, None}, "a new systemd")
-        self.wait_booted()
+        """Shut it down, and start it anew."""
+        self.end()
+        self.boot()
 
     def end(self) -> None:
         """Switch it off."""
@@ -71,9 +70,12 @@ class Machine:
         except subprocess.TimeoutExpired:
             os.killpg(self._container.pid, signal.SIGKILL)
             self._container.wait()
+            raise
 
     def _init(self) -> int | None:
         assert self._container is not None
+        if self._container.poll() is not None:
+            return None
         children = Path(f"/proc/{self._container.pid}/task/{self._container.pid}/children")
         found = children.read_text().split()
         return int(found[0]) if found else None
@@ -123,6 +125,10 @@ class Machine:
         file = self.files / name.lstrip("/")
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(content.encode() if isinstance(content, str) else content)
+
+    def kill(self, process: int, name: str = "KILL") -> None:
+        """Send a process a signal."""
+        self.run("sh", "-c", f"kill -s {name} {process}")
 
     def shown(self, unit: str, name: str) -> str:
         """A property of a unit."""

@@ -112,10 +112,11 @@ def strict() -> str:
 
 
 def test_members_of_the_group_drop_and_submit(machine: Machine) -> None:
-    machine.write("/home/anna/talk.wav", (AUDIO / "sentence.wav").read_bytes())
-    machine.run("cp", "/home/anna/talk.wav", "/srv/recordings/dropped.wav", user="anna")
-    machine.run("scriberrctl", "submit", "--wait", "/home/anna/talk.wav", user="anna")
-    completed(machine, "dropped.wav")
+    for name, source in (("dropped.m4a", "speech.m4a"), ("talk.opus", "speech.opus")):
+        machine.write(f"/home/anna/{name}", (AUDIO / source).read_bytes())
+    machine.run("cp", "/home/anna/dropped.m4a", "/srv/recordings", user="anna")
+    machine.run("scriberrctl", "submit", "--wait", "/home/anna/talk.opus", user="anna")
+    completed(machine, "dropped.m4a")
     for name in ("talk", "dropped"):
         machine.run("cat", f"/srv/transcripts/{name}.txt", user="anna")
         mode = machine.run("stat", "--format=%U %G %a", f"/srv/transcripts/{name}.json")
@@ -144,7 +145,7 @@ def test_a_reload_is_in_force_or_refused(machine: Machine) -> None:
 
 def test_it_comes_back_when_it_is_killed(machine: Machine) -> None:
     id_, before = underway(machine, "killed.opus"), pid(machine)
-    machine.run("kill", "-9", before)
+    machine.kill(before)
     wait_for(lambda: pid(machine) not in {0, before}, "another daemon")
     active(machine)
     assert completed(machine, "killed.opus")["id"] == id_
@@ -152,7 +153,8 @@ def test_it_comes_back_when_it_is_killed(machine: Machine) -> None:
 
 def test_a_killed_worker_is_replaced(machine: Machine) -> None:
     id_, before = underway(machine, "worker.opus"), pid(machine)
-    machine.run("pkill", "-9", "-f", "scriberrd.worker")
+    workers = json.loads(machine.run("scriberrctl", "--json", "status"))["workers"]
+    machine.kill(next(one["pid"] for one in workers if one["job"] == id_))
     assert completed(machine, "worker.opus")["id"] == id_
     assert pid(machine) == before
 
@@ -160,7 +162,7 @@ def test_a_killed_worker_is_replaced(machine: Machine) -> None:
 def test_the_watchdog_bites(machine: Machine) -> None:
     with drop_in(machine, "[Service]\nWatchdogSec=2\n"):
         before = pid(machine)
-        machine.run("kill", "-STOP", before)
+        machine.kill(before, "STOP")
         wait_for(lambda: pid(machine) not in {0, before}, "another daemon")
         active(machine)
         assert machine.shown("scriberrd", "NRestarts") == "1"
