@@ -36,7 +36,11 @@ class Machine:
         """Start it, and wait until all its units are up."""
         options = ["--quiet", "--register=no", "--keep-unit", "--boot", "--console=pipe"]
         name = f"scriberrd-{os.getpid()}"
-        where = [f"--machine={name}", f"--directory={self.files}", f"--bind-ro={root.SOURCE}:{SOURCE}"]
+        where = [
+            f"--machine={name}",
+            f"--directory={self.files}",
+            f"--bind-ro={root.SOURCE}:{SOURCE}",
+        ]
         with (self.files.parent / "console").open("ab") as console:
             self._container = subprocess.Popen(
                 ["systemd-nspawn", *options, *where],

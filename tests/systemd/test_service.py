@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import re
+import wave
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import root
 from machine import MODEL
-from program import AUDIO, TALK, wait_for
+from program import AUDIO, wait_for
+
+from scriberrd.logs.events import Event
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,11 +37,24 @@ def completed(machine: Machine, name: str) -> dict[str, Any]:
     return job(machine, name)
 
 
+def long(name: str) -> bytes:
+    """Two minutes of speech, which no other recording has: finished work would not be redone."""
+    new = io.BytesIO()
+    with wave.open(str(AUDIO / "sentence.wav")) as source, wave.open(new, "wb") as file:
+        file.setparams(source.getparams())
+        file.writeframes(source.readframes(source.getnframes()) * 45 + name.encode() * 2)
+    return new.getvalue()
+
+
 def underway(machine: Machine, name: str) -> int:
     """Drop a recording that takes seconds, and wait until a block of it is done."""
-    machine.write(f"/srv/slow/{name}", TALK.read_bytes())
+    machine.write(f"/srv/slow/{name}", long(name))
     wait_for(lambda: (job(machine, name).get("progress") or {}).get("seconds", 0) > 0, "progress")
     return int(job(machine, name)["id"])
+
+
+def runs(machine: Machine, id_: int) -> int:
+    return len(json.loads(machine.run("scriberrctl", "--json", "show", id_))["executions"])
 
 
 def pid(machine: Machine) -> int:
@@ -112,7 +129,7 @@ def strict() -> str:
 
 
 def test_members_of_the_group_drop_and_submit(machine: Machine) -> None:
-    for name, source in (("dropped.m4a", "speech.m4a"), ("talk.opus", "speech.opus")):
+    for name, source in (("dropped.m4a", "speech.m4a"), ("talk.opus", "speech.wav")):
         machine.write(f"/home/anna/{name}", (AUDIO / source).read_bytes())
     machine.run("cp", "/home/anna/dropped.m4a", "/srv/recordings", user="anna")
     machine.run("scriberrctl", "submit", "--wait", "/home/anna/talk.opus", user="anna")
@@ -130,8 +147,31 @@ def test_others_are_told_how_to_be_let_in(machine: Machine) -> None:
     machine.refused("ls", "/var/lib/scriberrd", user="anna")
 
 
+def test_who_is_no_member_is_refused_even_at_an_open_socket(machine: Machine) -> None:
+    machine.run("chmod", "666", SOCKET)
+    try:
+        said = machine.refused("scriberrctl", "status", user="bob")
+    finally:
+        machine.run("chmod", "660", SOCKET)
+    assert "sudo usermod -aG scriberrd bob" in said
+    assert job(machine, "talk.opus")["submitted_by"]["name"] == "anna"
+
+
+def test_the_journal_tells_the_life_of_a_recording(machine: Machine) -> None:
+    id_ = underway(machine, "journal.wav")
+    completed(machine, "journal.wav")
+    said = machine.journal(f"JOB_ID={id_}", "INBOX=slow")
+    for what in ("queued", "started on worker", "published", "completed"):
+        assert f"job {id_} slow/journal.wav: {what}" in said
+    assert "talk.opus" not in said
+    entries = machine.run("journalctl", "--output=json", f"JOB_ID={id_}").splitlines()
+    last = json.loads(entries[-1])
+    assert (last["PRIORITY"], last["_SYSTEMD_UNIT"]) == ("6", "scriberrd.service")
+    assert last["MESSAGE_ID"] == Event.JOB_COMPLETED.value
+
+
 def test_a_reload_is_in_force_or_refused(machine: Machine) -> None:
-    (id_, before) = underway(machine, "reload.opus"), pid(machine)
+    (id_, before) = underway(machine, "reload.wav"), pid(machine)
     text = (machine.files / CONFIG.lstrip("/")).read_text()
     machine.write(CONFIG, text.replace('"1s"', '"soon"'))
     machine.refused("systemctl", "reload", "scriberrd")
@@ -140,22 +180,24 @@ def test_a_reload_is_in_force_or_refused(machine: Machine) -> None:
     machine.run("systemctl", "reload", "scriberrd")
     assert "reloaded the configuration" in machine.journal()
     assert pid(machine) == before
-    assert completed(machine, "reload.opus")["id"] == id_
+    assert completed(machine, "reload.wav")["id"] == id_
 
 
 def test_it_comes_back_when_it_is_killed(machine: Machine) -> None:
-    id_, before = underway(machine, "killed.opus"), pid(machine)
+    id_, before = underway(machine, "killed.wav"), pid(machine)
     machine.kill(before)
     wait_for(lambda: pid(machine) not in {0, before}, "another daemon")
     active(machine)
-    assert completed(machine, "killed.opus")["id"] == id_
+    assert completed(machine, "killed.wav")["id"] == id_
+    assert runs(machine, id_) == 2
 
 
 def test_a_killed_worker_is_replaced(machine: Machine) -> None:
-    id_, before = underway(machine, "worker.opus"), pid(machine)
+    id_, before = underway(machine, "worker.wav"), pid(machine)
     workers = json.loads(machine.run("scriberrctl", "--json", "status"))["workers"]
     machine.kill(next(one["pid"] for one in workers if one["job"] == id_))
-    assert completed(machine, "worker.opus")["id"] == id_
+    assert completed(machine, "worker.wav")["id"] == id_
+    assert runs(machine, id_) == 2
     assert pid(machine) == before
 
 
@@ -169,19 +211,21 @@ def test_the_watchdog_bites(machine: Machine) -> None:
 
 
 def test_a_stop_in_mid_job_costs_nothing(machine: Machine) -> None:
-    id_ = underway(machine, "stopped.opus")
+    id_ = underway(machine, "stopped.wav")
     machine.run("systemctl", "stop", "scriberrd.service")
     assert machine.shown("scriberrd", "Result") == "success"
     # Whoever asks now starts it again: systemd listens meanwhile.
-    assert completed(machine, "stopped.opus")["id"] == id_
+    assert completed(machine, "stopped.wav")["id"] == id_
+    assert runs(machine, id_) == 2
     active(machine)
 
 
 def test_a_reboot_in_mid_job_costs_nothing(machine: Machine) -> None:
-    id_ = underway(machine, "reboot.opus")
+    id_ = underway(machine, "reboot.wav")
     machine.reboot()
     active(machine)
-    assert completed(machine, "reboot.opus")["id"] == id_
+    assert completed(machine, "reboot.wav")["id"] == id_
+    assert runs(machine, id_) == 2
 
 
 def test_no_client_is_refused_during_a_restart(machine: Machine) -> None:
@@ -222,13 +266,14 @@ def test_without_the_socket_unit_it_listens_itself(machine: Machine) -> None:
 
 def test_an_upgrade_in_mid_job(machine: Machine) -> None:
     version = f"{root.VENV}/lib/python3.11/site-packages/scriberrd/__init__.py"
-    id_ = underway(machine, "upgrade.opus")
+    id_ = underway(machine, "upgrade.wav")
     text = (machine.files / version.lstrip("/")).read_text()
     machine.write(version, text.replace('__version__ = "', '__version__ = "99.'))
     machine.run("scriberrd", "install")
     machine.run("systemctl", "restart", "scriberrd")
     assert "scriberrd 99." in machine.run("scriberrctl", "status")
-    assert completed(machine, "upgrade.opus")["id"] == id_
+    assert completed(machine, "upgrade.wav")["id"] == id_
+    assert runs(machine, id_) == 2
     machine.write(version, text)
 
 
