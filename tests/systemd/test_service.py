@@ -129,7 +129,7 @@ def strict() -> str:
 
 
 def test_members_of_the_group_drop_and_submit(machine: Machine) -> None:
-    for name, source in (("dropped.m4a", "speech.m4a"), ("talk.opus", "speech.wav")):
+    for name, source in (("dropped.m4a", "speech.m4a"), ("talk.opus", "speech.opus")):
         machine.write(f"/home/anna/{name}", (AUDIO / source).read_bytes())
     machine.run("cp", "/home/anna/dropped.m4a", "/srv/recordings", user="anna")
     machine.run("scriberrctl", "submit", "--wait", "/home/anna/talk.opus", user="anna")
