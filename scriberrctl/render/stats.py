@@ -42,7 +42,8 @@ def _row(key: str, one: Ended) -> list[str]:
 
 
 def _hours(seconds: float) -> str:
-    return f"{seconds / 3600:.1f}"
+    hours = seconds / 3600
+    return f"{hours:.{1 if hours >= 10 else 2}f}"  # noqa: PLR2004 - few hours have minutes
 
 
 def _times(factor: float) -> str:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 SO_PEERGROUPS = 59  # from asm-generic/socket.h
 LARGEST = 1024  # bytes that Python asks the kernel for
+NOBODY = 65_534  # what the kernel calls users and groups that a namespace has no number for
 READING = {"GET", "HEAD"}  # what changes nothing
 
 
@@ -59,7 +60,8 @@ def guard(live: Live, path: Path) -> Middleware:
     def admitted(transport: asyncio.BaseTransport) -> Peer:
         if transport not in known:
             peer = Peer.of(transport.get_extra_info("socket"))
-            if peer.uid not in {0, os.geteuid()}:
+            # Whoever a namespace hides looks like nobody: the daemon's user and group may, too.
+            if peer.uid not in {0, os.geteuid()} - {NOBODY}:
                 _require_member(peer, live.config.api.group, path)
             known[transport] = peer
         return known[transport]
@@ -90,7 +92,7 @@ def _require_member(peer: Peer, name: str, path: Path) -> None:
         group = _gid(name) if name else path.stat().st_gid
     except (KeyError, OSError):  # of what is gone nobody is a member
         raise _NoMember(peer.uid, None) from None
-    if group not in peer.groups:
+    if peer.uid == NOBODY or group not in peer.groups - {NOBODY}:
         raise _NoMember(peer.uid, group)
 
 
@@ -121,7 +123,7 @@ def _user(uid: int) -> str:
 
 def _advice(uid: int, group: int | None) -> str:
     """What somebody can do who may not."""
-    if uid == int(Path("/proc/sys/kernel/overflowuid").read_text("ascii")):
+    if uid == NOBODY:
         return _advice_to_nobody(uid)
     if group is None:
         return "nobody but root may use scriberrd: the group of [api] in its configuration is gone"

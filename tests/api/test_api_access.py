@@ -102,11 +102,17 @@ async def test_more_groups_than_the_kernel_tells_at_once(server: Server) -> None
 
 
 @as_root
-async def test_nobody_is_told_why_he_is_nobody(server: Server) -> None:
-    status, problem = await ask(server, "GET", "/v1/status", uid=65_534)
+@pytest.mark.parametrize("hidden", ["user", "group"])
+async def test_nobody_may_not_and_is_told_why_he_is_nobody(server: Server, hidden: str) -> None:
+    nobody = 65_534  # whoever is behind a namespace, where its groups look like this, too
+    if hidden == "group":
+        os.chown(server.socket, -1, nobody)
+    uid = nobody if hidden == "user" else SOMEBODY
+    status, problem = await ask(server, "GET", "/v1/status", uid=uid, groups=[THEIRS, nobody])
     assert (status, problem["code"]) == (403, "forbidden")
-    assert "sees you as nobody (uid 65534)" in problem["detail"]
-    assert "user namespace" in problem["detail"]
+    if hidden == "user":
+        assert "sees you as nobody (uid 65534)" in problem["detail"]
+        assert "user namespace" in problem["detail"]
 
 
 @as_root
