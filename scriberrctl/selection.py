@@ -55,7 +55,7 @@ class Wanted(NamedTuple):
 
     def __str__(self) -> str:
         """Such as "queued or processing job 5-9 in inbox talks"."""
-        words = [" or ".join(self.states), "job"]
+        words = [_either(self.states) if self.states else "", "job"]
         words += [", ".join(f"{span[0]}-{span[-1]}" for span in self.spans)]
         words += [f"in inbox {self.inbox}" if self.inbox else ""]
         return " ".join(filter(None, words))
@@ -116,7 +116,7 @@ def selecting(*usual: JobState, asks: bool = False) -> Callable[[Callable[..., N
                 raise NoMatch(f"there is no {wanted}")
             command(session, chosen=Chosen(ids, wanted.named, yes), **options)
 
-        meant = f"All {' or '.join(usual)} jobs." if usual else "All jobs."
+        meant = f"All {_either(usual)} jobs." if usual else "All jobs."
         options = [
             click.argument(
                 "spans",
@@ -150,6 +150,11 @@ inbox_option = click.option(
     help="Only jobs of this inbox.",
     shell_complete=completing.inboxes,
 )
+
+
+def _either(states: tuple[str, ...]) -> str:
+    *first, last = states
+    return f"{', '.join(first)} or {last}" if first else last
 
 
 def require_inbox(client: Client, name: str | None) -> None:

@@ -1,20 +1,26 @@
-"""The JSON objects of the daemon's API."""
+"""The JSON objects of the daemon's API. Made by `make docs` from the structs of the daemon."""
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple, TypedDict
+from typing import Any, Literal, TypedDict
 
 JobState = Literal["queued", "processing", "completed", "failed", "canceled"]
 ENDED: frozenset[JobState] = frozenset({"completed", "failed", "canceled"})
 
 
-class Failure(TypedDict):
-    """Why a job failed or is retried."""
+class Health(TypedDict):
+    """The daemon answers."""
 
-    code: str
-    message: str
-    advice: str
-    detail: str
+    status: Literal["ok"]
+
+
+class Waiting(TypedDict):
+    """How many queued jobs wait for what; the others are ready."""
+
+    paused: int
+    retry: int
+    machine: int
+    next_try: str | None
 
 
 class Progress(TypedDict):
@@ -29,6 +35,15 @@ class Progress(TypedDict):
     real_time_factor: float | None
 
 
+class Failure(TypedDict):
+    """Why a job failed, or is tried again."""
+
+    code: str
+    message: str
+    advice: str
+    detail: str
+
+
 class Speaker(TypedDict):
     """Somebody who speaks in the published transcript."""
 
@@ -37,15 +52,8 @@ class Speaker(TypedDict):
     channel: int | None
 
 
-class Source(TypedDict):
-    """The recording of a job."""
-
-    size: int
-    sha256: str | None
-
-
 class Who(TypedDict):
-    """A user of the daemon's machine."""
+    """A user of the machine."""
 
     uid: int
     name: str
@@ -56,6 +64,13 @@ class Sidecar(TypedDict):
 
     profile: str | None
     set: dict[str, str]
+
+
+class Source(TypedDict):
+    """Which bytes a job is about."""
+
+    size: int
+    sha256: str | None
 
 
 class Job(TypedDict):
@@ -99,18 +114,180 @@ class Job(TypedDict):
     source: Source
 
 
-class Transcript(NamedTuple):
-    """A transcript in one of its formats."""
+class Worker(TypedDict):
+    """What a worker is doing right now."""
 
-    content: bytes
-    edited: (
-        bool  # somebody has changed the published file, or the one that this is the new version of
-    )
-    partial: bool  # the job is not completed: it is the transcript so far
+    name: str
+    device: str
+    model: str | None
+    state: Literal["busy", "idle", "stopped"]
+    job: int | None
+    pid: int | None
+    threads: int
+    share: int | None
+    reason: str | None
+
+
+class Mount(TypedDict):
+    """Whether one of the file systems of an inbox is seen right now."""
+
+    path: str
+    kind: str
+    state: Literal["duplicate", "polling", "starting", "unavailable", "watching"]
+    reason: str | None
+
+
+class Inbox(TypedDict):
+    """Whether an inbox is seen right now."""
+
+    name: str
+    state: Literal["polling", "starting", "unavailable", "watching"]
+    reason: str | None
+    settling: int
+    mounts: list[Mount]
+
+
+class Diarizer(TypedDict):
+    """A diarizer with a model, as profiles name them."""
+
+    name: str
+    model: str
+    profiles: list[str]
+    ready: bool | None
+    error: str | None
+
+
+class Outage(TypedDict):
+    """A part of the machine that is at fault, and what waits for it."""
+
+    part: str
+    name: str
+    since: str
+    next_try: str | None
+    error: Failure
+
+
+class Pause(TypedDict):
+    """What is paused: an inbox, a worker pool, or, without either, everything."""
+
+    inbox: str | None
+    worker: str | None
+    reason: str
+    since: str
+
+
+class Library(TypedDict):
+    """How much the library has, and how often that was of use."""
+
+    results: int
+    bytes: int
+    hits: int
+
+
+class Status(TypedDict):
+    """The daemon at a glance."""
+
+    version: str
+    pid: int
+    uptime_seconds: float
+    state: Literal["running", "stopping"]
+    jobs: dict[JobState, int]
+    waiting: Waiting
+    processing: list[Job]
+    workers: list[Worker]
+    inboxes: list[Inbox]
+    diarizers: list[Diarizer]
+    outages: list[Outage]
+    pauses: list[Pause]
+    library: Library | None
+    leaving: int
+
+
+class Reloaded(TypedDict):
+    """The new configuration is in force."""
+
+    warnings: list[str]
+
+
+class Pauses(TypedDict):
+    """All that is paused."""
+
+    pauses: list[Pause]
+
+
+class Unreadable(TypedDict):
+    """What the latest scan could not read."""
+
+    path: str
+    reason: str
+
+
+class Oldest(TypedDict):
+    """What has waited for longest."""
+
+    path: str
+    since: str
+    what: Literal["queued", "reading"]
+
+
+class Content(Inbox):
+    """An inbox, and what lies in it."""
+
+    output: Literal["beside", "folder"]
+    watch: str
+    extensions: list[str]
+    jobs: dict[JobState, int]
+    ignored: dict[str, int]
+    passed: dict[Literal["existing", "outputs"], int]
+    odd: list[str]
+    unreadable: list[Unreadable]
+    reading: list[str]
+    oldest: Oldest | None
+
+
+class Inboxes(TypedDict):
+    """All inboxes, and the names that all of them ignore, as patterns in lower case."""
+
+    inboxes: list[Content]
+    ignored_files: list[str]
+    ignored_folders: list[str]
+
+
+class Explanation(TypedDict):
+    """What becomes of a file, and why."""
+
+    inbox: str | None
+    path: str | None
+    state: Literal[
+        "canceled",
+        "completed",
+        "duplicate",
+        "failed",
+        "ignored",
+        "inbox",
+        "missing",
+        "ours",
+        "outside",
+        "passed",
+        "processing",
+        "queued",
+        "reading",
+        "removed",
+        "settling",
+        "unavailable",
+        "unreadable",
+        "waiting",
+    ]
+    text: str
+    rule: str | None
+    where: str | None
+    job: int | None
+    of: int | None
+    sidecar_changed: bool
 
 
 class Page(TypedDict):
-    """A page of jobs, and the `before` of the next page."""
+    """Some jobs, and the `before` of the next page."""
 
     jobs: list[Job]
     next: int | None
@@ -138,15 +315,48 @@ class Execution(TypedDict):
     real_time_factor: float | None
 
 
+class Executions(TypedDict):
+    """All runs of a job."""
+
+    executions: list[Execution]
+
+
+class Model(TypedDict):
+    """A model that is on this machine."""
+
+    name: str
+    revision: str
+    bytes: int
+
+
+class Models(TypedDict):
+    """The models on this machine."""
+
+    models: list[Model]
+
+
+class Pull(TypedDict):
+    """A model that is pulled, or was."""
+
+    model: str
+    state: Literal["pulled", "pulling"]
+    repository: str
+    license: str | None
+    revision: str | None
+    source: Literal["hub", "index"] | None
+    bytes: int
+    total: int | None
+
+
 class Due(TypedDict):
-    """What was deleted of one kind, or would be."""
+    """What a pass has deleted of one kind, or would delete."""
 
     count: int
     names: list[str]
 
 
-class Passed(TypedDict):
-    """What a pass of `[retention]` has deleted, or would delete."""
+class Purged(TypedDict):
+    """What a pass has deleted; or would delete, if it is a dry run."""
 
     dry_run: bool
     transcripts: Due
@@ -186,45 +396,18 @@ class Failures(TypedDict):
 
 
 class Stats(TypedDict):
-    """What was done since a time."""
+    """What was done since a time, as far as it is not forgotten."""
 
     since: str | None
-    by: str
+    by: Literal["day", "inbox", "user"]
     total: Ended
     groups: list[Ended]
     speeds: list[Speed]
     failures: list[Failures]
 
 
-class Model(TypedDict):
-    """A model on the daemon's machine."""
-
-    name: str
-    revision: str
-    bytes: int
-
-
-class Reloaded(TypedDict):
-    """The new configuration is in force."""
-
-    warnings: list[str]
-
-
-class Pull(TypedDict):
-    """A model that is pulled, or was."""
-
-    model: str
-    state: Literal["pulling", "pulled"]
-    repository: str
-    license: str | None
-    revision: str | None
-    source: Literal["hub", "index"] | None
-    bytes: int
-    total: int | None
-
-
 class Event(TypedDict):
-    """Something that happened to a job or a model, or a pause; a removed job is in `data`."""
+    """Something that happened."""
 
     id: int
     cursor: str
@@ -232,153 +415,3 @@ class Event(TypedDict):
     job: int | None
     type: str
     data: dict[str, Any]
-
-
-class Worker(TypedDict):
-    """What a worker is doing."""
-
-    name: str
-    device: str
-    model: str | None
-    state: str
-    job: int | None
-    pid: int | None
-    threads: int
-    share: int | None
-    reason: str | None
-
-
-class Mount(TypedDict):
-    """Whether one of the file systems of an inbox is watched."""
-
-    path: str
-    kind: str
-    state: str
-    reason: str | None
-
-
-class Inbox(TypedDict):
-    """Whether an inbox is watched."""
-
-    name: str
-    state: str
-    reason: str | None
-    settling: int
-    mounts: list[Mount]
-
-
-class Unreadable(TypedDict):
-    """What the latest scan of an inbox could not read."""
-
-    path: str
-    reason: str
-
-
-class Oldest(TypedDict):
-    """What has waited for longest in an inbox: to be queued, or as a job."""
-
-    path: str
-    since: str
-    what: Literal["reading", "queued"]
-
-
-class Content(Inbox):
-    """An inbox, and what lies in it."""
-
-    output: Literal["beside", "folder"]
-    watch: str
-    extensions: list[str]
-    jobs: dict[JobState, int]
-    ignored: dict[str, int]
-    passed: dict[str, int]
-    odd: list[str]
-    unreadable: list[Unreadable]
-    reading: list[str]
-    oldest: Oldest | None
-
-
-class Inboxes(TypedDict):
-    """All inboxes, and the names that all of them ignore, as patterns in lower case."""
-
-    inboxes: list[Content]
-    ignored_files: list[str]
-    ignored_folders: list[str]
-
-
-class Explanation(TypedDict):
-    """What becomes of a file, and why."""
-
-    inbox: str | None
-    path: str | None
-    state: str
-    text: str
-    rule: str | None
-    where: str | None
-    job: int | None
-    of: int | None
-    sidecar_changed: bool
-
-
-class Diarizer(TypedDict):
-    """What tells speakers apart, and whether it can be used; ready is null until it is known."""
-
-    name: str
-    model: str
-    profiles: list[str]
-    ready: bool | None
-    error: str | None
-
-
-class Outage(TypedDict):
-    """A part of the machine that does not work."""
-
-    part: str
-    name: str
-    since: str
-    next_try: str | None
-    error: Failure
-
-
-class Pause(TypedDict):
-    """A pause: of an inbox, of a worker pool, or, without either, of everything."""
-
-    inbox: str | None
-    worker: str | None
-    reason: str
-    since: str
-
-
-class Library(TypedDict):
-    """How much finished work is kept, and how often that was of use."""
-
-    results: int
-    bytes: int
-    hits: int
-
-
-class Waiting(TypedDict):
-    """How many queued jobs wait for what; the others are ready."""
-
-    paused: int
-    retry: int
-    machine: int
-    next_try: str | None
-
-
-class Status(TypedDict):
-    """The daemon at a glance."""
-
-    version: str
-    pid: int
-    uptime_seconds: float
-    state: str
-    jobs: dict[JobState, int]
-    waiting: Waiting
-    processing: list[Job]
-    workers: list[Worker]
-    inboxes: list[Inbox]
-    diarizers: list[Diarizer]
-    outages: list[Outage]
-    pauses: list[Pause]
-    library: Library | None
-    leaving: int

@@ -52,6 +52,7 @@ SECTIONS = {
         Command("purge", "Delete now what is too old", ("POST /v1/purge",)),
         Command("models", "List and pull models", ("GET /v1/models", "POST /v1/models")),
     ),
+    "Shell": (Command("completion", "Print what makes a shell complete words", ()),),
 }
 COMMANDS = {command.name: command for section in SECTIONS.values() for command in section}
 ALIASES = {alias: name for name, command in COMMANDS.items() for alias in command.aliases}

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import click
 
 from scriberrctl import render
-from scriberrctl.session import JOB_ID, Session, json_option, pass_session
+from scriberrctl.selection import selecting
+
+if TYPE_CHECKING:
+    from scriberrctl.selection import Chosen
+    from scriberrctl.session import Session
 
 
 @click.command("show")
-@click.argument("id_", metavar="ID", type=JOB_ID)
-@json_option
-@pass_session
-def command(session: Session, id_: int) -> None:
-    """Show a job in detail, with its runs."""
-    job = session.client.job(id_)
-    executions = session.client.executions(id_)
-    session.say({**job, "executions": executions}, lambda: render.details(job, executions))
+@selecting()
+def command(session: Session, *, chosen: Chosen) -> None:
+    """Show jobs in detail, with their runs."""
+    client, end = session.client, "\n" * (len(chosen.ids) > 1)
+
+    def known(id_: int) -> Any:  # a job with one more field
+        return {**client.job(id_), "executions": client.executions(id_)}
+
+    def text(job: Any) -> str:
+        return render.details(job, job["executions"]) + end
+
+    session.each(chosen.ids, known, text)

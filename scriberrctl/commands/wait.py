@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
 
 import click
 
-from scriberrctl.session import JOB_ID, Session, json_option, pass_session
+from scriberrctl.durations import DURATION
+from scriberrctl.selection import selecting
 from scriberrctl.waiting import until_ended
+
+if TYPE_CHECKING:
+    from scriberrctl.selection import Chosen
+    from scriberrctl.session import Session
 
 
 @click.command("wait")
-@click.argument("ids", metavar="ID...", type=JOB_ID, nargs=-1, required=True)
-@click.option(
-    "--timeout", type=click.FloatRange(min=0), metavar="SECONDS", help="Give up after this time."
-)
-@json_option
-@pass_session
-def command(session: Session, ids: tuple[int, ...], timeout: float | None) -> None:
+@click.option("--timeout", type=DURATION, metavar="DURATION", help="Give up after this time: 10m.")
+@selecting("queued", "processing")
+def command(session: Session, *, chosen: Chosen, timeout: float | None) -> None:
     """Wait until jobs have ended."""
     deadline = None if timeout is None else time.monotonic() + timeout
-    until_ended(session, ids, deadline=deadline)
+    until_ended(session, chosen.ids, deadline=deadline)

@@ -9,12 +9,12 @@ from scriberrctl.render.values import plain
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from scriberrctl.shapes import Due, Passed
+    from scriberrctl.shapes import Due, Purged
 
 NOTHING = "nothing is older than [retention] of the configuration allows"
 
 
-def passed(passed: Passed) -> str:
+def passed(passed: Purged) -> str:
     """What was deleted, or would be: how many of each kind, and their names."""
     kinds = {
         "published files": passed["transcripts"],

@@ -66,7 +66,7 @@ class JobView(msgspec.Struct, frozen=True, kw_only=True):
     """A job."""
 
     id: int
-    state: str
+    state: JobState
     stage: str | None
     inbox: str
     path: str

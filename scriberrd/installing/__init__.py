@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from scriberrd.errors import CannotInstall
 from scriberrd.installing import sample, steps
+from scriberrd.installing.places import PROGRAMS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from scriberrd.installing.places import Places
     from scriberrd.installing.steps import Step
 
-PROGRAMS = ("scriberrd", "scriberrctl")
 UNITS = ("scriberrd.socket", "scriberrd.service")
 BOOTED = Path("/run/systemd/system")  # sd_booted(3)
 
@@ -41,12 +41,14 @@ def install(places: Places) -> Iterator[Step]:
     for name in PROGRAMS:
         yield from steps.link(places.programs / name, program.parent / name)
     if places.service is not None:
-        yield from steps.account(places.service, places.files["sysusers.conf"])
+        yield from steps.account(places.service, places.files["units/sysusers.conf"])
     yield from steps.write(places.config, sample.text(places), replace=False)
     for folder in folders:
         yield from steps.folder(folder, places.service)
     if places.service is not None:
-        yield from steps.command("systemd-tmpfiles", "--create", places.files["tmpfiles.conf"])
+        yield from steps.command(
+            "systemd-tmpfiles", "--create", places.files["units/tmpfiles.conf"]
+        )
     if BOOTED.is_dir():
         yield from steps.command(*places.systemctl, "daemon-reload")
 
@@ -122,7 +124,7 @@ def _reachable(program: Path, service: str) -> None:
 
 
 def _text(name: str, program: Path, config: Path) -> str:
-    text = resources.files(__name__).joinpath("units", name).read_text("utf-8")
+    text = resources.files(__name__).joinpath(name).read_text("utf-8")
     client = _quoted(program.with_name("scriberrctl"))
     run = f"={_quoted(program)} run --config {_quoted(config)}\n"
     text = text.replace("=scriberrd run\n", run)

@@ -11,6 +11,19 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+PROGRAMS = ("scriberrd", "scriberrctl")
+SHARED = [
+    place.format(program)
+    for program in PROGRAMS
+    for place in (
+        "man/man1/{}.1",
+        "bash-completion/completions/{}",
+        "zsh/site-functions/_{}",
+        "fish/vendor_completions.d/{}.fish",
+    )
+]
+
+
 class Places(NamedTuple):
     """Where `install` and `init` put things."""
 
@@ -20,7 +33,7 @@ class Places(NamedTuple):
     config: Path
     recordings: str  # as the configuration says it
     transcripts: str
-    files: Mapping[str, Path]  # what each of the units/ becomes
+    files: Mapping[str, Path]  # what each of the units/, and of share/, becomes
     systemctl: tuple[str, ...]
     kept: tuple[str, ...]  # what uninstall leaves
 
@@ -34,6 +47,11 @@ class Places(NamedTuple):
         return inbox, output
 
 
+def _shared(share: Path) -> dict[str, Path]:
+    """The pages of the manual, and what shells complete by."""
+    return {f"share/{name}": share / name for name in SHARED}
+
+
 def of_system() -> Places:
     """Those of a service of the system."""
     units = Path("/etc/systemd/system")
@@ -45,10 +63,11 @@ def of_system() -> Places:
         recordings="/srv/recordings",
         transcripts="/srv/transcripts",
         files={
-            "scriberrd.service": units / "scriberrd.service",
-            "scriberrd.socket": units / "scriberrd.socket",
-            "sysusers.conf": Path("/etc/sysusers.d/scriberrd.conf"),
-            "tmpfiles.conf": Path("/etc/tmpfiles.d/scriberrd.conf"),
+            "units/scriberrd.service": units / "scriberrd.service",
+            "units/scriberrd.socket": units / "scriberrd.socket",
+            "units/sysusers.conf": Path("/etc/sysusers.d/scriberrd.conf"),
+            "units/tmpfiles.conf": Path("/etc/tmpfiles.d/scriberrd.conf"),
+            **_shared(Path("/usr/local/share")),
         },
         systemctl=("systemctl",),
         kept=("/etc/scriberrd", "/var/lib/scriberrd", "/var/cache/scriberrd", "/var/log/scriberrd"),
@@ -60,6 +79,7 @@ def of_user(environment: Mapping[str, str]) -> Places:
     own = home(environment)
     config = Path(environment.get("XDG_CONFIG_HOME") or own / ".config")
     state = Path(environment.get("XDG_STATE_HOME") or own / ".local/state")
+    data = Path(environment.get("XDG_DATA_HOME") or own / ".local/share")
     units, usual = config / "systemd/user", config / "scriberrd/scriberrd.toml"
     file = Path(environment.get("SCRIBERRD_CONFIG") or usual).absolute()
     return Places(
@@ -70,8 +90,9 @@ def of_user(environment: Mapping[str, str]) -> Places:
         recordings="~/Recordings" if file == usual else "inbox",  # that is: beside it
         transcripts="~/Transcripts" if file == usual else "transcripts",
         files={
-            "user/scriberrd.service": units / "scriberrd.service",
-            "user/scriberrd.socket": units / "scriberrd.socket",
+            "units/user/scriberrd.service": units / "scriberrd.service",
+            "units/user/scriberrd.socket": units / "scriberrd.socket",
+            **_shared(data),
         },
         systemctl=("systemctl", "--user"),
         kept=(str(file), str(state / "scriberrd")),

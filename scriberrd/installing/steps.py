@@ -18,7 +18,7 @@ from scriberrd.errors import CannotInstall
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-OURS = "# Written by `scriberrd install"  # how our files begin
+OURS = "# Written by `scriberrd install"  # in the first or second line of our files
 SHARED = 0o2770  # user and group; the group of the folder becomes that of all in it
 
 
@@ -34,7 +34,7 @@ def write(target: Path, text: str, *, replace: bool = True) -> Iterator[Step]:
     there = _read(target)
     if there == text or (there is not None and not replace):
         return
-    if there is not None and not there.startswith(OURS):
+    if there is not None and not _is_ours(there):
         former = target.with_name(f"{target.name}.old")
         yield Step(f"rename {target} to {former.name}", functools.partial(target.rename, former))
 
@@ -47,8 +47,12 @@ def write(target: Path, text: str, *, replace: bool = True) -> Iterator[Step]:
 
 def remove(target: Path) -> Iterator[Step]:
     """Have no file there, unless somebody else wrote it."""
-    if (_read(target) or "").startswith(OURS):
+    if _is_ours(_read(target) or ""):
         yield Step(f"remove {target}", target.unlink)
+
+
+def _is_ours(text: str) -> bool:
+    return any(OURS in line for line in text.split("\n", 2)[:2])
 
 
 def link(name: Path, program: Path) -> Iterator[Step]:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import click
@@ -12,28 +15,22 @@ from scriberrctl import errors
 from scriberrctl.cli import CLOSED, EPILOG, INTERRUPTED, main
 from scriberrctl.table import COMMANDS
 
-TEXT = (Path(__file__).parents[2] / "docs" / "scriberrctl.md").read_text("utf-8")
-EVERYWHERE = {"--json", "--help", "-h"}
+ROOT = Path(__file__).parents[2]
+TEXT = (ROOT / "docs" / "scriberrctl.md").read_text("utf-8")
 
 
 def options(command: click.Command) -> set[str]:
-    """All of a command; those of commands below it, too."""
-    below = command.commands.values() if isinstance(command, click.Group) else ()
     return {
         option
         for parameter in command.get_params(click.Context(command))
         if isinstance(parameter, click.Option)
         for option in parameter.opts
-    }.union(*map(options, below))
+    }
 
 
 def documented(text: str) -> set[str]:
     cells = re.findall(r"^\| (`-[^|]+) \|", text, flags=re.MULTILINE)
     return {option for cell in cells for option in re.findall(r"`(--?[a-z-]+)", cell)}
-
-
-def section(name: str) -> str:
-    return TEXT.partition(f"\n### {name}\n")[2].partition("\n#")[0]
 
 
 def find(name: str) -> click.Command:
@@ -42,19 +39,26 @@ def find(name: str) -> click.Command:
     return command
 
 
-def test_every_command_has_its_section() -> None:
-    assert set(COMMANDS) == set(re.findall(r"^### (\w+)$", TEXT, flags=re.MULTILINE))
+def test_what_is_made_of_the_tables_is_up_to_date() -> None:
+    command = [sys.executable, "docs/made", "--check"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@pytest.mark.skipif(shutil.which("groff") is None, reason="groff is not installed")
+@pytest.mark.parametrize("name", ["scriberrctl", "scriberrd"])
+def test_a_page_of_the_manual_can_be_read(name: str) -> None:
+    page = ROOT / f"scriberrd/installing/share/man/man1/{name}.1"
+    command = ["groff", "-man", "-Tutf8", "-ww", "-rHY=0", str(page)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+    assert "Show the version and exit." in done.stdout
 
 
 def test_every_module_is_a_command() -> None:
-    folder = Path(__file__).parents[2] / "scriberrctl" / "commands"
+    folder = ROOT / "scriberrctl" / "commands"
     assert set(COMMANDS) == {file.stem for file in folder.glob("[!_]*.py")}
     assert [find(name).name for name in COMMANDS] == list(COMMANDS)
-
-
-@pytest.mark.parametrize("name", COMMANDS)
-def test_every_option_is_described(name: str) -> None:
-    assert options(find(name)) - EVERYWHERE == documented(section(name))
 
 
 def test_every_common_option_is_described() -> None:

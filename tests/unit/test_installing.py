@@ -63,6 +63,16 @@ def test_it_puts_all_in_place_once_and_says_it(home: Path, typed: Typed) -> None
         ".config/systemd/user/scriberrd.socket",
         ".local/bin/scriberrctl",
         ".local/bin/scriberrd",
+        *(
+            f".local/share/{place.format(program)}"
+            for program in ("scriberrctl", "scriberrd")
+            for place in (
+                "man/man1/{}.1",
+                "bash-completion/completions/{}",
+                "zsh/site-functions/_{}",
+                "fish/vendor_completions.d/{}.fish",
+            )
+        ),
     }
     assert (home / "Recordings").is_dir()
     assert (home / "Transcripts").is_dir()
