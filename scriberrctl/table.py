@@ -23,6 +23,11 @@ SECTIONS = {
         ),
         Command("logs", "Tell the story of a job", ("GET /v1/jobs/{id}/logs", "GET /v1/events")),
         Command("transcript", "Print a transcript", ("GET /v1/jobs/{id}/transcript",)),
+        Command(
+            "follow",
+            "Print what jobs transcribe as they do it",
+            ("GET /v1/jobs/{id}", "GET /v1/jobs/{id}/transcript", "GET /v1/events"),
+        ),
         Command("explain", "Tell what becomes of a file, and why", ("GET /v1/explain",)),
         Command("stats", "Show what was done, and how fast", ("GET /v1/stats",)),
         Command("events", "Follow what happens", ("GET /v1/events",)),

@@ -15,7 +15,7 @@ from scriberrctl.following import Following
 from scriberrctl.shapes import ENDED
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Callable, Collection, Generator, Iterable
 
     from scriberrctl.session import Session
     from scriberrctl.shapes import Event, Job
@@ -32,26 +32,49 @@ def until_ended(session: Session, ids: Collection[int], *, deadline: float | Non
         ids: of the jobs; those that are unknown are told, and the others waited for.
         deadline: when to raise TimedOut, on the monotonic clock.
     """
-    following, client = Following(session.client, deadline=deadline), session.client
-    waiting, shown, blockers = dict.fromkeys(ids), _Shown(session), Blockers(client)
+    following, shown = Following(session.client, deadline=deadline), _Shown(session)
+    for told in changes(session, following, ids, shown.clear):
+        if isinstance(told, str):
+            shown.tell([told])
+        else:
+            shown.show(told)
+
+
+def changes(
+    session: Session,
+    following: Following,
+    ids: Collection[int],
+    clear: Callable[[], None] = lambda: None,
+) -> Generator[Job | str]:
+    """Each job as it is now and after each of its events, until all have ended; and why they wait.
+
+    Args:
+        session: is told of jobs that are unknown.
+        following: asks, and waits for the daemon.
+        ids: of the jobs.
+        clear: makes room for a line to people.
+    """
+    waiting, client = dict.fromkeys(ids), session.client
+    blockers = Blockers(client)
     with closing(following.events()) as events:
         for event in events if waiting else ():
             for id_ in _concerned(waiting, event):
                 try:
                     job = following.ask(lambda: client.job(id_))  # noqa: B023 - called at once
                 except ApiError as error:  # there is none
-                    shown.clear()
+                    clear()
                     session.complain(str(error), error.exit_code)
                     del waiting[id_]
                     continue
                 blockers.update(job)
-                shown.show(job)
+                yield job
                 if job["state"] in ENDED:
+                    session.exit_code = max(session.exit_code, job["state"] != "completed")
                     del waiting[id_]
             if not waiting:
                 return
             if event is None or event["type"] in MAY_BLOCK:
-                shown.tell(following.ask(lambda: list(blockers.news())))
+                yield from following.ask(lambda: list(blockers.news()))
 
 
 def _concerned(waiting: Iterable[int], event: Event | None) -> list[int]:
@@ -76,7 +99,6 @@ class _Shown:
             sys.stdout.flush()
             if job["state"] == "completed" and not self._session.json:
                 self.tell(render.warnings(job))
-            self._session.exit_code = max(self._session.exit_code, job["state"] != "completed")
             return
         screen = render.Screen.of(sys.stderr)
         line = render.bar(job, screen.inside(1))  # the last column is left to the cursor

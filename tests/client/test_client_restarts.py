@@ -106,3 +106,26 @@ def test_the_watched_status_outlives_a_restart(program: Program) -> None:
         shown.until(lambda text: LOST.strip() not in text and "is running: all is well" in text)
         shown.process.send_signal(signal.SIGTERM)
         assert shown.end() == 143
+
+
+def test_text_is_followed_while_it_is_made(program: Program) -> None:
+    program.drop(TALK, "a.opus")
+    program.wait("a.opus", "queued", "processing")
+    following = started(program, "follow", 1)
+    assert following.stdout is not None
+    first = following.stdout.readline()
+    assert program.job("a.opus")["state"] == "processing"
+    program.stop(signal.SIGKILL)
+    program.start()
+    out = first + following.stdout.read()  # what it has read ahead, `communicate` would forget
+    err = following.communicate(timeout=120)[1]
+    assert following.returncode == 0
+    assert err.endswith("job 1 completed: a.opus\n")
+    segments = program.transcript("a.json")["segments"]
+    assert out.splitlines() == [segment["text"].strip() for segment in segments]
+    again = subprocess.run(
+        [*program.client, "follow", "1", "--json"], capture_output=True, text=True, check=True
+    )
+    *told, job = map(json.loads, again.stdout.splitlines())
+    assert told == [{"job": 1, **segment} for segment in segments]
+    assert job["state"] == "completed"

@@ -46,7 +46,8 @@ def waits(daemon: Program, part: str, name: str, code: str, *, others: bool = Tr
     pause = daemon.outage()
     assert (pause["part"], pause["name"], pause["error"]["code"]) == (part, name, code)
     shown = subprocess.run([*daemon.client, "status"], capture_output=True, text=True, check=True)
-    assert f"outage   {part} {name}: {pause['error']['message']}" in shown.stdout
+    of = "of inbox " if part == "output" else ""
+    assert f"outage   {part} {of}{name}: {pause['error']['message']}" in shown.stdout
     if others:
         calm(daemon, DIALOGUE, "other.opus")
         daemon.wait("other.opus", "completed")
