@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from program import AUDIO, DEADLINE, Program, wait_for
 
 from scriberrd import systemd
+from scriberrd.logs import Event
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,6 +63,51 @@ async def test_a_stop_has_the_time_that_it_takes(
         assert [await hear() for _ in range(5)] == [b"EXTEND_TIMEOUT_USEC=40000"] * 5
         drained.set()
         await stop
+
+
+def test_a_stop_says_what_it_waits_for(program: Callable[..., Program], tmp_path: Path) -> None:
+    daemon = program(start=False, model="hang-first")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.settimeout(DEADLINE)
+        manager.bind(str(tmp_path / "notify"))
+        daemon.start(NOTIFY_SOCKET=str(tmp_path / "notify"))
+        daemon.drop(AUDIO / "sentence.wav", "one.wav")
+        while manager.recv(1000) != b"STATUS=1 processing, 0 queued, 0 failed":
+            pass
+        (worker,) = wait_for(daemon.workers, "a worker")
+        wait_for(lambda: daemon.said("transcribing with"), "its work")
+        assert daemon.daemon is not None
+        daemon.daemon.terminate()
+        while manager.recv(1000) != b"STATUS=stopping, waiting for job 1":
+            pass
+        worker.kill()
+        assert daemon.wait_dead() == 0
+
+
+async def test_the_watchdog_is_fed_only_by_who_is_well(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+    monkeypatch.setenv("WATCHDOG_USEC", "20000")
+    asked = 0
+
+    async def alive() -> bool:
+        """Ill at first, then hanging, and well in the end."""
+        nonlocal asked
+        asked += 1
+        if asked == 2:
+            await asyncio.Event().wait()
+        return asked > 2
+
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.settimeout(0)
+        manager.bind(str(tmp_path / "notify"))
+        feeding = asyncio.create_task(systemd.keep_alive(alive))
+        heard = await asyncio.get_running_loop().sock_recv(manager, 1000)
+        assert (heard, asked) == (b"WATCHDOG=1", 3)
+        feeding.cancel()
+    ill = [one for one in caplog.records if getattr(one, "event", None) is Event.UNHEALTHY]
+    assert [one.levelname for one in ill] == ["ERROR", "ERROR"]
 
 
 def test_a_manager_that_is_gone_or_does_not_read(
