@@ -125,6 +125,7 @@ class Worker(TypedDict):
     pid: int | None
     threads: int
     share: int | None
+    step: str | None
     reason: str | None
 
 

@@ -281,6 +281,7 @@ class WorkerStatus(msgspec.Struct, frozen=True, kw_only=True):
     pid: int | None
     threads: int  # the cores that it may use
     share: int | None  # the cores that its run may use now
+    step: str | None = None  # what it does before it gets on: "loading the model"
     reason: str | None = None  # why it claims nothing right now, for people
 
 

@@ -112,6 +112,7 @@ class Heartbeat(msgspec.Struct, frozen=True, kw_only=True, tag="heartbeat"):
     ticks: int
     position: float  # seconds of the recording that are transcribed
     done: float | None = None  # of a diarization, 0 to 1
+    step: str | None = None  # what it does before it gets on, for people: "loading the model"
 
 
 class Ready(msgspec.Struct, frozen=True, kw_only=True, tag="ready"):

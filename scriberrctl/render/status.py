@@ -56,7 +56,7 @@ def workers(status: Status, screen: Screen) -> str:
 
 
 def _row(worker: Worker, job: Job | None) -> list[str]:
-    state = (job and job["stage"]) or worker["reason"] or worker["state"]
+    state = worker["step"] or (job and job["stage"]) or worker["reason"] or worker["state"]
     return [
         worker["name"],
         worker["device"],
@@ -113,6 +113,7 @@ def _workers(status: Status, screen: Screen) -> Iterator[str]:
         job = running.pop(worker["job"] or 0, None)
         doing = f": {worker['state']}" if job is None else ""
         reason = f", {plain(worker['reason'])}" if worker["reason"] else ""
+        reason += f", {plain(worker['step'])}" if worker["step"] else ""
         what = f"{worker['name']} on {worker['device']}{model} ({cores}){doing}{reason}"
         yield _labeled("worker", what)
         if job is not None:

@@ -78,6 +78,7 @@ class Run:
         self.job, self.pool = job, pool
         self.lease = jobs.Lease(job.id, job.lease)
         self.share = int(pool.threads)  # how many cores it may use now
+        self.step: str | None = None  # what its worker does before it gets on, for people
         self.interruption: Interruption | None = None
         self.engine: EngineInfo | None = None  # that it has loaded
         self._store, self._clock = store, clock
@@ -230,10 +231,12 @@ class Run:
         """Write down what the worker says."""
         store, lease, now = self._store, self.lease, self._clock.time()
         match reply:
-            case protocol.Heartbeat() if self.unit:
-                self._diarized = reply.done
             case protocol.Heartbeat():
-                self._position = reply.position
+                self._at(reply.step)
+                if self.unit:
+                    self._diarized = reply.done
+                else:
+                    self._position = reply.position
             case protocol.Probed():
                 await store.insist(jobs.probed, lease, reply)
                 bounds.check_duration(self._inbox, reply.duration)
@@ -245,6 +248,7 @@ class Run:
                 log.info("%s, %s", what, engine.compute_type, extra=extra)
                 spent = {"download": reply.download_seconds, "load": reply.load_seconds}
                 await store.insist(jobs.loaded, lease, engine, **spent)
+                self.step = None
                 self._loaded()
             case protocol.BlockDone():
                 self._position, expires = reply.block.end, self._supervision.renewed()
@@ -262,8 +266,14 @@ class Run:
             case protocol.Stopped():
                 raise Interrupted
 
+    def _at(self, step: str | None) -> None:
+        if step not in {None, self.step}:
+            log.info("%s", step, extra={"event": Event.JOB_PREPARING})
+        self.step = step
+
     def _enter(self, stage: Stage) -> None:
         self.stage = stage
+        self.step = None
         note(stage=stage)
 
     def _done(self, found: Diarization | None) -> None:

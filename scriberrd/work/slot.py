@@ -67,6 +67,7 @@ class Slot:
             pid=None if process is None else process.pid,
             threads=int(self.pool.threads),
             share=None if self.run is None else self.run.share,
+            step=None if self.run is None else self.run.step,
             reason=None if self.in_hours() else f"outside its hours ({self.pool.hours})",
         )
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from scriberrd.errors import TaskFailed
 from scriberrd.protocol import Failed, Reply, Stopped
+from scriberrd.worker import steps
 from scriberrd.worker.describe import describe, is_out_of_memory
 from scriberrd.worker.run import GivenUp
 
@@ -59,7 +60,9 @@ def attempt(run: Run[Any], kept: Kept[Any, Any], work: Callable[[], Reply], fail
     """
     job, lease = run.task.job, run.task.lease
     try:
-        return work()
+        with steps.told_to(run.enter):
+            run.enter(None)
+            return work()
     except GivenUp:
         return Stopped(job=job, lease=lease)
     except TaskFailed as error:

@@ -16,6 +16,7 @@ from scriberrd.transcript import Diarization
 from scriberrd.worker import attempt, diarizers, turns
 from scriberrd.worker.audio import RATE, Recording, Samples, Source
 from scriberrd.worker.describe import is_out_of_memory
+from scriberrd.worker.steps import step
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,7 +42,8 @@ def perform(run: Run[Diarize], kept: Kept, send: Callable[[Reply], None]) -> Rep
 def _diarize(run: Run[Diarize], kept: Kept, send: Callable[[Reply], None]) -> Diarized:
     task = run.task
     with attempt.opened(run) as file:
-        diarizer = kept.get(diarizers.Wanted.by(task), run.tick)
+        with step("loading the diarizer"):
+            diarizer = kept.get(diarizers.Wanted.by(task), run.tick)
         send(
             DiarizerLoaded(
                 job=task.job,

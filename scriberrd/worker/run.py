@@ -26,6 +26,7 @@ class Run(Generic[Order]):
         self.position = resume.position if resume else 0.0  # seconds transcribed
         self.done: float | None = None  # of a diarization, 0 to 1
         self.share = task.share  # how many clips are decoded at once: looked at before each
+        self.step: str | None = "loading its libraries"  # before it gets on
         self._ticks = 0
         self._stop: Stop | None = None
 
@@ -60,6 +61,10 @@ class Run(Generic[Order]):
         else:
             self._stop = command
 
+    def enter(self, step: str | None) -> None:
+        """Note what it does before it gets on with the recording."""
+        self.step = step
+
     def beat(self) -> Heartbeat:
         """The heartbeat, to be sent every second."""
         return Heartbeat(
@@ -68,4 +73,5 @@ class Run(Generic[Order]):
             ticks=self._ticks,
             position=round(self.position, 3),
             done=None if self.done is None else round(self.done, 3),
+            step=self.step,
         )

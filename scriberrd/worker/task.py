@@ -12,6 +12,7 @@ from scriberrd.worker import attempt, engines
 from scriberrd.worker.audio import RATE, Recording, Source
 from scriberrd.worker.blocks import blocks, find_speech
 from scriberrd.worker.channels import opened, split
+from scriberrd.worker.steps import step
 from scriberrd.worker.threads import prefetch
 from scriberrd.worker.transcribing import transcribe
 
@@ -53,7 +54,8 @@ def _transcribe(run: Run[Task], kept: Kept, send: Callable[[Reply], None]) -> Fi
                 track=recording.track,
             )
         )
-        engine = kept.get(engines.Wanted.by(task), run.tick)
+        with step("loading the model"):
+            engine = kept.get(engines.Wanted.by(task), run.tick)
         engine.check(settings)
         send(_loaded(task, engine, kept.seconds))
         source = Source(recording.samples(), run.tick)

@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psutil
 from journald import heard
@@ -56,6 +56,7 @@ def test_the_journal_tells_the_whole_life_of_a_recording(
     assert {one["SYSLOG_IDENTIFIER"] for one in entries} == {"scriberrd"}
     assert all(one["MESSAGE"].startswith("job 1 main/talk\\n.mp3: ") for one in life)
     moments = [NAMES[one["MESSAGE_ID"]] for one in life if "MESSAGE_ID" in one]
+    moments = [one for one in moments if one != "JOB_PREPARING"]  # only where that takes a while
     assert moments[:5] == [
         "JOB_QUEUED",
         "JOB_STARTED",
@@ -80,6 +81,21 @@ def test_the_journal_tells_the_whole_life_of_a_recording(
     others = [NAMES[one["MESSAGE_ID"]] for one in entries if "MESSAGE_ID" in one]
     for moment in ("READY", "RELOADED", "STOPPING", "STOPPED"):
         assert others.count(moment) == 1
+
+
+def test_what_a_worker_does_first_is_shown(program: Callable[..., Program]) -> None:
+    daemon = program(model="load-slowly")
+    daemon.drop(AUDIO / "sentence.wav", "one.wav")
+
+    def worker() -> dict[str, Any]:
+        (found,) = daemon.ctl("status")["workers"]
+        return dict(found)
+
+    wait_for(lambda: worker()["step"] == "loading the model", "that it loads")
+    assert daemon.said("job 1 main/one.wav: loading the model") == 1
+    (daemon.root / "fake-state").touch()
+    daemon.wait("one.wav", "completed")
+    assert worker()["step"] is None
 
 
 def test_a_worker_that_dies_while_it_is_idle_is_a_warning(

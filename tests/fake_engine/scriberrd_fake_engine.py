@@ -23,6 +23,7 @@ speech. What else it does is its script, `settings.model`: words joined by "+".
     odd         fails in any block but the first with a code that nobody knows
     deaf        hears nothing
     share       says how many clips its task may decode at once, instead of the second
+    load-slowly loads for as long as the file named by SCRIBERRD_FAKE_STATE is not there
     missing     fails to load: model_missing
     no-device   fails to load: device_unavailable
     no-cuda     the same, unless device is cpu or auto
@@ -76,6 +77,9 @@ def load(wanted: Wanted, tick: Tick) -> Fake:
         raise TaskFailed("device_unavailable", "the script says so")
     if "crash-load" in script:
         os.kill(os.getpid(), signal.SIGSEGV)
+    while "load-slowly" in script and not Path(os.environ["SCRIBERRD_FAKE_STATE"]).exists():
+        time.sleep(0.05)
+        tick()
     tick()
     return Fake(script, wanted.hardware.compute_type)
 

@@ -15,6 +15,7 @@ from scriberrd.errors import TaskFailed
 from scriberrd.worker import hub
 from scriberrd.worker.describe import describe, is_out_of_memory
 from scriberrd.worker.engines import whisper_hub
+from scriberrd.worker.steps import step
 
 if TYPE_CHECKING:
     from scriberrd.worker.engines import Tick, Wanted
@@ -67,7 +68,8 @@ def find_model(wanted: Wanted, tick: Tick) -> Files:
     snapshot, seconds = whisper_hub.cached(repository, cache), None
     if snapshot is None and wanted.auto_download:
         began = time.monotonic()
-        snapshot = whisper_hub.download(repository, cache, lambda _: tick())
+        with step("downloading the model"):
+            snapshot = whisper_hub.download(repository, cache, lambda _: tick())
         seconds = round(time.monotonic() - began, 3)
     if snapshot is None:
         raise TaskFailed(
