@@ -86,6 +86,8 @@ def _reasons(job: Job, status: Status) -> Iterator[str]:
 def _concerns(outage: Outage, job: Job) -> bool:
     if outage["part"] == "diarizer":
         return job["diarize"] == "required"
+    if outage["part"] == "leaving":  # that is after its job
+        return False
     return outage["part"] not in {"inbox", "output"} or outage["name"] == job["inbox"]
 
 

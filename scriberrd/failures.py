@@ -208,6 +208,11 @@ FAILURES: dict[str, FailureKind] = {
         "give the daemon's user permission, or mount it",
         part="output",
     ),
+    "cannot_leave": FailureKind(
+        "machine",
+        "recordings can't leave their inbox",
+        "create or mount the archive, and let the daemon's user write there and to the inbox",
+    ),
     "output_blocked": FailureKind(
         "machine",
         "something in the output folder is in the way",

@@ -62,9 +62,9 @@ async def _finish(rooms: Rooms) -> bool:
     for name in missing:
         with logs.about(inbox=name):
             log.warning("could not be scanned")
-    for inbox, error, number in await rooms.store.read(jobs.hindered):
-        with logs.about(inbox=inbox):
-            log.warning("%d recordings could not leave it: %s", number, error)
+    for one in await rooms.store.read(jobs.hindered):
+        with logs.about(inbox=one.inbox):
+            log.warning("%d recordings could not leave it: %s", one.number, one.error)
     log.info("all inboxes are scanned: %d jobs have failed, %d files are left", failed, left)
     return idle and not (failed or left or missing)
 

@@ -75,7 +75,10 @@ async def status(rooms: Rooms) -> StatusView:
         workers=live.workers,
         inboxes=live.inboxes,
         diarizers=rooms.preflights.findings(),
-        outages=[views.outage(one) for one in live.outages],
+        outages=[
+            *(views.outage(one) for one in live.outages),
+            *(views.hindrance(one) for one in await rooms.store.read(jobs.hindered)),
+        ],
         pauses=views.pauses(await rooms.store.read(jobs.paused)),
         library=await rooms.library.totals(),
         leaving=await rooms.store.read(jobs.leaving_count, [one.name for one in live.inboxes]),

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from scriberrd.model import Clock, Shown, Sidecar
+    from scriberrd.queue.jobs import Hindrance
     from scriberrd.work.breaker import Outage
 
 
@@ -259,6 +260,17 @@ def outage(outage: Outage) -> OutageView:
 def cursor(generation: str, id_: int) -> str:
     """Where a stream of events is: behind this one, in this generation of the database."""
     return f"{generation}-{id_}"
+
+
+def hindrance(one: Hindrance) -> OutageView:
+    """What keeps recordings from leaving their inbox, as a part that is at fault."""
+    return OutageView(
+        part="leaving",
+        name=one.inbox,
+        since=instant(one.since),
+        next_try=instant(one.due),
+        error=_failure("cannot_leave", one.error),
+    )
 
 
 def event(event: Event, generation: str) -> EventView:

@@ -202,6 +202,10 @@ def test_it_waits_for_the_archive_and_its_transcript_can_be_changed(program: Mak
     assert daemon.ctl("show", job["id"])["leaving"] == why
     told = daemon.ctl("explain", daemon.inbox / "talk.wav")["text"]
     assert told.endswith(f"; it is still to leave its inbox: {why}")
+    outage = daemon.outage()
+    assert (outage["part"], outage["name"]) == ("leaving", "main")
+    assert (outage["error"]["code"], outage["error"]["detail"]) == ("cannot_leave", why)
+    assert outage["since"] <= outage["next_try"]
     daemon.ctl("redo", job["id"])
     wait_for(lambda: len(daemon.ctl("show", job["id"])["executions"]) == 2, "it is done again")
     daemon.wait("talk.wav", "completed")
@@ -209,6 +213,7 @@ def test_it_waits_for_the_archive_and_its_transcript_can_be_changed(program: Mak
     gone(daemon, "talk.wav")
     assert list(archived(daemon).values()) == [SENTENCE.read_bytes()]
     assert inbox(daemon) == []
+    assert daemon.ctl("status")["outages"] == []
 
 
 def test_what_takes_the_daemon_down_is_set_aside(program: Make) -> None:

@@ -132,7 +132,9 @@ def test_what_hinders_recordings_is_told(db: apsw.Connection) -> None:
     assert (jobs.hindered(db), queries.get(db, 1).leaving) == ([], "")
     with db:
         jobs.put_off(db, 1, "the archive is full", 5.0, back=True)
-    assert jobs.hindered(db) == [("inbox", "the archive is full", 1)]
+    (one,) = jobs.hindered(db)
+    assert (one.inbox, one.error, one.number) == ("inbox", "the archive is full", 1)
+    assert (one.since, one.due) == (queries.get(db, 1).finished_at, 5.0)
     assert queries.get(db, 1).leaving == "the archive is full"
 
 

@@ -25,6 +25,7 @@ from scriberrd.queue.jobs.knowing import Sorted, pass_over, renumber, unknown
 from scriberrd.queue.jobs.leaving import (
     AIMED,
     Disposal,
+    Hindrance,
     aim,
     are_leaving,
     call_off,

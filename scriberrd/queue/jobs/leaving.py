@@ -49,6 +49,16 @@ class Disposal(NamedTuple):
     error: str  # of the latest try; for people
 
 
+class Hindrance(NamedTuple):
+    """What keeps recordings from leaving their inbox."""
+
+    inbox: str
+    error: str  # for people
+    number: int  # of recordings
+    since: float  # when the first of them was to leave
+    due: float  # when the next of them is tried again
+
+
 def leave(db: apsw.Connection, job: Job, leaving: Leaving | None, now: float) -> None:
     """Note how the recording of a job that ends is to leave its inbox, if it does.
 
@@ -178,10 +188,15 @@ def call_off(db: apsw.Connection, token: str) -> None:
     db.execute("DELETE FROM disposal WHERE token = ?", (token,))
 
 
-def hindered(db: apsw.Connection) -> list[tuple[str, str, int]]:
-    """What keeps recordings from leaving: the inbox, the error, and how many it concerns."""
-    query = "SELECT inbox, error, count(*) FROM disposal WHERE error <> '' GROUP BY inbox, error"
-    return [(inbox, error, number) for inbox, error, number in db.execute(query)]
+def hindered(db: apsw.Connection) -> list[Hindrance]:
+    """Everything that keeps recordings from leaving."""
+    query = """
+        SELECT disposal.inbox, disposal.error, count(*),
+            min(coalesce(job.finished_at, due)), min(due)
+        FROM disposal LEFT JOIN job ON job.id = disposal.job
+        WHERE disposal.error <> '' GROUP BY disposal.inbox, disposal.error
+        """
+    return [Hindrance(*row) for row in db.execute(query)]
 
 
 def has_warnings(db: apsw.Connection, id_: int) -> bool:
