@@ -23,7 +23,7 @@ PATIENCE = 1.0  # seconds: somebody has pressed Tab
 MOST = 100  # jobs
 
 
-def jobs(states: tuple[JobState, ...]) -> Completer:
+def jobs(*states: JobState) -> Completer:
     """The newest jobs in these states, each with its state and name."""
 
     def known(client: Client) -> Iterator[tuple[str, str]]:

@@ -123,7 +123,7 @@ def selecting(*usual: JobState, asks: bool = False) -> Callable[[Callable[..., N
                 metavar="[ID|FIRST-LAST]...",
                 type=Ids(),
                 nargs=-1,
-                shell_complete=completing.jobs(usual),
+                shell_complete=completing.jobs(*usual),
             ),
             state_option,
             inbox_option,

@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from scriberrctl import render
+from scriberrctl import completing, render
 from scriberrctl.following import Following
 from scriberrctl.session import JOB_ID, Session, json_option, pass_session
 
@@ -17,7 +17,13 @@ from scriberrctl.session import JOB_ID, Session, json_option, pass_session
     metavar="EVENT",
     help="Start after this event: its cursor, or its id. [default: now]",
 )
-@click.option("--job", type=JOB_ID, metavar="ID", help="Only events of this job.")
+@click.option(
+    "--job",
+    type=JOB_ID,
+    metavar="ID",
+    help="Only events of this job.",
+    shell_complete=completing.jobs(),
+)
 @json_option
 @pass_session
 def command(session: Session, after: str | None, job: int | None) -> None:

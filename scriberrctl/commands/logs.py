@@ -6,14 +6,14 @@ import sys
 
 import click
 
-from scriberrctl import render
+from scriberrctl import completing, render
 from scriberrctl.session import JOB_ID, Session, json_option, pass_session
 
 ENDED = {"completed", "failed", "canceled"}
 
 
 @click.command("logs")
-@click.argument("id_", metavar="ID", type=JOB_ID)
+@click.argument("id_", metavar="ID", type=JOB_ID, shell_complete=completing.jobs())
 @click.option("-f", "--follow", is_flag=True, help="Go on until the job has ended.")
 @json_option
 @pass_session

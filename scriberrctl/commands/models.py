@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from scriberrctl import render
+from scriberrctl import completing, render
 from scriberrctl.errors import ApiError, NoDaemon
 from scriberrctl.session import Session, json_option, pass_session
 
@@ -36,7 +36,7 @@ def command(context: click.Context) -> None:
 
 
 @command.command("pull")
-@click.argument("model")
+@click.argument("model", shell_complete=completing.models)
 @json_option
 @pass_session
 def pull(session: Session, model: str) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import click
 
-from scriberrctl import render
+from scriberrctl import completing, render
 from scriberrctl.session import Session, json_option, pass_session
 
 
 @click.command("rescan")
-@click.argument("inbox", required=False)
+@click.argument("inbox", required=False, shell_complete=completing.inboxes)
 @json_option
 @pass_session
 def command(session: Session, inbox: str | None) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import click
 
-from scriberrctl import render
+from scriberrctl import completing, render
 from scriberrctl.session import Session, json_option, pass_session
 
 
 @click.command("resume")
-@click.option("--inbox", metavar="NAME", help="Only this inbox.")
+@click.option("--inbox", metavar="NAME", help="Only this inbox.", shell_complete=completing.inboxes)
 @click.option("--worker", metavar="NAME", help="Only this worker pool.")
 @json_option
 @pass_session

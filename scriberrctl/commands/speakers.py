@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from scriberrctl import render
+from scriberrctl import completing, render
 from scriberrctl.session import JOB_ID, Session, json_option, pass_session
 
 
@@ -14,7 +14,7 @@ def command() -> None:
 
 
 @command.command("name")
-@click.argument("id_", metavar="ID", type=JOB_ID)
+@click.argument("id_", metavar="ID", type=JOB_ID, shell_complete=completing.jobs("completed"))
 @click.argument("label")
 @click.argument("name", required=False)
 @click.option("--clear", is_flag=True, help="Take the name away instead.")

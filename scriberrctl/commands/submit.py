@@ -10,7 +10,7 @@ from typing import IO, TYPE_CHECKING
 
 import click
 
-from scriberrctl import render, walking
+from scriberrctl import completing, render, walking
 from scriberrctl.blockers import Blockers
 from scriberrctl.errors import ApiError, Unreadable
 from scriberrctl.session import PRIORITY, Session, json_option, pass_session, set_option
@@ -27,7 +27,12 @@ LEFT_OUT = {"ignored", "ours", "passed"}  # states of a file that its inbox does
 @click.command("submit")
 @click.argument("files", metavar="FILE|FOLDER|-...", nargs=-1, required=True)
 @click.option("--name", metavar="NAME", help="File name for what comes from stdin (-).")
-@click.option("--inbox", metavar="NAME", help="Inbox for copies. [default: the first]")
+@click.option(
+    "--inbox",
+    metavar="NAME",
+    help="Inbox for copies. [default: the first]",
+    shell_complete=completing.inboxes,
+)
 @click.option("--profile", metavar="NAME", help="Profile to use. [default: the inbox's]")
 @click.option(
     "--priority",

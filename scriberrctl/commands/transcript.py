@@ -6,12 +6,12 @@ import sys
 
 import click
 
-from scriberrctl import render
+from scriberrctl import completing, render
 from scriberrctl.session import JOB_ID, Session, json_option, pass_session
 
 
 @click.command("transcript")
-@click.argument("id_", metavar="ID", type=JOB_ID)
+@click.argument("id_", metavar="ID", type=JOB_ID, shell_complete=completing.jobs("completed"))
 @click.option(
     "--format",
     "format_",
