@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.exceptions import NoSuchCommand
 
 from scriberrctl import __version__
 from scriberrctl.errors import ClientError
@@ -51,6 +52,14 @@ class Commands(click.Group):
         with _ending():
             super().invoke(context)
         context.exit(context.ensure_object(Session).exit_code)
+
+    def resolve_command(self, context: click.Context, args: list[str]) -> Any:
+        """The command that is asked for; of none, say which has nearly this name."""
+        try:
+            return super().resolve_command(context, args)
+        except NoSuchCommand as error:
+            known = [*COMMANDS, *ALIASES]
+            raise NoSuchCommand(error.command_name, possibilities=known, ctx=context) from None
 
     def list_commands(self, _: click.Context) -> list[str]:
         """All commands."""

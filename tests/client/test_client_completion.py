@@ -1,8 +1,14 @@
 from __future__ import annotations
 
+import asyncio
+import os
+import shutil
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
-from commands import ctl
+import pytest
+from commands import ctl, environment
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,6 +38,33 @@ async def test_what_the_daemon_knows(server: Server) -> None:
     assert await completed(server, "scriberrctl cancel 1") == ["12", "11", "10"]
     assert await completed(server, "scriberrctl retry 1") == ["1"]
     assert await completed(server, "scriberrctl list --inbox de") == ["default"]
+
+
+async def test_each_shell_is_told_how(server: Server) -> None:
+    for shell in ("bash", "zsh", "fish"):
+        told = await ctl(server, "completion", shell)
+        assert (told.status, told.err) == (0, "")
+        assert f"_SCRIBERRCTL_COMPLETE={shell}_complete" in told.out
+    assert (await ctl(server, "completion", "csh")).status == 2
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="bash is not installed")
+async def test_bash_completes(server: Server, tmp_path: Path) -> None:
+    await server.submit()
+    program = tmp_path / "scriberrctl"
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} -m scriberrctl "$@"\n')
+    program.chmod(0o755)
+    script = """
+        source <(scriberrctl completion bash)
+        COMP_WORDS=(scriberrctl cancel "") COMP_CWORD=2
+        _scriberrctl_completion scriberrctl
+        echo "${COMPREPLY[@]}"
+    """
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    process = await asyncio.create_subprocess_exec(
+        *("bash", "-c", script), env=environment(server, PATH=path), stdout=subprocess.PIPE
+    )
+    assert (await process.communicate())[0] == b"1\n"
 
 
 async def test_a_daemon_that_is_down_says_nothing(server: Server, tmp_path: Path) -> None:

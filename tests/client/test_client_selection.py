@@ -141,3 +141,28 @@ async def test_a_list_is_sorted_before_it_is_cut(six: Server) -> None:
     assert await listed("--sort", "-path") == [6, 5, 4, 3, 2, 1]
     assert (await listed("--sort", "priority", "--state", "queued"))[0] == 6
     assert (await ctl(six, "list", "--sort", "size")).status == 2
+
+
+async def test_several_jobs_are_shown(six: Server) -> None:
+    ended = await ctl(six, "show", "1-2", "55")
+    assert ended.status == 4
+    assert [line for line in ended.out.splitlines() if line.startswith("job ")] == [
+        "job 1: 1.mp3",
+        "job 2: 2.mp3",
+    ]
+    assert ended.err == "scriberrctl: there is no job 55\n"
+    shown = (await ctl(six, "show", "--state", "queued", "--json")).out.splitlines()
+    assert [json.loads(one)["id"] for one in shown] == [4, 5, 6]
+    assert json.loads((await ctl(six, "show", "1", "--json")).out)["executions"][0]["lease"] == 1
+
+
+async def test_selected_jobs_are_waited_for(six: Server) -> None:
+    ended = await ctl(six, "wait", "1-2", "55")
+    assert ended.status == 4
+    assert [line.split(":")[0] for line in ended.out.splitlines()] == [
+        "job 1 failed",
+        "job 2 completed",
+    ]
+    assert "there is no job 55" in ended.err
+    assert (await ctl(six, "wait", "--all", "--timeout", "10ms")).status == 124
+    assert (await ctl(six, "wait", "--all", "--timeout", "soon")).status == 2

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -53,3 +55,11 @@ def test_a_command_is_found_by_each_of_its_names(name: str) -> None:
             found = main.get_command(context, one)
             assert found is not None
             assert found.name == name
+
+
+@pytest.mark.parametrize("typed", ["statsu", "cancle", "sumbit"])
+def test_a_name_that_is_nearly_right(typed: str) -> None:
+    command = [sys.executable, "-m", "scriberrctl", typed]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert "Did you mean" in ended.stderr
