@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import array
-import asyncio
 import errno
 import functools
 import grp
@@ -20,8 +19,10 @@ from scriberrd import logs
 from scriberrd.api.socket import CREDENTIALS
 from scriberrd.asking import Who, asked_by
 from scriberrd.errors import Forbidden
+from scriberrd.files.folders import start
 
 if TYPE_CHECKING:
+    import asyncio
     from asyncio.trsock import TransportSocket
 
     from aiohttp.typedefs import Handler, Middleware
@@ -73,10 +74,10 @@ def guard(live: Live, path: Path) -> Middleware:
         try:
             peer = admitted(request.transport)
         except _NoMember as error:
-            raise Forbidden(await asyncio.to_thread(_advice, *error.args)) from None
+            raise Forbidden(await start(_advice, *error.args)) from None
         if request.method in READING:
             return await handler(request)
-        who = Who(peer.uid, await asyncio.to_thread(_user, peer.uid))  # a directory may be asked
+        who = Who(peer.uid, await start(_user, peer.uid))  # a directory may be asked, and be slow
         with asked_by(who), logs.about(by=who.name):
             return await handler(request)
 
