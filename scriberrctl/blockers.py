@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 from scriberrctl import render
@@ -36,10 +37,10 @@ class Blockers:
         """One line for all jobs that wait for the same new reasons."""
         if not self._queued:
             return
-        status = self._client.status()
+        status, screen = self._client.status(), render.Screen.of(sys.stderr)
         new: dict[str, list[int]] = {}
         for id_, job in self._queued.items():
-            reasons = list(_reasons(job, status))
+            reasons = list(_reasons(job, status, screen))
             if not self._told.get(id_, set()).issuperset(reasons):
                 new.setdefault("; ".join(reasons), []).append(id_)
             self._told[id_] = set(reasons)
@@ -68,19 +69,19 @@ def _subject(ids: list[int]) -> str:
     return f"{len(ids)} jobs are" if len(ids) > NAMED else f"jobs {', '.join(map(str, ids))} are"
 
 
-def _reasons(job: Job, status: Status) -> Iterator[str]:
+def _reasons(job: Job, status: Status, screen: Screen) -> Iterator[str]:
     outages = [one for one in status["outages"] if _concerns(one, job)]
     error = job["error"]
     if error is not None and error not in [outage["error"] for outage in outages]:
         yield f"last error: {render.failure(error)}"
     if job["not_before"]:
-        yield f"next try {render.moment(job['not_before'])}"
+        yield f"next try {screen.when(job['not_before'])}"
     for pause in status["pauses"]:
         if pause["inbox"] == job["inbox"] or not (pause["inbox"] or pause["worker"]):
-            yield _paused(pause)
-    yield from _no_worker(status)
+            yield _paused(pause, screen)
+    yield from _no_worker(status, screen)
     for outage in outages:
-        yield f"outage: {render.outage(outage)}"
+        yield f"outage: {render.outage(outage, screen)}"
 
 
 def _concerns(outage: Outage, job: Job) -> bool:
@@ -91,7 +92,7 @@ def _concerns(outage: Outage, job: Job) -> bool:
     return outage["part"] not in {"inbox", "output"} or outage["name"] == job["inbox"]
 
 
-def _no_worker(status: Status) -> Iterator[str]:
+def _no_worker(status: Status, screen: Screen) -> Iterator[str]:
     """Why no worker claims jobs; nothing, if one does."""
     pools = {pause["worker"]: pause for pause in status["pauses"] if pause["worker"]}
     why = {}
@@ -99,7 +100,7 @@ def _no_worker(status: Status) -> Iterator[str]:
         name = worker["name"]
         pool = name if name in pools else name.rpartition("-")[0]  # of several, each has a number
         if pool in pools:
-            why[pool] = _paused(pools[pool])
+            why[pool] = _paused(pools[pool], screen)
         elif worker["reason"]:
             why[name] = f"worker {name}: {render.plain(worker['reason'])}"
         else:
@@ -107,5 +108,5 @@ def _no_worker(status: Status) -> Iterator[str]:
     yield from why.values()
 
 
-def _paused(pause: Pause) -> str:
-    return f"paused: {render.pause(pause)} (to resume: {render.resume(pause)})"
+def _paused(pause: Pause, screen: Screen) -> str:
+    return f"paused: {render.pause(pause, screen)} (to resume: {render.resume(pause)})"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import sys
 from typing import TYPE_CHECKING, Any
 
 from scriberrctl.render.screen import Screen
@@ -64,8 +65,9 @@ def resume(pause: Pause) -> str:
 
 
 def pauses(pauses: Sequence[Pause]) -> str:
-    """All pauses, one per line."""
-    return "\n".join(f"paused: {pause(one)}" for one in pauses) or "nothing is paused"
+    """All pauses, one per line, for stdout."""
+    screen = Screen.of(sys.stdout)
+    return "\n".join(f"paused: {pause(one, screen)}" for one in pauses) or "nothing is paused"
 
 
 def models(models: Iterable[Model]) -> str:
