@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sys
+from contextlib import closing
+from functools import partial
 
 import click
 
 from scriberrctl import completing, render
+from scriberrctl.following import Following
 from scriberrctl.session import JOB_ID, Session, json_option, pass_session
-
-ENDED = {"completed", "failed", "canceled"}
+from scriberrctl.shapes import ENDED
 
 
 @click.command("logs")
@@ -18,17 +20,20 @@ ENDED = {"completed", "failed", "canceled"}
 @json_option
 @pass_session
 def command(session: Session, id_: int, follow: bool) -> None:
-    """Tell the story of a job: when it was queued, started, put back and why, completed."""
+    """Tell the story of a job: when it was queued, started, put back and why, completed.
+
+    Following outlives a restart of the daemon.
+    """
     if not follow:
         _tell(session, id_, 0)
         return
-    with session.client.events(job=id_) as events:  # before the lines: none is missed
-        told = 0
-        while session.client.job(id_)["state"] not in ENDED:
-            told = _tell(session, id_, told)
-            if next(events, None) is None:
-                break
-        _tell(session, id_, told)
+    following, told = Following(session.client), 0
+    with closing(following.events(job=id_)) as events:  # before the lines: none is missed
+        for _ in events:
+            job = following.ask(lambda: session.client.job(id_))
+            told = following.ask(partial(_tell, session, id_, told))
+            if job["state"] in ENDED:
+                return
 
 
 def _tell(session: Session, id_: int, told: int) -> int:

@@ -129,3 +129,21 @@ def test_text_is_followed_while_it_is_made(program: Program) -> None:
     *told, job = map(json.loads, again.stdout.splitlines())
     assert told == [{"job": 1, **segment} for segment in segments]
     assert job["state"] == "completed"
+
+
+def test_the_story_of_a_job_goes_on_after_a_restart(program: Program) -> None:
+    program.drop(TALK, "a.opus")
+    program.underway("a.opus", 10)
+    following = started(program, "logs", 1, "--follow")
+    assert following.stdout is not None
+    assert following.stdout.readline().endswith("  queued\n")
+    program.stop(signal.SIGKILL)
+    assert line(following, "lost") == LOST
+    program.start()
+    out, err = following.communicate(timeout=120)
+    assert (following.returncode, err) == (0, BACK)
+    lines = out.splitlines()
+    assert "started on worker cpu: run 2" in out
+    assert "back in the queue: the daemon ended while it was processing" in out
+    assert "completed in" in lines[-1]
+    assert len(set(lines)) == len(lines)  # nothing is told again
