@@ -51,13 +51,16 @@ def look(
         environment: of the daemon.
     """
     found = [Finding("warning", doubt.key, doubt.what) for doubt in doubts(config)]
-    found += (Finding("problem", key, what) for key, what in _places(config, environment))
+    for key, what in _places(config, environment):
+        # Without a cache, models that are folders can still be used.
+        found.append(Finding("warning" if key == "daemon.model_cache" else "problem", key, what))
     if isinstance(surveyed, str):
         found.append(Finding("problem", "profile", surveyed))
     else:
         found += (
             Finding("problem", f"{table}.{key}", what) for table, key, what in surveyed.problems
         )
+        found += (Finding("problem", key, what) for key, what in _gpus(config, surveyed.gpus))
     found += (Finding("warning", key, what) for key, what in _diarizers(config))
     return sorted(found, key=lambda one: config.line(one.key))
 
@@ -130,7 +133,7 @@ def _made_by_systemd(place: Path, environment: Mapping[str, str]) -> bool:
 
 def _no_runtime(config: Config, environment: Mapping[str, str]) -> str:
     """What to do where nobody says where the sockets of this user belong."""
-    said = {"RUNTIME_DIRECTORY", "XDG_RUNTIME_DIR"} & environment.keys()
+    said = environment.get("RUNTIME_DIRECTORY") or environment.get("XDG_RUNTIME_DIR")
     if said or "daemon.socket" in config.keys or os.geteuid() == 0:
         return ""
     return (
@@ -150,6 +153,17 @@ def _denied(place: Path) -> str:
         what = "can't be written" if there == place else f"can't be made in {there}"
         return f"{place} {what}: give the daemon's user access, or set another"
     return ""
+
+
+def _gpus(config: Config, gpus: int | str) -> Iterator[tuple[str, str]]:
+    """The pools that are to tell speakers apart on a GPU that is not there."""
+    if isinstance(gpus, str) or all(one.diarize == "off" for one in config.profiles.values()):
+        return
+    for number, pool in enumerate(config.workers, 1):
+        kind, _, which = pool.diarize_device.partition(":")
+        if kind == "cuda" and int(which or 0) >= gpus:
+            what = f"{pool.diarize_device!r} is not available; usable CUDA devices: {gpus}"
+            yield f"worker[{number}].diarize_device", what
 
 
 def _diarizers(config: Config) -> Iterator[tuple[str, str]]:

@@ -48,12 +48,12 @@ def check(
     file = folder / "scriberrd.toml"
     file.write_text(text)
     done = subprocess.run(
-        [*prefix, BIN / "scriberrd", "check", "--config", file, *options],
+        [*prefix, BIN / "scriberrd", "check", *options],
         capture_output=True,
         text=True,
         timeout=120,
         check=False,
-        env=os.environ | environment,
+        env=os.environ | {"SCRIBERRD_CONFIG": str(file)} | environment,
     )
     lines = done.stderr.splitlines()
     assert all(line.startswith(f"{file}:") for line in lines), done
@@ -86,7 +86,12 @@ device = "cuda:99"
 [[worker]]
 name = "cpu"
 device = "cpu"
+diarize_device = "cuda:99"
 compute_type = "bfloat16"
+[profile.speakers]
+diarize = "auto"
+diarizer = "pyannote"
+diarization_model = "{MODEL}"
 """
     status, lines = check(folder, TEXT + more)
     assert status == 78
@@ -99,11 +104,13 @@ compute_type = "bfloat16"
         (22, "profile.d.model: the folder lacks model.bin, config.json, ", "no model of"),
         (24, "profile.e.model: 'a/b/c' is no id of the hub", "owner/name"),
         (31, "worker[1].device: 'cuda:99' is not available; usable CUDA devices: ", ""),
-        (35, "worker[2].compute_type: cpu does not support compute_type 'bfloat16'", "auto"),
+        (35, "worker[2].diarize_device: 'cuda:99' is not available; usable CUDA devices: ", ""),
+        (36, "worker[2].compute_type: cpu does not support compute_type 'bfloat16'", "auto"),
+        (38, "warning: profile.speakers.diarize: ", ""),  # MODEL is none of those
     ]:
         (found,) = [one for one in lines if one.startswith(f"{line}: {start}")]
         assert told in found
-    assert len(lines) == 9
+    assert len(lines) == 11
     numbers = [int(line.partition(":")[0]) for line in lines]
     assert numbers == sorted(numbers)
 
@@ -132,14 +139,31 @@ def test_places_that_the_daemon_can_not_have_are_told(folder: Path) -> None:
     places = TEXT.replace('"state"', '"file/state"').replace('"models"', '"file"')
     status, lines = check(folder, places.replace('"s"', '"in/../out"'))
     assert status == 78
-    assert [line.rpartition("/")[0].partition(" ")[0] for line in lines] == ["3:", "4:", "5:"]
+    starts = ["3: daemon.state_dir: ", "4: daemon.socket: ", "5: warning: daemon.model_cache: "]
+    assert len(lines) == 3
+    assert all(line.startswith(start) for line, start in zip(lines, starts, strict=True))
     assert lines[0].endswith("file is not a folder")
     assert lines[1].endswith("is there already, and is no socket")
     status, lines = check(folder, TEXT.replace('"s"', f'"{"s" * 200}"'))
     assert (status, "a socket's path at most 107" in lines[0]) == (78, True)
 
 
-POWERLESS = ("setpriv", "--bounding-set=-all", "--inh-caps=-all", "--reuid=65534", "--clear-groups")
+NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
+MAY_READ = ("--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+def test_what_another_user_can_not_do_is_told(folder: Path) -> None:
+    text = TEXT.replace('socket = "s"', "").replace('model_cache = "models"', "")
+    done, lines = check(folder, text, prefix=(*NOBODY, *MAY_READ), XDG_RUNTIME_DIR="")
+    assert done == 78
+    for start in (
+        f"3: daemon.state_dir: {folder}/state can't be made in {folder}: ",
+        "2: daemon.socket: XDG_RUNTIME_DIR is not set, and /run/user/65534/scriberrd can't be ",
+        f"8: warning: inbox[1].path: {folder}/in: can't be read: give the daemon's user access",
+        f"9: warning: inbox[1].output: {folder}/out: can't be written: give the daemon's user",
+    ):
+        assert [line for line in lines if line.startswith(start)], lines
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
