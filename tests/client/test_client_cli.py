@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import getpass
 import json
 import os
 import re
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from api_server import Server
+
+
+WE = f" by={getpass.getuser()}"  # who asked
 
 
 def foreign(tmp_path: Path, name: str = "mine.mp3", content: bytes = b"my sound") -> str:
@@ -195,10 +199,11 @@ async def test_events_of_pauses_say_what_is_paused(server: Server) -> None:
     assert process.stdout is not None
     for body, line in (
         ({"inbox": "default", "reason": "a\x1b"}, "1  inbox default  paused  reason=a\\x1b"),
-        ({}, "2  everything  paused"),
+        ({}, "2  everything  paused "),
     ):
         await server.post("/v1/pause", json=body)
-        assert (await process.stdout.readline()).decode() == f"2023-11-14 22:13:20  {line}\n"
+        told = (await process.stdout.readline()).decode()
+        assert told == f"2023-11-14 22:13:20  {line}{WE}\n"
     process.send_signal(signal.SIGINT)
     assert (await end(process)).status == 130
 
@@ -225,7 +230,8 @@ async def test_events_say_which_job_was_removed(server: Server) -> None:
     assert process.stdout is not None
     await server.call("DELETE", "/v1/jobs/1")
     line = (await process.stdout.readline()).decode()
-    assert line == "2023-11-14 22:13:20  3  job 1  removed  inbox=default path=a\\x1b.mp3\n"
+    what = f"3  job 1  removed  inbox=default path=a\\x1b.mp3{WE}"
+    assert line == f"2023-11-14 22:13:20  {what}\n"
     process.send_signal(signal.SIGINT)
     assert (await end(process)).status == 130
 

@@ -8,15 +8,6 @@ from hypothesis import strategies as st
 
 from scriberrctl import __version__, render, shapes
 from scriberrd import __version__ as daemon_version
-from scriberrd import model
-from scriberrd.api import inboxes, jobs, purging, stats, status, views
-from scriberrd.inbox import explain
-from scriberrd.library import shelf
-from scriberrd.queue import retention
-from scriberrd.work import preflight
-
-if typing.TYPE_CHECKING:
-    import msgspec
 
 
 @given(st.text())
@@ -60,47 +51,6 @@ def test_a_table_is_as_wide_as_its_widest_cells() -> None:
     rows = [["1", "queued", "a\x1b"], ["10", "x", "b"]]
     lines = render.table(["ID", "STATE", "PATH"], rows).splitlines()
     assert lines == ["ID  STATE   PATH", "1   queued  a\\x1b", "10  x       b"]
-
-
-@pytest.mark.parametrize(
-    ("theirs", "ours"),
-    [
-        (views.FailureView, shapes.Failure),
-        (views.ProgressView, shapes.Progress),
-        (views.SourceView, shapes.Source),
-        (views.JobView, shapes.Job),
-        (views.ExecutionView, shapes.Execution),
-        (views.EventView, shapes.Event),
-        (jobs.Page, shapes.Page),
-        (status.StatusView, shapes.Status),
-        (model.WorkerStatus, shapes.Worker),
-        (views.PauseView, shapes.Pause),
-        (model.InboxStatus, shapes.Inbox),
-        (model.MountStatus, shapes.Mount),
-        (views.SidecarView, shapes.Sidecar),
-        (preflight.DiarizerStatus, shapes.Diarizer),
-        (shelf.Totals, shapes.Library),
-        (inboxes.InboxView, shapes.Content),
-        (inboxes.UnreadableView, shapes.Unreadable),
-        (inboxes.OldestView, shapes.Oldest),
-        (explain.Explanation, shapes.Explanation),
-        (purging.Purged, shapes.Passed),
-        (retention.Due, shapes.Due),
-        (stats.Stats, shapes.Stats),
-        (stats.EndedView, shapes.Ended),
-        (stats.SpeedView, shapes.Speed),
-        (stats.FailedView, shapes.Failures),
-    ],
-)
-def test_client_and_daemon_speak_of_the_same(
-    theirs: type[msgspec.Struct], ours: type[typing.Any]
-) -> None:
-    assert theirs.__struct_fields__ == tuple(typing.get_type_hints(ours))
-
-
-def test_states_are_the_same() -> None:
-    assert set(typing.get_args(shapes.JobState)) == set(model.JobState)
-    assert set(model.TERMINAL) == shapes.ENDED
 
 
 def test_client_and_daemon_have_one_version() -> None:

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from api_server import NOON
-from test_client_cli import Ended, ctl
+from commands import Ended, ctl
 
 from scriberrd.config import Retry
 from scriberrd.model import Identity, Source
@@ -27,8 +27,9 @@ async def test_retry_all_that_has_failed(server: Server) -> None:
         await server.fail(await server.claim())
     out = "job 2 queued: 1.mp3\njob 3 queued: 2.mp3\n"
     assert await ctl(server, "retry", "--all") == Ended(0, out, "")
-    assert await ctl(server, "retry", "--all") == Ended(0, "", "no failed jobs\n")
-    assert await ctl(server, "retry", "--all", "--json") == Ended(0, "", "no failed jobs\n")
+    none = "scriberrctl: there is no failed job\n"
+    assert await ctl(server, "retry", "--all") == Ended(1, "", none)
+    assert await ctl(server, "retry", "--all", "--json") == Ended(1, "", none)
 
 
 async def test_retry_all_goes_on_after_a_refusal(server: Server) -> None:
@@ -63,4 +64,4 @@ async def test_retry_of_ids_or_of_all(server: Server) -> None:
     for args in ((), ("--all", "1")):
         ended = await ctl(server, "retry", *args)
         assert (ended.status, ended.out) == (2, "")
-        assert "give job IDs, or --all" in ended.err
+        assert "Give " in ended.err
