@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 EXTENSION = 60.0  # seconds that each request for more time gives a stop
+LONGEST = 10.0  # seconds for `alive`: it may wait half of that for another process's lock
 PATIENCE = 0.5  # seconds that a manager with a full queue may block the event loop
 
 
@@ -65,7 +66,7 @@ async def keep_alive(alive: Callable[[], Awaitable[bool]]) -> None:
     while interval > 0:
         well = False
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(interval):
+            async with asyncio.timeout(max(interval, LONGEST)):
                 well = await alive()
         if well:
             notify("WATCHDOG=1")
