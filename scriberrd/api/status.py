@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import msgspec
 
@@ -16,7 +16,11 @@ from scriberrd.queue.waiting import Waiting, waiting
 from scriberrd.work.preflight import DiarizerStatus
 
 if TYPE_CHECKING:
+    import apsw
+
     from scriberrd.api.rooms import Rooms
+    from scriberrd.model import Job, Pause
+    from scriberrd.queue.jobs.leaving import Hindrance
 
 
 class Health(msgspec.Struct, frozen=True):
@@ -62,26 +66,51 @@ async def health(rooms: Rooms) -> Health:
 async def status(rooms: Rooms) -> StatusView:
     """The daemon at a glance."""
     live = rooms.status()
-    processing = await rooms.store.read(queries.processing)
-    starts = await rooms.store.read(queries.starts, processing)
+    names = [one.name for one in live.inboxes]
+    stored = await rooms.store.read(_look, names, rooms.clock.time())
     return StatusView(
         version=__version__,
         pid=os.getpid(),
         uptime_seconds=rooms.clock.monotonic() - rooms.started,
         state="stopping" if rooms.stopping() else "running",
-        jobs=await rooms.store.read(queries.counts),
-        waiting=_waiting(await rooms.store.read(waiting, rooms.clock.time())),
-        processing=views.jobs(processing, starts, rooms.clock),
+        jobs=stored.counts,
+        waiting=_waiting(stored.waiting),
+        processing=views.jobs(stored.processing, stored.starts, rooms.clock),
         workers=live.workers,
         inboxes=live.inboxes,
         diarizers=rooms.preflights.findings(),
         outages=[
             *(views.outage(one) for one in live.outages),
-            *(views.hindrance(one) for one in await rooms.store.read(jobs.hindered)),
+            *(views.hindrance(one) for one in stored.hindered),
         ],
-        pauses=views.pauses(await rooms.store.read(jobs.paused)),
+        pauses=views.pauses(stored.pauses),
         library=await rooms.library.totals(),
-        leaving=await rooms.store.read(jobs.leaving_count, [one.name for one in live.inboxes]),
+        leaving=stored.leaving,
+    )
+
+
+class _Stored(NamedTuple):
+    """What the database knows of it, at one moment."""
+
+    counts: dict[JobState, int]
+    waiting: Waiting
+    processing: list[Job]
+    starts: dict[int, float]
+    hindered: list[Hindrance]
+    pauses: list[Pause]
+    leaving: int
+
+
+def _look(db: apsw.Connection, inboxes: list[str], now: float) -> _Stored:
+    processing = queries.processing(db)
+    return _Stored(
+        counts=queries.counts(db),
+        waiting=waiting(db, now),
+        processing=processing,
+        starts=queries.starts(db, processing),
+        hindered=jobs.hindered(db),
+        pauses=jobs.paused(db),
+        leaving=jobs.leaving_count(db, inboxes),
     )
 
 
