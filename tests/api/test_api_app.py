@@ -53,6 +53,7 @@ async def test_status(server: Server) -> None:
                 "pid": 42,
                 "threads": 2,
                 "share": None,
+                "step": None,
                 "reason": None,
             }
         ],
