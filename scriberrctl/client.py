@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         Reloaded,
         Stats,
         Status,
+        Verified,
     )
 
     Option = str | tuple[str, ...] | None
@@ -150,12 +151,25 @@ class Client:
         return cast("Reloaded", self._ask("POST", "/v1/reload"))
 
     def models(self) -> list[Model]:
-        """The models on the daemon's machine."""
+        """The models on the daemon's machine, and those that may come."""
         return cast("list[Model]", self._ask("GET", "/v1/models")["models"])
 
-    def pull(self, model: str) -> Pull:
-        """Have a model on the daemon's machine; how far that is tells an event."""
-        return cast("Pull", self._tell("/v1/models", model=model))
+    def pull(self, model: str, folder: str | None = None) -> Pull:
+        """Have a model on the daemon's machine; how far that is tells an event.
+
+        Args:
+            model: its name, or its id on the hub.
+            folder: of the daemon's machine, to copy it from; by default it is downloaded.
+        """
+        return cast("Pull", self._tell("/v1/models", **{"model": model, "from": folder}))
+
+    def unpull(self, model: str) -> list[Model]:
+        """Delete a model from the daemon's cache; the models that there are then."""
+        return cast("list[Model]", self._ask("DELETE", "/v1/models", model=model)["models"])
+
+    def verify(self, model: str) -> Verified:
+        """Have the daemon read all files of a model."""
+        return cast("Verified", self._tell("/v1/models/verify", model=model))
 
     def purge(self, *, dry_run: bool = False) -> Purged:
         """Delete what is too old, or tell what would be deleted."""

@@ -76,11 +76,17 @@ class Chosen(NamedTuple):
         """
         if self.yes or (self.named and not always):
             return
-        what = f"{verb} {_spelled(self.ids)}"
-        if not (sys.stdin.isatty() and sys.stderr.isatty()):
-            raise NotAgreed(f"to {what}, add --yes: there is no terminal to ask on")
-        if not click.confirm(f"{what}?", err=True):
-            raise NotAgreed("nothing was done")
+        agreed(f"{verb} {_spelled(self.ids)}")
+
+
+def agreed(what: str, *, yes: bool = False) -> None:
+    """Have a person agree, unless he did so by --yes; raises NotAgreed."""
+    if yes:
+        return
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise NotAgreed(f"to {what}, add --yes: there is no terminal to ask on")
+    if not click.confirm(f"{what}?", err=True):
+        raise NotAgreed("nothing was done")
 
 
 def selecting(*usual: JobState, asks: bool = False) -> Callable[[Callable[..., None]], Any]:

@@ -323,15 +323,20 @@ class Executions(TypedDict):
 
 
 class Model(TypedDict):
-    """A model that is on this machine."""
+    """A model that is on this machine, or may come."""
 
     name: str
-    revision: str
-    bytes: int
+    repository: str
+    revision: str | None
+    installed: bool
+    default: bool
+    bytes: int | None
+    languages: Literal["en", "many"] | None
+    translate: bool | None
 
 
 class Models(TypedDict):
-    """The models on this machine."""
+    """The models on this machine, and those that have a name."""
 
     models: list[Model]
 
@@ -347,6 +352,23 @@ class Pull(TypedDict):
     source: Literal["hub", "index"] | None
     bytes: int
     total: int | None
+
+
+class Damaged(TypedDict):
+    """A file of a model that is not as it should be."""
+
+    file: str
+    problem: str
+
+
+class Verified(TypedDict):
+    """A model whose files were read."""
+
+    model: str
+    repository: str
+    revision: str
+    bytes: int
+    damaged: list[Damaged]
 
 
 class Due(TypedDict):

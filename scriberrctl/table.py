@@ -55,7 +55,14 @@ SECTIONS = {
         Command("reload", "Read the configuration again", ("POST /v1/reload",)),
         Command("doctor", "Look at everything that a recording needs", ()),
         Command("purge", "Delete now what is too old", ("POST /v1/purge",)),
-        Command("models", "List and pull models", ("GET /v1/models", "POST /v1/models")),
+        Command(
+            "models",
+            "List, pull, remove and verify models",
+            (
+                *("GET /v1/models", "POST /v1/models", "DELETE /v1/models"),
+                "POST /v1/models/verify",
+            ),
+        ),
     ),
     "Shell": (Command("completion", "Print what makes a shell complete words", ()),),
 }

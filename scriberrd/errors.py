@@ -30,6 +30,7 @@ answers with, so the API needs a single error handler.
     │   ├── UploadFailed
     │   ├── PurgeFailed
     │   ├── ModelUnknown
+    │   ├── ModelInUse
     │   ├── PullFailed
     │   ├── TooSlow
     │   ├── TooManyConnections
@@ -247,7 +248,7 @@ class UploadFailed(RequestError):
 
 
 class PurgeFailed(RequestError):
-    """What is published of a job can't be deleted; the job stays."""
+    """What is published of a job, or a model, can't be deleted; it stays."""
 
     code = "purge_failed"
     status = 503
@@ -258,6 +259,13 @@ class ModelUnknown(RequestError):
 
     code = "model_unknown"
     status = 404
+
+
+class ModelInUse(RequestError):
+    """A profile or a job needs the model; it was not removed."""
+
+    code = "model_in_use"
+    status = 409
 
 
 class PullFailed(RequestError):

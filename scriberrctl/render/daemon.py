@@ -13,7 +13,7 @@ from scriberrctl.render.values import BAR, failure, moment, plain, size
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from scriberrctl.shapes import Event, Inbox, Model, Mount, Outage, Pause, Pull
+    from scriberrctl.shapes import Event, Inbox, Model, Mount, Outage, Pause, Pull, Verified
 
 UNTIMED = Screen()  # all times as they are
 
@@ -73,9 +73,29 @@ def pauses(pauses: Sequence[Pause]) -> str:
 def models(models: Iterable[Model]) -> str:
     """A table of models."""
     return table(
-        ["MODEL", "REVISION", "SIZE"],
-        ([model["name"], model["revision"][:8], size(model["bytes"])] for model in models),
+        ["MODEL", "INSTALLED", "SIZE", "LANGUAGES", "TRANSLATES", "USED"],
+        (
+            [
+                model["name"],
+                (model["revision"] or "")[:8] or "-",
+                "-" if model["bytes"] is None else size(model["bytes"]),
+                {"en": "English", "many": "many", None: "-"}[model["languages"]],
+                {True: "yes", False: "no", None: "-"}[model["translate"]],
+                "by a profile" if model["default"] else "",
+            ]
+            for model in models
+        ),
     )
+
+
+def verified(model: Verified) -> str:
+    """What came of reading a model's files."""
+    damaged = [f"{plain(one['file'])}: {plain(one['problem'])}" for one in model["damaged"]]
+    if not damaged:
+        return f"{plain(model['model'])} is whole: {size(model['bytes'])} read"
+    name = plain(model["model"])
+    again = f"get it anew: scriberrctl models remove {name} --yes; scriberrctl models pull {name}"
+    return "\n".join([f"{name} is damaged", *damaged, again])
 
 
 def offer(pull: Pull) -> str:

@@ -32,6 +32,7 @@ from scriberrd.api.params import job_id, parse_body, parse_query
 from scriberrd.api.views import EventView, JobView
 from scriberrd.errors import (
     IllegalMove,
+    ModelInUse,
     ModelUnknown,
     PathOutsideInbox,
     PullFailed,
@@ -151,11 +152,21 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         parameters=jobs.Removal,
         errors=(IllegalMove, PurgeFailed),
     ),
-    Endpoint("GET", "/v1/models", "list the models on this machine", models.find, models.Models),
+    Endpoint("GET", "/v1/models", "list models", models.find, models.Models),
     Endpoint(
         *("POST", "/v1/models", "pull a model", models.pull, models.PullView),
         body=models.Wanted,
         errors=(ModelUnknown, PullFailed),
+    ),
+    Endpoint(
+        *("DELETE", "/v1/models", "remove a model", models.remove, models.Models),
+        parameters=models.Named,
+        errors=(ModelUnknown, ModelInUse, PurgeFailed),
+    ),
+    Endpoint(
+        *("POST", "/v1/models/verify", "read a model's files", models.verify, models.Verified),
+        body=models.Named,
+        errors=(ModelUnknown,),
     ),
     Endpoint(
         *("POST", "/v1/purge", "delete what is too old now", purging.purge, purging.Purged),
@@ -168,6 +179,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint(
         *("GET", "/metrics", "figures for Prometheus", metrics.metrics, None),
         streams=True,
+        media=("text/plain",),
     ),
     Endpoint(
         *("GET", "/v1/events", "what happens, as it happens", events.follow, EventView),

@@ -99,7 +99,7 @@ def _parameters(endpoint: Endpoint, schemas: Schemas) -> Iterator[Schema]:
         # Where there is a body, too, they belong to one of its kinds.
         required = field.required and endpoint.body is None
         schema = _schema(field, schemas[_written(field)])
-        yield {"name": field.name, "in": "query", "required": required, "schema": schema}
+        yield {"name": field.encode_name, "in": "query", "required": required, "schema": schema}
     for name in endpoint.asks:
         yield {"name": name, "in": "header", "required": False, "schema": {"type": "string"}}
 
@@ -126,8 +126,8 @@ def _object(properties: Iterable[tuple[FieldInfo, Schema]]) -> Schema:
     given = list(properties)
     return {
         "type": "object",
-        "properties": {field.name: schema for field, schema in given},
-        "required": [field.name for field, _ in given if field.required],
+        "properties": {field.encode_name: schema for field, schema in given},
+        "required": [field.encode_name for field, _ in given if field.required],
         "additionalProperties": False,
     }
 

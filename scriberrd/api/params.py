@@ -92,15 +92,15 @@ def parse(given: Mapping[str, Any], kind: type[T], *, text: bool = True) -> T:
     Raises:
         InvalidRequest: a field is unknown, missing, of the wrong type or out of range.
     """
-    for name in given.keys() - set(kind.__struct_fields__):
-        raise InvalidRequest(
-            f"{name}: unknown field; known fields: {', '.join(kind.__struct_fields__)}"
-        )
-    for field in fields(kind):
-        if field.required and field.name not in given:
-            raise InvalidRequest(f"{field.name}: missing")
-    hints = {field.name: field.type for field in fields(kind)}
-    return kind(**{name: _parsed(name, given[name], hints[name], text) for name in given})
+    known = {field.encode_name: field for field in fields(kind)}
+    for name in given.keys() - known.keys():
+        raise InvalidRequest(f"{name}: unknown field; known fields: {', '.join(known)}")
+    for name, field in known.items():
+        if field.required and name not in given:
+            raise InvalidRequest(f"{name}: missing")
+    return kind(
+        **{known[name].name: _parsed(name, given[name], known[name].type, text) for name in given}
+    )
 
 
 def _parsed(name: str, value: Any, hint: Any, text: bool) -> Any:

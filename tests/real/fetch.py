@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from scriberrd.errors import TaskFailed
+from scriberrd.files.packages import PACKAGES
 from scriberrd.worker.engines.whisper_index import fetch
-from scriberrd.worker.engines.whisper_packages import PACKAGES
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "scriberrd-tests"
 HUB = CACHE / "hub"  # as the Hugging Face hub lays out its cache

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from scriberrd.errors import TaskFailed
+from scriberrd.files.packages import PACKAGES
 from scriberrd.protocol import Hardware
 from scriberrd.worker import engines
 from scriberrd.worker.engines import Wanted
-from scriberrd.worker.engines.whisper_packages import PACKAGES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,6 +11,9 @@ import pytest
 from child import MODEL
 from faster_whisper import WhisperModel, transcribe
 from faster_whisper.tokenizer import Tokenizer
+from faster_whisper.utils import _MODELS
+
+from scriberrd.files import models
 
 
 @pytest.fixture(scope="module")
@@ -25,6 +28,12 @@ def names(function: object) -> set[str]:
 def test_the_versions() -> None:
     assert version("faster-whisper") == "1.2.1"
     assert tuple(map(int, version("ctranslate2").split(".")[:3])) >= (4, 8, 1)
+
+
+def test_the_daemon_knows_the_same_names() -> None:
+    # It imports neither of the two: a table of its own has them.
+    named = models.NAMES | {alias: models.NAMES[name] for alias, name in models.ALIASES.items()}
+    assert named == _MODELS
 
 
 def test_what_is_called_is_there() -> None:

@@ -18,10 +18,10 @@ from hub import Server, make_wheel, serving
 from program import wait_for
 
 from scriberrd.errors import TaskFailed
+from scriberrd.files.packages import File, Package
 from scriberrd.worker import engines
 from scriberrd.worker.engines import Wanted
 from scriberrd.worker.engines.whisper_index import fetch
-from scriberrd.worker.engines.whisper_packages import File, Package
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,10 +15,10 @@ from huggingface_hub.file_download import repo_folder_name
 from huggingface_hub.utils.tqdm import tqdm  # shows nothing: see worker/environment.py
 
 from scriberrd.errors import TaskFailed
+from scriberrd.files.packages import PACKAGES, Package
 from scriberrd.worker import hub
 from scriberrd.worker.describe import describe, is_out_of_memory
 from scriberrd.worker.engines import whisper_index
-from scriberrd.worker.engines.whisper_packages import PACKAGES, Package
 
 if TYPE_CHECKING:
     from collections.abc import Callable

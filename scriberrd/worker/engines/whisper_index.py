@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from scriberrd.worker.engines.whisper_packages import Package
+    from scriberrd.files.packages import Package
 
     Told = Callable[[int], None]
 
