@@ -92,14 +92,28 @@ class Inherited(Listener):
 
     def __init__(self, server: socket.socket, group: str) -> None:
         self.path, self.socket = Path(os.fsdecode(server.getsockname())), server
-        self._file = _identity(self.path.lstat())
+        try:
+            self._file = _identity(self.path.lstat())
+        except OSError:
+            self._file = (
+                0,
+                0,
+                0,
+            )  # it was removed: the daemon works, and says so until it is there
         self.share(group)
 
     def share(self, group: str) -> None:
         """Only systemd can give its socket to a group: tell where that is another one."""
-        if group and grp.getgrnam(group).gr_gid != self.path.stat().st_gid:
-            what = "api.group is %s, but the socket %s has another group: set SocketGroup= to it"
-            log.warning(what, group, self.path)
+        try:
+            same = not group or grp.getgrnam(group).gr_gid == self.path.stat().st_gid
+        except KeyError:
+            log.warning("api.group: there is no group %s", group)
+        except OSError:
+            pass  # the file was removed, which is said elsewhere
+        else:
+            if not same:
+                what = "api.group is %s, but the socket %s has another: set SocketGroup= to it"
+                log.warning(what, group, self.path)
 
     def again(self) -> socket.socket:
         """Only systemd can make its socket anew.

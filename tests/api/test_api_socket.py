@@ -180,6 +180,23 @@ def test_who_makes_the_socket_of_systemd_anew(path: Path) -> None:
     )
 
 
+def test_the_socket_of_systemd_may_be_gone_at_the_start(path: Path) -> None:
+    gone = """
+import sys
+from pathlib import Path
+from scriberrd.api.socket import listening
+path = Path(sys.argv[1])
+path.unlink()
+with listening(path, "daemon") as listener:
+    assert listener.lost()
+    listener.share("no-such-group")
+    path.touch()
+    assert listener.lost()
+"""
+    done = inheriting(path, gone)
+    assert (done.returncode, done.stderr) == (0, "api.group: there is no group no-such-group\n")
+
+
 def test_what_was_handed_to_another_is_not_taken(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
