@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 ANYWHERE = Screen()
 WIDE = 100  # columns, from which on a bar is long
+NARROW = 80  # columns, below which only the most important is said
 NAME = 12  # columns that are kept for the name
 
 
@@ -128,7 +129,7 @@ def jobs(
         (
             [
                 str(job["id"]),
-                f"{job['state']}: {waits[job['id']]}" if job["id"] in waits else job["state"],
+                _state(job, waits.get(job["id"]), screen),
                 percent(job),
                 screen.when(job["created_at"]).removesuffix(" ago"),
                 "-" if (length := job["progress"]["duration"]) is None else duration(length),
@@ -138,6 +139,13 @@ def jobs(
         ),
         screen,
     )
+
+
+def _state(job: Job, why: str | None, screen: Screen) -> str:
+    """The state of a job and why it waits, or, where there is little room, that alone."""
+    if why is None:
+        return job["state"]
+    return why if screen.columns and screen.columns < NARROW else f"{job['state']}: {why}"
 
 
 def details(job: Job, executions: Sequence[Execution], screen: Screen | None = None) -> str:
@@ -154,7 +162,7 @@ def details(job: Job, executions: Sequence[Execution], screen: Screen | None = N
         "profile": f"{job['profile']}, priority {job['priority']}",
         "set": _set(job["set"]),
         "sidecar": _beside(job["sidecar"]),
-        "progress": f"{_position(job)} ({percent(job)})" if diarized is None else percent(job),
+        "progress": f"{percent(job)}, {_position(job)}" if diarized is None else percent(job),
         "language": job["language"],
         "speakers": _named(job),
         "kept": _kept(job),
@@ -188,7 +196,11 @@ def _kept(job: Job) -> str | None:
     kept = job["progress"]["kept"]
     if not kept or job["finished_at"] is not None:
         return None
-    then = "the next run goes on from there" if job["state"] == "queued" else "this run went on"
+    then = (
+        "the next run goes on from there"
+        if job["state"] == "queued"
+        else "this run went on from there"
+    )
     return f"{duration(kept)} of earlier runs; {then}"
 
 

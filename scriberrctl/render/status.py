@@ -99,7 +99,7 @@ def _queue(status: Status, screen: Screen) -> Iterator[str]:
     why = f" ({', '.join(parts)})" if sum(later.values()) else ""
     settling = sum(inbox["settling"] for inbox in status["inboxes"])
     files = f", {settling} file{'s' * (settling > 1)} still changing" if settling else ""
-    yield _labeled("queue", f"{jobs['queued']} queued{why}{files}")
+    yield _labeled("queue", screen.wrap(f"{jobs['queued']} queued{why}{files}", LABEL))
     ended = counted({state: jobs[state] for state in ENDED})
     yield _labeled("jobs", f"{jobs['processing']} processing, {ended}")
 

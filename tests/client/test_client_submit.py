@@ -33,6 +33,19 @@ async def test_submit_where_it_lies(server: Server) -> None:
     assert os.listdir(server.inbox.path) == ["talk.mp3"]
 
 
+async def test_who_submits_what_is_done_is_told_how_to_do_it_anew(
+    server: Server, tmp_path: Path
+) -> None:
+    file = foreign(tmp_path)
+    await ctl(server, "submit", file)
+    await server.complete(await server.claim())
+    assert await ctl(server, "submit", file) == Ended(
+        0,
+        "already known: job 1 completed: mine.mp3\n",
+        "note: job 1 has transcribed this recording; to do it anew: scriberrctl redo 1\n",
+    )
+
+
 async def test_submit_a_copy(server: Server, tmp_path: Path) -> None:
     file = foreign(tmp_path)
     submitted = await ctl(server, "submit", file, "--inbox", "other", "--json")

@@ -56,6 +56,9 @@ def test_a_list_says_how_old_jobs_are_and_why_they_wait(busy: Program) -> None:
     assert "queued: paused" in newest
     assert newest.endswith("calm/waits.opus")
     assert oldest.split()[3].rstrip("smh").isdecimal()
+    with terminal([*busy.client, "list"], 60) as shown:
+        assert shown.end() == 0
+        assert shown.lines()[1].split()[1] == "paused"
     piped = subprocess.run([*busy.client, "list"], capture_output=True, text=True, check=True)
     assert f"main/{LONG}\n" in piped.stdout  # nothing is cut where there is no terminal
 
