@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from typing import TYPE_CHECKING, Annotated
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 HEARTBEAT = 15.0  # seconds
+PATIENCE = 45.0  # seconds that a client gets to take a batch; after 60, its connection is closed
 BATCH = 100  # events that are in memory at a time, for each client
 
 Id = Annotated[int, Meta(ge=0, le=queries.LARGEST)]
@@ -85,7 +87,13 @@ async def _tell(
             found, missed = [_gap(after, missed, rooms.clock.time())], None
         if found:
             # Waits while the client is slow, so that nothing piles up here.
-            await response.write(b"".join(_encode(stream, event) for event in found))
+            try:
+                async with asyncio.timeout(PATIENCE):
+                    await response.write(b"".join(_encode(stream, event) for event in found))
+            except TimeoutError:
+                log.info("a client reads events too slowly: told it to resume")
+                await _cut(response, stream, found[-1].id, rooms.clock.time())
+                return
             after = found[-1].id
         else:
             after = stream.newest  # those of other jobs are none that were missed
@@ -106,6 +114,14 @@ def _begin(stream: Stream, after: str | None) -> tuple[int, str | None]:
     if generation not in ("", stream.generation) or int(number) > stream.newest:
         return stream.newest, "other_database"
     return int(number), None
+
+
+async def _cut(response: web.StreamResponse, stream: Stream, after: int, now: float) -> None:
+    """Tell a slow client, behind what it has not read yet, that it is to resume from there."""
+    end = Event(id=after, at=now, job=None, type="cut", data={"why": "slow"})
+    with contextlib.suppress(TimeoutError):  # it is written at once, and need not be taken at once
+        async with asyncio.timeout(0):
+            await response.write(_encode(stream, end))
 
 
 def _gap(after: int, why: str, now: float) -> Event:

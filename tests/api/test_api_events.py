@@ -231,3 +231,23 @@ async def test_streams_end_with_the_daemon(
         assert (await reader.readuntil(b"\n\n")).endswith(b":\n\n")
     assert await reader.read() == b"\r\n0\r\n\r\n"
     writer.close()
+
+
+async def test_a_slow_reader_is_told_to_resume(
+    on_socket: Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    monkeypatch.setattr(events, "PATIENCE", 0.2)
+    for number in range(20):  # more than the buffers of the connection hold
+        reason = f"{number}" * 30_000
+        await on_socket.post("/v1/pause", json={"inbox": "default", "reason": reason[:60_000]})
+    async with on_socket.http.get(f"{URL}?after=0") as response:
+        await eventually(lambda: "too slowly" in caplog.text)
+        text = (await response.read()).decode()  # the stream ends as it should
+    last = text.rstrip().split("\n\n")[-1].splitlines()
+    assert last[1] == "event: cut"
+    after = last[0].removeprefix("id: ")
+    told_so_far = text.count("event: paused")
+    async with on_socket.http.get(f"{URL}?after={after}") as response:
+        rest = 0 if told_so_far == 20 else len(await told(response, 20 - told_so_far))
+    assert told_so_far + rest == 20  # nothing is missing
