@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
@@ -21,14 +20,14 @@ JOB_ID = click.IntRange(min=1)
 PRIORITY = click.Choice(["urgent", "high", "normal", "low"])
 
 
-@dataclass
 class Session:
     """One run of the client."""
 
-    socket: str | None = None
-    json: bool = False
-    exit_code: int = field(default=0, init=False)
-    _noted: set[str] = field(default_factory=set, init=False)
+    def __init__(self) -> None:
+        self.socket: str | None = None
+        self.json = False
+        self.exit_code = 0
+        self._noted: set[str] = set()
 
     @cached_property
     def client(self) -> Client:
