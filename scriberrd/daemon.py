@@ -172,6 +172,7 @@ async def _serve(
                 with life.reloading():
                     live.config, warnings = await signals.read_again(live.config, reload, told)
                 dispatcher.reconfigure()
+                disposals.try_now()
                 listener.share(live.config.api.group)
                 _keep(group, tasks, _wanted(rooms, metrics, breaker, statuses, keeper))
                 extra = {"event": Event.RELOADED}

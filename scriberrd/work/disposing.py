@@ -66,6 +66,12 @@ class Disposals:
     def __init__(self, means: Means) -> None:
         self._means, self._store, self._clock = means, means.store, means.clock
         self._busy: set[str] = set()  # inboxes
+        self._mended = False  # what hinders some, perhaps
+
+    def try_now(self) -> None:
+        """Try those that were put off without waiting any longer."""
+        self._mended = True
+        self._store.bell.ring()
 
     async def run(self) -> None:
         """Do so for as long as the daemon runs."""
@@ -74,6 +80,9 @@ class Disposals:
                 seen, now = self._store.bell.rings, self._clock.time()
                 inboxes = {one.name: one for one in self._means.live.config.inboxes}
                 try:
+                    if self._mended:
+                        await self._store.run(jobs.leave_now, now)
+                        self._mended = False
                     idle = inboxes.keys() - self._busy
                     rows, due = await self._store.read(jobs.leaving, idle, now)
                     pause = None if due is None else due - now

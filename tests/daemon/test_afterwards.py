@@ -216,6 +216,17 @@ def test_it_waits_for_the_archive_and_its_transcript_can_be_changed(program: Mak
     assert daemon.ctl("status")["outages"] == []
 
 
+def test_a_reload_tries_at_once_what_can_not_leave(program: Make) -> None:
+    daemon = configured(program, ARCHIVE, backoff="1h")
+    (daemon.root / "archive").rmdir()
+    daemon.start()
+    daemon.drop(SENTENCE, "talk.wav")
+    assert daemon.outage()["part"] == "leaving"
+    (daemon.root / "archive").mkdir()
+    daemon.ctl("reload")
+    gone(daemon, "talk.wav")
+
+
 def test_what_takes_the_daemon_down_is_set_aside(program: Make) -> None:
     keys = 'on_failure = "quarantine"\narchive = "archive"'
     daemon = configured(program, keys, retry="interruptions = 1")

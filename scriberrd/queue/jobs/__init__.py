@@ -36,6 +36,7 @@ from scriberrd.queue.jobs.leaving import (
     hold,
     kept,
     leave,
+    leave_now,
     leaving,
     leaving_count,
     let_uploads_leave,

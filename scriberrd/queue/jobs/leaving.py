@@ -199,6 +199,11 @@ def hindered(db: apsw.Connection) -> list[Hindrance]:
     return [Hindrance(*row) for row in db.execute(query)]
 
 
+def leave_now(db: apsw.Connection, now: float) -> None:
+    """What was put off is due."""
+    db.execute("UPDATE disposal SET due = ? WHERE error <> '' AND due > ?", (now, now))
+
+
 def has_warnings(db: apsw.Connection, id_: int) -> bool:
     """Whether the transcript of a job has warnings, or it is not known any more whether it has."""
     warnings: str | None = db.execute("SELECT warnings FROM job WHERE id = ?", (id_,)).get
