@@ -30,10 +30,10 @@ def test_all_that_lies_there_is_done_and_then_it_ends(program: Make) -> None:
     daemon.launch()
     assert daemon.wait_dead() == 0, daemon.log.read_text()
     assert {"a.json", "sub/b.json", "c.json"} <= set(daemon.files())
-    before = daemon.said("queued: ")
+    before = daemon.said(": queued\n")
     daemon.launch()  # once more: there is nothing to do
     assert daemon.wait_dead() == 0
-    assert daemon.said("queued: ") == before == 3
+    assert daemon.said(": queued\n") == before == 3
 
 
 def test_what_fails_is_told_after_all_else_is_done(program: Make) -> None:
