@@ -39,7 +39,9 @@ FAILURES: dict[str, FailureKind] = {
     "unreadable": FailureKind(
         "file", "the file can't be read", "give the daemon's user permission; it is then retried"
     ),
-    "source_missing": FailureKind("file", "the file is gone", "put it back; it is then retried"),
+    "source_missing": FailureKind(
+        "file", "the file is gone", "put it, or the path of its inbox, back; it is then retried"
+    ),
     "not_regular": FailureKind("file", "not a regular file", "links and devices are not followed"),
     "invalid_media": FailureKind(
         "file", "unknown audio or video format", "play it: it may be damaged"

@@ -75,7 +75,10 @@ class Means(NamedTuple):
             raise TaskFailed(error.code) from error
         except OSError as error:
             code = sources.failure_code(error)
-            raise TaskFailed(code, error.strerror or type(error).__name__) from error
+            told = error.strerror or type(error).__name__
+            if code == "source_missing":  # nobody needs to have taken it: an inbox may be set anew
+                told = f"it is not below the folder that inbox {inbox.name} has now"
+            raise TaskFailed(code, told) from error
 
     async def _open(self, inbox: Inbox, job: Job, identity: Identity) -> int:
         place = self.folders.place(inbox.path, job.path)

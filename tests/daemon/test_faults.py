@@ -91,7 +91,10 @@ def test_a_recording_deleted_while_queued_is_told_and_tried_again_when_back(prog
     daemon.wait("gone.wav", "queued")
     (daemon.inbox / "gone.wav").unlink()
     daemon.ctl("cancel", daemon.wait("long.opus", "processing")["id"])
-    assert daemon.wait("gone.wav", "failed")["error"]["code"] == "source_missing"
+    error = daemon.wait("gone.wav", "failed")["error"]
+    assert error["code"] == "source_missing"
+    assert error["detail"] == "it is not below the folder that inbox main has now"
+    assert "the path of its inbox, back" in error["advice"]
     daemon.drop(SENTENCE, "gone.wav")
     daemon.wait("gone.wav", "completed")
 
