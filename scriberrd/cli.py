@@ -147,7 +147,12 @@ def check(option: Path | None, user: str | None, *, resolved: bool, as_json: boo
         click.echo(f"{config.file}:{line}: {level}{one.key}: {one.what}", err=True)
     if any(one.level == "problem" for one in found):
         sys.exit(EX_CONFIG)
-    click.echo(f"{config.file}: ok, for user {who}")
+    click.echo(f"{config.file}: ok, for user {who}; {_queue(config)}")
+
+
+def _queue(config: Config) -> str:
+    """Where the queue is: root has that of the system, whichever file is given."""
+    return f"its queue is in {config.daemon.state_dir}, its socket is {config.daemon.socket}"
 
 
 def _show(config: Config, *, as_json: bool) -> None:
@@ -212,6 +217,7 @@ def init(file: Path | None, *, force: bool) -> None:
     except OSError as error:
         _fail(f"{error.filename or target}: {error.strerror}", EX_FAILURE)
     click.echo(f"created {target}; its inbox is {there.folders[0]}")
+    click.echo(f"{_queue(_load(target))}; state_dir and socket in it change that")
     if root:
         click.echo("next: `scriberrd install` gives its folders to the service")
 

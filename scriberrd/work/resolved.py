@@ -113,7 +113,8 @@ def summary(config: Config, machine: Machine, environment: Mapping[str, str]) ->
     found = "a GPU" if machine.gpu else "no GPU"
     download = "on" if config.daemon.auto_download else "off"
     return (
-        f"models in {cache(config.daemon.model_cache, environment)}, auto_download {download};"
+        f"state in {config.daemon.state_dir}, socket {config.daemon.socket};"
+        f" models in {cache(config.daemon.model_cache, environment)}, auto_download {download};"
         f" {machine.cores} cores, {found}; {pools}"
     )
 

@@ -253,7 +253,8 @@ def test_what_is_written_is_a_configuration_that_says_the_same(folder: Path) -> 
 
 def test_one_line_says_what_matters_most(loaded: config.Config) -> None:
     assert summary(loaded, Machine(2, 10**10, gpu=True), ENVIRONMENT) == (
-        "models in /cache/hub, auto_download on; 2 cores, a GPU;"
+        f"state in {loaded.daemon.state_dir}, socket {loaded.daemon.socket};"
+        " models in /cache/hub, auto_download on; 2 cores, a GPU;"
         " workers w: device auto (gpu), 0 x 3 threads"
     )
 

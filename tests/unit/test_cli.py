@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import getpass
+import os
 import subprocess
 import sys
 from pathlib import Path
+
+from scriberrd import config
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -19,9 +22,13 @@ def test_init_writes_the_sample_and_check_likes_it(tmp_path: Path) -> None:
     file = tmp_path / "new/scriberrd.toml"
     done = scriberrd("init", file)
     assert (done.returncode, done.stderr) == (0, "")
+    folders = config.load(file, os.environ).daemon
+    assert f"\nits queue is in {folders.state_dir}, " in done.stdout
     assert file.read_text() == (ROOT / "config/scriberrd.toml").read_text()
     done = scriberrd("check", "--config", file)
-    assert (done.returncode, done.stdout) == (0, f"{file}: ok, for user {getpass.getuser()}\n")
+    queue = f"its queue is in {folders.state_dir}, its socket is {folders.socket}"
+    told = f"{file}: ok, for user {getpass.getuser()}; {queue}\n"
+    assert (done.returncode, done.stdout) == (0, told)
 
 
 def test_init_replaces_nothing_unasked(tmp_path: Path) -> None:

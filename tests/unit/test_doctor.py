@@ -64,7 +64,7 @@ def test_all_parts_are_told_and_nothing_is_left_behind(daemon: Program) -> None:
         *("backups", "daemon", "libraries", "gpu", "models", "hub token"),
     }
     assert [line["state"] for line in parts["daemon"]] == ["ok"]
-    assert daemon.said("in force: models in ") == 1
+    assert daemon.said("in force: state in ") == 1
     assert "no damage" in parts["database"][0]["what"]
     assert parts["models"][0]["what"] == f"{MODEL} (profile default) is on this machine"
     libraries = " ".join(line["what"] for line in parts["libraries"])
