@@ -215,7 +215,7 @@ CREATE TABLE execution (
 CREATE TABLE event (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     at REAL NOT NULL,
-    job INTEGER REFERENCES job ON DELETE CASCADE,   -- NULL: of a pause, or a forgotten job
+    job INTEGER,                    -- it may be forgotten; NULL: of a pause, or that one is
     type TEXT NOT NULL,
     data TEXT NOT NULL              -- JSON object
 ) STRICT;

@@ -9,6 +9,7 @@ from api_server import serve
 from support import eventually
 
 from scriberrd.api import connections, events
+from scriberrd.asking import Who, asked_by
 from scriberrd.queue import jobs, queries
 
 if TYPE_CHECKING:
@@ -129,6 +130,23 @@ async def test_a_client_that_missed_events_is_told_once(server: Server) -> None:
     for place in (gap["id"], "2", "3"):  # it knows of all that is forgotten
         async with server.http.get(f"{URL}?after={place}") as response:
             assert (await told(response, 1))[0]["event"] == "submitted"
+
+
+async def test_events_of_a_job_are_told_after_it_is_removed(server: Server) -> None:
+    with asked_by(Who(1000, "anna")):
+        await server.submit("a.mp3")
+    await server.complete(await server.claim())
+    async with server.http.delete("/v1/jobs/1") as response:
+        assert response.status == 200
+    async with server.http.get(f"{URL}?after=0") as response:
+        found = [event["data"] for event in await told(response, 4)]
+    assert [(event["id"], event["job"], event["type"]) for event in found] == [
+        (1, 1, "submitted"),
+        (2, 1, "claimed"),
+        (3, 1, "finished"),
+        (4, None, "removed"),
+    ]
+    assert found[0]["data"]["by"]["name"] == "anna"
 
 
 async def test_who_follows_a_job_has_missed_nothing_when_events_of_others_go(

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def prune(
     db: apsw.Connection, ids: Iterable[int], before: float, *, now: float, uploads: bool = False
 ) -> list[str]:
-    """Forget those of these jobs that ended before a time, with their runs and events.
+    """Forget those of these jobs that ended before a time, with their runs; events stay.
 
     Of several jobs about a recording the oldest goes first: the newest knows its latest version.
     One that failed stays until somebody retries or removes it, and with it the later ones.
