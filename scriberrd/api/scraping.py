@@ -41,12 +41,12 @@ async def serve(address: str, metrics: Metrics) -> None:
 async def _listens(runner: web.AppRunner, host: str, port: int) -> bool:
     try:
         await web.TCPSite(runner, host, port).start()
-    except OSError as error:
+    except (OSError, OverflowError, UnicodeError) as error:  # the last two: of what can't be one
         log.error(  # noqa: TRY400 - expected, no traceback
             "api.metrics: can't listen at port %d of %s: %s; free it, or set another",
             port,
             host,
-            error.strerror or error,
+            getattr(error, "strerror", None) or error,
         )
         return False
     log.info("metrics are at http://%s:%d/metrics", f"[{host}]" if ":" in host else host, port)

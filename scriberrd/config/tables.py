@@ -40,11 +40,14 @@ Device = Annotated[
 ]
 
 
+LABEL = r"[A-Za-z0-9_-]{1,63}"  # of the name of a host
+PORT = r"(6553[0-5]|655[0-2]\d|65[0-4]\d\d|6[0-4]\d{3}|[1-5]\d{4}|[1-9]\d{0,3})"
 Address = Annotated[
     str,
     Meta(
-        pattern=r"^(|((\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+):)?\d{1,5})$",
-        description='"HOST:PORT", "PORT" of this machine alone, or "" for none',
+        pattern=rf"^(|((\[[0-9a-fA-F:.]+\]|{LABEL}(\.{LABEL})*):)?{PORT})$",
+        description='"HOST:PORT", "PORT" of this machine alone, or "" for none;'
+        " a port is from 1 to 65535",
     ),
 ]
 

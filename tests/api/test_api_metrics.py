@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import aiohttp
+import pytest
 from api_server import ENGINE
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -22,7 +23,6 @@ from scriberrd.queue.jobs import Lease
 from scriberrd.transcript import BlockResult
 
 if TYPE_CHECKING:
-    import pytest
     from api_server import Server
 
 TEXT = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text("utf-8")
@@ -173,3 +173,16 @@ async def test_an_address_that_is_taken_is_said(
     await asyncio.wait({serving})
     taken.close()
     await taken.wait_closed()
+
+
+@pytest.mark.parametrize("address", ["a..b:9764", "127.0.0.1:99999"])
+async def test_an_address_that_can_not_be_is_said(
+    server: Server, address: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    serving = asyncio.create_task(scraping.serve(address, Metrics(server.rooms)))
+    async with asyncio.timeout(10):
+        while "api.metrics: can't listen at port" not in caplog.text:
+            assert not serving.done()
+            await asyncio.sleep(0.01)
+    serving.cancel()
+    await asyncio.wait({serving})

@@ -191,6 +191,10 @@ def inboxes(*tables: str) -> str:
         ("[daemon]\nrescan = 0", "more than 0"),
         ('[daemon]\nmax_upload = "999999999TB"', "is not a size"),
         ('[daemon]\nstate_dir = "a\\u0000b"', "daemon.state_dir: 'a\\x00b' is not a valid path"),
+        *[
+            (f'[api]\nmetrics = "{address}"', f"2: api.metrics: '{address}' is not \"HOST:PORT\"")
+            for address in ("0", "65536", "99999", "a..b:9000", ".:9000", "a" * 64 + ":9000", "a:")
+        ],
         ('[daemon]\nsocket = "~nobody_xx/s"', "daemon.socket: '~nobody_xx/s' is not"),
         ('[profile.p]\nmodel = "~nobody_xx/m"', "profile.p.model: '~nobody_xx/m' is not"),
         ('[[worker]]\nname = "a"\nstall_timeout = 0', "more than 0"),
@@ -407,6 +411,11 @@ def test_a_model_folder_beside_the_configuration(folder: Path) -> None:
 )
 def test_durations(text: object, seconds: float) -> None:
     assert Seconds.read(text) == seconds
+
+
+@pytest.mark.parametrize("at", ["1", "65535", "a.example-b.org:9764", "10.0.0.1:80", "[::1]:6553"])
+def test_where_metrics_may_be(folder: Path, at: str) -> None:
+    assert load(folder, f'[api]\nmetrics = "{at}"\n').api.metrics == at
 
 
 @pytest.mark.parametrize("text", ["", "s", "5", "5 m", "-3s", "1h 30m", True, -1, None, []])
