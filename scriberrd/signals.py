@@ -70,6 +70,9 @@ class Orders:
                 warnings = await reload()
             except ScriberrdError as error:
                 _settle(order, error)
+            except Exception as error:  # who asks is told, and the work goes on
+                log.exception("the new configuration is only partly in force: reload again")
+                _settle(order, ScriberrdError(str(error)))
             else:
                 if not order.done():
                     order.set_result(warnings)

@@ -47,10 +47,13 @@ class Listener:
             return
         try:
             os.chown(self.path, -1, grp.getgrnam(group).gr_gid if group else os.getegid())
+            self._file = _identity(self.path.lstat())
+        except FileNotFoundError:
+            pass  # it was removed: the one that is made instead is given to the group
         except (KeyError, OSError) as error:
             why = getattr(error, "strerror", None) or "there is no such group"
             log.warning("api.group: can't give the socket to %s: %s; %s", group, why, ADVICE)
-        self._group, self._file = group, _identity(self.path.lstat())
+        self._group = group
 
     def lost(self) -> bool:
         """Whether nobody reaches this socket by its path any more.

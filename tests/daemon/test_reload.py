@@ -15,6 +15,9 @@ from typing import TYPE_CHECKING
 import pytest
 from program import AUDIO, DEADLINE, MODEL, TALK, Program, wait_for
 
+from scriberrd.errors import ScriberrdError
+from scriberrd.signals import Orders
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -39,6 +42,23 @@ def reload(daemon: Program, outcome: str = AGAIN) -> None:
     assert daemon.daemon is not None
     daemon.daemon.send_signal(signal.SIGHUP)
     wait_for(lambda: daemon.said(outcome) > before, outcome)
+
+
+async def test_a_fault_while_the_configuration_changes_ends_nothing() -> None:
+    orders = Orders()
+    failed, done = orders.reload(), orders.reload()
+    orders.stop()
+    outcomes: list[list[str] | Exception] = [FileNotFoundError("gone"), ["a warning"]]
+
+    async def reload() -> list[str]:
+        outcome = outcomes.pop(0)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    await orders.obey(reload)
+    assert isinstance(failed.exception(), ScriberrdError)
+    assert done.result() == ["a warning"]
 
 
 def test_what_runs_goes_on_while_an_inbox_comes_and_another_goes(program: Make) -> None:
