@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import array
+import contextlib
 import errno
-import functools
 import grp
 import os
 import pwd
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from aiohttp.typedefs import Handler, Middleware
 
-    from scriberrd.config import Live
+    from scriberrd.config import Config, Live
 
 SO_PEERGROUPS = 59  # from asm-generic/socket.h
 LARGEST = 1024  # bytes that Python asks the kernel for
@@ -49,6 +49,37 @@ class Peer(NamedTuple):
         return cls(uid, frozenset({gid, *_supplementary(connected, uid, gid)}))
 
 
+class _Members:
+    """The group whose members may."""
+
+    def __init__(self, live: Live, path: Path) -> None:
+        self._live, self._path = live, path
+        self._config: Config | None = None  # whose group was looked up
+        self._gid: int | None = None
+
+    def require(self, peer: Peer) -> None:
+        """Raise _NoMember if he may not, as it is now: he may be connected for long."""
+        # Whoever a namespace hides looks like nobody: the daemon's user and group may, too.
+        if peer.uid in {0, os.geteuid()} - {NOBODY}:
+            return
+        group = self._group()
+        if group is None or peer.uid == NOBODY or group not in peer.groups - {NOBODY}:
+            raise _NoMember(peer.uid, group)
+
+    def _group(self) -> int | None:
+        """Its number; None if there is none: of what is gone nobody is a member."""
+        if self._config is not self._live.config:
+            self._config, self._gid = self._live.config, None
+        if not self._config.api.group:
+            # While the file is gone, those who are connected go on with the group that it had.
+            with contextlib.suppress(OSError):
+                self._gid = self._path.stat().st_gid
+        elif self._gid is None:  # looked up once: a directory may be far away
+            with contextlib.suppress(KeyError):
+                self._gid = grp.getgrnam(self._config.api.group).gr_gid
+        return self._gid
+
+
 def guard(live: Live, path: Path) -> Middleware:
     """Let nobody in who may not, and know of what is done who asks for it.
 
@@ -56,15 +87,13 @@ def guard(live: Live, path: Path) -> Middleware:
         live: its `[api] group` may do everything.
         path: of the socket, whose own group may do so where none is configured.
     """
+    members = _Members(live, path)
     known: WeakKeyDictionary[asyncio.BaseTransport, Peer] = WeakKeyDictionary()
 
     def admitted(transport: asyncio.BaseTransport) -> Peer:
         if transport not in known:
-            peer = Peer.of(transport.get_extra_info("socket"))
-            # Whoever a namespace hides looks like nobody: the daemon's user and group may, too.
-            if peer.uid not in {0, os.geteuid()} - {NOBODY}:
-                _require_member(peer, live.config.api.group, path)
-            known[transport] = peer
+            known[transport] = Peer.of(transport.get_extra_info("socket"))
+        members.require(known[transport])
         return known[transport]
 
     @web.middleware
@@ -88,15 +117,6 @@ class _NoMember(Exception):
     """With the user, and the group that he is not in."""
 
 
-def _require_member(peer: Peer, name: str, path: Path) -> None:
-    try:
-        group = _gid(name) if name else path.stat().st_gid
-    except (KeyError, OSError):  # of what is gone nobody is a member
-        raise _NoMember(peer.uid, None) from None
-    if peer.uid == NOBODY or group not in peer.groups - {NOBODY}:
-        raise _NoMember(peer.uid, group)
-
-
 def _supplementary(connected: socket.socket | TransportSocket, uid: int, gid: int) -> list[int]:
     groups = array.array("I")
     try:
@@ -107,12 +127,6 @@ def _supplementary(connected: socket.socket | TransportSocket, uid: int, gid: in
         return os.getgrouplist(pwd.getpwuid(uid).pw_name, gid)  # he is in more groups than fit
     groups.frombytes(found)
     return groups.tolist()
-
-
-@functools.lru_cache(maxsize=16)
-def _gid(group: str) -> int:
-    """The number of a group, which is looked up once: a directory may be far away."""
-    return grp.getgrnam(group).gr_gid
 
 
 def _user(uid: int) -> str:

@@ -93,6 +93,52 @@ async def test_the_configured_group_counts_instead(server: Server) -> None:
     assert "log in again" in problem["detail"]
 
 
+KEEP = """
+import http.client, os, socket, sys
+path, uid, gid, group = sys.argv[1], *map(int, sys.argv[2:])
+connection = http.client.HTTPConnection("localhost")
+connection.sock = socket.socket(socket.AF_UNIX)
+os.chdir(os.path.dirname(path))
+os.setgroups([group])
+os.setgid(gid)
+os.setuid(uid)
+connection.sock.connect(os.path.basename(path))
+for _ in sys.stdin:
+    connection.request("GET", "/v1/status")
+    answer = connection.getresponse()
+    answer.read()
+    print(answer.status, flush=True)
+"""
+
+
+@as_root
+async def test_who_is_no_member_any_more_may_no_more_though_he_is_connected(
+    server: Server,
+) -> None:
+    member = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", KEEP, server.socket, *map(str, (SOMEBODY, OWN, THEIRS))),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    stdin, stdout = member.stdin, member.stdout
+    assert stdin is not None
+    assert stdout is not None
+
+    async def status() -> int:
+        stdin.write(b"\n")
+        return int(await stdout.readline())
+
+    assert await status() == 200
+    server.socket.unlink()  # whoever is connected notices nothing of that
+    assert await status() == 200
+    server.rooms.live.config = replace(server.rooms.live.config, api=Api(group="daemon"))
+    assert await status() == 403
+    server.rooms.live.config = replace(server.rooms.live.config, api=Api())
+    assert await status() == 403
+    stdin.close()
+    await member.wait()
+
+
 @as_root
 async def test_more_groups_than_the_kernel_tells_at_once(server: Server) -> None:
     many = [*range(60_000, 60_300), THEIRS]
