@@ -166,7 +166,7 @@ async def _serve(
             if until is not None:
                 beside.append(group.create_task(_stop_after(until(rooms), told)))
             _keep(group, tasks, _wanted(rooms, metrics, breaker, statuses, keeper))
-            beside.append(group.create_task(life.begin()))
+            beside.append(group.create_task(life.begin(listener.path, listener.lost)))
 
             async def again() -> list[str]:
                 with life.reloading():

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scriberrd import __version__, systemd
@@ -16,7 +15,8 @@ from scriberrd.queue import queries
 from scriberrd.queue.store import probe
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
 
     from scriberrd.config import Live
     from scriberrd.inbox.watch import Watching
@@ -47,15 +47,21 @@ class Life:
         self._dispatcher, self._statuses = dispatcher, statuses
         self._refused = False  # the configuration, when it was last read again
 
-    async def begin(self) -> None:
-        """Say that it is ready, once the inboxes are watched and the socket answers."""
+    async def begin(self, socket: Path, lost: Callable[[], bool]) -> None:
+        """Say that it is ready, once the inboxes are watched and the socket answers.
+
+        Args:
+            socket: at which the API listens.
+            lost: whether nobody reaches it there, which is told elsewhere: work needs no client.
+        """
         names = [one.name for one in self._live.config.inboxes]
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(PATIENCE):
                 while not all(self._watched(name) for name in names):  # noqa: ASYNC110 - of threads
                     await asyncio.sleep(LOOK)
-        while not await _answers(Path(self._live.config.daemon.socket)):  # noqa: ASYNC110
-            await asyncio.sleep(LOOK)
+        with contextlib.suppress(OSError):  # it can't be told whether somebody reaches it
+            while not (await _answers(socket) or lost()):  # noqa: ASYNC110
+                await asyncio.sleep(LOOK)
         extra = {"event": Event.READY}
         told = ", ".join(names) or "none"
         log.info("scriberrd %s is ready, inboxes: %s", __version__, told, extra=extra)

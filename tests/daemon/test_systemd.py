@@ -6,20 +6,34 @@ import asyncio
 import functools
 import gc
 import socket
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+import pytest
 from program import AUDIO, DEADLINE, Program, wait_for
 
-from scriberrd import systemd
+from scriberrctl.client import Client
+from scriberrd import __version__, systemd
 from scriberrd.logs import Event
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    import pytest
-
+HAND_OVER = """
+import os, socket, sys
+handed, removed, *command = sys.argv[1:]
+server = socket.socket(socket.AF_UNIX)
+server.bind(handed)
+server.listen()
+os.dup2(server.fileno(), 3)
+os.set_inheritable(3, True)
+if removed:
+    os.remove(handed)
+os.environ |= {"LISTEN_FDS": "1", "LISTEN_PID": str(os.getpid())}
+os.execv(command[0], command)
+"""
 MORE_TIME = b"EXTEND_TIMEOUT_USEC=60000000"
 
 
@@ -45,6 +59,21 @@ def test_ready_alive_and_stopping(program: Callable[..., Program], tmp_path: Pat
             daemon.stop()
             assert told.result()[-1] == b"STOPPING=1"
             assert b"READY=1" not in told.result()
+
+
+@pytest.mark.parametrize("removed", ["", "removed"])
+def test_ready_at_the_socket_that_was_handed_over(
+    program: Callable[..., Program], tmp_path: Path, removed: str
+) -> None:
+    daemon = program(start=False)
+    handed = tmp_path / "handed"
+    daemon.start(sys.executable, "-c", HAND_OVER, handed, removed)
+    assert daemon.said(f"listening at {handed}, as systemd says") == 1
+    if removed:
+        wait_for(lambda: daemon.said(f"the socket {handed} was removed"), "what to do")
+    else:
+        assert Client(str(handed)).status()["version"] == __version__
+    assert daemon.stop() == 0
 
 
 async def test_a_stop_has_the_time_that_it_takes(

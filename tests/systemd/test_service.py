@@ -66,18 +66,18 @@ def active(machine: Machine) -> None:
 
 
 @contextlib.contextmanager
-def drop_in(machine: Machine, text: str) -> Iterator[None]:
-    """The service with something changed, as by `systemctl edit`."""
-    name = "/etc/systemd/system/scriberrd.service.d/test.conf"
+def drop_in(machine: Machine, text: str, unit: str = "scriberrd.service") -> Iterator[None]:
+    """A unit with something changed, as by `systemctl edit`."""
+    name = f"/etc/systemd/system/{unit}.d/test.conf"
     machine.write(name, text)
     try:
         machine.run("systemctl", "daemon-reload")
-        machine.run("systemctl", "restart", "scriberrd")
+        machine.run("systemctl", "restart", unit)
         yield
     finally:
-        (machine.files / name.lstrip("/")).unlink()
+        machine.run("rm", "-r", f"/etc/systemd/system/{unit}.d")
         machine.run("systemctl", "daemon-reload")
-        machine.run("systemctl", "restart", "scriberrd")
+        machine.run("systemctl", "restart", unit)
 
 
 def test_it_runs_as_it_was_installed(machine: Machine) -> None:
@@ -237,9 +237,19 @@ def test_a_socket_that_was_removed(machine: Machine) -> None:
     machine.run("rm", SOCKET)
     advice = "`systemctl restart scriberrd.socket` makes it anew"
     wait_for(lambda: advice in machine.journal(), "advice")
+    machine.run("systemctl", "restart", "scriberrd.service")  # which returns when it is ready
     machine.run("systemctl", "restart", "scriberrd.socket")
     active(machine)
     machine.run("scriberrctl", "status")
+
+
+def test_a_socket_elsewhere(machine: Machine) -> None:
+    elsewhere = "/run/scriberrd/elsewhere.sock"
+    listens = f"[Socket]\nListenStream=\nListenStream={elsewhere}\n"
+    with drop_in(machine, listens, "scriberrd.socket"):
+        machine.run("systemctl", "restart", "scriberrd.service")
+        machine.run("scriberrctl", "--socket", elsewhere, "status")
+    active(machine)
 
 
 def test_without_the_socket_unit_it_listens_itself(machine: Machine) -> None:
