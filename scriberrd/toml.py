@@ -55,7 +55,8 @@ class Document:
             self._text = text.removeprefix("\ufeff")  # Windows' editors begin a file with it
             self.root: dict[str, Any] = tomlkit.parse(self._text).unwrap()
         except OSError as error:
-            advice = ": create it with `scriberrd init`" if not file.exists() else ""
+            missing = isinstance(error, FileNotFoundError)
+            advice = ": create it with `scriberrd init`" if missing else ""
             raise ConfigError([f"{file}: {error.strerror}{advice}"]) from error
         except UnicodeDecodeError as error:
             line = error.object.count(b"\n", 0, error.start) + 1

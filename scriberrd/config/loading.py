@@ -5,6 +5,7 @@ from __future__ import annotations
 import grp
 import importlib.metadata
 import os
+import stat
 from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,7 +43,7 @@ def find(option: Path | None, environment: Mapping[str, str]) -> Path:
     """The configuration file: from the option, the environment, the user's or the system's folder.
 
     Raises:
-        ConfigError: there is none.
+        ConfigError: there is none, or it can't be told.
     """
     if option is not None:
         return option
@@ -51,9 +52,17 @@ def find(option: Path | None, environment: Mapping[str, str]) -> Path:
     place = home(environment)
     user = Path(environment.get("XDG_CONFIG_HOME") or place / ".config")
     places = [user / "scriberrd/scriberrd.toml", Path("/etc/scriberrd/scriberrd.toml")]
+    closed = []
     for place in places:
-        if os.path.isfile(place):
-            return place
+        try:
+            if stat.S_ISREG(place.stat().st_mode):
+                return place
+        except PermissionError as error:
+            closed.append(f"{place}: {error.strerror}")
+        except OSError:
+            pass
+    if closed:
+        raise ConfigError(closed)
     tried = ", ".join(map(str, places))
     raise ConfigError([f"no configuration file (tried {tried}): create one with `scriberrd init`"])
 

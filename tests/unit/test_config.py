@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -370,6 +371,27 @@ def test_each_pattern_has_its_line(folder: Path) -> None:
 def test_a_missing_file_is_told(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="No such file"):
         config.load(tmp_path / "none.toml", {})
+
+
+def test_a_file_that_can_not_be_looked_at_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"File name too long$"):
+        config.load(tmp_path / ("x" * 300), {})
+
+
+def test_a_folder_that_can_not_be_looked_into_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "scriberrd").mkdir(mode=0)
+    user = os.geteuid()
+    if user == 0:  # who may look everywhere
+        tmp_path.chmod(0o711)
+        os.seteuid(65534)
+    try:
+        with pytest.raises(ConfigError, match=r"scriberrd\.toml: Permission denied$"):
+            config.find(None, {"XDG_CONFIG_HOME": ".", "HOME": "/"})
+    finally:
+        os.seteuid(user)
 
 
 def test_the_search_order(tmp_path: Path) -> None:
