@@ -205,7 +205,7 @@ def init(file: Path | None, *, force: bool) -> None:
 
     root = os.geteuid() == 0 and not (file or os.environ.get("SCRIBERRD_CONFIG"))
     environment = os.environ | ({"SCRIBERRD_CONFIG": str(file)} if file else {})
-    there = places.of_system() if root else places.of_user(environment)
+    there = _of_system() if root else places.of_user(environment)
     target = there.config
     if target.exists() and not force:
         _fail(f"{target}: exists already; --force replaces it", EX_FAILURE)
@@ -256,6 +256,14 @@ def _places(dry_run: bool, *, user: bool) -> Places:
         return places.of_user(os.environ)
     if os.geteuid() != 0 and not dry_run:
         _fail("only root can do that: use sudo; or --user, for yourself", EX_FAILURE)
+    return _of_system()
+
+
+def _of_system() -> Places:
+    """Where all can read what is written, whatever the umask of root is."""
+    from scriberrd.installing import places  # noqa: PLC0415
+
+    os.umask(0o022)
     return places.of_system()
 
 

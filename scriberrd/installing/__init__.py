@@ -46,6 +46,9 @@ def install(places: Places) -> Iterator[Step]:
     for folder in folders:
         yield from steps.folder(folder, places.service)
     if places.service is not None:
+        yield from steps.readable(*places.files.values(), places.programs)
+        if not steps.may(places.service, "-r", places.config):
+            yield from steps.readable(places.config)
         yield from steps.command(
             "systemd-tmpfiles", "--create", places.files["units/tmpfiles.conf"]
         )
@@ -55,8 +58,10 @@ def install(places: Places) -> Iterator[Step]:
 
 def uninstall(places: Places) -> Iterator[Step]:
     """What takes away all that `install` has put in place, but nothing that is anybody's work."""
-    if BOOTED.is_dir() and any((places.units / name).exists() for name in UNITS):
-        yield from steps.command(*places.systemctl, "disable", "--now", *UNITS)
+    units = [name for name in UNITS if (places.units / name).exists()]
+    units = [name for name in units if not steps.is_masked(places.units / name)]
+    if BOOTED.is_dir() and units:
+        yield from steps.command(*places.systemctl, "disable", "--now", *units)
     for target in places.files.values():
         yield from steps.remove(target)
     for name in PROGRAMS:
@@ -94,6 +99,11 @@ def farewell(places: Places) -> str:
     """What is still there, and how to delete it."""
     kept = [shlex.quote(one) for one in places.kept if os.path.exists(one)]
     lines = [f"rm -r {' '.join(kept)}    # configuration, queue, models"] if kept else []
+    units = [places.units / name for name in UNITS]
+    own = [one for one in units if steps.is_masked(one)]
+    own += [one for unit in units if (one := unit.with_name(f"{unit.name}.d")).exists()]
+    if own:
+        lines.append(f"rm -r {shlex.join(map(str, own))}    # what you have changed of the units")
     if places.service is not None:
         lines.append(f"userdel {places.service}")
     said = "recordings and transcripts stay"

@@ -8,10 +8,12 @@ from __future__ import annotations
 import functools
 import os
 import pwd
+import shlex
 import shutil
+import stat
 import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from scriberrd.errors import CannotInstall
 
@@ -31,6 +33,9 @@ class Step(NamedTuple):
 
 def write(target: Path, text: str, *, replace: bool = True) -> Iterator[Step]:
     """Have a file there with this text; what somebody else wrote is kept beside it."""
+    if is_masked(target):
+        yield _leave(target, "which is masked")
+        return
     there = _read(target)
     if there == text or (there is not None and not replace):
         return
@@ -45,10 +50,31 @@ def write(target: Path, text: str, *, replace: bool = True) -> Iterator[Step]:
     yield Step(f"write {target}", do)
 
 
+def readable(*targets: Path) -> Iterator[Step]:
+    """Have everybody read these files, which root may have written when others were shut out."""
+    for path in sorted({one for target in targets for one in (target, *target.parents)}):
+        if not path.exists():
+            continue
+        mode = path.stat().st_mode
+        more = 0o055 if path.is_dir() else 0o044
+        if (mode & more) % 8 != more % 8:
+            change = functools.partial(path.chmod, stat.S_IMODE(mode | more))
+            yield Step(f"let everybody read {path}", change)
+
+
 def remove(target: Path) -> Iterator[Step]:
     """Have no file there, unless somebody else wrote it."""
     if _is_ours(_read(target) or ""):
         yield Step(f"remove {target}", target.unlink)
+
+
+def is_masked(unit: Path) -> bool:
+    """Whether an administrator wants no unit of this name, as `systemctl mask` writes it."""
+    return unit.is_symlink() and os.readlink(unit) == os.devnull
+
+
+def _leave(path: Path, why: str) -> Step:
+    return Step(f"leave {path}, {why}", lambda: None)
 
 
 def _is_ours(text: str) -> bool:
@@ -87,6 +113,8 @@ def account(service: str, described: Path) -> Iterator[Step]:
 def folder(path: Path, owner: str | None) -> Iterator[Step]:
     """Have a folder; one that is made for a service belongs to it and to its group."""
     if path.exists():
+        if owner is not None and not may(owner, "-w", path):
+            yield _leave(path, f"where user {owner} can't write: {_cure(path, owner)}")
         return
 
     def do() -> None:
@@ -97,6 +125,27 @@ def folder(path: Path, owner: str | None) -> Iterator[Step]:
 
     whose = f" for user and group {owner}" if owner is not None else ""
     yield Step(f"create folder {path}{whose}", do)
+
+
+def _cure(path: Path, owner: str) -> str:
+    for around in reversed(path.parents):
+        if not may(owner, "-x", around):
+            return f"{around} is closed to it"
+    name = shlex.quote(str(path))
+    return f"chgrp {owner} {name} && chmod {SHARED:o} {name}"
+
+
+def may(user: str, what: str, path: Path) -> bool:
+    """Whether a user can do with a path what an option of test(1) asks; yes, if nobody can tell."""
+    try:
+        groups = os.getgrouplist(user, pwd.getpwnam(user).pw_gid)
+    except KeyError:  # the user is yet to be made
+        return True
+    if os.geteuid() != 0:
+        return True
+    as_them: dict[str, Any] = {"user": user, "group": groups[0], "extra_groups": groups}
+    asked = ["test", what, str(path)]  # the kernel knows of lists of access too
+    return subprocess.run(asked, **as_them, check=False).returncode == 0
 
 
 def command(*words: str | Path) -> Iterator[Step]:

@@ -113,7 +113,8 @@ def test_whose_everything_is(machine: Machine) -> None:
 
 
 def test_scores(machine: Machine) -> None:
-    for overall, text in ((2.2, ""), (1.5, strict())):
+    strict, no_network = documented("ProtectSystem=strict"), documented("IPAddressDeny=any")
+    for overall, text in ((2.2, ""), (1.5, strict), (0.7, strict + no_network)):
         with drop_in(machine, text):
             said = machine.run("systemd-analyze", "security", "--no-pager", "scriberrd.service")
             score = re.search(r"exposure level for \S+: ([\d.]+)", said)
@@ -127,9 +128,10 @@ def test_scores(machine: Machine) -> None:
             assert text_there.read_text() == "The train to Madrid leaves at twelve twenty.\n"
 
 
-def strict() -> str:
+def documented(first: str) -> str:
+    """The drop-in that begins with this."""
     text = (root.SOURCE / "docs/systemd.md").read_text("utf-8")
-    (found,) = re.findall(r"```ini\n(\[Service\]\nProtectSystem=strict\n.*?)```", text, re.DOTALL)
+    (found,) = re.findall(rf"```ini\n(\[Service\]\n{first}\n.*?)```", text, re.DOTALL)
     return str(found)
 
 
@@ -260,20 +262,19 @@ def test_a_socket_elsewhere(machine: Machine) -> None:
 def test_without_the_socket_unit_it_listens_itself(machine: Machine) -> None:
     machine.run("systemctl", "stop", "scriberrd.socket")
     machine.run("systemctl", "disable", "scriberrd.socket")
-    link = "/run/systemd/system/scriberrd.socket"
-    unit = (machine.files / "etc/systemd/system/scriberrd.socket").read_text()
-    machine.run("rm", "/etc/systemd/system/scriberrd.socket")
-    machine.run("systemctl", "mask", "--runtime", "scriberrd.socket")
+    link = "/etc/systemd/system/scriberrd.socket"
+    machine.run("rm", link)
+    machine.run("systemctl", "mask", "scriberrd.socket")
     try:
+        assert f"leave {link}, which is masked\n" in machine.run("scriberrd", "install")
         machine.run("systemctl", "start", "scriberrd.service")
         machine.run("scriberrctl", "status")
         machine.run("rm", SOCKET)
         wait_for(lambda: machine.status("scriberrctl", "status") == 0, "a new socket")
         assert "the socket was removed, created it again" in machine.journal()
     finally:
-        machine.run("rm", link)
-        machine.write("/etc/systemd/system/scriberrd.socket", unit)
-        machine.run("systemctl", "daemon-reload")
+        machine.run("systemctl", "unmask", "scriberrd.socket")
+        machine.run("scriberrd", "install")
         machine.run("systemctl", "enable", "scriberrd.service", "scriberrd.socket")
         machine.run("systemctl", "restart", "scriberrd.service")
     assert machine.run("systemctl", "is-active", "scriberrd.socket") == "active\n"
@@ -290,6 +291,29 @@ def test_an_upgrade_in_mid_job(machine: Machine) -> None:
     assert completed(machine, "upgrade.wav")["id"] == id_
     assert runs(machine, id_) == 2
     machine.write(version, text)
+
+
+def test_root_may_shut_others_out(machine: Machine) -> None:
+    unit, page = "/etc/systemd/system/scriberrd.service", "/usr/local/share/man/man1/scriberrd.1"
+    folders = ("/etc/scriberrd", "/usr/local/share/man/man1")
+    machine.run("chmod", "700", *folders)
+    machine.run("chmod", "600", CONFIG, unit, page)
+    said = machine.refused("scriberrd", "check")
+    assert said == f"{CONFIG}: Permission denied\n"
+    said = machine.run("sh", "-c", f"umask 077; rm {unit}; scriberrd install")
+    assert f"let everybody read {page}" in said
+    modes = machine.run("stat", "--format=%a", *folders, CONFIG, unit, page)
+    assert modes.split() == ["755", "755", "644", "644", "644"]
+    machine.run("systemctl", "restart", "scriberrd")
+    assert "let " not in machine.run("scriberrd", "install")
+
+
+def test_a_folder_that_is_not_for_the_service_is_told(machine: Machine) -> None:
+    machine.run("sh", "-c", "chown root:root /srv/transcripts; chmod 755 /srv/transcripts")
+    said = machine.run("scriberrd", "install")
+    (cure,) = re.findall(r"^leave /srv/transcripts, .* can't write: (.*)", said, re.MULTILINE)
+    machine.run("sh", "-c", cure)
+    assert "leave" not in machine.run("scriberrd", "install")
 
 
 def test_a_user_has_one_of_his_own(machine: Machine) -> None:
@@ -316,8 +340,11 @@ def test_a_user_has_one_of_his_own(machine: Machine) -> None:
 
 
 def test_uninstalling_leaves_all_work(machine: Machine) -> None:  # the last one: it ends it
+    own = "/etc/systemd/system/scriberrd.service.d"
+    machine.run("mkdir", own)
     said = machine.run("scriberrd", "uninstall")
     assert "userdel scriberrd" in said
+    assert f"rm -r {own} " in said
     assert machine.status("systemctl", "cat", "scriberrd.service") == 1
     assert machine.run("systemctl", "list-units", "--no-legend", "scriberrd*") == ""
     for kept in (CONFIG, "/srv/transcripts/dropped.json", "/var/lib/scriberrd/scriberrd.db"):

@@ -7,6 +7,8 @@ import os
 import pwd
 import shutil
 import subprocess
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,10 +17,11 @@ from program import BIN
 from scriberrd.installing import places, steps
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
+    from collections.abc import Callable, Iterator
 
     Typed = Callable[..., subprocess.CompletedProcess[str]]
+
+only_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
 
 
 @pytest.fixture
@@ -111,6 +114,20 @@ def test_what_others_wrote_is_kept(home: Path, typed: Typed) -> None:
     assert not unit.exists()
 
 
+def test_a_masked_unit_stays_masked_and_is_named(home: Path, typed: Typed) -> None:
+    typed("install", "--user")
+    unit = home / ".config/systemd/user/scriberrd.socket"
+    unit.unlink()
+    unit.symlink_to("/dev/null")  # as `systemctl --user mask` does
+    own = unit.with_name("scriberrd.service.d")
+    own.mkdir()
+    done = typed("install", "--user")
+    assert done.stdout.startswith(f"leave {unit}, which is masked\nnext:")
+    assert unit.readlink() == Path("/dev/null")
+    done = typed("uninstall", "--user")
+    assert f"rm -r '{unit}' '{own}'    # what you have changed of the units\n" in done.stdout
+
+
 def test_uninstalling_leaves_all_work(home: Path, typed: Typed) -> None:
     typed("install", "--user")
     (home / "Recordings/talk.wav").write_text("sound")
@@ -153,12 +170,44 @@ def test_init_uses_the_file_that_the_daemon_would(home: Path, typed: Typed) -> N
     assert typed("check", SCRIBERRD_CONFIG=str(file)).returncode == 0
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give folders to others")
-def test_the_service_and_its_group_may_write_where_it_is_installed(tmp_path: Path) -> None:
-    new = tmp_path / "srv/recordings"
+@pytest.fixture
+def reachable() -> Iterator[Path]:
+    """A folder in which others than the user of the tests may look."""
+    with tempfile.TemporaryDirectory() as place:
+        os.chmod(place, 0o755)
+        yield Path(place)
+
+
+@only_root
+def test_the_service_and_its_group_may_write_where_it_is_installed(reachable: Path) -> None:
+    new = reachable / "srv/recordings"
     for step in steps.folder(new, "daemon"):
         step.do()
     found = new.stat()
     (user, group) = pwd.getpwnam("daemon").pw_uid, grp.getgrnam("daemon").gr_gid
     assert (found.st_uid, found.st_gid, oct(found.st_mode)) == (user, group, "0o42770")
     assert list(steps.folder(new, "daemon")) == []
+
+
+@only_root
+def test_a_folder_in_which_the_service_can_not_write_is_told(reachable: Path) -> None:
+    there = reachable / "transcripts"
+    there.mkdir(mode=0o755)
+    ((said, _),) = steps.folder(there, "daemon")
+    cure = f"chgrp daemon {there} && chmod 2770 {there}"
+    assert said == f"leave {there}, where user daemon can't write: {cure}"
+    subprocess.run(cure, shell=True, check=True)
+    assert list(steps.folder(there, "daemon")) == []
+    reachable.chmod(0o700)
+    ((said, _),) = steps.folder(there, "daemon")
+    assert said.endswith(f": {reachable} is closed to it")
+
+
+def test_what_is_closed_is_opened_to_all(reachable: Path) -> None:
+    (reachable / "man").mkdir(mode=0o700)
+    page = reachable / "man/page.1"
+    page.touch(mode=0o600)
+    for step in list(steps.readable(page)):
+        step.do()
+    assert (page.stat().st_mode & 0o777, page.parent.stat().st_mode & 0o777) == (0o644, 0o755)
+    assert list(steps.readable(page)) == []
