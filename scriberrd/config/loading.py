@@ -16,7 +16,7 @@ from scriberrd.config import inboxes
 from scriberrd.config.live import MODELS, Config
 from scriberrd.config.tables import Api, Daemon, Retention, Retry, Worker
 from scriberrd.errors import ConfigError
-from scriberrd.files.home import home
+from scriberrd.files.home import RUNTIME, STATE, home
 from scriberrd.settings import Settings, conflicts
 from scriberrd.toml import Document, meant
 
@@ -190,7 +190,7 @@ def _placed(daemon: Daemon, base: Path, environment: Mapping[str, str]) -> Daemo
     """Fill in the paths of state and socket: from systemd, or the system's, or the user's."""
     place = home(environment)
     if os.geteuid() == 0:
-        state, runtime = Path("/var/lib/scriberrd"), Path("/run/scriberrd")
+        state, runtime = Path(STATE, "scriberrd"), Path(RUNTIME, "scriberrd")
     else:
         state = Path(environment.get("XDG_STATE_HOME") or place / ".local/state") / "scriberrd"
         runtime = (

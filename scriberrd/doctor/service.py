@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from scriberrd.errors import ConfigError
+from scriberrd.files.home import CACHE, LOGS, RUNTIME, STATE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -28,12 +29,12 @@ KEPT = ("PATH", "PYTHONPATH", "LANG", "TERM", "SCRIBERRD_CONFIG")  # variables o
 OWN = "systemd/user"  # of a user, in their folder of configurations
 # What systemd tells the service of the folders that it makes.
 MADE = {
-    "StateDirectory": ("STATE_DIRECTORY", "/var/lib"),
-    "RuntimeDirectory": ("RUNTIME_DIRECTORY", "/run"),
-    "CacheDirectory": ("CACHE_DIRECTORY", "/var/cache"),
+    "StateDirectory": ("STATE_DIRECTORY", STATE),
+    "RuntimeDirectory": ("RUNTIME_DIRECTORY", RUNTIME),
+    "CacheDirectory": ("CACHE_DIRECTORY", CACHE),
 }
 
-SPECIFIERS = {"%C": "/var/cache", "%S": "/var/lib", "%L": "/var/log", "%t": "/run", "%%": "%"}
+SPECIFIERS = {"%C": CACHE, "%S": STATE, "%L": LOGS, "%t": RUNTIME, "%%": "%"}
 
 
 class Service(NamedTuple):

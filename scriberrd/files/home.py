@@ -1,4 +1,4 @@
-"""Where the files of a user are."""
+"""Where the files of a user are, and those of a service of the system."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+# In which systemd makes the folders of a service: StateDirectory= and so on.
+STATE, RUNTIME, CACHE, LOGS = "/var/lib", "/run", "/var/cache", "/var/log"
 
 
 def home(environment: Mapping[str, str]) -> Path:

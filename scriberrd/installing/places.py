@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from scriberrd.files.home import home
+from scriberrd.files.home import CACHE, LOGS, STATE, home
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -70,7 +70,7 @@ def of_system() -> Places:
             **_shared(Path("/usr/local/share")),
         },
         systemctl=("systemctl",),
-        kept=("/etc/scriberrd", "/var/lib/scriberrd", "/var/cache/scriberrd", "/var/log/scriberrd"),
+        kept=tuple(f"{folder}/scriberrd" for folder in ("/etc", STATE, CACHE, LOGS)),
     )
 
 
