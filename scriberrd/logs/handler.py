@@ -6,6 +6,7 @@ import contextlib
 import copy
 import logging
 import os
+import select
 import sys
 import time
 import traceback
@@ -82,8 +83,13 @@ class Handler(logging.StreamHandler[TextIO]):
             self.handleError(record)
 
     def _write(self, record: logging.LogRecord) -> None:
-        if self._journal is None or not self._journal.send(record, self._lines.message(record)):
-            super().emit(record)
+        if self._journal is not None:
+            if self._journal.send(record, self._lines.message(record)):
+                return
+            if not _takes(self.stream):
+                self._journal.missing += 1
+                return
+        super().emit(record)
 
     def _again(self, what: Hashable) -> _Seen | None:
         """Count a message; returns its count once that is too large."""
@@ -124,6 +130,16 @@ class Handler(logging.StreamHandler[TextIO]):
             if self._journal is not None:
                 self._journal.close()
         super().close()
+
+
+def _takes(stream: TextIO) -> bool:
+    """Whether a line can be written without waiting for somebody who reads."""
+    poll = select.poll()
+    try:
+        poll.register(stream.fileno(), select.POLLOUT)
+    except (OSError, ValueError):  # it has no descriptor
+        return True
+    return bool(poll.poll(0))
 
 
 def _raised(record: logging.LogRecord) -> Hashable:

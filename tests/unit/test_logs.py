@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import io
+import itertools
 import json
 import logging
 import os
@@ -21,6 +22,7 @@ from journald import fields
 
 from scriberrd import logs
 from scriberrd.files.folders import start
+from scriberrd.logs import journal
 from scriberrd.logs.context import subject
 from scriberrd.logs.events import Event
 from scriberrd.logs.handler import BURST, PERIOD, Handler
@@ -247,6 +249,57 @@ def test_what_no_journal_takes_goes_to_stderr(journald: socket.socket) -> None:
         log.handler.handle(record("queued"))
     assert log.lines() == ["<6>job 42: queued"]
     log.handler.close()
+
+
+def test_a_journal_that_does_not_read_holds_nothing_up_and_tells_of_it_when_it_does(
+    journald: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal, "PAUSE", 1e9)
+    at = journald.getsockname()
+    log = Log(Journal(at))
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as other:
+        filled = fill(other, at)
+        for number in range(1000):  # it waits once
+            with logs.about(job=number):
+                log.handler.handle(record("queued"))
+    assert log.lines() == []
+    for _ in range(filled):
+        journald.recv(65536)
+    with logs.about(job=42):
+        log.handler.handle(record("completed"))
+    missing, line = (fields(journald.recv(65536)) for _ in range(2))
+    assert missing["MESSAGE"].startswith("1000 lines are missing before this: the journal did not")
+    assert missing["PRIORITY"] == "4"
+    assert line["MESSAGE"] == "job 42: completed"
+    log.handler.close()
+
+
+def fill(sending: socket.socket, at: str) -> int:
+    """Send until no more fits, as to a journal that does not read; gives how many did."""
+    sending.settimeout(0)
+    for sent in itertools.count():
+        try:
+            sending.sendto(b"MESSAGE=x\n", at)
+        except BlockingIOError:
+            return sent
+    raise AssertionError
+
+
+def test_a_stderr_that_nobody_reads_holds_nothing_up(journald: socket.socket) -> None:
+    at = journald.getsockname()
+    ours, theirs = socket.socketpair()
+    with ours, theirs, ours.makefile("w", encoding="utf-8") as stderr:
+        handler = Handler(stderr, "journal", journal=Journal(at))
+        os.rename(at, at + "-gone")
+        for number in range(10_000):  # much more than it holds
+            handler.handle(record(f"{number}: {'x' * 1000}"))
+        theirs.settimeout(0)
+        assert theirs.recv(100).startswith(b"<6>0: xxx")
+        os.rename(at + "-gone", at)
+        handler.handle(record("it is there again"))
+        told = fields(journald.recv(65536))["MESSAGE"]
+        assert "lines are missing before this" in told
+        handler.close()
 
 
 @contextlib.contextmanager
