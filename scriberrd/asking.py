@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import pwd
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,15 @@ class Who(msgspec.Struct, frozen=True):
     """A user of the machine."""
 
     uid: int
-    name: str  # the number again, where it has no name
+    name: str  # see `user_name`
+
+
+def user_name(uid: int) -> str:
+    """The name of a user; the number again, where it has none."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
 
 
 _asking: ContextVar[Who | None] = ContextVar("asking", default=None)

@@ -17,7 +17,7 @@ from aiohttp import web
 
 from scriberrd import logs
 from scriberrd.api.socket import CREDENTIALS
-from scriberrd.asking import Who, asked_by
+from scriberrd.asking import Who, asked_by, user_name
 from scriberrd.errors import Forbidden
 from scriberrd.files.folders import start
 
@@ -106,7 +106,9 @@ def guard(live: Live, path: Path) -> Middleware:
             raise Forbidden(await start(_advice, *error.args)) from None
         if request.method in READING:
             return await handler(request)
-        who = Who(peer.uid, await start(_user, peer.uid))  # a directory may be asked, and be slow
+        who = Who(
+            peer.uid, await start(user_name, peer.uid)
+        )  # a directory may be slow
         with asked_by(who), logs.about(by=who.name):
             return await handler(request)
 
@@ -129,13 +131,6 @@ def _supplementary(connected: socket.socket | TransportSocket, uid: int, gid: in
     return groups.tolist()
 
 
-def _user(uid: int) -> str:
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)
-
-
 def _advice(uid: int, group: int | None) -> str:
     """What somebody can do who may not."""
     if uid == NOBODY:
@@ -148,7 +143,7 @@ def _advice(uid: int, group: int | None) -> str:
         name = grp.getgrgid(group).gr_name
     except KeyError:
         return f"only members of the group {group} may use scriberrd, and it has no name"
-    user = _user(uid)
+    user = user_name(uid)
     return (
         f"{user} may not use scriberrd: join its group, then log in again:"
         f" sudo usermod -aG {name} {user}"

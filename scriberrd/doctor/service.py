@@ -14,6 +14,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from scriberrd.asking import user_name
 from scriberrd.errors import ConfigError
 from scriberrd.files.home import CACHE, LOGS, RUNTIME, STATE
 
@@ -64,7 +65,7 @@ def usual(environment: Mapping[str, str]) -> Service | None:
     found = _read([own])
     if found is None:
         return installed()
-    return found._replace(user=pwd.getpwuid(os.geteuid()).pw_name)
+    return found._replace(user=user_name(os.geteuid()))
 
 
 def installed(root: Path = Path("/")) -> Service | None:
@@ -141,7 +142,7 @@ def be(user: str | None, service: Service | None) -> str:
     if os.geteuid() != 0:
         if user is not None:
             raise ConfigError(["--as is for root: use sudo"])
-        return pwd.getpwuid(os.geteuid()).pw_name
+        return user_name(os.geteuid())
     name = user or (service.user if service is not None else "root")
     if name != "root":
         become(name, service)

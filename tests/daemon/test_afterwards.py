@@ -167,7 +167,7 @@ def test_the_next_recording_of_that_name_leaves_the_transcript_of_the_last(
     names = ["memo.json", "memo.wav.json", f"memo-{hashlib.sha256(takes[2]).hexdigest()[:8]}.json"]
     taken = [hashlib.sha256(take).hexdigest() for take in takes[:3]]
     assert [source(daemon, name) for name in names] == taken
-    daemon.ctl("remove", 3, "--purge")  # with which the others are forgotten
+    daemon.ctl("remove", 3, "--purge", "--yes")  # with which the others are forgotten
     assert [(daemon.out / name).exists() for name in names] == [True, True, False]
     daemon.drop(takes[3], "memo.wav")
     wait_for(lambda: [bool(job["disposed"]) for job in daemon.jobs()] == [True], "it has left")

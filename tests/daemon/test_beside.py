@@ -55,7 +55,7 @@ def test_transcripts_lie_beside_and_are_not_taken_in(program: Make) -> None:
         (run,) = daemon.ctl("show", job["id"])["executions"]
         assert run["device"] is None  # it was not done again
     assert files(daemon) == sorted([*outputs, *more, "a/talk.flac", "a/talk.wav"])
-    daemon.ctl("remove", "--purge", daemon.wait("a/talk.wav", "completed")["id"])
+    daemon.ctl("remove", "--yes", "--purge", daemon.wait("a/talk.wav", "completed")["id"])
     wait_for(lambda: "a/talk.json" not in files(daemon), "they are deleted")
     assert files(daemon) == sorted([*more, "a/talk.flac", "a/talk.wav"])
 
