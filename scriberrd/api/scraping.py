@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from aiohttp import web
 
@@ -17,6 +17,7 @@ log = logging.getLogger(__name__)
 
 LOOPBACK = "127.0.0.1"
 AGAIN = 30.0  # seconds until an address that can't be had is tried again
+MOST = 16  # connections; anybody may come, and the work needs descriptors too
 FAREWELL = 1.0  # seconds that an answer in progress is given
 
 
@@ -30,17 +31,30 @@ async def serve(address: str, metrics: Metrics) -> None:
     host, _, port = address.rpartition(":")
     runner = web.AppRunner(metrics_alone(metrics), access_log=None, shutdown_timeout=FAREWELL)
     await runner.setup()
+    server = cast("web.Server", runner.server)  # which it has from now on
+    listening = None
     try:
-        while not await _listens(runner, host.strip("[]") or LOOPBACK, int(port)):  # noqa: ASYNC110
+        host = host.strip("[]") or LOOPBACK
+        while not (listening := await _listen(server, host, int(port))):  # noqa: ASYNC110
             await asyncio.sleep(AGAIN)
         await asyncio.Event().wait()
     finally:
+        if listening is not None:
+            listening.close()
         await runner.cleanup()
 
 
-async def _listens(runner: web.AppRunner, host: str, port: int) -> bool:
+async def _listen(server: web.Server, host: str, port: int) -> asyncio.Server | None:
+    def connect() -> asyncio.BaseProtocol:  # who came first makes room
+        for oldest in server.connections[: 1 - MOST]:
+            if oldest.transport is not None:
+                oldest.transport.abort()
+        return server()
+
     try:
-        await web.TCPSite(runner, host, port).start()
+        listening = await asyncio.get_running_loop().create_server(
+            connect, host, port, backlog=MOST
+        )
     except (OSError, OverflowError, UnicodeError) as error:  # the last two: of what can't be one
         log.error(  # noqa: TRY400 - expected, no traceback
             "api.metrics: can't listen at port %d of %s: %s; free it, or set another",
@@ -48,6 +62,6 @@ async def _listens(runner: web.AppRunner, host: str, port: int) -> bool:
             host,
             getattr(error, "strerror", None) or error,
         )
-        return False
+        return None
     log.info("metrics are at http://%s:%d/metrics", f"[{host}]" if ":" in host else host, port)
-    return True
+    return listening

@@ -159,6 +159,28 @@ async def test_they_are_at_a_tcp_address_and_nothing_else_is(
     await asyncio.wait({serving})
 
 
+async def test_clients_at_the_address_that_say_nothing_make_room_for_others(
+    server: Server, unused_tcp_port: int
+) -> None:
+    serving = asyncio.create_task(scraping.serve(str(unused_tcp_port), Metrics(server.rooms)))
+    silent: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
+    async with aiohttp.ClientSession() as client, asyncio.timeout(20):
+        while len(silent) < 4 * scraping.MOST:
+            try:
+                silent.append(await asyncio.open_connection("127.0.0.1", unused_tcp_port))
+            except ConnectionError:
+                await asyncio.sleep(0.01)
+        for reader, _ in silent[: 2 * scraping.MOST]:
+            with contextlib.suppress(ConnectionError):
+                assert await reader.read() == b""
+        async with client.get(f"http://127.0.0.1:{unused_tcp_port}/metrics") as answer:
+            assert answer.status == 200
+    for _, writer in silent:
+        writer.close()
+    serving.cancel()
+    await asyncio.wait({serving})
+
+
 async def test_an_address_that_is_taken_is_said(
     server: Server, unused_tcp_port: int, caplog: pytest.LogCaptureFixture
 ) -> None:
