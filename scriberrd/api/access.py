@@ -106,9 +106,7 @@ def guard(live: Live, path: Path) -> Middleware:
             raise Forbidden(await start(_advice, *error.args)) from None
         if request.method in READING:
             return await handler(request)
-        who = Who(
-            peer.uid, await start(user_name, peer.uid)
-        )  # a directory may be slow
+        who = Who(peer.uid, await start(user_name, peer.uid))  # a directory may be slow
         with asked_by(who), logs.about(by=who.name):
             return await handler(request)
 
