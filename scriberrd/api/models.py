@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -15,6 +15,7 @@ from scriberrd import protocol
 from scriberrd.api.params import Params
 from scriberrd.errors import InvalidRequest, ModelInUse, ModelUnknown, PullFailed, PurgeFailed
 from scriberrd.files import models
+from scriberrd.files.folders import Heartbeat
 from scriberrd.queue import jobs, queries
 
 if TYPE_CHECKING:
@@ -131,13 +132,15 @@ async def pull(rooms: Rooms, wanted: Wanted) -> PullView:
 
 async def _adopt(rooms: Rooms, wanted: Wanted) -> protocol.Pulled:
     """Copy a model from a folder of this machine."""
-    source, repository = wanted.from_ or "", _repository(wanted.model)
-    if not os.path.isabs(source) or "\0" in source:
+    given, repository = wanted.from_ or "", _repository(wanted.model)
+    if not os.path.isabs(given) or "\0" in given:
         raise InvalidRequest("from: not the absolute path of a folder")
+    source, heartbeat = Path(given), Heartbeat()
+    copy = partial(models.adopt, source, _cache(rooms), repository, beat=heartbeat.beat)
     try:
-        if lacks := await asyncio.to_thread(models.lacking, Path(source)):
+        if lacks := await rooms.folders.run(source, models.lacking, source):
             raise InvalidRequest(f"from: the folder lacks {lacks}: it is no model of CTranslate2")
-        found = await asyncio.to_thread(models.adopt, Path(source), _cache(rooms), repository)
+        found = await rooms.folders.follow(source, heartbeat, copy)
     except OSError as error:
         raise PullFailed(f"the model can't be copied into the cache: {error.strerror}") from error
     news = protocol.Pulled(
@@ -161,7 +164,7 @@ async def remove(rooms: Rooms, named: Named) -> Models:
         if models.repository(name) == repository:
             raise ModelInUse(f"job {job} needs {named.model}: wait for it, or cancel it")
     try:
-        await asyncio.to_thread(models.remove, folder, repository)
+        await rooms.folders.run(folder, models.remove, folder, repository)
     except OSError as error:
         raise PurgeFailed(f"{named.model} can't be deleted: {error.strerror}") from error
     log.info("model %s removed from the cache", named.model)
@@ -171,7 +174,9 @@ async def remove(rooms: Rooms, named: Named) -> Models:
 async def verify(rooms: Rooms, named: Named) -> Verified:
     """Read all files of a model, and compare them with what they were when they came."""
     found, folder = await _installed(rooms, named.model), _cache(rooms)
-    damaged = await asyncio.to_thread(lambda: list(models.damages(folder, found)))
+    heartbeat = Heartbeat()
+    read = partial(models.damages, folder, found, beat=heartbeat.beat)
+    damaged = await rooms.folders.follow(folder, heartbeat, read)
     for one in damaged:
         log.warning("model %s: %s: %s", named.model, one.file, one.problem)
     return Verified(

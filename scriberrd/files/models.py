@@ -7,6 +7,8 @@ import hashlib
 import os
 import shutil
 import stat
+import tempfile
+import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,13 +17,17 @@ import msgspec
 from scriberrd.files.packages import PACKAGES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
+    from io import BufferedReader
 
 WEIGHTS = "model.bin"  # of a model that CTranslate2 can load
 PARTS = (WEIGHTS, "config.json", "tokenizer.json")  # which every model has, and a vocabulary
 VOCABULARIES = ("vocabulary.json", "vocabulary.txt")
 FILES = (*PARTS, *VOCABULARIES, "preprocessor_config.json")
 CHUNK = 1 << 20  # bytes
+SYNCED = 32  # chunks after which a copy is brought to the disk: the end of it must not take long
+INCOMING = "incoming-"  # begins the name of a folder with a copy that is not whole
+OURS = f"{INCOMING}{uuid.uuid4().hex}-"  # of this process; all others were left behind
 SHA256, SHA1 = 64, 40  # digits: the hub's digests of large files, and of small ones (Git's)
 
 # What faster-whisper knows by a name; of a name with a dot, all after it is the language.
@@ -100,20 +106,29 @@ def lacking(source: Path) -> str:
     return ", ".join(lacks)
 
 
-def adopt(source: Path, folder: Path, repository: str) -> CachedModel:
+def adopt(source: Path, folder: Path, repository: str, *, beat: Callable[[], None]) -> CachedModel:
     """Copy a model from a folder into a cache, as the hub's library would have put it there.
 
     Nothing but the files of a model is copied. It is there whole, or not at all.
+
+    Args:
+        source: the folder.
+        folder: the cache.
+        repository: the model's id on the hub.
+        beat: is called when the copy gets on.
 
     Raises:
         OSError: it can't be read, or the cache can't be written.
     """
     place = home(folder, repository)
-    incoming = place / f"incoming-{os.getpid()}"
-    incoming.mkdir(parents=True)
+    for left in place.glob(f"{INCOMING}*"):  # by a process that was killed
+        if not left.name.startswith(OURS):
+            shutil.rmtree(left)
+    place.mkdir(parents=True, exist_ok=True)
+    incoming = Path(tempfile.mkdtemp(prefix=OURS, dir=place))
     try:
         digests = {
-            name: _copy(source / name, incoming / name)
+            name: _copy(source / name, incoming / name, beat)
             for name in FILES
             if (source / name).is_file()
         }
@@ -125,8 +140,8 @@ def adopt(source: Path, folder: Path, repository: str) -> CachedModel:
             needed.mkdir(parents=True, exist_ok=True)
         for name in reversed(list(digests)):  # without model.bin nothing takes it for a model
             os.replace(incoming / name, blobs / digests[name])
-            (snapshot / name).unlink(missing_ok=True)
-            (snapshot / name).symlink_to(f"../../blobs/{digests[name]}")
+            (incoming / name).symlink_to(f"../../blobs/{digests[name]}")
+            os.replace(incoming / name, snapshot / name)
         (incoming / "main").write_text(revision)
         os.replace(incoming / "main", place / "refs" / "main")
     finally:
@@ -135,21 +150,33 @@ def adopt(source: Path, folder: Path, repository: str) -> CachedModel:
     return CachedModel(name=repository, revision=revision, bytes=size)
 
 
-def _copy(source: Path, target: Path) -> str:
+def _copy(source: Path, target: Path, beat: Callable[[], None]) -> str:
     """Copy a regular file to the disk; its digest."""
     digest = hashlib.sha256()
-    with (
-        open(source, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file,
-        target.open("wb") as copy,
-    ):
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise IsADirectoryError(None, "not a regular file", str(source))
-        while chunk := file.read(CHUNK):
+    with _opened(source) as file, target.open("wb") as copy:
+        for number, chunk in enumerate(_chunks(file, beat), start=1):
             digest.update(chunk)
             copy.write(chunk)
+            if number % SYNCED == 0:
+                os.fsync(copy.fileno())
         copy.flush()
         os.fsync(copy.fileno())
     return digest.hexdigest()
+
+
+def _opened(path: Path) -> BufferedReader:
+    """Open a regular file; a FIFO would block, and a device be without an end."""
+    file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK))  # noqa: SIM115 - the caller closes it
+    if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        return file
+    file.close()
+    raise IsADirectoryError(None, "not a regular file", str(path))
+
+
+def _chunks(file: BufferedReader, beat: Callable[[], None]) -> Iterator[bytes]:
+    while chunk := file.read(CHUNK):
+        beat()
+        yield chunk
 
 
 def remove(folder: Path, repository: str) -> None:
@@ -163,14 +190,20 @@ def remove(folder: Path, repository: str) -> None:
         shutil.rmtree(folder / ".locks" / home(folder, repository).name)
 
 
-def damages(folder: Path, model: CachedModel) -> Iterator[Damaged]:
+def damages(folder: Path, model: CachedModel, *, beat: Callable[[], None]) -> list[Damaged]:
     """Each file of a model that is missing, can't be read, or has not the bytes that it had.
 
     What the bytes should be is known of what came from the hub or the package index, or was copied.
+
+    Args:
+        folder: the cache.
+        model: one that is in it.
+        beat: is called when reading gets on.
     """
+    found = []
     snapshot = home(folder, model.name) / "snapshots" / model.revision
     if lacks := lacking(snapshot):
-        yield Damaged(lacks, "missing")
+        found.append(Damaged(lacks, "missing"))
     package = PACKAGES.get(model.name)
     known = {file.name: file.sha256 for file in package.files} if package else {}
     for file in sorted(snapshot.iterdir()):
@@ -178,20 +211,22 @@ def damages(folder: Path, model: CachedModel) -> Iterator[Damaged]:
         if file.is_symlink():
             should = should or os.path.basename(os.readlink(file))
         try:
-            is_ = _digest(file, len(should))
+            is_ = _digest(file, len(should), beat)
         except OSError as error:
-            yield Damaged(file.name, error.strerror or "can't be read")
+            found.append(Damaged(file.name, error.strerror or "can't be read"))
             continue
         if should and len(should) in (SHA256, SHA1) and is_ != should:
-            yield Damaged(file.name, "altered: its digest is another than when it came")
+            problem = "altered: its digest is another than when it came"
+            found.append(Damaged(file.name, problem))
+    return found
 
 
-def _digest(file: Path, digits: int) -> str:
-    with file.open("rb") as content:
-        if digits != SHA1:
-            return hashlib.file_digest(content, "sha256").hexdigest()
-        size = os.fstat(content.fileno()).st_size
-        digest = hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
-        while chunk := content.read(CHUNK):
+def _digest(file: Path, digits: int, beat: Callable[[], None]) -> str:
+    digest = hashlib.sha256()
+    with _opened(file) as content:
+        if digits == SHA1:
+            digest = hashlib.sha1(usedforsecurity=False)
+            digest.update(b"blob %d\0" % os.fstat(content.fileno()).st_size)
+        for chunk in _chunks(content, beat):
             digest.update(chunk)
-        return digest.hexdigest()
+    return digest.hexdigest()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -106,6 +107,15 @@ async def test_only_files_are_copied(server: Server, folder: Path) -> None:
     assert "lacks vocabulary.json" in problem["detail"]
 
 
+async def test_what_a_killed_copy_left_is_cleared_away(server: Server, folder: Path) -> None:
+    home = cache(server) / "models--Systran--faster-whisper-small"
+    for left in (f"incoming-{os.getpid()}", "incoming-1"):
+        (home / left).mkdir(parents=True)
+        (home / left / "model.bin").write_bytes(b"half of")
+    await copied(server, folder)
+    assert not list(home.glob("incoming*"))
+
+
 async def test_a_cache_that_can_not_be_written(server: Server, folder: Path) -> None:
     cache(server).write_text("a file")
     problem = await server.post(URL, json={"model": "small", "from": str(folder)}, status=503)
@@ -130,6 +140,14 @@ async def test_damage_is_found(server: Server, folder: Path) -> None:
         {"file": "config.json", "problem": "missing"},
         {"file": "model.bin", "problem": "altered: its digest is another than when it came"},
     ]
+
+
+async def test_what_is_no_file_is_damage(server: Server, folder: Path) -> None:
+    await copied(server, folder)
+    os.mkfifo(next(cache(server).glob("*/snapshots/*")) / "pipe")
+    async with asyncio.timeout(30):
+        found = await server.post(f"{URL}/verify", json={"model": "small"})
+    assert found["damaged"] == [{"file": "pipe", "problem": "not a regular file"}]
 
 
 async def test_a_small_file_of_the_hub_has_a_digest_of_git(server: Server, folder: Path) -> None:

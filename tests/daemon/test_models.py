@@ -7,6 +7,7 @@ import signal
 import subprocess
 from typing import TYPE_CHECKING, Any
 
+import psutil
 import pytest
 from hub import REVISION, Server, make_wheel, serving
 from program import AUDIO, MODEL, Program, wait_for
@@ -201,3 +202,26 @@ def test_a_model_comes_from_a_folder_is_used_verified_and_removed(
     daemon.ctl("reload")
     assert daemon.ctl("models", "remove", TOY, "--yes")["removed"] == TOY
     assert installed(daemon) == []
+
+
+def test_a_stop_does_not_wait_for_a_model_that_is_read(
+    start: Callable[..., Program], tmp_path: Path
+) -> None:
+    daemon = start()
+    snapshot = tmp_path / "cache/models--someone--toy/snapshots" / ("a" * 40)
+    snapshot.mkdir(parents=True)
+    for name in PARTS:
+        (snapshot / name).touch()
+    os.truncate(snapshot / "model.bin", 1 << 40)  # takes more than half an hour
+    reading = subprocess.Popen(
+        [*daemon.client, "models", "verify", TOY], stderr=subprocess.PIPE, text=True
+    )
+    assert daemon.daemon is not None
+    process = psutil.Process(daemon.daemon.pid)
+    wait_for(
+        lambda: any(file.path.endswith("model.bin") for file in process.open_files()),
+        "the model is read",
+    )
+    assert daemon.stop() == 0
+    reading.communicate(timeout=60)
+    assert reading.returncode != 0

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -211,3 +212,34 @@ def test_the_server_of_the_output_folder_stops(program: Make) -> None:
     nas.go_on()
     nas.start()
     assert daemon.wait("three.wav", "completed")["failures"] == 0
+
+
+@pytest.mark.fault(28)
+def test_a_model_comes_from_a_folder_that_does_not_answer(program: Make) -> None:
+    """many models are to be copied from a share whose server has stopped
+    -> each is refused; meanwhile recordings are done, figures are told, and the daemon ends"""
+    daemon = program(start=False)
+    stick = daemon.root / "stick"
+    stick.mkdir()
+    nas = Share(daemon, stick)
+    nas.start()
+    nas.stop()
+
+    def pull(_: int) -> str:
+        with pytest.raises(ApiError) as refused:
+            Client(str(daemon.socket)).pull("small", str(stick))
+        assert SILENT in str(refused.value)
+        return refused.value.code
+
+    many = min(32, (os.cpu_count() or 1) + 4)  # the threads that asyncio has
+    with ThreadPoolExecutor(many) as asking:
+        codes = asking.map(pull, range(many))
+        try:
+            daemon.drop(SENTENCE, "one.wav")
+            daemon.wait("one.wav", "completed")
+            assert b"scriberrd_jobs" in Client(str(daemon.socket)).connection.read("/metrics")[1]
+        except BaseException:
+            nas.go_on()  # nobody waits for ever
+            raise
+        assert set(codes) == {"pull_failed"}
+    assert daemon.stop() == 0
