@@ -192,7 +192,7 @@ def test_folders_that_are_mounted_late_keep_nothing_else_back(program: Make) -> 
     for folder in (daemon.inbox, daemon.out):
         folder.rmdir()
     daemon.start()
-    assert daemon.said("inbox main, path: ") == daemon.said("inbox main, output: ") == 1
+    assert daemon.said("inbox[1].path: ") == daemon.said("inbox[1].output: ") == 1
     calm(daemon, SENTENCE, "other.wav")
     daemon.wait("other.wav", "completed")
     daemon.inbox.mkdir()
