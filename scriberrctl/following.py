@@ -72,7 +72,7 @@ class Following:
                         if event is not None:
                             yield event
             except (NoDaemon, ApiError) as error:
-                if not reached or not _passes(error):
+                if not reached or not passes(error):
                     raise
             self._wait()
 
@@ -82,7 +82,7 @@ class Following:
             try:
                 answer = question()
             except (NoDaemon, ApiError) as error:
-                if not _passes(error):
+                if not passes(error):
                     raise
                 self._wait()
             else:
@@ -105,6 +105,6 @@ class Following:
         self._pause = min(self._pause * 2, LATER)
 
 
-def _passes(error: NoDaemon | ApiError) -> bool:
+def passes(error: NoDaemon | ApiError) -> bool:
     """Whether it may be another answer later."""
     return isinstance(error, NoDaemon) or error.status == UNAVAILABLE

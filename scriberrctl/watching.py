@@ -12,12 +12,13 @@ import time
 from typing import TYPE_CHECKING
 
 from scriberrctl import render
-from scriberrctl.errors import ClientError, NoDaemon
-from scriberrctl.following import BACK, Following, tell
+from scriberrctl.errors import ApiError, ClientError, NoDaemon
+from scriberrctl.following import BACK, Following, passes, tell
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from scriberrctl.client import Client
     from scriberrctl.session import Session
     from scriberrctl.shapes import Status
 
@@ -40,10 +41,12 @@ def redraw(session: Session) -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
     sys.stdout.write(ENTER)
     try:
-        for _ in _changes(Following(session.client, tell=tell)):
-            with contextlib.suppress(NoDaemon):  # which is noticed
-                status = session.client.status()
-            _draw(status, notice)
+        for now in _statuses(session.client, tell):
+            if isinstance(now, str):
+                _draw(status, notice or now)
+            else:
+                status = now
+                _draw(status, notice)
     finally:
         sys.stdout.write(LEAVE)
         sys.stdout.flush()
@@ -63,16 +66,25 @@ def _draw(status: Status, notice: str) -> None:
 def log(session: Session) -> None:
     """Write a line whenever something has changed, until interrupted."""
     before = ""
-    for _ in _changes(Following(session.client, tell=tell)):
-        try:
-            status = session.client.status()
-        except NoDaemon:
-            continue  # which is told
+    for status in _statuses(session.client, tell):
+        if isinstance(status, str):
+            continue  # there is none
         summary = render.summary(status)
         if summary != before:
             session.say(status, lambda: summary)  # noqa: B023 - called at once
             sys.stdout.flush()
         before = summary
+
+
+def _statuses(client: Client, tell: Callable[[str], None]) -> Iterator[Status | str]:
+    """The status whenever it may be another one, or why there is none just now."""
+    for _ in _changes(Following(client, tell=tell)):
+        try:
+            yield client.status()
+        except (ApiError, NoDaemon) as error:
+            if not passes(error):
+                raise
+            yield str(error).partition("\n")[0]
 
 
 def _changes(following: Following) -> Iterator[None]:

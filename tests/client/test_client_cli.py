@@ -8,13 +8,15 @@ import re
 import signal
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from api_server import DIALOGUE, SHOWN
 from commands import COMMAND, Ended, ctl, end, environment, start
 from msgspec.structs import replace
+from support import eventually
 
+from scriberrd.errors import DatabaseReadOnly
 from scriberrd.model import Leaving
 from scriberrd.queue import jobs
 
@@ -241,6 +243,29 @@ async def test_status_is_watched(server: Server) -> None:
     assert process.stdout is not None
     first = b"running; 0 queued, 0 processing, 0 completed, 0 failed, 0 canceled\n"
     assert await process.stdout.readline() == first
+    await server.submit()
+    assert b"1 queued" in await process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    assert (await end(process)).status == 130
+
+
+async def test_a_watched_status_outlives_an_answer_that_will_be_another(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    process = await start(server, "status", "--watch")
+    assert process.stdout is not None
+    await process.stdout.readline()
+    asked = 0
+
+    async def broken(*_: Any) -> None:
+        nonlocal asked
+        asked += 1
+        raise DatabaseReadOnly("queue.db: attempt to write a readonly database")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(server.store, "read", broken)
+        process.send_signal(signal.SIGWINCH)  # it looks again
+        await eventually(lambda: asked)
     await server.submit()
     assert b"1 queued" in await process.stdout.readline()
     process.send_signal(signal.SIGINT)
