@@ -49,6 +49,7 @@ class Following:
         """
         self._client, self._deadline, self._tell = client, deadline, tell
         self._lost = False
+        self._broken = False  # the stream, though it does not know yet
         self._pause = SOON
 
     def events(self, after: str | None = None, job: int | None = None) -> Generator[Event | None]:
@@ -64,29 +65,38 @@ class Following:
         while True:
             try:
                 with self._client.stream(after=after, job=job, deadline=self._deadline) as stream:
-                    reached = True
+                    reached, self._broken = True, False
                     self._found()
                     yield None
                     for place, event in stream:
                         after = place  # a restart goes on from here
                         if event is not None:
                             yield event
+                        if self._broken:
+                            break
             except (NoDaemon, ApiError) as error:
                 if not reached or not passes(error):
                     raise
-            self._wait()
+                self._broken = False
+            if not self._broken:  # otherwise it is back already
+                self._wait()
 
     def ask(self, question: Callable[[], T]) -> T:
-        """The answer to a question, whenever there is one."""
+        """The answer to a question, whenever there is one.
+
+        Where the daemon was lost, the events have ended, too: it is back once they go on.
+        """
         while True:
             try:
                 answer = question()
             except (NoDaemon, ApiError) as error:
                 if not passes(error):
                     raise
+                self._broken |= isinstance(error, NoDaemon)
                 self._wait()
             else:
-                self._found()
+                if not self._broken:
+                    self._found()
                 return answer
 
     def _found(self) -> None:

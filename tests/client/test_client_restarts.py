@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 import subprocess
@@ -10,6 +11,9 @@ from typing import TYPE_CHECKING
 import pytest
 from program import TALK, Program
 from terminal import terminal
+
+from scriberrctl.client import Client
+from scriberrctl.following import Following
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -95,6 +99,24 @@ def test_no_event_is_missed_over_a_restart(program: Program) -> None:
     assert following.returncode == 130
     ids = [event["id"] for event in told]
     assert ids == list(range(ids[0], ids[-1] + 1))
+
+
+def test_a_restart_is_told_once(program: Program) -> None:
+    told: list[str] = []
+
+    def tell(message: str) -> None:
+        told.append(message)
+        if message == LOST.strip():
+            program.start()
+
+    client = Client(str(program.socket))
+    following = Following(client, tell=tell)
+    with contextlib.closing(following.events()) as events:
+        assert next(events) is None
+        program.stop()
+        assert following.ask(client.status)["state"] == "running"
+        assert next(events) is None
+        assert told == [LOST.strip(), BACK.strip()]
 
 
 def test_the_watched_status_outlives_a_restart(program: Program) -> None:
