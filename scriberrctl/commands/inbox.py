@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import click
@@ -27,6 +28,7 @@ IGNORED = {  # in the words of people
     "link": "links",
     "special": "no regular files",
 }
+LABEL = 11  # columns
 PASSED = {"existing": "there at first", "outputs": "with transcripts of others"}
 
 
@@ -36,7 +38,12 @@ PASSED = {"existing": "there at first", "outputs": "with transcripts of others"}
 def command(session: Session) -> None:
     """List the inboxes: how they are watched, and what lies in them."""
     for inbox in session.client.inboxes()["inboxes"]:
-        session.say(inbox, lambda: "\n".join(_lines(inbox)))  # noqa: B023 - called at once
+        session.say(inbox, lambda: _text(inbox))  # noqa: B023 - called at once
+
+
+def _text(inbox: Content) -> str:
+    screen = render.Screen.of(sys.stdout)
+    return "\n".join(screen.hang(line[:LABEL], line[LABEL:]) for line in _lines(inbox))
 
 
 def _lines(inbox: Content) -> Iterator[str]:

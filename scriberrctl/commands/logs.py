@@ -41,6 +41,6 @@ def _tell(session: Session, id_: int, told: int) -> int:
     lines = session.client.logs(id_)
     for line in lines[told:]:
         at, _, text = line.partition(" ")
-        session.say({"at": at, "text": text}, lambda: f"{render.moment(at)}  {text}")  # noqa: B023
+        session.say({"at": at, "text": text}, lambda: render.line(at, text))  # noqa: B023
     sys.stdout.flush()
     return len(lines)

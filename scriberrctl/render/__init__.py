@@ -2,6 +2,7 @@
 
 from scriberrctl.render.daemon import (
     event,
+    line,
     models,
     offer,
     outage,
@@ -42,6 +43,7 @@ __all__ = [
     "event",
     "failure",
     "jobs",
+    "line",
     "models",
     "moment",
     "offer",

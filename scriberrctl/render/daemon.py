@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from scriberrctl.render.screen import Screen
@@ -121,7 +122,7 @@ def pulled(pull: Mapping[str, Any]) -> str:
 
 
 def event(event: Event) -> str:
-    """An event, on one line."""
+    """An event, for stdout."""
     about, facts = f"job {event['job']}", event["data"]
     if event["type"] in {"removed", "pruned"}:  # the job is gone
         about, facts = f"job {facts['id']}", {"inbox": facts["inbox"], "path": facts["path"]}
@@ -135,5 +136,19 @@ def event(event: Event) -> str:
         about, facts = scope(facts), {"reason": facts.get("reason") or None}
     if who := event["data"].get("by"):
         facts = {**facts, "by": who["name"]}
-    data = " ".join(f"{key}={value}" for key, value in facts.items() if value is not None)
-    return plain(f"{moment(event['at'])}  {event['id']}  {about}  {event['type']}  {data}").rstrip()
+    told = {key: _fact(key, value) for key, value in facts.items() if value is not None}
+    data = " ".join(f"{key}={value}" for key, value in told.items())
+    text = f"{event['id']}  {about}  {event['type']}  {data}".rstrip()
+    return line(event["at"], text)
+
+
+def line(at: str, text: str) -> str:
+    """What happened and when, for stdout."""
+    return Screen.of(sys.stdout).hang(f"{moment(at)}  ", plain(text))
+
+
+def _fact(key: str, value: object) -> object:
+    """What an event tells, for people."""
+    if key == "not_before" and isinstance(value, int | float):
+        return moment(datetime.fromtimestamp(value, UTC).isoformat())
+    return round(value, 1) if isinstance(value, float) else value

@@ -138,6 +138,7 @@ def jobs(
             for job in jobs
         ),
         screen,
+        ["DURATION", "DONE", age],
     )
 
 
@@ -226,7 +227,8 @@ def _beside(sidecar: Sidecar | None) -> str | None:
 def _runs(executions: Sequence[Execution], screen: Screen) -> Iterator[str]:
     """A table of the runs of a job; under each, how long its parts took."""
     headings = ["RUN", "STARTED", "WORKER", "DEVICE", "MODEL", "AUDIO", "SPEED", "OUTCOME"]
-    heading, *rows = table(headings, map(partial(_run, screen), executions), screen).split("\n")
+    runs = map(partial(_run, screen), executions)
+    heading, *rows = table(headings, runs, screen, ["DEVICE", "MODEL", "WORKER"]).split("\n")
     yield heading
     for row, run in zip(rows, executions, strict=True):
         yield row

@@ -11,6 +11,7 @@ from scriberrctl.render.values import moment, seconds_of, short
 SIZE = os.terminal_size((80, 24))  # of a terminal that does not know its own
 NARROW = "\u0300"  # every printable character before the first combining one has one column
 ELLIPSIS = "…"
+LEAST = 4  # columns: narrower, nothing can be said
 
 
 class Screen(NamedTuple):
@@ -55,17 +56,29 @@ class Screen(NamedTuple):
         return self if self.columns is None else self._replace(columns=self.columns - indent)
 
     def wrap(self, text: str, indent: int) -> str:
-        """Text in as many lines as it takes, all but the first indented; no word is broken."""
+        """Text in as many lines as it takes, all but the first indented.
+
+        A word is only broken that is longer than a line.
+        """
         if self.columns is None:
             return text
-        lines, left = [""], self.columns - indent
-        for word in text.split(" "):
-            longer = f"{lines[-1]} {word}" if lines[-1] else word
-            if lines[-1] and width(longer) > left:
-                lines.append(word)
-            else:
+        left = max(self.columns - indent, LEAST)
+        first, *words = text.split(" ")
+        lines = _pieces(first, left)
+        for word in words:
+            longer = f"{lines[-1]} {word}"
+            if width(longer) <= left:
                 lines[-1] = longer
+            else:
+                lines += _pieces(word, left)
         return ("\n" + " " * indent).join(lines)
+
+    def hang(self, start: str, text: str) -> str:
+        """Text behind a start, and below itself where it takes more lines; it all is `plain`."""
+        indent = width(start)
+        if self.columns is not None and self.columns < 2 * indent:
+            return self.wrap(start + text, LEAST)
+        return start + self.wrap(text, indent)
 
 
 def width(text: str) -> int:
@@ -97,6 +110,15 @@ def shorten(text: str, columns: int) -> str:
 def pad(text: str, columns: int) -> str:
     """Text, with blanks at its end until it is so wide."""
     return text + " " * (columns - width(text))
+
+
+def _pieces(word: str, columns: int) -> list[str]:
+    """A word in as few pieces as it takes."""
+    pieces = []
+    while width(word) > columns:
+        pieces.append(_head(word, columns))
+        word = word[len(pieces[-1]) :]
+    return [*pieces, word]
 
 
 def _head(text: str, columns: int) -> str:

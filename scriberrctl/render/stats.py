@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
+from scriberrctl.render.screen import Screen
 from scriberrctl.render.table import table
 from scriberrctl.render.values import moment, plain
 
@@ -17,10 +19,12 @@ def stats(stats: Stats) -> str:
     """All of it: a line for each group, each model and device, each kind of failure."""
     if stats["since"] is None:
         return "nothing has been done yet, or it is forgotten"
+    screen = Screen.of(sys.stdout)
     rows = [_row(one["key"] or NOBODY[stats["by"]], one) for one in stats["groups"]]
     heads = [stats["by"].upper(), "HOURS", "COMPLETED", "FAILED", "CANCELED", "FROM LIBRARY"]
+    since = moment(stats["since"])
     parts = [
-        f"Jobs that have ended since {moment(stats['since'])}; hours are those of the recordings.",
+        screen.wrap(f"Jobs that have ended since {since}; hours are those of the recordings.", 0),
         table(heads, [*rows, _row("total", stats["total"])]),
     ]
     if stats["speeds"]:

@@ -52,7 +52,7 @@ def workers(status: Status, screen: Screen) -> str:
     running = {job["id"]: job for job in status["processing"]}
     headings = ["WORKER", "DEVICE", "MODEL", "STATE", "DONE", "SPEED", "JOB"]
     rows = [_row(worker, running.get(worker["job"] or 0)) for worker in status["workers"]]
-    return table(headings, rows, screen)
+    return table(headings, rows, screen, ["DEVICE", "MODEL", "SPEED"])
 
 
 def _row(worker: Worker, job: Job | None) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -82,10 +83,12 @@ def _said(event: Event, run: Execution | None) -> str:  # noqa: PLR0911 - one of
         case "failed":
             return f"failed: {_why(data['code'], run)}"
         case "retried" if "code" in data:
-            due = datetime.fromtimestamp(data.get("not_before", event.at), UTC)
+            due = float(str(event.data.get("not_before", event.at)))
+            later = max(math.ceil(due - event.at), 0)
+            soon = f"in {later} s" if later else "at once"
             step = f", with less memory: {data['fallback']}" if "fallback" in data else ""
             why = _why(data["code"], run)
-            return f"back in the queue: {why}; next try from {due:%H:%M:%SZ} on{step}"
+            return f"back in the queue: {why}; next try {soon}{step}"
         case "retried":
             return "queued again"
         case "released":

@@ -51,7 +51,7 @@ async def test_it_tells_of_every_turn_and_of_how_it_ended(server: Server) -> Non
     assert await story(server) == [
         "2023-11-14T22:13:20Z queued, by anna\\x1b",
         "2023-11-14T22:13:21Z started on worker cpu: run 1",
-        f"2023-11-14T22:13:21Z back in the queue: {why}; next try from 22:13:21Z on",
+        f"2023-11-14T22:13:21Z back in the queue: {why}; next try at once",
         "2023-11-14T22:13:21Z started on worker cpu: run 2",
         "2023-11-14T22:13:25Z completed in 4.0 s, real-time factor 0.040, base on cpu, int8",
     ]

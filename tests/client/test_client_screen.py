@@ -54,9 +54,23 @@ def test_the_widest_column_gives_way() -> None:
     ]
 
 
-def test_words_are_wrapped_and_not_broken() -> None:
+def test_what_says_the_least_gives_way_before_short_words_are_cut() -> None:
+    rows = [["1", "transcribing", "cuda", "default/a very long name of a talk.opus"]]
+    shown = table(["ID", "STATE", "DEVICE", "PATH"], rows, Screen(42), ["DEVICE"]).split("\n")
+    assert shown == ["ID  STATE         PATH", "1   transcribing  default…e of a talk.opus"]
+
+
+@given(st.lists(NAMES, min_size=3, max_size=3), st.integers(1, 40))
+def test_a_table_fits_however_narrow_it_is(cells: list[str], columns: int) -> None:
+    shown = table(["ID", "STATE", "PATH"], [cells], Screen(columns), ["STATE"])
+    assert all(width(line) <= columns for line in shown.split("\n"))
+
+
+def test_words_are_wrapped_and_only_broken_where_they_must_be() -> None:
     text = "a folder that-is/very/long is here"
-    assert Screen(20).wrap(text, 4) == "a folder\n    that-is/very/long\n    is here"
+    assert Screen(21).wrap(text, 4) == "a folder\n    that-is/very/long\n    is here"
+    assert Screen(10).wrap("sha256 0123456789ab", 2) == "sha256\n  01234567\n  89ab"
+    assert Screen(16).hang("日本語  ", "a b日本語") == "日本語  a\n        b日本語"
     assert Screen().wrap(text, 4) == text
 
 

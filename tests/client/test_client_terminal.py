@@ -38,14 +38,25 @@ def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
         program.stop()
 
 
-@pytest.mark.parametrize("size", [(60, 24), (80, 24), (0, 0)])
-@pytest.mark.parametrize("command", ["status", "list", "workers"])
+@pytest.mark.parametrize("size", [(30, 99), (60, 99), (80, 99), (0, 0)])
+@pytest.mark.parametrize(
+    "command",
+    ["status", "list", "workers", "inbox", "stats", "show 1", "logs 1", "logs 2"],
+)
 def test_every_line_fits(busy: Program, command: str, size: tuple[int, int]) -> None:
-    with terminal([*busy.client, command], *size) as shown:
+    with terminal([*busy.client, *command.split()], *size) as shown:
         assert shown.end() == 0
         written = shown.written.decode().splitlines()
         assert len(shown.lines()) == len(written), shown.lines()  # none was wrapped
         assert max(map(width, written)) <= (size[0] or 80)
+
+
+def test_events_are_told_to_people_and_fit(busy: Program) -> None:
+    with terminal([*busy.client, "events", "--after", "0"], 60, 100) as shown:
+        shown.until(lambda text: "calm  paused" in text)
+        shown.process.send_signal(signal.SIGINT)
+        assert shown.end() == 130
+        assert max(map(width, shown.written.decode().splitlines())) <= 60
 
 
 def test_a_list_says_how_old_jobs_are_and_why_they_wait(busy: Program) -> None:
