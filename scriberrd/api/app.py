@@ -31,7 +31,7 @@ CODES = {404: "not_found", 405: "method_not_allowed", 413: "request_too_large"}
 def application(rooms: Rooms, metrics: Metrics) -> web.Application:
     """The API of a daemon."""
     app = web.Application(middlewares=[_problems], client_max_size=MAX_JSON)
-    app[METRICS] = metrics
+    app[METRICS], rooms.count = metrics, metrics.count
     app.on_response_prepare.append(_say_version)
     app.add_routes(routes(rooms))
     staying.end_with(app, rooms)

@@ -169,6 +169,7 @@ class Removal(Params, frozen=True, kw_only=True):
 async def remove(rooms: Rooms, id_: int, removal: Removal) -> views.JobView:
     """Forget an ended job, and, to purge it, all that was made of its recording."""
     now = rooms.clock.time()
+    await rooms.count()
     if removal.purge:
         job = await purge(rooms.store, rooms.publisher, rooms.library, rooms.live.config, id_, now)
     else:

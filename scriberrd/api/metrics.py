@@ -1,6 +1,6 @@
 """Figures for Prometheus. docs/metrics.md explains each.
 
-What is counted is counted from the events when somebody asks: who never asks pays for nothing.
+What is counted is counted from the events when somebody asks, and before jobs go by order.
 Labels have names of the configuration, of models and of kinds; nothing of a recording or a user.
 """
 
@@ -83,6 +83,11 @@ class Metrics:
             await self._count()
             text = await asyncio.to_thread(encoder, self.registry)
         return web.Response(body=text, headers={"Content-Type": content_type})
+
+    async def count(self) -> None:
+        """Count what has happened, while the jobs that it is about are known."""
+        async with self._counting:
+            await self._count()
 
     async def _look(self) -> None:
         """See how it is now."""

@@ -31,5 +31,6 @@ class Purged(msgspec.Struct, frozen=True, kw_only=True):
 
 async def purge(rooms: Rooms, wanted: Wanted) -> Purged:
     """Make one pass of `[retention]`."""
+    await rooms.count()
     passed = await rooms.purge(dry=wanted.dry_run)
     return Purged(dry_run=wanted.dry_run, **msgspec.structs.asdict(passed))

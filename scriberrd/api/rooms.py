@@ -56,6 +56,7 @@ class Rooms:
     render: Callable[..., Awaitable[Job]]  # a transcript again
     name: Callable[[int, str, str], Awaitable[Job]]  # a speaker
     watching: Callable[[str], Watching]  # of an inbox, by its name
+    count: Callable[[], Awaitable[None]] = field(init=False)  # before something is forgotten
     started: float = field(init=False)  # on the monotonic clock
 
     def __post_init__(self) -> None:

@@ -133,6 +133,16 @@ async def test_each_metric_is_explained_and_nothing_private_is_told(server: Serv
                 assert sample.labels.keys() - {"le"} == told[name]
 
 
+async def test_what_was_removed_before_anybody_asked_is_counted(server: Server) -> None:
+    await work(server, "a.mp3", load=1.5)
+    async with server.http.delete("/v1/jobs/1") as answer:
+        assert answer.status == 200
+    found = await figures(server)
+    assert found["scriberrd_jobs_submitted_total", ("default",)] == 1
+    assert found["scriberrd_jobs_ended_total", ("default", "completed")] == 1
+    assert found["scriberrd_audio_seconds_total", ("cpu", "base")] == 100
+
+
 async def test_they_are_at_a_tcp_address_and_nothing_else_is(
     server: Server, unused_tcp_port: int
 ) -> None:
