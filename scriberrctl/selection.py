@@ -46,16 +46,22 @@ class Wanted(NamedTuple):
     spans: tuple[range, ...]
     states: tuple[JobState, ...]
     inbox: str | None
+    meant: tuple[JobState, ...]  # the states of what is not named by its own ID
+
+    @property
+    def one_by_one(self) -> bool:
+        """Each job is named by its own ID."""
+        return bool(self.spans) and all(len(span) == 1 for span in self.spans)
 
     @property
     def named(self) -> bool:
         """Each job is named by its own ID, and nothing else is said."""
-        one_by_one = all(len(span) == 1 for span in self.spans)
-        return bool(self.spans) and one_by_one and not self.states and self.inbox is None
+        return self.one_by_one and not self.states and self.inbox is None
 
     def __str__(self) -> str:
         """Such as "queued or processing job 5-9 in inbox talks"."""
-        words = [_either(self.states) if self.states else "", "job"]
+        states = self.states if self.one_by_one else self.meant
+        words = [_either(states) if states else "", "job"]
         words += [", ".join(f"{span[0]}-{span[-1]}" for span in self.spans)]
         words += [f"in inbox {self.inbox}" if self.inbox else ""]
         return " ".join(filter(None, words))
@@ -89,12 +95,15 @@ def agreed(what: str, *, yes: bool = False) -> None:
         raise NotAgreed("nothing was done")
 
 
-def selecting(*usual: JobState, asks: bool = False) -> Callable[[Callable[..., None]], Any]:
+def selecting(
+    *usual: JobState, asks: bool = False, of_range: tuple[JobState, ...] | None = None
+) -> Callable[[Callable[..., None]], Any]:
     """Give a command the session, and the jobs that its arguments and options select, as `chosen`.
 
     Args:
         usual: the states that are meant where only --all or --inbox is given; none: all of them.
         asks: whether it has --yes, since it calls `Chosen.agree`.
+        of_range: the states that are meant of a range; none: all of them. By default the usual.
     """
 
     def decorate(command: Callable[..., None]) -> Any:
@@ -115,7 +124,8 @@ def selecting(*usual: JobState, asks: bool = False) -> Callable[[Callable[..., N
                 raise click.UsageError("Give job IDs (such as 3 5-9), --state, --inbox or --all.")
             if spans and all_:
                 raise click.UsageError("Give either job IDs or --all.")
-            wanted = Wanted(spans, state or (() if spans else usual), inbox)
+            meant = usual if of_range is None or not spans else of_range
+            wanted = Wanted(spans, state, inbox, state or meant)
             ids = list(dict.fromkeys(_ids(session.client, wanted)))
             if not ids:
                 require_inbox(session.client, inbox)
@@ -173,11 +183,12 @@ def require_inbox(client: Client, name: str | None) -> None:
 def _ids(client: Client, wanted: Wanted) -> Iterator[int]:
     """The selected jobs; one that is named by its own ID need not be there."""
     for span in wanted.spans or [range(1, LARGEST)]:
-        if len(span) == 1 and not wanted.states and wanted.inbox is None:
+        states = wanted.states if len(span) == 1 else wanted.meant
+        if len(span) == 1 and not states and wanted.inbox is None:
             yield span[0]
             continue
         found, _ = paging.jobs(
-            client, len(span), before=span.stop, states=wanted.states, inbox=wanted.inbox
+            client, len(span), before=span.stop, states=states, inbox=wanted.inbox
         )
         yield from sorted(job["id"] for job in found if job["id"] in span)
 

@@ -21,7 +21,7 @@ SECTIONS = {
         Command(
             "show", "Show a job in detail", ("GET /v1/jobs/{id}", "GET /v1/jobs/{id}/executions")
         ),
-        Command("logs", "Tell the story of a job", ("GET /v1/jobs/{id}/logs", "GET /v1/events")),
+        Command("logs", "Tell the story of jobs", ("GET /v1/jobs/{id}/logs", "GET /v1/events")),
         Command("transcript", "Print a transcript", ("GET /v1/jobs/{id}/transcript",)),
         Command(
             "follow",

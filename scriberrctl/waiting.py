@@ -58,7 +58,7 @@ def changes(
     blockers = Blockers(client)
     with closing(following.events()) as events:
         for event in events if waiting else ():
-            for id_ in _concerned(waiting, event):
+            for id_ in concerned(waiting, event):
                 try:
                     job = following.ask(lambda: client.job(id_))  # noqa: B023 - called at once
                 except ApiError as error:  # there is none
@@ -77,7 +77,7 @@ def changes(
                 yield from following.ask(lambda: list(blockers.news()))
 
 
-def _concerned(waiting: Iterable[int], event: Event | None) -> list[int]:
+def concerned(waiting: Iterable[int], event: Event | None) -> list[int]:
     """Which of those that are waited for may be others now."""
     if event is None or event["type"] == "gap":
         return list(waiting)

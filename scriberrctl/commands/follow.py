@@ -12,22 +12,22 @@ import click
 from scriberrctl import render
 from scriberrctl.errors import ApiError
 from scriberrctl.following import Following
-from scriberrctl.session import JOB_ID, Session, json_option, pass_session
+from scriberrctl.selection import selecting
 from scriberrctl.shapes import ENDED
 from scriberrctl.waiting import changes
 
 if TYPE_CHECKING:
+    from scriberrctl.selection import Chosen
+    from scriberrctl.session import Session
     from scriberrctl.shapes import Job
 
 
 @click.command("follow")
-@click.argument("ids", metavar="ID...", type=JOB_ID, nargs=-1, required=True)
-@json_option
-@pass_session
-def command(session: Session, ids: tuple[int, ...]) -> None:
+@selecting("queued", "processing", of_range=())
+def command(session: Session, *, chosen: Chosen) -> None:
     """Print what jobs transcribe as they do it, until they have ended."""
-    following, texts = Following(session.client), _Texts(session, several=len(set(ids)) > 1)
-    for told in changes(session, following, ids):
+    following, texts = Following(session.client), _Texts(session, several=len(chosen.ids) > 1)
+    for told in changes(session, following, chosen.ids):
         if isinstance(told, str):
             click.echo(told, err=True)
             continue

@@ -9,7 +9,7 @@ import click
 
 from scriberrctl import paging, render
 from scriberrctl.blockers import briefly
-from scriberrctl.selection import inbox_option, require_inbox, state_option
+from scriberrctl.selection import Wanted, inbox_option, require_inbox, state_option
 from scriberrctl.session import PRIORITY, Session, json_option, pass_session
 
 if TYPE_CHECKING:
@@ -62,6 +62,11 @@ def command(
     if session.json:
         for job in found:
             session.say(job, str)
+        return
+    if not found:
+        wanted = Wanted((), options["state"], options["inbox"], options["state"])
+        of = f" whose path contains {options['text']!r}" if options["text"] else ""
+        click.echo(f"there is no {wanted}{of}", err=True)
         return
     queued = any(job["state"] == "queued" for job in found)
     screen = render.Screen.of(sys.stdout)

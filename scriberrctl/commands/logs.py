@@ -5,42 +5,82 @@ from __future__ import annotations
 import sys
 from contextlib import closing
 from functools import partial
+from typing import TYPE_CHECKING
 
 import click
 
-from scriberrctl import completing, render
+from scriberrctl import render
+from scriberrctl.errors import ApiError
 from scriberrctl.following import Following
-from scriberrctl.session import JOB_ID, Session, json_option, pass_session
+from scriberrctl.selection import selecting
 from scriberrctl.shapes import ENDED
+from scriberrctl.waiting import concerned
+
+if TYPE_CHECKING:
+    from scriberrctl.selection import Chosen
+    from scriberrctl.session import Session
 
 
 @click.command("logs")
-@click.argument("id_", metavar="ID", type=JOB_ID, shell_complete=completing.jobs())
-@click.option("-f", "--follow", is_flag=True, help="Go on until the job has ended.")
-@json_option
-@pass_session
-def command(session: Session, id_: int, follow: bool) -> None:
-    """Tell the story of a job: when it was queued, started, put back and why, completed.
+@click.option("-f", "--follow", is_flag=True, help="Go on until the jobs have ended.")
+@selecting()
+def command(session: Session, *, chosen: Chosen, follow: bool) -> None:
+    """Tell the story of jobs: when they were queued, started, put back and why, completed.
 
     Following outlives a restart of the daemon.
     """
-    if not follow:
-        _tell(session, id_, 0)
-        return
-    following, told = Following(session.client), 0
-    with closing(following.events(job=id_)) as events:  # before the lines: none is missed
-        for _ in events:
-            job = following.ask(lambda: session.client.job(id_))
-            told = following.ask(partial(_tell, session, id_, told))
-            if job["state"] in ENDED:
-                return
+    stories = _Stories(session, chosen.ids)
+    if follow:
+        stories.follow()
+    else:
+        stories.tell_all()
 
 
-def _tell(session: Session, id_: int, told: int) -> int:
-    """Print the lines after the first `told`; gives how many there are."""
-    lines = session.client.logs(id_)
-    for line in lines[told:]:
-        at, _, text = line.partition(" ")
-        session.say({"at": at, "text": text}, lambda: render.line(at, text))  # noqa: B023
-    sys.stdout.flush()
-    return len(lines)
+class _Stories:
+    """How much was told of each job."""
+
+    def __init__(self, session: Session, ids: list[int]) -> None:
+        self._session, self._several = session, len(ids) > 1
+        self._told = dict.fromkeys(ids, 0)  # lines of those of which there may be more
+
+    def tell_all(self) -> None:
+        """Tell what there is."""
+        for id_ in list(self._told):
+            try:
+                self._tell(id_)
+            except ApiError as error:
+                self._refuse(id_, error)
+
+    def follow(self) -> None:
+        """Tell it as it happens, until all have ended."""
+        following, client = Following(self._session.client), self._session.client
+        only = None if self._several else next(iter(self._told))
+        with closing(following.events(job=only)) as events:  # before the lines: none is missed
+            for event in events:
+                for id_ in concerned(self._told, event):
+                    try:
+                        job = following.ask(partial(client.job, id_))
+                        following.ask(partial(self._tell, id_))
+                    except ApiError as error:
+                        self._refuse(id_, error)
+                        continue
+                    if job["state"] in ENDED:
+                        del self._told[id_]
+                if not self._told:
+                    return
+
+    def _tell(self, id_: int) -> None:
+        """Print what was not printed yet."""
+        lines, of = self._session.client.logs(id_), f"job {id_}: " if self._several else ""
+        for line in lines[self._told[id_] :]:
+            at, _, text = line.partition(" ")
+            self._session.say(
+                {"job": id_, "at": at, "text": text},
+                lambda: render.line(at, f"{of}{text}"),  # noqa: B023 - called at once
+            )
+        sys.stdout.flush()
+        self._told[id_] = len(lines)
+
+    def _refuse(self, id_: int, error: ApiError) -> None:
+        self._session.complain(str(error), error.exit_code)
+        del self._told[id_]

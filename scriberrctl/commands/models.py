@@ -48,7 +48,7 @@ def _list(session: Session) -> None:
 
 @command.command("remove")
 @click.argument("model", shell_complete=completing.models)
-@click.option("--yes", is_flag=True, help="Delete it without asking.")
+@click.option("-y", "--yes", is_flag=True, help="Delete it without asking.")
 @json_option
 @pass_session
 def remove(session: Session, model: str, yes: bool) -> None:

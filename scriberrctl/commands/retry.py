@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @click.command("retry")
 @set_option
-@selecting("failed")
+@selecting("failed", of_range=("queued", "failed", "canceled"))
 def command(session: Session, *, chosen: Chosen, **options: tuple[str, ...]) -> None:
     """Queue failed or canceled jobs again. A job that waits for its next try is tried now."""
     session.each(chosen.ids, partial(session.client.retry, **options), render.outcome)

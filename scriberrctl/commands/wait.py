@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @click.command("wait")
 @click.option("--timeout", type=DURATION, metavar="DURATION", help="Give up after this time: 10m.")
-@selecting("queued", "processing")
+@selecting("queued", "processing", of_range=())
 def command(session: Session, *, chosen: Chosen, timeout: float | None) -> None:
     """Wait until jobs have ended."""
     deadline = None if timeout is None else time.monotonic() + timeout

@@ -369,7 +369,7 @@ async def test_logs_tell_the_story_of_a_job_until_it_has_ended(server: Server) -
     process = await start(server, "--json", "logs", "1", "--follow")
     assert process.stdout is not None
     first = json.loads(await process.stdout.readline())
-    assert first == {"at": "2023-11-14T22:13:20Z", "text": "queued"}
+    assert first == {"job": 1, "at": "2023-11-14T22:13:20Z", "text": "queued"}
     job = await server.claim()
     second = json.loads(await process.stdout.readline())
     assert second["text"] == "started on worker cpu: run 1"

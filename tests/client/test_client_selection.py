@@ -55,11 +55,10 @@ async def test_all_means_those_that_it_can_be_done_to(six: Server) -> None:
 
 
 async def test_of_each_job_that_refuses_it_is_said(six: Server) -> None:
-    ended = await ctl(six, "priority", "high", "6", "2-4", "55")
+    ended = await ctl(six, "priority", "high", "6", "2-4", "3", "55")
     assert ended.status == 4
     assert ended.out == "job 6 queued: 6.mp3; priority high\njob 4 queued: 4.mp3; priority high\n"
     assert ended.err == (
-        "scriberrctl: job 2 is completed: it can't have another priority\n"
         "scriberrctl: job 3 is processing: it can't have another priority\n"
         "scriberrctl: there is no job 55\n"
     )
@@ -69,7 +68,9 @@ async def test_of_each_job_that_refuses_it_is_said(six: Server) -> None:
     ("args", "message"),
     [
         (["retry", "--inbox", "default"], "there is no failed job in inbox default"),
-        (["cancel", "--yes", "7-9"], "there is no job 7-9"),
+        (["cancel", "--yes", "7-9"], "there is no queued or processing job 7-9"),
+        (["priority", "low", "2-3"], "there is no queued job 2-3"),
+        (["show", "7-9"], "there is no job 7-9"),
         (["redo", "--yes", "--state", "canceled"], "there is no canceled job"),
         (
             ["cancel", "--yes", "--inbox", "nope"],
@@ -84,7 +85,33 @@ async def test_nothing_matches(six: Server, args: list[str], message: str) -> No
 
 
 async def test_an_inbox_without_jobs_is_no_error_of_a_list(server: Server) -> None:
-    assert (await ctl(server, "list", "--inbox", "default")).status == 0
+    said = "there is no completed job in inbox default whose path contains 'talk'\n"
+    narrowed = ("--inbox", "default", "--state", "completed", "--text", "talk")
+    assert await ctl(server, "list", *narrowed) == (0, "", said)
+    assert await ctl(server, "list", *narrowed, "--json") == (0, "", "")
+
+
+async def test_a_range_takes_all_that_can_be_retried(six: Server) -> None:
+    await six.post("/v1/jobs/4/cancel")
+    assert (await ctl(six, "retry", "1-4")).out == "job 1 queued: 1.mp3\njob 4 queued: 4.mp3\n"
+
+
+async def test_stories_and_texts_of_several_jobs(six: Server) -> None:
+    told = await ctl(six, "logs", "4-5", "55")
+    assert told.status == 4
+    assert [line.partition("  ")[2] for line in told.out.splitlines()] == [
+        "job 4: queued",
+        "job 5: queued",
+    ]
+    assert told.err == "scriberrctl: there is no job 55\n"
+    followed = await ctl(six, "logs", "--follow", "--state", "failed", "--state", "completed")
+    assert followed.status == 0
+    assert ["job 1: failed" in followed.out, "job 2: completed" in followed.out] == [True, True]
+    texts = await ctl(six, "follow", "1-2")
+    assert (texts.status, [line.split(":")[0] for line in texts.err.splitlines()][-1]) == (
+        1,
+        "job 2 completed",
+    )
 
 
 @pytest.mark.parametrize(
@@ -100,6 +127,7 @@ async def test_a_selection_that_means_nothing(server: Server, args: list[str]) -
     [
         (["cancel", "--all"], "cancel jobs 3, 4, 5, 6"),
         (["cancel", "4-5"], "cancel jobs 4, 5"),
+        (["cancel", "1-999999999999999"], "cancel jobs 3, 4, 5, 6"),
         (["redo", "--state", "failed"], "redo job 1"),
         (["remove", "--inbox", "default"], "remove jobs 1, 2"),
         (["remove", "--purge", "2"], "delete the transcripts of job 2"),
