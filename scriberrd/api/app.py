@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 
 MAX_JSON = 64 * 1024  # bytes of a request that is read at once; uploads are read as a stream
 
+SAID = {404: "there is no such route", 405: "this route has no such method"}
 CODES = {404: "not_found", 405: "method_not_allowed", 413: "request_too_large"}
 
 
@@ -54,7 +55,8 @@ async def _problems(request: web.Request, handler: Handler) -> web.StreamRespons
     try:
         return await handler(request)
     except web.HTTPException as error:  # aiohttp's own: no such route, no such method ...
-        reply = _problem(error.status, CODES.get(error.status, InvalidRequest.code), error.reason)
+        code = CODES.get(error.status, InvalidRequest.code)
+        reply = _problem(error.status, code, SAID.get(error.status, error.reason))
         if "Allow" in error.headers:
             reply.headers["Allow"] = error.headers["Allow"]
         return reply

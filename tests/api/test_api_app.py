@@ -85,9 +85,12 @@ async def test_every_answer_has_the_version(server: Server) -> None:
 async def test_no_such_route_or_method(server: Server) -> None:
     problem = await server.get("/v2/jobs", status=404)
     assert (problem["code"], problem["title"]) == ("not_found", "Not Found")
+    assert problem["detail"] == "there is no such route"
     async with server.http.delete("/v1/jobs") as response:
         assert response.headers["Allow"] == "GET,HEAD,POST"
-        assert (await response.json(content_type=None))["code"] == "method_not_allowed"
+        problem = await response.json(content_type=None)
+    assert problem["code"] == "method_not_allowed"
+    assert problem["detail"] == "this route has no such method"
 
 
 async def test_a_defect_stays_in_the_log(
