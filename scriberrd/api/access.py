@@ -124,7 +124,10 @@ def _supplementary(connected: socket.socket | TransportSocket, uid: int, gid: in
     except OSError as error:
         if error.errno != errno.ERANGE:
             raise
-        return os.getgrouplist(pwd.getpwuid(uid).pw_name, gid)  # he is in more groups than fit
+        try:
+            return os.getgrouplist(pwd.getpwuid(uid).pw_name, gid)  # he is in more than fit
+        except KeyError:  # nobody knows him
+            return []
     groups.frombytes(found)
     return groups.tolist()
 

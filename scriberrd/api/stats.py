@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
@@ -11,6 +11,7 @@ from msgspec import Meta
 
 from scriberrd.api import views
 from scriberrd.api.params import Params
+from scriberrd.errors import InvalidRequest
 from scriberrd.failures import FAILURES
 from scriberrd.queue import figures
 from scriberrd.queue.figures import Ended, Group, Speed
@@ -18,6 +19,7 @@ from scriberrd.queue.figures import Ended, Group, Speed
 if TYPE_CHECKING:
     from scriberrd.api.rooms import Rooms
 
+END = datetime(9999, 12, 31, tzinfo=UTC).timestamp()  # no time in an answer is later
 A_TIME = {"description": "a time such as 2026-11-26T12:00:00Z"}
 
 
@@ -72,6 +74,8 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True):
 async def stats(rooms: Rooms, wanted: Wanted) -> Stats:
     """What was done since a time, in groups."""
     since = 0.0 if wanted.since is None else wanted.since.timestamp()
+    if since >= END:
+        raise InvalidRequest(f"since: {str(wanted.since)!r} is not {A_TIME['description']}")
     first = await rooms.store.search(figures.first_end)
     found = figures.Figures(since, wanted.by)
     while await rooms.store.search(found.step):

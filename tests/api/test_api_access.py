@@ -184,3 +184,9 @@ async def test_who_submits_is_kept_with_the_job(server: Server) -> None:
     assert answer["submitted_by"] == who
     assert (await server.get(f"/v1/jobs/{answer['id']}"))["submitted_by"] == who
     assert (await server.submit("other.mp3")).submitted_by is None
+
+
+@as_root
+async def test_a_stranger_in_more_groups_than_are_told_is_refused(server: Server) -> None:
+    status, problem = await ask(server, "GET", "/v1/status", groups=range(60_000, 60_300))
+    assert (status, problem["code"]) == (403, "forbidden")

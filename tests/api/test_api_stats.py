@@ -115,5 +115,8 @@ async def test_words_from_the_library_are_hits_and_no_speed(server: Server) -> N
 async def test_what_is_asked_for_wrongly_is_said(server: Server) -> None:
     problem = await server.get("/v1/stats?since=yesterday", status=422)
     assert problem["detail"] == "since: 'yesterday' is not a time such as 2026-11-26T12:00:00Z"
+    await done(server, "a.mp3")
+    problem = await server.get("/v1/stats?since=9999-12-31T23:59:59-00:01", status=422)
+    assert problem["detail"].startswith("since: '9999-12-31 23:59:59-00:01' is not a time")
     problem = await server.get("/v1/stats?by=week", status=422)
     assert problem["detail"] == "by: 'week' is not one of day, user, inbox"
