@@ -182,7 +182,8 @@ class Dispatcher:
             ended = await self._run(slot, run)
             if ended.state is JobState.COMPLETED:
                 self.admission.done(slot, job)
-                tell(ended)
+                starts = await self._store.read(queries.starts, [ended])
+                tell(ended, start=starts[ended.id])
         except LeaseLost as error:
             log.info("%s; its result is dropped", error)
         finally:

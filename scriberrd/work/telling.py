@@ -23,12 +23,18 @@ RELEASED: dict[Interruption, str] = {
 }
 
 
-def tell(job: Job, released: Interruption | None = None) -> None:
-    """Log how a run of a job has ended, or why it was given up."""
+def tell(job: Job, released: Interruption | None = None, *, start: float = 0.0) -> None:
+    """Log how a run of a job has ended, or why it was given up.
+
+    Args:
+        job: as it is then.
+        released: why it was given up.
+        start: where in the recording a run began that has completed it, in seconds.
+    """
     match job.state:
         case JobState.COMPLETED:
-            seconds, audio = (job.finished_at or 0) - (job.started_at or 0), job.duration or 0
-            factor = f", real-time factor {seconds / audio:.3f}" if audio else ""
+            seconds, audio = (job.finished_at or 0) - (job.started_at or 0), job.progress - start
+            factor = f", real-time factor {seconds / audio:.3f}" if audio > 0 else ""
             what = f"completed in {seconds:.1f} s ({audio:.0f} s of audio{factor})"
             log.info("%s", what, extra={"event": Event.JOB_COMPLETED})
         case JobState.CANCELED:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import signal
 import subprocess
 from typing import TYPE_CHECKING
@@ -168,4 +169,6 @@ def test_the_story_of_a_job_goes_on_after_a_restart(program: Program) -> None:
     assert "started on worker cpu: run 2" in out
     assert "back in the queue: the daemon ended while it was processing" in out
     assert "completed in" in lines[-1]
+    (factor,) = re.findall(r"real-time factor [0-9.]+", lines[-1])
+    assert program.said(factor)  # so says the log: of this run alone, too
     assert len(set(lines)) == len(lines)  # nothing is told again
