@@ -7,6 +7,8 @@ import re
 import click
 
 UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
+MOST_DAYS = 36_500  # a time so long ago is still a date
+MOST = MOST_DAYS * UNITS["d"]
 
 
 class Duration(click.ParamType[float]):
@@ -18,15 +20,17 @@ class Duration(click.ParamType[float]):
         self, value: str | float, param: click.Parameter | None, ctx: click.Context | None
     ) -> float:
         """The seconds."""
-        if isinstance(value, int | float):
-            return float(value)
-        if re.fullmatch(r"\d+(\.\d+)?", value):
-            return float(value)
-        if not re.fullmatch(r"(\d+(\.\d+)?(ms|s|m|h|d))+", value):
+        text = str(value)
+        if re.fullmatch(r"\d+(\.\d+)?", text):
+            text += "s"
+        if not re.fullmatch(r"(\d+(\.\d+)?(ms|s|m|h|d))+", text):
             self.fail(f'{value!r} is not a duration such as "30s", "10m", "1h30m"', param, ctx)
-        return sum(
-            float(number) * UNITS[unit] for number, unit in re.findall(r"([\d.]+)([a-z]+)", value)
+        seconds = sum(
+            float(number) * UNITS[unit] for number, unit in re.findall(r"([\d.]+)([a-z]+)", text)
         )
+        if seconds > MOST:
+            self.fail(f"{value!r} is longer than {MOST_DAYS} days", param, ctx)
+        return seconds
 
 
 DURATION = Duration()

@@ -194,3 +194,7 @@ async def test_selected_jobs_are_waited_for(six: Server) -> None:
     assert "there is no job 55" in ended.err
     assert (await ctl(six, "wait", "--all", "--timeout", "10ms")).status == 124
     assert (await ctl(six, "wait", "--all", "--timeout", "soon")).status == 2
+    for long in ("9999999d", "9" * 400):
+        refused = await ctl(six, "stats", "--since", long)
+        assert (refused.status, "is longer than 36500 days" in refused.err) == (2, True)
+    assert (await ctl(six, "stats", "--since", "36500d")).status == 0
