@@ -170,7 +170,7 @@ def _show(config: Config, *, as_json: bool) -> None:
 @main.command()
 @config_option
 @as_option
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON, one object per line.")
 def doctor(option: Path | None, user: str | None, *, as_json: bool) -> None:
     """Look at everything that a recording needs, and say what to do; the daemon may be down.
 
@@ -183,7 +183,8 @@ def doctor(option: Path | None, user: str | None, *, as_json: bool) -> None:
     if as_json:
         import msgspec  # noqa: PLC0415
 
-        click.echo(msgspec.json.encode(lines).decode())
+        for line in lines:
+            click.echo(msgspec.json.encode(line).decode())
     else:
         for state, text in report.texts(lines):
             click.secho(text, fg=COLORS.get(state or ""))

@@ -47,7 +47,7 @@ def doctor(daemon: Program, program: str = "scriberrd", status: int = 0) -> dict
     assert (done.returncode, done.stderr) == (status, ""), done
     assert TOKEN not in done.stdout
     parts: dict[str, Any] = {}
-    for line in json.loads(done.stdout):
+    for line in map(json.loads, done.stdout.splitlines()):
         parts.setdefault(line["part"], []).append(line)
     return parts
 
