@@ -54,14 +54,16 @@ def changes(
         ids: of the jobs.
         clear: makes room for a line to people.
     """
-    waiting, client = dict.fromkeys(ids), session.client
+    waiting: dict[int, str] = dict.fromkeys(ids, "")  # and when each was submitted
+    client = session.client
     blockers = Blockers(client)
     with closing(following.events()) as events:
         for event in events if waiting else ():
             for id_ in concerned(waiting, event):
                 try:
                     job = following.ask(lambda: client.job(id_))  # noqa: B023 - called at once
-                except ApiError as error:  # there is none
+                    waiting[id_] = _same(job, waiting[id_])
+                except ApiError as error:  # there is none, or no longer
                     clear()
                     session.complain(str(error), error.exit_code)
                     del waiting[id_]
@@ -75,6 +77,18 @@ def changes(
                 return
             if event is None or event["type"] in MAY_BLOCK:
                 yield from following.ask(lambda: list(blockers.news()))
+
+
+def _same(job: Job, created_at: str) -> str:
+    """When a job was submitted.
+
+    Raises:
+        ApiError: not then; the database is another one, in which the number is another job's.
+    """
+    if created_at not in ("", job["created_at"]):
+        detail = f"job {job['id']} is another one now: the daemon has another database"
+        raise ApiError("job_not_found", detail, 404)
+    return job["created_at"]
 
 
 def concerned(waiting: Iterable[int], event: Event | None) -> list[int]:

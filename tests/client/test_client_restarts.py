@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+import shutil
 import signal
 import subprocess
 from typing import TYPE_CHECKING
@@ -59,6 +60,31 @@ def test_who_waits_goes_on_after_a_restart(program: Program) -> None:
     assert (waiting.returncode, out) == (0, "job 1 completed: a.opus\n")
     assert (err.count(LOST), err.count(BACK)) == (0, 1)
     assert "kept)" in err  # what the first daemon had done
+
+
+@pytest.mark.parametrize("verb", ["wait", "follow"])
+def test_the_number_of_another_job_after_the_database_was_replaced(
+    program: Program, verb: str
+) -> None:
+    program.drop(TALK, "a.opus")
+    program.underway("a.opus", 10)
+    waiting = started(program, verb, 1)
+    if verb == "wait":
+        line(waiting, "[#")
+    else:
+        assert waiting.stdout is not None
+        assert waiting.stdout.readline()
+    program.stop(signal.SIGKILL)
+    line(waiting, "lost")
+    waiting.send_signal(signal.SIGSTOP)  # until there is a job of that number again
+    shutil.rmtree(program.root / "state")
+    (program.inbox / "a.opus").rename(program.inbox / "b.opus")
+    program.start()
+    program.wait("b.opus", "processing", "completed")
+    waiting.send_signal(signal.SIGCONT)
+    out, err = waiting.communicate(timeout=120)
+    assert (waiting.returncode, "b.opus" in out) == (4, False)
+    assert "scriberrctl: job 1 is another one now: the daemon has another database\n" in err
 
 
 def test_a_wait_ends_in_time_without_a_daemon(program: Program) -> None:
