@@ -11,7 +11,7 @@ START = """\
 Start the daemon with one of
   sudo systemctl start scriberrd
   scriberrd run
-or give its socket with --socket or SCRIBERRD_SOCKET."""
+or, if its configuration sets `socket`, give that with --socket or SCRIBERRD_SOCKET."""
 
 
 def let_in(path: str) -> str:

@@ -96,3 +96,11 @@ def test_a_folder_that_hides_the_socket_is_named(path: Path) -> None:
         "Add yourself to the group, then log in again:\n"
         '  sudo usermod --append --groups 23456 "$USER"'
     )
+
+
+def test_a_socket_that_only_the_configuration_knows_is_asked_for(tmp_path: Path) -> None:
+    with pytest.raises(NoDaemon) as caught:
+        Client(str(tmp_path / "s")).status()
+    assert str(caught.value).endswith(
+        "its configuration sets `socket`, give that with --socket or SCRIBERRD_SOCKET."
+    )
