@@ -16,4 +16,7 @@ from scriberrctl.session import Session, json_option, pass_session
 def command(session: Session, *, inbox: str | None, worker: str | None) -> None:
     """Resume claiming. Without an option, resume everything."""
     pauses = session.client.resume(inbox=inbox, worker=worker)
-    session.say({"pauses": pauses}, lambda: render.pauses(pauses))
+    what = [f"{kind} {name}" for kind, name in (("inbox", inbox), ("worker", worker)) if name]
+    resumed = f"resumed: {' and '.join(what) or 'everything'}"
+    left = f"\n{render.pauses(pauses)}" if pauses else ""
+    session.say({"pauses": pauses}, lambda: render.plain(resumed) + left)

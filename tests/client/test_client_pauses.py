@@ -26,8 +26,11 @@ async def test_pause_and_resume(server: Server) -> None:
     everything = json.loads((await ctl(server, "--json", "pause")).out)["pauses"]
     assert [one["inbox"] or one["worker"] for one in everything] == [None, "default", "cpu"]
     left = (await ctl(server, "resume", "--inbox", "default")).out
-    assert left == f"paused: everything, {SINCE}\npaused: worker cpu, {SINCE}\n"
-    assert await ctl(server, "resume") == Ended(0, "nothing is paused\n", "")
+    assert (
+        left
+        == f"resumed: inbox default\npaused: everything, {SINCE}\npaused: worker cpu, {SINCE}\n"
+    )
+    assert await ctl(server, "resume") == Ended(0, "resumed: everything\n", "")
 
 
 async def test_an_unknown_name_is_told_with_what_exists(server: Server) -> None:
