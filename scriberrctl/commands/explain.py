@@ -21,15 +21,21 @@ if TYPE_CHECKING:
 @pass_session
 def command(session: Session, path: str) -> None:
     """Tell what becomes of a file, and why: it waits, is ignored, is queued ..."""
-    found = session.client.explain(os.path.abspath(path))
-    session.say(found, lambda: _text(found))
+    asked = os.path.abspath(path)
+    found = session.client.explain(asked)
+    session.say(found, lambda: _text(found, asked, session))
     if found["state"] == "queued" and found["job"] is not None:
         for reason in Blockers(session.client, [session.client.job(found["job"])]).news():
             click.echo(reason, err=True)
 
 
-def _text(found: Explanation) -> str:
+def _text(found: Explanation, asked: str, session: Session) -> str:
     lines = [f"{found['state']}: {found['text']}"]
+    if found["state"] in {"outside", "missing"}:  # perhaps not the file that was meant
+        lines.append(f"file   {asked}")
+    if found["state"] == "outside":
+        names = [one["name"] for one in session.client.inboxes()["inboxes"]]
+        lines.append(f"inboxes  {', '.join(names)}")
     if found["inbox"] is not None:
         lines.append(f"inbox  {found['inbox']}")
     if found["rule"] is not None:

@@ -66,7 +66,8 @@ def test_what_becomes_of_files_and_what_lies_in_inboxes(program: Make) -> None:
         hidden = ctl(daemon, "explain", slow / ".talk.wav")
         assert hidden.startswith("missing: ")
         outside = ctl(daemon, "explain", daemon.root / "talk.wav")
-        assert outside == "outside: it is not below any inbox\n"
+        file = f"file   {daemon.root}/talk.wav\ninboxes  main, calm, slow, side\n"
+        assert outside == f"outside: it is not below any inbox\n{file}"
         own = ctl(daemon, "explain", slow)
         assert own == "inbox: it is the folder of an inbox: ask about a file in it\ninbox  slow\n"
         wait_for(lambda: "1 file still changing" in ctl(daemon, "status"), "it is counted")
