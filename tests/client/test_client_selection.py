@@ -55,6 +55,8 @@ async def test_all_means_those_that_it_can_be_done_to(six: Server) -> None:
 
 
 async def test_of_each_job_that_refuses_it_is_said(six: Server) -> None:
+    misplaced = await ctl(six, "priority", "6", "high")
+    assert "comes first: scriberrctl priority high 3" in misplaced.err
     ended = await ctl(six, "priority", "high", "6", "2-4", "3", "55")
     assert ended.status == 4
     assert ended.out == "job 6 queued: 6.mp3; priority high\njob 4 queued: 4.mp3; priority high\n"
