@@ -52,7 +52,7 @@ def _warnings(status: Status, screen: Screen) -> Iterator[Problem]:
             yield Problem("warning", "speakers", text, plain(diarizer["error"] or ""))
     if failed := status["jobs"]["failed"]:
         jobs = "1 job" if failed == 1 else f"{failed} jobs"
-        see = "scriberrctl list --state failed"
+        see = "scriberrctl show --state failed"
         yield Problem("warning", "failed", jobs, f"{see}; scriberrctl retry --state failed")
 
 
