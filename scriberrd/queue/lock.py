@@ -32,7 +32,8 @@ def held(state: Path) -> Iterator[Path]:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise AlreadyRunning(
-                f"another daemon uses {state}: stop it, or set daemon.state_dir"
+                f"another daemon uses {state}: stop it, or wait if it is stopping;"
+                " or set daemon.state_dir"
             ) from None
         yield state
     finally:
