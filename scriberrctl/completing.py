@@ -43,6 +43,12 @@ def _models(client: Client) -> Iterator[tuple[str, str]]:
         yield model["name"], ""
 
 
+def _installed(client: Client) -> Iterator[tuple[str, str]]:
+    for model in client.models():
+        if model["installed"]:
+            yield model["name"], ""
+
+
 def _completer(known: Callable[[Client], Iterator[tuple[str, str]]]) -> Completer:
     def complete(context: click.Context, _: click.Parameter, begun: str) -> list[CompletionItem]:
         from click.shell_completion import CompletionItem  # noqa: PLC0415 - only a shell needs it
@@ -62,3 +68,4 @@ def _completer(known: Callable[[Client], Iterator[tuple[str, str]]]) -> Complete
 
 inboxes = _completer(_inboxes)
 models = _completer(_models)
+installed_models = _completer(_installed)

@@ -47,7 +47,7 @@ def _list(session: Session) -> None:
 
 
 @command.command("remove")
-@click.argument("model", shell_complete=completing.models)
+@click.argument("model", shell_complete=completing.installed_models)
 @click.option("-y", "--yes", is_flag=True, help="Delete it without asking.")
 @json_option
 @pass_session
@@ -59,7 +59,7 @@ def remove(session: Session, model: str, yes: bool) -> None:
 
 
 @command.command("verify")
-@click.argument("model", shell_complete=completing.models)
+@click.argument("model", shell_complete=completing.installed_models)
 @json_option
 @pass_session
 def verify(session: Session, model: str) -> None:

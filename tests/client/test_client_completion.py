@@ -38,6 +38,8 @@ async def test_what_the_daemon_knows(server: Server) -> None:
     assert await completed(server, "scriberrctl cancel 1") == ["12", "11", "10"]
     assert await completed(server, "scriberrctl retry 1") == ["1"]
     assert await completed(server, "scriberrctl list --inbox de") == ["default"]
+    assert await completed(server, "scriberrctl models pull base") == ["base", "base.en"]
+    assert await completed(server, "scriberrctl models remove base") == []  # which is not there
 
 
 async def test_each_shell_is_told_how(server: Server) -> None:

@@ -110,7 +110,7 @@ def test_an_unknown_name_lists_the_known_ones(start: Callable[..., Program]) -> 
     daemon = start()
     status, out, err = pulled(daemon, "gigantic")
     assert (status, out) == (1, "")
-    assert "there is no model 'gigantic'; known are base, base.en, " in err
+    assert "there is no model 'gigantic'; known are tiny, tiny.en, " in err
     assert pulled(daemon, "../etc")[0] == 1
     assert events(daemon) == []
 

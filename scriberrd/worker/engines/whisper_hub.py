@@ -15,6 +15,7 @@ from huggingface_hub.file_download import repo_folder_name
 from huggingface_hub.utils.tqdm import tqdm  # shows nothing: see worker/environment.py
 
 from scriberrd.errors import TaskFailed
+from scriberrd.files import models
 from scriberrd.files.packages import PACKAGES, Package
 from scriberrd.worker import hub
 from scriberrd.worker.describe import describe, is_out_of_memory
@@ -48,8 +49,8 @@ def repository(name: str) -> str | None:
 
 
 def names() -> str:
-    """The names of faster-whisper."""
-    return ", ".join(sorted(_MODELS))
+    """The names of faster-whisper, as the API lists them."""
+    return ", ".join(models.NAMES)
 
 
 def known_license(repository: str) -> str | None:
