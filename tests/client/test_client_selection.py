@@ -200,3 +200,11 @@ async def test_selected_jobs_are_waited_for(six: Server) -> None:
         refused = await ctl(six, "stats", "--since", long)
         assert (refused.status, "is longer than 36500 days" in refused.err) == (2, True)
     assert (await ctl(six, "stats", "--since", "36500d")).status == 0
+
+
+async def test_a_person_is_asked_if_earlier_jobs_of_the_recording_go_too(six: Server) -> None:
+    await six.submit("2.mp3")
+    await six.post("/v1/jobs/7/cancel")
+    refused = "scriberrctl: to remove jobs 2, 7, add --yes: there is no terminal to ask on\n"
+    assert await ctl(six, "remove", "7") == (1, "", refused)
+    assert (await ctl(six, "remove", "--yes", "7")).out == "job 7 removed: 2.mp3\n"
