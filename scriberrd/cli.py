@@ -95,24 +95,34 @@ def _be(
     advice: str = "",
     form: Literal["text", "json"] = "text",
 ) -> T:
-    """Be the daemon with the configuration of the option."""
+    """Be the daemon with the configuration of the option; the log tells why it can't be."""
     import asyncio  # noqa: PLC0415 - as above
     import functools  # noqa: PLC0415
 
+    from scriberrd import config as configuration  # noqa: PLC0415
     from scriberrd import logs  # noqa: PLC0415
-    from scriberrd.config import load  # noqa: PLC0415
     from scriberrd.errors import AlreadyRunning, ConfigError, ScriberrdError  # noqa: PLC0415
 
-    config = _load(option)
-    logs.start(config.daemon.log_level, form)
+    logs.start("info", form)  # before the configuration, of whose problems it tells
     try:
-        return asyncio.run(what(config, functools.partial(load, config.file, os.environ)))
+        config = configuration.load(configuration.find(option, os.environ), os.environ)
+        logs.set_level(config.daemon.log_level)
+        again = functools.partial(configuration.load, config.file, os.environ)
+        return asyncio.run(what(config, again))
     except ConfigError as error:
-        _fail(str(error), EX_CONFIG)
+        _give_up(EX_CONFIG, *error.problems)
     except AlreadyRunning as error:
-        _fail(f"{error}{advice}", EX_TEMPFAIL)
+        _give_up(EX_TEMPFAIL, f"{error}{advice}")
     except (ScriberrdError, OSError) as error:
-        _fail(str(error), EX_FAILURE)
+        _give_up(EX_FAILURE, str(error))
+
+
+def _give_up(status: int, *problems: str) -> NoReturn:
+    import logging  # noqa: PLC0415 - as above
+
+    for problem in problems:
+        logging.getLogger("scriberrd").error("%s", problem)
+    sys.exit(status)
 
 
 @main.command()

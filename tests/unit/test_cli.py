@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import json
 import os
 import subprocess
 import sys
@@ -44,10 +45,14 @@ def test_init_replaces_nothing_unasked(tmp_path: Path) -> None:
 def test_a_bad_configuration_is_told_and_starts_nothing(tmp_path: Path) -> None:
     file = tmp_path / "scriberrd.toml"
     file.write_text('[daemon]\nrescan = "soon"\n')
-    for command in ("check", "run"):
-        done = scriberrd(command, "--config", file)
-        assert done.returncode == 78
-        assert done.stderr.startswith(f"{file}:2: daemon.rescan: 'soon' is not a duration")
+    told = f"{file}:2: daemon.rescan: 'soon' is not a duration"
+    done = scriberrd("check", "--config", file)
+    assert (done.returncode, done.stderr.startswith(told)) == (78, True)
+    done = scriberrd("run", "--config", file)
+    assert (done.returncode, f" ERROR {told}" in done.stderr) == (78, True)
+    done = scriberrd("run", "--config", file, "--log-format", "json")
+    line = json.loads(done.stderr)
+    assert (done.returncode, line["level"], line["message"][: len(told)]) == (78, "error", told)
 
 
 def test_every_command_is_in_the_readme() -> None:
@@ -64,4 +69,4 @@ def test_a_state_directory_that_cannot_be_is_named(tmp_path: Path) -> None:
         file.write_text(f'[daemon]\nstate_dir = "{state}"\nsocket = "s"\n')
         done = scriberrd("run", "--config", file)
         assert done.returncode == 78
-        assert done.stderr.splitlines()[-1].startswith(f"daemon.state_dir: {tmp_path / state}: ")
+        assert f" ERROR daemon.state_dir: {tmp_path / state}: " in done.stderr.splitlines()[-1]
