@@ -51,6 +51,7 @@ from scriberrd.work.resolved import summary
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Hashable, Mapping
+    from contextvars import Context
 
     from scriberrd.config import Config, Inbox
     from scriberrd.queue.store import Store
@@ -168,15 +169,18 @@ async def _serve(
             _keep(group, tasks, _wanted(rooms, metrics, breaker, statuses, keeper))
             beside.append(group.create_task(life.begin(listener.path, listener.lost)))
 
-            async def again() -> list[str]:
+            async def again(asked: Context) -> list[str]:
+                # Only what is logged is by the one who asked: tasks that begin here are not.
+                reading = signals.read_again(live.config, reload, told)
                 with life.reloading():
-                    live.config, warnings = await signals.read_again(live.config, reload, told)
+                    live.config, warnings = await asyncio.create_task(reading, context=asked)
                 dispatcher.reconfigure()
                 disposals.try_now()
                 listener.share(live.config.api.group)
                 _keep(group, tasks, _wanted(rooms, metrics, breaker, statuses, keeper))
                 extra = {"event": Event.RELOADED}
-                log.info("reloaded the configuration: %s", live.config.file, extra=extra)
+                what = "reloaded the configuration: %s"
+                asked.run(log.info, what, live.config.file, extra=extra)
                 return warnings
 
             await told.obey(again)

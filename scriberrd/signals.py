@@ -10,6 +10,7 @@ import logging
 import os
 import signal
 import time
+from contextvars import copy_context
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -22,10 +23,12 @@ from scriberrd.logs import Event
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from contextvars import Context
 
     from scriberrd.config import Config
 
     Done = asyncio.Future[list[str]]  # of an order to reload: what is to be warned of
+    Order = tuple[Done, Context]  # and who gave it, for the log
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +40,7 @@ class Orders:
     """What it is told, in order."""
 
     def __init__(self) -> None:
-        self._queue: asyncio.Queue[Done | None] = asyncio.Queue()  # None: stop
+        self._queue: asyncio.Queue[Order | None] = asyncio.Queue()  # None: stop
         self._ended = False
 
     @property
@@ -57,25 +60,29 @@ class Orders:
         """
         done: Done = asyncio.get_running_loop().create_future()
         done.add_done_callback(lambda one: one.cancelled() or one.exception())  # is logged, too
-        self._queue.put_nowait(done)
+        self._queue.put_nowait((done, copy_context()))
         if self._ended:
             self._refuse()
         return done
 
-    async def obey(self, reload: Callable[[], Awaitable[list[str]]]) -> None:
-        """Carry out what it is told, until it is to stop."""
+    async def obey(self, reload: Callable[[Context], Awaitable[list[str]]]) -> None:
+        """Carry out what it is told, until it is to stop.
+
+        `reload` gets the context that it was ordered in: its log tells who did.
+        """
         while (order := await self._queue.get()) is not None:
             systemd.notify(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
+            done, asked = order
             try:
-                warnings = await reload()
+                warnings = await reload(asked)
             except ScriberrdError as error:
-                _settle(order, error)
+                _settle(done, error)
             except Exception as error:  # who asks is told, and the work goes on
                 log.exception("the new configuration is only partly in force: reload again")
-                _settle(order, ScriberrdError(str(error)))
+                _settle(done, ScriberrdError(str(error)))
             else:
-                if not order.done():
-                    order.set_result(warnings)
+                if not done.done():
+                    done.set_result(warnings)
             systemd.notify("READY=1")
         self._ended = True
         self._refuse()
@@ -83,12 +90,12 @@ class Orders:
     def _refuse(self) -> None:
         while not self._queue.empty():
             if (order := self._queue.get_nowait()) is not None:
-                _settle(order, ShuttingDown("the daemon is stopping"))
+                _settle(order[0], ShuttingDown("the daemon is stopping"))
 
 
-def _settle(order: Done, error: ScriberrdError) -> None:
-    if not order.done():
-        order.set_exception(error)
+def _settle(done: Done, error: ScriberrdError) -> None:
+    if not done.done():
+        done.set_exception(error)
 
 
 def listen() -> Orders:

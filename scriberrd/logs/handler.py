@@ -112,7 +112,7 @@ class Handler(logging.StreamHandler[TextIO]):
                 latest = seen.latest
                 text = f"message repeated {seen.hidden} times: {latest.msg}"
                 told = logging.LogRecord(latest.name, latest.levelno, "", 0, text, None, None)
-                told.subject = subject(latest)
+                told.subject, told.event = subject(latest), getattr(latest, "event", None)
                 self._write(told)
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name

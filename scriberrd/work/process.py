@@ -67,6 +67,7 @@ class Process:
         self._pidfd = os.pidfd_open(process.pid)
         self._child = child
         self._killed = False  # by us
+        self._died = False  # which is told instead of its end
         self._end: asyncio.Task[None] | None = None
         self._diarizes = False
         self._ready = False  # to work on the recording of its latest task
@@ -171,11 +172,11 @@ class Process:
         except asyncio.IncompleteReadError:  # it ended; what it died of is soon known
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._process.wait(), LAST_MOMENTS)
-            await self.kill()
+            await self._bury()
             raise self._death() from None
         except (asyncio.LimitOverrunError, msgspec.DecodeError) as error:
             self._printed.tell(f"what it sent is no reply: {error}", time.monotonic())
-            await self.kill()
+            await self._bury()
             raise self._death() from error
 
     async def kill(self) -> None:
@@ -186,6 +187,10 @@ class Process:
         if self._end is None:
             self._end = asyncio.create_task(self._kill())
         await asyncio.shield(self._end)
+
+    async def _bury(self) -> None:
+        self._died = True
+        await self.kill()
 
     async def _kill(self) -> None:
         self._killed = self.alive
@@ -210,7 +215,7 @@ class Process:
         self._commands.close()
         await asyncio.wait({self._listening})
         self._child.close()
-        if ended:
+        if ended and not self._died:
             log.info("worker %s ended, pid %d", self.name, self.pid)
 
     async def _listen(self) -> None:
@@ -230,7 +235,7 @@ class Process:
 
     async def stalled(self, why: str) -> WorkerDied:
         """Kill it, since it hangs; what that is to be recorded as."""
-        await self.kill()
+        await self._bury()
         return self._death("worker_stalled", why)
 
     def _death(self, failure: str = "worker_crashed", why: str = "") -> WorkerDied:
@@ -252,6 +257,7 @@ class Process:
     def tell_idle_death(self) -> None:
         """Log that it has ended by itself, if it has, while it had nothing to do."""
         if self._end is None:
+            self._died = True
             self._tell_death("it ended while it was idle")
 
     def _tell_death(self, why: str) -> None:

@@ -220,6 +220,7 @@ class Run:
         self._supervision.moved(self._clock.monotonic())
         if not isinstance(task, protocol.Diarize):
             self._enter(Stage.TRANSCRIBING)
+            note(stage=Stage.PREPARING)  # to people it is so until the model is loaded
             return
         self._enter(Stage.DIARIZING)
         log.info("tells speakers apart", extra={"event": Event.JOB_DIARIZING})
@@ -242,6 +243,7 @@ class Run:
                 bounds.check_duration(self._inbox, reply.duration)
             case protocol.Loaded():
                 self.engine = engine = reply.engine
+                note(stage=self.stage)
                 self._began = self._clock.monotonic()
                 what = f"transcribing with {short(engine.model)} on {engine.device}"
                 extra = {"event": Event.JOB_TRANSCRIBING}

@@ -190,6 +190,18 @@ def test_what_was_counted_is_told_at_the_end() -> None:
     assert log.lines()[-1] == "<6>job 4: message repeated 1 times: again"
 
 
+def test_what_was_counted_has_the_moment_of_what_was_repeated(journald: socket.socket) -> None:
+    log = Log(Journal(journald.getsockname()))
+    for _ in range(BURST + 1):
+        again = record("again")
+        again.event = Event.OUTAGE
+        log.handler.handle(again)
+    log.handler.close()
+    told = [fields(journald.recv(65536)) for _ in range(BURST + 1)]
+    assert told[-1]["MESSAGE"].startswith("message repeated")
+    assert {one["MESSAGE_ID"] for one in told} == {Event.OUTAGE.value}
+
+
 def test_a_traceback_is_shown_a_few_times_and_the_line_each_time() -> None:
     log = Log()
     for number in range(100):

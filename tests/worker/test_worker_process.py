@@ -96,3 +96,4 @@ async def test_what_it_prints_is_told_with_its_job(
     assert told == ["<4>job 3 talks/a.wav: worker cpu: my last words: /secret/place"]
     (died,) = [one for one in caplog.records if getattr(one, "event", None) is Event.WORKER_DIED]
     assert died.levelname == "WARNING"
+    assert " ended, pid" not in caplog.text  # one end is one line
