@@ -181,6 +181,7 @@ async def _serve(
                 extra = {"event": Event.RELOADED}
                 what = "reloaded the configuration: %s"
                 asked.run(log.info, what, live.config.file, extra=extra)
+                await asyncio.create_task(_tell_of_reload(store), context=asked)
                 return warnings
 
             await told.obey(again)
@@ -191,6 +192,13 @@ async def _serve(
             dispatcher.stop()
             await systemd.stopping(drained)
             telling.cancel()
+
+
+async def _tell_of_reload(store: Store) -> None:
+    try:
+        await store.run(jobs.reloaded, now=time.time())
+    except StoreError as error:  # the configuration is in force all the same
+        log.warning("can't record that the configuration was reloaded: %s", error)
 
 
 def _read(reload: Callable[[], Config], machine: Machine) -> Config:

@@ -221,7 +221,10 @@ FAILURES: dict[str, FailureKind] = {
         "see what has the name of the recording or its folder there; it is retried",
     ),
     "inbox_unavailable": FailureKind(
-        "machine", "the inbox folder is missing", "mount it, or put it back", part="inbox"
+        "machine",
+        "the inbox folder is missing",
+        "mount it, or put it back, into the configuration, too; or cancel its jobs",
+        part="inbox",
     ),
     "store_failed": FailureKind(
         "machine", "the database can't be used", "see the journal", part="store"

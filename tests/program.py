@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import apsw
 import psutil
 
 from scriberrctl.client import Client
@@ -264,6 +265,13 @@ class Program:
         """A published transcript."""
         found: dict[str, Any] = json.loads((self.out / name).read_bytes())
         return found
+
+    def events(self, type_: str) -> list[Any]:
+        """The data of all events of a type, from the database."""
+        path = str(self.root / "state/scriberrd.db")
+        with contextlib.closing(apsw.Connection(path, flags=apsw.SQLITE_OPEN_READONLY)) as db:
+            rows = db.execute("SELECT json(data) FROM event WHERE type = ? ORDER BY id", (type_,))
+            return [json.loads(data) for (data,) in rows]
 
     def files(self) -> list[str]:
         """All published files."""

@@ -130,6 +130,8 @@ def event(event: Event) -> str:
         other = event["data"]["why"] == "other_database"
         why = "the database was replaced" if other else "they were deleted"
         about, facts = f"events are missing here: {why}", {}
+    elif event["type"] == "reloaded":
+        about, facts = "the configuration", {}
     elif event["job"] is None and "model" in facts:
         about, facts = f"model {facts['model']}", {**facts, "model": None}
     elif event["job"] is None:

@@ -168,6 +168,7 @@ async def remove(rooms: Rooms, named: Named) -> Models:
     except OSError as error:
         raise PurgeFailed(f"{named.model} can't be deleted: {error.strerror}") from error
     log.info("model %s removed from the cache", named.model)
+    await rooms.store.run(jobs.model_removed, named.model, now=rooms.clock.time())
     return await find(rooms)
 
 

@@ -11,7 +11,6 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import apsw
 import pytest
 from msgspec.structs import replace
 from program import AUDIO, Program, wait_for
@@ -39,16 +38,6 @@ def profile(model: str = "ok", diarize: str = "auto", **more: object) -> str:
     lines = {"diarize": diarize, "diarizer": "fake", "diarization_model": model} | more
     texts = {key: f'"{value}"' if isinstance(value, str) else value for key, value in lines.items()}
     return "\n".join(f"{key} = {value}" for key, value in texts.items())
-
-
-def events(daemon: Program, type_: str) -> list[Any]:
-    """The data of all events of a type, from the database."""
-    path = str(daemon.root / "state/scriberrd.db")
-    db = apsw.Connection(path, flags=apsw.SQLITE_OPEN_READONLY)
-    found = db.execute("SELECT json(data) FROM event WHERE type = ? ORDER BY id", (type_,))
-    texts = [text for (text,) in found]
-    db.close()
-    return texts
 
 
 def runs(daemon: Program, name: str) -> list[str]:
@@ -92,9 +81,9 @@ def test_words_come_first_and_then_who_says_them(program: Make) -> None:
     assert (done["text"], done["warnings"], job["warnings"]) == (words["text"], [], [])
     assert {turn["speaker"] for turn in done["turns"]} == {"SPEAKER_00", "SPEAKER_01"}
     assert job["progress"]["diarized"] is None
-    assert (len(events(daemon, "published")), len(events(daemon, "finished"))) == (1, 1)
-    (told,) = events(daemon, "diarized")
-    assert '"speakers":2' in told
+    assert (len(daemon.events("published")), len(daemon.events("finished"))) == (1, 1)
+    (told,) = daemon.events("diarized")
+    assert told["speakers"] == 2
     assert runs(daemon, "talk.opus") == ["completed"]
 
 
@@ -105,7 +94,7 @@ def test_who_requires_the_speakers_gets_no_words_without_them(program: Make) -> 
     assert daemon.files() == []
     daemon.wait("talk.opus", "completed")
     assert daemon.transcript("talk.json")["turns"]
-    assert events(daemon, "published") == []
+    assert daemon.events("published") == []
 
 
 def test_silence_needs_no_diarizer(program: Make) -> None:
@@ -206,7 +195,7 @@ def test_what_fails_once_is_tried_again(program: Make) -> None:
     assert daemon.wait("talk.opus", "completed")["failures"] == 1
     assert daemon.transcript("talk.json")["turns"]
     assert daemon.transcript("talk.json")["warnings"] == []
-    assert len(events(daemon, "published")) == 1
+    assert len(daemon.events("published")) == 1
 
 
 def test_a_diarizer_that_needs_less_memory_says_so(program: Make) -> None:
@@ -272,13 +261,13 @@ def test_a_stop_between_words_and_speakers(program: Make, diarize: str, number: 
     first, second = daemon.ctl("show", job["id"])["executions"]
     assert first["outcome"] == ("released" if number == signal.SIGTERM else "lost")
     assert (first["audio_seconds"] > 9, second["audio_seconds"]) == (True, 0)
-    assert len(events(daemon, "published")) == (diarize == "auto")
+    assert len(daemon.events("published")) == (diarize == "auto")
 
 
 def test_a_cancel_need_not_wait_for_the_look_at_the_diarizer(program: Make) -> None:
     daemon = program(profile=profile("mute"))
     daemon.drop(SPEECH, "talk.opus")
-    wait_for(lambda: events(daemon, "published"), "the words")
+    wait_for(lambda: daemon.events("published"), "the words")
     daemon.ctl("cancel", (daemon.job("talk.opus") or {})["id"])
     assert daemon.wait("talk.opus", "canceled", "completed")["state"] == "canceled"
 
@@ -351,8 +340,8 @@ def test_what_was_done_for_the_same_bytes_is_not_done_again(program: Make) -> No
     daemon.wait("copy.opus", "completed")
     first, second = (daemon.transcript(name) for name in ("talk.json", "copy.json"))
     assert first["turns"] == second["turns"]
-    assert len(events(daemon, "diarized")) == 1
-    assert len(events(daemon, "published")) == 1  # the copy was complete at once
+    assert len(daemon.events("diarized")) == 1
+    assert len(daemon.events("published")) == 1  # the copy was complete at once
 
 
 def order(daemon: Program, stage: RedoStage | None, **today: Any) -> None:
@@ -381,7 +370,7 @@ def test_the_speakers_alone_are_done_anew(program: Make) -> None:
     order(daemon, "diarize", diarization_model="raise", speakers=1)
     assert daemon.wait("talk.opus", "failed")["error"]["code"] == "diarization_failed"
     assert daemon.transcript("talk.json") == after  # better than none
-    assert len(events(daemon, "published")) == 1  # what there was stayed until the end
+    assert len(daemon.events("published")) == 1  # what there was stayed until the end
 
 
 def test_words_that_are_not_kept_any_more_are_made_again(program: Make) -> None:
@@ -395,7 +384,7 @@ def test_words_that_are_not_kept_any_more_are_made_again(program: Make) -> None:
     daemon.wait("talk.opus", "completed")
     assert daemon.transcript("talk.json")["text"] == before["text"]
     assert daemon.said("its words are not kept any more") == 1
-    assert len(events(daemon, "diarized")) == 2
+    assert len(daemon.events("diarized")) == 2
 
 
 def test_all_is_done_anew(program: Make) -> None:
@@ -404,7 +393,7 @@ def test_all_is_done_anew(program: Make) -> None:
     daemon.wait("talk.opus", "completed")
     order(daemon, None)
     daemon.wait("talk.opus", "completed")
-    assert len(events(daemon, "diarized")) == 2
+    assert len(daemon.events("diarized")) == 2
 
 
 def test_to_merge_again_needs_no_worker(program: Make) -> None:
@@ -429,7 +418,7 @@ def test_words_without_speakers_are_no_transcript_after_the_database_is_lost(
         file.unlink()
     daemon.start()
     daemon.wait("talk.opus", "completed")
-    assert len(events(daemon, "diarized")) == 1
+    assert len(daemon.events("diarized")) == 1
 
 
 def test_a_recording_that_goes_away_between_the_stages(program: Make) -> None:

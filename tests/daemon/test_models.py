@@ -201,6 +201,8 @@ def test_a_model_comes_from_a_folder_is_used_verified_and_removed(
     daemon.config.write_text(text.replace(f'model = "{TOY}"', 'model = "base"'))
     daemon.ctl("reload")
     assert daemon.ctl("models", "remove", TOY, "--yes")["removed"] == TOY
+    (event,) = daemon.events("model_removed")
+    assert (event["model"], event["by"]["uid"]) == (TOY, os.getuid())
     assert installed(daemon) == []
 
 

@@ -187,6 +187,8 @@ def test_the_client_reloads_it_and_hears_what_is_wrong_with_it(program: Make) ->
     rewrite(daemon, r'socket = ".*"', 'socket = "elsewhere"')
     (warning,) = daemon.ctl("reload")["warnings"]
     assert warning.startswith("daemon.socket stays")
+    (event,) = daemon.events("reloaded")
+    assert event["by"]["uid"] == os.getuid()
     daemon.drop(SENTENCE, "one.wav")
     daemon.wait("one.wav", "completed")
 

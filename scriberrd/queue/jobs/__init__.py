@@ -61,7 +61,7 @@ from scriberrd.queue.jobs.outputs import (
     unlisted,
     unreserve,
 )
-from scriberrd.queue.jobs.pauses import pause, paused, resume
+from scriberrd.queue.jobs.pauses import pause, paused, reloaded, resume
 from scriberrd.queue.jobs.pruning import (
     Aged,
     believe,
@@ -76,7 +76,7 @@ from scriberrd.queue.jobs.pruning import (
     purgeable,
     remove,
 )
-from scriberrd.queue.jobs.pulls import pull_failed, pulled, pulling
+from scriberrd.queue.jobs.pulls import model_removed, pull_failed, pulled, pulling
 from scriberrd.queue.jobs.recovery import recover
 from scriberrd.queue.jobs.rows import Lease, Order, newest
 from scriberrd.queue.jobs.speakers import name, require_shown

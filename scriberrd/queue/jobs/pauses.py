@@ -40,6 +40,11 @@ def resume(db: apsw.Connection, scopes: Iterable[Scope], *, now: float) -> list[
     return paused(db)
 
 
+def reloaded(db: apsw.Connection, *, now: float) -> None:
+    """Tell that another configuration is in force."""
+    record_event(db, None, "reloaded", now)
+
+
 def paused(db: apsw.Connection) -> list[Pause]:
     """All pauses, that of everything first."""
     rows = db.execute("SELECT kind, name, reason, since FROM pause ORDER BY kind, name")

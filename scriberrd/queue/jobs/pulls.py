@@ -1,4 +1,4 @@
-"""What happens to models that are pulled: events, and nothing else of them is kept here."""
+"""What happens to models: events, and nothing else of them is kept here."""
 
 from __future__ import annotations
 
@@ -27,3 +27,8 @@ def pulled(db: apsw.Connection, model: str, *, news: protocol.Pulled, now: float
 def pull_failed(db: apsw.Connection, model: str, *, detail: str, now: float) -> None:
     """Tell that a download has ended without the model."""
     record_event(db, None, "pull_failed", now, model=model, detail=detail)
+
+
+def model_removed(db: apsw.Connection, model: str, *, now: float) -> None:
+    """Tell that a model was deleted by order."""
+    record_event(db, None, "model_removed", now, model=model)

@@ -133,7 +133,7 @@ def record_event(
 ) -> None:
     """Record an event of the change that this transaction makes, and who asked for it.
 
-    Without a job it is of a pause, of a model, or of a job that is forgotten.
+    Without a job it is of a pause, a model, the configuration, or a job that is forgotten.
     """
     by = {} if (who := asking()) is None else {"by": who}
     db.execute(
