@@ -49,7 +49,7 @@ def bar(job: Job, screen: Screen = ANYWHERE) -> str:
     rest = [_position(job) if progress["diarized"] is None else "", speed(progress), left]
     while True:
         line = "  ".join(filter(None, [first, stage, *rest]))
-        room = len(name) if columns is None else columns - len(line) - 2
+        room = width(name) if columns is None else columns - len(line) - 2
         if room >= min(width(name), NAME) or not rest:
             return screen.fit(f"{line}  {shorten(name, room)}")
         del rest[0]

@@ -76,3 +76,5 @@ def test_the_bar_shows_how_far_the_speakers_are_told_apart() -> None:
     assert render.bar(job) == "job 1  [##########----------] 50 %  diarizing  a"
     progress["diarized"] = None
     assert "100 %  diarizing  1:00 of 1:00  a" in render.bar(job)
+    job["name"] = "会議.wav"
+    assert render.bar(job).endswith("  1:00 of 1:00  会議.wav")  # where nothing has a width
