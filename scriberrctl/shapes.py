@@ -192,6 +192,7 @@ class Status(TypedDict):
     pid: int
     uptime_seconds: float
     state: Literal["running", "stopping"]
+    stop_timeout: float
     jobs: dict[JobState, int]
     waiting: Waiting
     processing: list[Job]

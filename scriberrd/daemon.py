@@ -190,6 +190,7 @@ async def _serve(
             for task in beside:
                 task.cancel()
             dispatcher.stop()
+            log.info("%s", life.stopping())
             await systemd.stopping(drained)
             telling.cancel()
 

@@ -94,10 +94,17 @@ class Life:
         finally:
             self._store.bell.ring()
 
+    def stopping(self) -> str:
+        """What a stop waits for, and how long at most."""
+        ids = [str(one.job.id) for one in self._dispatcher.slots if one.job is not None]
+        if not ids:
+            return "stopping: no job runs"
+        longest, jobs = self._live.config.daemon.stop_timeout, "job" if len(ids) == 1 else "jobs"
+        return f"stopping: up to {longest:g} s for {len(ids)} {jobs} ({', '.join(ids)})"
+
     async def _at(self) -> str:
         if self._dispatcher.stopping:
-            jobs = [f"job {one.job.id}" for one in self._dispatcher.slots if one.job is not None]
-            return f"stopping, waiting for {', '.join(jobs) or 'nothing'}"
+            return self.stopping()
         try:
             counts = await self._store.read(queries.counts)
         except StoreError:

@@ -77,8 +77,11 @@ def _health(status: Status, found: list[Problem]) -> str:
     worse = sum(problem.level == "critical" for problem in found)
     counts = {"problem": worse, "warning": len(found) - worse}
     told = [f"{number} {what}{'s' * (number > 1)}" for what, number in counts.items() if number]
-    state = f"{status['state']}: {', '.join(told) or 'all is well'}"
-    return f"scriberrd {status['version']} is {state} ({life})"
+    state: str = status["state"]
+    if state == "stopping" and (jobs := len(status["processing"])):
+        longest = f"{status['stop_timeout']:g} s"
+        state += f", up to {longest} for {jobs} job{'s' * (jobs > 1)}"
+    return f"scriberrd {status['version']} is {state}: {', '.join(told) or 'all is well'} ({life})"
 
 
 def _problems(found: list[Problem], screen: Screen) -> Iterator[str]:

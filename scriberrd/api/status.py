@@ -45,6 +45,7 @@ class StatusView(msgspec.Struct, frozen=True, kw_only=True):
     pid: int
     uptime_seconds: float
     state: Literal["running", "stopping"]
+    stop_timeout: float
     jobs: dict[JobState, int]
     waiting: WaitingView
     processing: list[views.JobView]
@@ -73,6 +74,7 @@ async def status(rooms: Rooms) -> StatusView:
         pid=os.getpid(),
         uptime_seconds=rooms.clock.monotonic() - rooms.started,
         state="stopping" if rooms.stopping() else "running",
+        stop_timeout=float(rooms.live.config.daemon.stop_timeout),
         jobs=stored.counts,
         waiting=_waiting(stored.waiting),
         processing=views.jobs(stored.processing, stored.starts, rooms.clock),

@@ -41,6 +41,7 @@ async def test_status(server: Server) -> None:
         "pid": os.getpid(),
         "uptime_seconds": 60.0,
         "state": "running",
+        "stop_timeout": 30.0,
         "jobs": {"queued": 1, "processing": 1, "completed": 0, "failed": 0, "canceled": 0},
         "waiting": {"paused": 0, "retry": 0, "machine": 0, "next_try": None},
         "workers": [

@@ -6,6 +6,7 @@ import asyncio
 import functools
 import gc
 import socket
+import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
@@ -107,8 +108,13 @@ def test_a_stop_says_what_it_waits_for(program: Callable[..., Program], tmp_path
         wait_for(lambda: daemon.said("transcribing with"), "its work")
         assert daemon.daemon is not None
         daemon.daemon.terminate()
-        while manager.recv(1000) != b"STATUS=stopping, waiting for job 1":
+        while manager.recv(1000) != b"STATUS=stopping: up to 30 s for 1 job (1)":
             pass
+        assert daemon.said("stopping: up to 30 s for 1 job (1)")
+        shown = subprocess.run(
+            [*daemon.client, "status"], capture_output=True, text=True, check=False
+        )
+        assert " is stopping, up to 30 s for 1 job: " in shown.stdout, shown.stderr
         worker.kill()
         assert daemon.wait_dead() == 0
 
