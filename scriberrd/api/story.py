@@ -32,6 +32,7 @@ SAID = {
     "moved": "its recording was renamed: {from} is now {to}",
     "superseded": "another version of the recording took its place: it starts anew",
     "claimed": "started on worker {worker}: run {lease}",
+    "adopted": "found its transcript, nothing to do",
     "checkpointed": "transcribed up to {seconds} s",
     "published": "published the words; who says them follows",
     "diarized": "told {speakers} speakers apart in {seconds} s on {device}",

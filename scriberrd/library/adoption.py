@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -21,8 +20,6 @@ if TYPE_CHECKING:
     from scriberrd.model import Job
     from scriberrd.queue.store import Store
     from scriberrd.transcript import Transcript
-
-log = logging.getLogger(__name__)
 
 USUAL = 3  # names of outputs, before they are only numbered
 
@@ -49,12 +46,9 @@ async def adopt(store: Store, folders: Folders, inbox: Inbox, job: Job) -> Trans
         return None
 
     try:
-        found = await folders.run(inbox.output, look)
+        return await folders.run(inbox.output, look)
     except NoAnswer:
         return None
-    if found is not None:
-        log.info("found its transcript, nothing to do")
-    return found
 
 
 def _suffices(found: Transcript, job: Job) -> bool:

@@ -182,8 +182,8 @@ class Dispatcher:
             ended = await self._run(slot, run)
             if ended.state is JobState.COMPLETED:
                 self.admission.done(slot, job)
-                starts = await self._store.read(queries.starts, [ended])
-                tell(ended, start=starts[ended.id])
+                *_, latest = await self._store.read(queries.executions, ended.id)
+                tell(ended, run=latest)
         except LeaseLost as error:
             log.info("%s; its result is dropped", error)
         finally:

@@ -66,6 +66,8 @@ async def transcribe(run: Run, means: Means) -> Transcript | None:
     job, store, inbox = run.job, means.store, means.inbox(run.job)
     if found := await adopt(store, means.folders, inbox, job):
         bounds.check_duration(inbox, found.duration)
+        await store.insist(jobs.adopted, run.lease, now=means.clock.time())
+        log.info("found its transcript, nothing to do")
         return found
     work = await store.read(jobs.work, job.id)
     if work.finished is not None:

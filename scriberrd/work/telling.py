@@ -10,7 +10,7 @@ from scriberrd.logs import Event
 from scriberrd.model import JobState
 
 if TYPE_CHECKING:
-    from scriberrd.model import Job
+    from scriberrd.model import Execution, Job
     from scriberrd.work.messages import Interruption
 
 log = logging.getLogger(__name__)
@@ -23,20 +23,20 @@ RELEASED: dict[Interruption, str] = {
 }
 
 
-def tell(job: Job, released: Interruption | None = None, *, start: float = 0.0) -> None:
+def tell(job: Job, released: Interruption | None = None, *, run: Execution | None = None) -> None:
     """Log how a run of a job has ended, or why it was given up.
 
     Args:
         job: as it is then.
         released: why it was given up.
-        start: where in the recording a run began that has completed it, in seconds.
+        run: the one that has completed it.
     """
     match job.state:
         case JobState.COMPLETED:
-            seconds, audio = (job.finished_at or 0) - (job.started_at or 0), job.progress - start
-            factor = f", real-time factor {seconds / audio:.3f}" if audio > 0 else ""
-            what = f"completed in {seconds:.1f} s ({audio:.0f} s of audio{factor})"
-            log.info("%s", what, extra={"event": Event.JOB_COMPLETED})
+            seconds, audio = (job.finished_at or 0) - (job.started_at or 0), ""
+            if run is not None and (factor := run.real_time_factor) is not None:
+                audio = f" ({run.audio_seconds:.0f} s of audio, real-time factor {factor:.3f})"
+            log.info("completed in %.1f s%s", seconds, audio, extra={"event": Event.JOB_COMPLETED})
         case JobState.CANCELED:
             log.info("canceled", extra={"event": Event.JOB_CANCELED})
         case JobState.FAILED:

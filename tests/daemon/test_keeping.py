@@ -216,6 +216,10 @@ def test_without_a_backup_finished_work_is_adopted(program: Make) -> None:
     assert (daemon.out / "edited.json").read_text() == '{"mine": true}'
     runs = {name: daemon.ctl("show", daemon.wait(name, "completed")["id"]) for name in ("one.wav",)}
     assert runs["one.wav"]["executions"][0]["audio_seconds"] == 0
+    story = daemon.ask.logs(daemon.wait("one.wav", "completed")["id"])
+    assert story[-2].endswith("Z found its transcript, nothing to do")
+    done = [line for line in daemon.log.read_text().splitlines() if "one.wav: completed in" in line]
+    assert ["real-time factor" in line for line in done] == [True, False]
     assert "there is no backup" in daemon.log.read_text()
 
 

@@ -81,6 +81,7 @@ from scriberrd.queue.jobs.recovery import recover
 from scriberrd.queue.jobs.rows import Lease, Order, newest
 from scriberrd.queue.jobs.speakers import name, require_shown
 from scriberrd.queue.jobs.stages import (
+    adopted,
     begin_anew,
     diarized,
     diarizing,

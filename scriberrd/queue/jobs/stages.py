@@ -30,6 +30,12 @@ def spoken(db: apsw.Connection, id_: int) -> bool:
     return bool(said)
 
 
+def adopted(db: apsw.Connection, lease: Lease, *, now: float) -> None:
+    """Tell that the transcript was there already, and no worker has anything to do."""
+    held(db, lease)
+    record_event(db, lease.job, "adopted", now)
+
+
 def words_published(db: apsw.Connection, lease: Lease, *, now: float) -> None:
     """Tell that the words are published before it is known who says them."""
     held(db, lease)
