@@ -40,12 +40,13 @@ def _inboxes(client: Client) -> Iterator[tuple[str, str]]:
 
 def _models(client: Client) -> Iterator[tuple[str, str]]:
     for model in client.models():
-        yield model["name"], ""
+        if model["repository"]:  # a folder of a profile is nothing to pull or to remove
+            yield model["name"], ""
 
 
 def _installed(client: Client) -> Iterator[tuple[str, str]]:
     for model in client.models():
-        if model["installed"]:
+        if model["installed"] and model["repository"]:
             yield model["name"], ""
 
 

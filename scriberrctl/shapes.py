@@ -327,7 +327,7 @@ class Model(TypedDict):
     """A model that is on this machine, or may come."""
 
     name: str
-    repository: str
+    repository: str | None
     revision: str | None
     installed: bool
     default: bool

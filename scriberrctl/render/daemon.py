@@ -78,7 +78,7 @@ def models(models: Iterable[Model]) -> str:
         (
             [
                 model["name"],
-                (model["revision"] or "")[:8] or "-",
+                (model["revision"] or "")[:8] or ("yes" if model["installed"] else "-"),
                 "-" if model["bytes"] is None else size(model["bytes"]),
                 {"en": "English", "many": "many", None: "-"}[model["languages"]],
                 {True: "yes", False: "no", None: "-"}[model["translate"]],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 from functools import partial
@@ -13,9 +14,17 @@ from msgspec import Meta, field
 
 from scriberrd import protocol
 from scriberrd.api.params import Params
-from scriberrd.errors import InvalidRequest, ModelInUse, ModelUnknown, PullFailed, PurgeFailed
+from scriberrd.errors import (
+    InvalidRequest,
+    ModelInUse,
+    ModelUnknown,
+    NoAnswer,
+    PullFailed,
+    PurgeFailed,
+)
 from scriberrd.files import models
 from scriberrd.files.folders import Heartbeat
+from scriberrd.model import short
 from scriberrd.queue import jobs, queries
 
 if TYPE_CHECKING:
@@ -45,7 +54,7 @@ class ModelView(msgspec.Struct, frozen=True, kw_only=True):
     """A model that is on this machine, or may come."""
 
     name: str
-    repository: str
+    repository: str | None
     revision: str | None
     installed: bool
     default: bool
@@ -84,14 +93,16 @@ class Verified(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def find(rooms: Rooms) -> Models:
-    """All models in the cache, then those that could come."""
+    """All models in the cache, then those of profiles in other folders, and those that may come."""
     folder = _cache(rooms)
     found = await rooms.folders.run(folder, models.cached, folder)
     used = {models.repository(name) for name in _of_profiles(rooms)}
     names = {repository: name for name, repository in models.NAMES.items()}
     there = {one.name for one in found}
+    folders = sorted(name for name in _of_profiles(rooms) if os.path.isabs(name))
     return Models(
         [_view(names.get(one.name, one.name), one.name, one, used) for one in found]
+        + [await _in_folder(rooms, Path(one)) for one in folders]
         + [_view(name, id_, None, used) for id_, name in names.items() if id_ not in there]
     )
 
@@ -110,6 +121,23 @@ def _view(
         bytes=found.bytes if found else None,
         languages=("en" if english else "many") if known else None,
         translate=not english and "turbo" not in name if known else None,
+    )
+
+
+async def _in_folder(rooms: Rooms, folder: Path) -> ModelView:
+    """A model that a profile uses from a folder of its own, which may not be there."""
+    whole = False
+    with contextlib.suppress(NoAnswer, OSError):
+        whole = not await rooms.folders.run(folder, models.lacking, folder)
+    return ModelView(
+        name=short(str(folder)),
+        repository=None,
+        revision=None,
+        installed=whole,
+        default=True,
+        bytes=None,
+        languages=None,
+        translate=None,
     )
 
 

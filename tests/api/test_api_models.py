@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
+from scriberrd.settings import Settings
+
 if TYPE_CHECKING:
     from api_server import Server
 
@@ -80,6 +82,25 @@ async def test_what_comes_from_a_folder_is_the_model_of_that_name(
     await copied(server, folder, "me/mine")
     mine = await listed(server, "me/mine")
     assert (mine["installed"], mine["languages"], mine["translate"]) == (True, None, None)
+
+
+async def test_those_of_profiles_are_listed_wherever_they_lie(
+    server: Server, folder: Path, tmp_path: Path
+) -> None:
+    paths = {"own": folder, "lost": tmp_path / "lost"}
+    profiles = {name: Settings(model=str(path)) for name, path in paths.items()}
+    server.rooms.live.config = msgspec.structs.replace(server.config, profiles=profiles)
+    assert await listed(server, "stick") == {
+        "name": "stick",
+        "repository": None,
+        "revision": None,
+        "installed": True,
+        "default": True,
+        "bytes": None,
+        "languages": None,
+        "translate": None,
+    }
+    assert not (await listed(server, "lost"))["installed"]
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 from commands import ctl, environment
+from msgspec.structs import replace
+
+from scriberrd.settings import Settings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,13 +34,20 @@ async def test_commands_and_options(server: Server) -> None:
     assert await completed(server, "scriberrctl rm --pu") == ["--purge"]
 
 
-async def test_what_the_daemon_knows(server: Server) -> None:
+async def test_what_the_daemon_knows(server: Server, tmp_path: Path) -> None:
     for number in range(12):
         await server.submit(f"{number}.mp3")
     await server.fail(await server.claim())
     assert await completed(server, "scriberrctl cancel 1") == ["12", "11", "10"]
     assert await completed(server, "scriberrctl retry 1") == ["1"]
     assert await completed(server, "scriberrctl list --inbox de") == ["default"]
+    folder = tmp_path / "base-of-us"  # is nothing to pull or to remove
+    folder.mkdir()
+    for name in ("model.bin", "config.json", "tokenizer.json", "vocabulary.json"):
+        (folder / name).touch()
+    profiles = {"default": Settings(model=str(folder))}
+    server.rooms.live.config = replace(server.config, profiles=profiles)
+    assert "base-of-us" in [row["name"] for row in (await server.get("/v1/models"))["models"]]
     assert await completed(server, "scriberrctl models pull base") == ["base", "base.en"]
     assert await completed(server, "scriberrctl models remove base") == []  # which is not there
 
