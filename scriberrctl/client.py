@@ -189,20 +189,6 @@ class Client:
         )
 
     @contextlib.contextmanager
-    def events(
-        self, *, after: str | None = None, job: int | None = None, deadline: float | None = None
-    ) -> Iterator[Iterator[Event]]:
-        """Follow events, from the one after `after` on or from now on.
-
-        Args:
-            after: the cursor or id of the last known event.
-            job: only events of this job.
-            deadline: when to raise TimedOut, on the monotonic clock.
-        """
-        with self.stream(after=after, job=job, deadline=deadline) as stream:
-            yield (event for _, event in stream if event is not None)
-
-    @contextlib.contextmanager
     def stream(
         self, *, after: str | None = None, job: int | None = None, deadline: float | None = None
     ) -> Iterator[Iterator[tuple[str, Event | None]]]:

@@ -116,5 +116,7 @@ class Following:
 
 
 def passes(error: NoDaemon | ApiError) -> bool:
-    """Whether it may be another answer later."""
-    return isinstance(error, NoDaemon) or error.status == UNAVAILABLE
+    """Whether it may be another answer later; a model that can't be had does not come by itself."""
+    if isinstance(error, NoDaemon):
+        return True
+    return error.status == UNAVAILABLE and error.code != "pull_failed"

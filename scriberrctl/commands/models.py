@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import sys
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 import click
 
 from scriberrctl import completing, render
-from scriberrctl.errors import ApiError, NoDaemon
+from scriberrctl.errors import ApiError
+from scriberrctl.following import Following
 from scriberrctl.selection import agreed
 from scriberrctl.session import Session, json_option, pass_session
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from scriberrctl.shapes import Event, Pull
+    from scriberrctl.client import Client
+    from scriberrctl.shapes import Pull
 
 STEPS = 10  # of a download that are lines of their own where there is no terminal
 
@@ -89,26 +92,34 @@ def pull(session: Session, model: str, folder: str | None) -> None:
         copied = session.client.pull(model, folder)
         session.say(copied, lambda: render.pulled(copied))
         return
-    with session.client.events() as events:  # before it begins: nothing is missed
-        asked = session.client.pull(model)
-        try:
-            click.echo(render.offer(asked), err=True)
-            if asked["state"] == "pulling":
-                asked = _follow(asked, events)
-        except KeyboardInterrupt:
-            click.echo("the daemon goes on with it: run this again to see how far it is", err=True)
-            raise
-    session.say(asked, lambda: render.pulled(asked))
-
-
-def _follow(asked: Pull, events: Iterator[Event]) -> Pull:
-    """Show progress on stderr until the model has come; the pull as it is then."""
-    live, line = sys.stderr.isatty(), ""
     try:
-        for event in events:
-            facts = event["data"]
-            if facts.get("model") != asked["model"]:
+        pulled = _followed(session.client, model)
+    except KeyboardInterrupt:
+        click.echo("the daemon goes on with it: run this again to see how far it is", err=True)
+        raise
+    session.say(pulled, lambda: render.pulled(pulled))
+
+
+def _followed(client: Client, model: str) -> Pull:
+    """Have a model pulled, and show progress on stderr until it has come; the pull as it is then.
+
+    It is asked for again whenever the daemon is back: what has come stays there.
+    """
+    following, live, line = Following(client), sys.stderr.isatty(), ""
+    asked: Pull | None = None
+    with closing(following.events()) as events, _cleared(live):
+        while True:
+            event = next(events)  # the first one comes before it begins: nothing is missed
+            if event is None or event["type"] == "gap":
+                first = asked is None
+                asked = following.ask(lambda: client.pull(model))
+                if first:
+                    click.echo(render.offer(asked), err=True)
+                if asked["state"] == "pulled":
+                    return asked
+            if event is None or asked is None or event["data"].get("model") != model:
                 continue
+            facts = event["data"]
             if event["type"] == "pulled":
                 size: int = facts["bytes"]
                 return {
@@ -126,9 +137,15 @@ def _follow(asked: Pull, events: Iterator[Event]) -> Pull:
             elif (step := _step(facts)) != line:
                 line = step
                 click.echo(now, err=True)
+
+
+@contextmanager
+def _cleared(live: bool) -> Iterator[None]:
+    """Leave no line of progress behind."""
+    try:
+        yield
     finally:
         click.echo("\r\x1b[K" if live else "", nl=False, err=True)
-    raise NoDaemon("the daemon stopped: pull the model again when it runs")
 
 
 def _step(facts: dict[str, int]) -> str:
