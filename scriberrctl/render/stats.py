@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from scriberrctl.render.screen import Screen
 from scriberrctl.render.table import table
-from scriberrctl.render.values import moment, plain
+from scriberrctl.render.values import lasting, moment, plain
 
 if TYPE_CHECKING:
     from scriberrctl.shapes import Ended, Stats
@@ -21,19 +21,27 @@ def stats(stats: Stats) -> str:
         return "nothing has been done yet, or it is forgotten"
     screen = Screen.of(sys.stdout)
     rows = [_row(one["key"] or NOBODY[stats["by"]], one) for one in stats["groups"]]
-    heads = [stats["by"].upper(), "HOURS", "COMPLETED", "FAILED", "CANCELED", "FROM LIBRARY"]
+    heads = [stats["by"].upper(), "AUDIO", "COMPLETED", "FAILED", "CANCELED", "FROM LIBRARY"]
     since = moment(stats["since"])
     parts = [
-        screen.wrap(f"Jobs that have ended since {since}; hours are those of the recordings.", 0),
+        screen.wrap(
+            f"Jobs that have ended since {since}; AUDIO is how long their recordings are.", 0
+        ),
         table(heads, [*rows, _row("total", stats["total"])]),
     ]
     if stats["speeds"]:
         speeds = [
-            [one["model"], one["device"], str(one["runs"]), _hours(one["audio_seconds"]), _times(f)]
+            [
+                one["model"],
+                one["device"],
+                str(one["runs"]),
+                lasting(one["audio_seconds"]),
+                _times(f),
+            ]
             for one in stats["speeds"]
             if (f := one["real_time_factor"])
         ]
-        parts.append(table(["MODEL", "DEVICE", "RUNS", "HOURS", "SPEED"], speeds))
+        parts.append(table(["MODEL", "DEVICE", "RUNS", "AUDIO", "SPEED"], speeds))
     if stats["failures"]:
         failed = [[one["code"], str(one["jobs"]), one["message"]] for one in stats["failures"]]
         parts.append(table(["FAILURE", "JOBS", ""], failed))
@@ -42,12 +50,7 @@ def stats(stats: Stats) -> str:
 
 def _row(key: str, one: Ended) -> list[str]:
     counts = (one["completed"], one["failed"], one["canceled"], one["hits"])
-    return [plain(key), _hours(one["audio_seconds"]), *map(str, counts)]
-
-
-def _hours(seconds: float) -> str:
-    hours = seconds / 3600
-    return f"{hours:.{1 if hours >= 10 else 2}f}"  # noqa: PLR2004 - few hours have minutes
+    return [plain(key), lasting(one["audio_seconds"]), *map(str, counts)]
 
 
 def _times(factor: float) -> str:

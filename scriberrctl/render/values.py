@@ -36,6 +36,15 @@ def duration(seconds: float | None) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
+def lasting(seconds: float) -> str:
+    """Such as 36s, 12m 30s or 120h 05m: for sums, which may be short or long."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, left = divmod(minutes, 60)
+    if hours:
+        return f"{hours}h {left:02}m"
+    return f"{minutes}m {rest:02}s" if minutes else f"{rest}s"
+
+
 def times(real_time_factor: float | None) -> str:
     """How fast work is against real time, such as 12.3x; empty: not known."""
     if not real_time_factor:

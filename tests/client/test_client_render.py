@@ -38,6 +38,18 @@ def test_durations(seconds: float | None, shown: str) -> None:
     assert render.duration(seconds) == shown
 
 
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [(0.0, "0s"), (36.4, "36s"), (59.6, "1m 00s"), (750.0, "12m 30s"), (432300.0, "120h 05m")],
+)
+def test_statistics_tell_short_recordings_too(seconds: float, shown: str) -> None:
+    one = shapes.Ended(key="main", completed=1, failed=0, canceled=0, hits=0, audio_seconds=seconds)
+    stats = shapes.Stats(
+        since="2026-11-26T12:00:00Z", by="inbox", total=one, groups=[one], speeds=[], failures=[]
+    )
+    assert render.stats(stats).count(f"  {shown} ") == 2
+
+
 def test_an_event_says_who_asked_for_it() -> None:
     by = {"uid": 1000, "name": "anna\x1b"}
     event = shapes.Event(id=7, cursor="a-7", at="2026-11-26T12:00:00.000Z", job=1, type="", data={})
