@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import os
@@ -99,10 +100,12 @@ async def find(rooms: Rooms) -> Models:
     used = {models.repository(name) for name in _of_profiles(rooms)}
     names = {repository: name for name, repository in models.NAMES.items()}
     there = {one.name for one in found}
-    folders = sorted(name for name in _of_profiles(rooms) if os.path.isabs(name))
+    folders = [Path(one) for one in sorted(filter(os.path.isabs, _of_profiles(rooms)))]
+    # All at once: of those that do not answer, nobody waits for one after the other.
+    theirs = await asyncio.gather(*(_in_folder(rooms, one) for one in folders))
     return Models(
         [_view(names.get(one.name, one.name), one.name, one, used) for one in found]
-        + [await _in_folder(rooms, Path(one)) for one in folders]
+        + theirs
         + [_view(name, id_, None, used) for id_, name in names.items() if id_ not in there]
     )
 
