@@ -32,8 +32,24 @@ Where = tuple[str | int, ...]  # the path to a value: ("inbox", 0, "path")
 REPLACED = {
     "condition_on_previous_text": 'write context = "carry" instead of true, or "none" for false',
 }
-FEW = 5  # words that are told one by one
 SEVERAL = {"a text": "texts", "a valid path": "valid paths"}
+
+QUOTES = "; a text needs quotes"
+END = "unexpected end of file"
+EARLY = "the line ends too early: write KEY = VALUE or [TABLE]"
+ESCAPE = r'a "\" that is no escape: write it twice, or the text in single quotes'
+SYNTAX = {  # what the parser says, and what that means
+    r"character: '\x00'": END,
+    "end of file": END,
+    r"character: '\n'": EARLY,
+    r"character: '\r'": EARLY,
+    r"use \u000a instead": "a text without the quote that ends it",
+    "Invalid number": f"neither a number nor a time{QUOTES}",
+    "Invalid date": f"neither a number nor a time{QUOTES}",
+    "Invalid time": f"neither a number nor a time{QUOTES}",
+    "Invalid character": ESCAPE,
+    "Invalid unicode": ESCAPE,
+}
 
 
 class Document:
@@ -62,7 +78,7 @@ class Document:
             line = error.object.count(b"\n", 0, error.start) + 1
             raise ConfigError([f"{file}:{line}: not UTF-8 text"]) from error
         except tomlkit.exceptions.ParseError as error:
-            what = "unexpected end of file" if "'\\x00'" in str(error) else error
+            what = _in_words(error, self._text.splitlines()[error.line - 1 : error.line])
             raise ConfigError([f"{file}:{error.line}: {what}"]) from error
         except (tomlkit.exceptions.TOMLKitError, ValueError) as error:
             line = _last_line(self._text)
@@ -162,6 +178,18 @@ def _shown(value: object) -> str:
         return "a number of too many digits"
 
 
+def _in_words(error: tomlkit.exceptions.ParseError, lines: Sequence[str]) -> str:
+    """Why a line, of these, is not TOML."""
+    what = str(error).removesuffix(f" at line {error.line} col {error.col}")
+    if words := next((words for said, words in SYNTAX.items() if said in what), ""):
+        return words
+    if not isinstance(error, tomlkit.exceptions.UnexpectedCharError):
+        return what
+    before = "".join(lines)[: error.col].rstrip()
+    hint = QUOTES if before.endswith(("=", "[", ",")) else ""
+    return f"unexpected {what.rpartition(': ')[2]} at character {error.col + 1} of the line{hint}"
+
+
 def _last_line(text: str) -> int:
     """The line (from 1) up to which a text that is not TOML has to be read to see that.
 
@@ -200,8 +228,8 @@ def allowed(kind: inspect.Type) -> str:  # noqa: C901, PLR0911, PLR0912 - a tabl
         case inspect.Metadata(extra_json_schema={"description": str(description)}):
             return description
         case inspect.LiteralType(values=values):
-            words = [f'"{value}"' for value in values]
-            return " or ".join(words) if len(words) <= FEW else f"one of {', '.join(words)}"
+            words = ", ".join(f'"{value}"' for value in values)
+            return words if len(values) == 1 else f"one of {words}"
         case inspect.StrType():
             return "a text"
         case inspect.VarTupleType(item_type=inspect.LiteralType(values=values)):

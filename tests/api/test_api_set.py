@@ -182,7 +182,7 @@ async def test_the_speakers_alone_are_done_again(server: Server) -> None:
             "stage=diarize&set=diarize=auto&set=language=de",
             "language changes the words: redo it without --stage",
         ),
-        ("stage=merge&set=formats=doc", "formats: 'doc' is not \"json\" or"),
+        ("stage=merge&set=formats=doc", "formats: 'doc' is not one of \"json\","),
         ("stage=merge&set=speakers=2", "speakers: stage merge only writes the files again"),
         ("stage=merge&profile=fast", "stage: merge takes no profile"),
         ("stage=transcribe", "stage: 'transcribe' is not one of diarize, merge"),

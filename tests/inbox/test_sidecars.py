@@ -90,7 +90,10 @@ def test_what_is_nearer_counts_more(taken: Taken) -> None:
     ("text", "problem"),
     [
         ("\n\nlanguage = 7", "talk.wav.toml:3: language: 7 is not a text"),
-        ('task = "sing"', 'talk.wav.toml:1: task: \'sing\' is not "transcribe" or "translate"'),
+        (
+            'task = "sing"',
+            'talk.wav.toml:1: task: \'sing\' is not one of "transcribe", "translate"',
+        ),
         ("speakers = 101", "talk.wav.toml:1: speakers: 101 is not a whole number from 0 to 100"),
         ('speakers = "2"', "talk.wav.toml:1: speakers: '2' is not a whole number from 0 to 100"),
         (
@@ -98,7 +101,7 @@ def test_what_is_nearer_counts_more(taken: Taken) -> None:
             "talk.wav.toml:1: formats: ['doc'] is not a list of any of \"json\", ",
         ),
         ('formats = "json"', "talk.wav.toml:1: formats: 'json' is not a list of any of \"json\", "),
-        ("diarize = true", 'talk.wav.toml:1: diarize: True is not "auto" or "off"'),
+        ("diarize = true", 'talk.wav.toml:1: diarize: True is not one of "auto", "off"'),
         ('langauge = "de"', "talk.wav.toml:1: langauge: unknown key; did you mean 'language'? "),
         ('\n# x\nmodel = "x"', "talk.wav.toml:3: model: only a profile sets it: name one"),
         ('engine = "x"', "talk.wav.toml:1: engine: only a profile sets it: name one"),

@@ -65,8 +65,9 @@ def test_what_no_model_or_language_or_device_is_has_a_line_and_a_hint(folder: Pa
 [profile.default]
 model = "bas"
 fallback_model = "tiny"
+language = "xx"
 [profile.b]
-language = "german"
+language = "germn"
 languages = ["en", "en-US"]
 [profile.c]
 model = "tiny.en"
@@ -97,20 +98,21 @@ diarization_model = "{MODEL}"
     assert status == 78
     for line, start, told in [
         (12, "profile.default.model: no model is called 'bas'; did you mean 'base'?", "owner/name"),
-        (15, "profile.b.language: no language has the code 'german'; did you mean 'de'?", ""),
-        (16, "profile.b.languages: no language has the code 'en-US'; did you mean 'en'?", ""),
-        (19, "profile.c.language: tiny.en understands English only, not 'de'", ""),
-        (20, "profile.c.task: tiny.en understands English only, so it can't translate", ""),
-        (22, "profile.d.model: the folder lacks model.bin, config.json, ", "no model of"),
-        (24, "profile.e.model: 'a/b/c' is no id of the hub", "owner/name"),
-        (31, "worker[1].device: 'cuda:99' is not available; usable CUDA devices: ", ""),
-        (35, "worker[2].diarize_device: 'cuda:99' is not available; usable CUDA devices: ", ""),
-        (36, "worker[2].compute_type: cpu does not support compute_type 'bfloat16'", "auto"),
-        (38, "warning: profile.speakers.diarize: ", ""),  # MODEL is none of those
+        (14, "profile.default.language: no language has the code 'xx'; a code is like", ""),
+        (16, "profile.b.language: no language has the code 'germn'; did you mean 'de'?", ""),
+        (17, "profile.b.languages: no language has the code 'en-US'; did you mean 'en'?", ""),
+        (20, "profile.c.language: tiny.en understands English only, not 'de'", ""),
+        (21, "profile.c.task: tiny.en understands English only, so it can't translate", ""),
+        (23, "profile.d.model: the folder lacks model.bin, config.json, ", "no model of"),
+        (25, "profile.e.model: 'a/b/c' is no id of the hub", "owner/name"),
+        (32, "worker[1].device: 'cuda:99' is not available; usable CUDA devices: ", ""),
+        (36, "worker[2].diarize_device: 'cuda:99' is not available; usable CUDA devices: ", ""),
+        (37, "worker[2].compute_type: cpu does not support compute_type 'bfloat16'", "auto"),
+        (39, "warning: profile.speakers.diarize: ", ""),  # MODEL is none of those
     ]:
         (found,) = [one for one in lines if one.startswith(f"{line}: {start}")]
         assert told in found
-    assert len(lines) == 11
+    assert len(lines) == 12
     numbers = [int(line.partition(":")[0]) for line in lines]
     assert numbers == sorted(numbers)
 

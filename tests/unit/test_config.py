@@ -117,7 +117,7 @@ speakers = 0x"""
         (10, "inbox[1].settle", "-1", " is not a duration"),
         (14, "inbox[2].path", f"'{folder / 'scriberrd.toml'}'", " is not a folder"),
         (16, "inbox[2].profile", "there is no profile 'nope'", "; known profiles: default"),
-        (19, "profile.default.task", "'sing'", ' is not "transcribe" or "translate"'),
+        (19, "profile.default.task", "'sing'", ' is not one of "transcribe", "translate"'),
         (22, "profile.default.speakers", "a number of too many digits", " is not a whole number"),
         (20, "profile.default.beam_size", "0", " is not a whole number from 1 to 1000000"),
         (21, "profile.default.engine", "there is no engine 'foo'", "; known engines: faster-"),
@@ -179,6 +179,19 @@ def inboxes(*tables: str) -> str:
         ("[typo]\n", "unknown key; known tables: [daemon], [api], [[inbox]]"),
         ("[retry]\nattempts = true", "True is not a whole number from 1 to 1000000"),
         ("[retry]\nattempts = ", "2: unexpected end of file"),
+        ("[retry]\nattempts =\n[daemon]", "2: the line ends too early: write KEY = VALUE or ["),
+        ('[daemon]\nsocket = "s\n', "2: a text without the quote that ends it"),
+        ("[daemon]\nrescan = 5m", "2: neither a number nor a time; a text needs quotes"),
+        (
+            "[daemon]\nlog_level = info",
+            "2: unexpected 'i' at character 13 of the line; a text needs quotes",
+        ),
+        (
+            '[daemon]\nstate_dir = "C:\\spool"',
+            r'2: a "\" that is no escape: write it twice, or the text in single quotes',
+        ),
+        ("[daemon]]\n", "1: unexpected ']' at character 9 of the line"),
+        ("[daemon]\nsocket = 's", "2: unexpected end of file"),
         ("[retry]\nattempts = 3\nattempts = 4\n[daemon]\n", '3: Key "attempts" already exists'),
         ("[retry]\n[daemon]\n[retry]\n[worker]", 'Key "retry" already exists'),
         (

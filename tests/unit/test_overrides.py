@@ -62,14 +62,14 @@ def test_what_no_profile_knows() -> None:
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("task=sing", """task: 'sing' is not "transcribe" or "translate\""""),
+        ("task=sing", """task: 'sing' is not one of "transcribe", "translate\""""),
         ("speakers=two", "speakers: 'two' is not a whole number from 0 to 100"),
         ("speakers=101", "speakers: '101' is not a whole number from 0 to 100"),
         (
             "formats=json,doc",
-            """formats: 'doc' is not "json" or "rttm" or "srt" or "txt" or "vtt\"""",
+            """formats: 'doc' is not one of "json", "rttm", "srt", "txt", "vtt\"""",
         ),
-        ("diarize=yes", """diarize: 'yes' is not "auto" or "off" or "required\""""),
+        ("diarize=yes", """diarize: 'yes' is not one of "auto", "off", "required\""""),
     ],
 )
 def test_a_value_that_is_not_allowed(text: str, complaint: str) -> None:

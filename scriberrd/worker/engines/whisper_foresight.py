@@ -25,6 +25,8 @@ KNOWN = range(1, 100)  # versions of the format of model.bin, which come first i
 HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 END, ENGLISH_END = "<|endoftext|>", 50256  # a token, and its number in a vocabulary of English only
 
+NEAR = 0.75  # how alike two words are, of 1, if one may be a typo of the other
+
 # What people write instead of codes.
 WRITTEN = {
     "en": ("english", "eng"),
@@ -52,14 +54,18 @@ class _Tongues(NamedTuple):
     english: bool  # only
 
 
+ALL = _Tongues(frozenset(_LANGUAGE_CODES), english=False)
+
+
 def settings(wanted: Settings, model_cache: str) -> Iterator[tuple[str, str]]:
     """Each key of a profile that can't be as it is set, and why."""
+    known = True
     for key in ("model", "fallback_model"):
         name: str = getattr(wanted, key)
         if name and (what := _no_model(name)):
             yield key, what
-            return
-    tongues = _tongues(wanted.model, model_cache)
+            known = known and key != "model"
+    tongues = _tongues(wanted.model, model_cache) if known else ALL
     for key, codes in (("language", {wanted.language}), ("languages", {*wanted.languages})):
         for code in sorted(codes - {"auto"}):
             if code not in tongues.codes:
@@ -164,9 +170,10 @@ def _folder(model: str, model_cache: str) -> Path | None:
 
 
 def _meant(code: str, codes: frozenset[str]) -> str:
-    """The code that somebody may have meant with "en-US", "EN" or "english"."""
+    """The code that somebody may have meant with "en-US", "EN", "english" or "englsh"."""
     first = re.split("[-_]", code.lower())[0]
-    named = (code for code, names in WRITTEN.items() if first in names)
-    near = first if first in codes else next(named, "")
+    named = {name: code for code, names in WRITTEN.items() for name in names}
+    close = difflib.get_close_matches(first, named, 1, NEAR)
+    near = first if first in codes else named[close[0]] if close else ""
     example = 'a code is like "en" or "de"'
     return f"; did you mean {near!r}?" if near in codes else f"; {example}"
