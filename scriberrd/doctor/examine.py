@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from scriberrd.config import Config
     from scriberrd.doctor.service import Service
 
+FOLDERS = {"path", "output", "archive", "link_targets", "state_dir", "socket", "model_cache"}
+
 
 def examine(option: Path | None, user: str | None) -> Iterator[Line]:
     """Look at everything, as the user of the service if root asks; a line for each finding.
@@ -48,9 +50,10 @@ def _configured(config: Config, who: str, token: str, unit: Service | None) -> I
     findings = foresight.look(config, surveyed, os.environ)
     for one in findings:
         yield Line("configuration", one.level, config.at(one.key, one.what))
-    if not findings:
+    if not any(one.level == "problem" for one in findings):
         names = ", ".join(one.name for one in config.inboxes)
         yield Line("configuration", "ok", f"{config.file}: inboxes {names}")
+    if not FOLDERS & {one.key.rpartition(".")[2] for one in findings}:
         yield Line("folders", "ok", f"all can be used by user {who}")
     yield from storage.space(config, os.environ)
     running = storage.is_running(Path(config.daemon.state_dir))

@@ -101,6 +101,14 @@ def test_a_problem_has_advice_and_a_status(daemon: Program) -> None:
     assert "it restores the newest backup" in database["advice"]
 
 
+def test_what_is_no_folder_leaves_the_folders_well(daemon: Program) -> None:
+    more = '[profile.speakers]\ndiarize = "auto"\ndiarization_model = "/none"\n'
+    daemon.config.write_text(f"{daemon.config.read_text()}\n{more}")
+    parts = doctor(daemon)
+    states = {line["state"] for line in parts["configuration"]}
+    assert (states, parts["folders"][0]["state"]) == ({"ok", "warning"}, "ok")
+
+
 def test_an_unusable_configuration_is_a_problem_too(daemon: Program) -> None:
     daemon.config.write_text("[daemon]\nrescam = 1\n")
     (line,) = doctor(daemon, status=1)["configuration"]
