@@ -13,7 +13,7 @@ from scriberrd import __version__
 from scriberrd.ending import Commands
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterator
+    from collections.abc import Callable, Coroutine, Iterator, Mapping
 
     from scriberrd.config import Config
     from scriberrd.installing.places import Places
@@ -138,7 +138,8 @@ def check(option: Path | None, user: str | None, *, resolved: bool, as_json: boo
     """
     if as_json and not resolved:
         raise click.UsageError("--json needs --resolved")
-    from scriberrd.doctor import foresight, service  # noqa: PLC0415 - as above
+    from scriberrd import config as configuration  # noqa: PLC0415 - as above
+    from scriberrd.doctor import foresight, service  # noqa: PLC0415
     from scriberrd.errors import ConfigError  # noqa: PLC0415
 
     unit = service.usual(os.environ)
@@ -146,15 +147,14 @@ def check(option: Path | None, user: str | None, *, resolved: bool, as_json: boo
         who = service.be(user, unit)
     except ConfigError as error:
         _fail(str(error), EX_CONFIG)
-    config = _load(option)
     if resolved:
-        _show(config, as_json=as_json)
+        _show(_load(option), as_json=as_json)
         return
-    found = foresight.look(config, foresight.survey(config, libraries=False), os.environ)
+    read = _found(option, configuration.read)
+    config, found = read.config, foresight.check(read, os.environ)
     for one in found:
         level = "warning: " if one.level == "warning" else ""
-        line = config.line(one.key)
-        click.echo(f"{config.file}:{line}: {level}{one.key}: {one.what}", err=True)
+        click.echo(config.at(one.key, one.what, level), err=True)
     if any(one.level == "problem" for one in found):
         sys.exit(EX_CONFIG)
     click.echo(f"{config.file}: ok, for user {who}; {_queue(config)}")
@@ -304,10 +304,17 @@ def demo(recordings: tuple[Path, ...]) -> None:
 
 def _load(option: Path | None) -> Config:
     from scriberrd import config  # noqa: PLC0415
+
+    return _found(option, config.load)
+
+
+def _found(option: Path | None, read: Callable[[Path, Mapping[str, str]], T]) -> T:
+    """What is read of the configuration of the option."""
+    from scriberrd import config  # noqa: PLC0415
     from scriberrd.errors import ConfigError  # noqa: PLC0415
 
     try:
-        return config.load(config.find(option, os.environ), os.environ)
+        return read(config.find(option, os.environ), os.environ)
     except ConfigError as error:
         _fail(str(error), EX_CONFIG)
 

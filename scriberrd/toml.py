@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 import tomlkit
 import tomlkit.exceptions
-from msgspec import NODEFAULT, inspect
+from msgspec import inspect
 
 from scriberrd.errors import ConfigError
 from scriberrd.hours import Hours
@@ -65,7 +65,7 @@ class Document:
 
     def __init__(self, file: Path, text: str | None = None) -> None:
         self.file = file
-        self._problems: list[tuple[int, str]] = []
+        self._problems: list[tuple[int, str, str]] = []
         try:
             text = file.read_text("utf-8") if text is None else text
             self._text = text.removeprefix("\ufeff")  # Windows' editors begin a file with it
@@ -89,18 +89,22 @@ class Document:
     def problems(self) -> list[str]:
         """All problems so far, in the order of their lines."""
         problems = sorted(self._problems, key=lambda problem: problem[0])
-        return [f"{self.file}:{line}: {what}" for line, what in problems]
+        return [f"{self.file}:{line}: {key}: {what}" for line, key, what in problems]
+
+    @property
+    def told(self) -> list[tuple[str, str]]:
+        """Each key that has a problem, with the problem."""
+        return [(key, what) for _, key, what in self._problems]
 
     def problem(self, where: Where, what: str) -> None:
         """Note a problem with the value there."""
-        self._problems.append((nearest(self.keys, where), f"{spell(where)}: {what}"))
+        self._problems.append((nearest(self.keys, where), spell(where), what))
 
     def table(self, kind: type[T], value: object, where: Where) -> T | None:
-        """Read one table; None when it has problems."""
+        """Read what of one table can be read; None when a key that it needs is not among it."""
         if not isinstance(value, dict):
             self.problem(where, f"{_shown(value)} is not a table")
             return None
-        before = len(self._problems)
         fields = {field.name: field for field in msgspec.structs.fields(kind)}
         for key in value.keys() - fields.keys():
             if key in REPLACED:
@@ -108,11 +112,11 @@ class Document:
                 continue
             what = f"unknown key{meant(key, fields) or ';'} known keys: {', '.join(fields)}"
             self.problem((*where, key), what)
-        read = {}
+        read, needed = {}, {one.name for one in fields.values() if one.required}
         for name, field in fields.items():
             right = allowed(inspect.type_info(field.type))
             if name not in value:
-                if field.default is NODEFAULT and field.default_factory is NODEFAULT:
+                if name in needed:
                     self.problem((*where, name), f"missing; set it to {right}")
                 continue
             try:
@@ -121,7 +125,9 @@ class Document:
                 shown = _shown(value[name])
                 hint = meant(shown.strip("'"), choices(inspect.type_info(field.type)))
                 self.problem((*where, name), f"{shown} is not {right}{hint}")
-        return kind(**read) if len(self._problems) == before else None
+                if name in needed and isinstance(value[name], str) and field.type is not Path:
+                    read[name] = value[name]  # for what else is to be told of its table
+        return kind(**read) if needed <= read.keys() else None
 
     def tables(self, kind: type[T], key: str) -> list[tuple[Where, T]]:
         """Read all tables of `[[key]]`, with the path to each."""

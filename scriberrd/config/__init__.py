@@ -8,7 +8,7 @@ loading    from the file to these, with every problem of it
 
 from scriberrd.config.inboxes import EXTENSIONS, Inbox
 from scriberrd.config.live import Config, Doubt, Live, doubts, missing
-from scriberrd.config.loading import find, load
+from scriberrd.config.loading import Read, find, load, read
 from scriberrd.config.tables import Api, Daemon, Retention, Retry, Worker
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "Doubt",
     "Inbox",
     "Live",
+    "Read",
     "Retention",
     "Retry",
     "Worker",
@@ -26,4 +27,5 @@ __all__ = [
     "find",
     "load",
     "missing",
+    "read",
 ]

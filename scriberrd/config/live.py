@@ -41,13 +41,13 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
 
     def line(self, key: str) -> int:
         """The line of the file with a key, or with what is nearest to it."""
-        while key not in self.keys and "." in key:
-            key = key.rpartition(".")[0]
+        while key and key not in self.keys:
+            key = key[: max(key.rfind("."), key.rfind("["), 0)]
         return self.keys.get(key, 1)
 
-    def at(self, key: str, what: str) -> str:
-        """What is to be said of a key, with its place."""
-        return f"{self.file}:{self.line(key)}: {key}: {what}"
+    def at(self, key: str, what: str, level: str = "") -> str:
+        """What is to be said of a key, with its place; a level is like "warning: "."""
+        return f"{self.file}:{self.line(key)}: {level}{key}: {what}"
 
     def sort(self, doubts: Iterable[Doubt]) -> list[Doubt]:
         """Doubts in the order of the lines that they are about."""

@@ -8,22 +8,23 @@ import os
 import stat
 from itertools import combinations
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
+import msgspec
 from msgspec.structs import replace
 
 from scriberrd.config import inboxes
-from scriberrd.config.live import MODELS, Config
+from scriberrd.config.inboxes import Inbox
+from scriberrd.config.live import MODELS, Config, Doubt
 from scriberrd.config.tables import Api, Daemon, Retention, Retry, Worker
 from scriberrd.errors import ConfigError
 from scriberrd.files.home import RUNTIME, STATE, home
 from scriberrd.settings import Settings, conflicts
-from scriberrd.toml import Document, meant
+from scriberrd.toml import Document, meant, spell
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from scriberrd.config.inboxes import Inbox
     from scriberrd.toml import Where
 
 TABLES = {  # and how each is written
@@ -35,6 +36,11 @@ TABLES = {  # and how each is written
     "retry": "[retry]",
     "retention": "[retention]",
 }
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+NO_INBOX = Inbox(name="", path=Path("/"), output=Path("/"))
+NO_WORKER = Worker(name="default")
 
 PLACES = ("state_dir", "socket", "model_cache")  # of [daemon]; "" leaves it to the environment
 
@@ -67,70 +73,102 @@ def find(option: Path | None, environment: Mapping[str, str]) -> Path:
     raise ConfigError([f"no configuration file (tried {tried}): create one with `scriberrd init`"])
 
 
+class Read(NamedTuple):
+    """What a file says, as far as it could be read."""
+
+    config: Config
+    problems: list[Doubt]  # why the daemon can't use it
+    lost: set[str]  # "inbox[1]": tables that lack what they need, for which others stand in
+
+
 def load(file: Path, environment: Mapping[str, str]) -> Config:
     """Read and check a configuration.
 
     Raises:
         ConfigError: with every problem of the file.
     """
-    file = file.absolute()
-    document = Document(file)
+    document = Document(file.absolute())
+    read = _read(document, environment)
+    if document.problems:
+        raise ConfigError(document.problems)
+    return read.config
+
+
+def read(file: Path, environment: Mapping[str, str]) -> Read:
+    """Read of a configuration what can be read, to look at all of it at once.
+
+    Raises:
+        ConfigError: it is no TOML, or can't be read.
+    """
+    return _read(Document(file.absolute()), environment)
+
+
+def _read(document: Document, environment: Mapping[str, str]) -> Read:
     for key in document.root.keys() - TABLES.keys():
         hint = meant(key, TABLES) or ";"
         document.problem((key,), f"unknown key{hint} known tables: {', '.join(TABLES.values())}")
-    daemon = document.table(Daemon, document.root.get("daemon", {}), ("daemon",))
-    api = document.table(Api, document.root.get("api", {}), ("api",))
-    retry = document.table(Retry, document.root.get("retry", {}), ("retry",))
-    retention = document.table(Retention, document.root.get("retention", {}), ("retention",))
-    read = inboxes.read(document)
+    daemon = _table(document, Daemon, "daemon")
+    api = _table(document, Api, "api")
+    found = inboxes.read(document)
     workers = document.tables(Worker, "worker")
     profiles = _profiles(document)
-    _check_names(document, read)
+    _check_names(document, found)
     _check_names(document, workers)
-    if daemon is not None:
-        _check_places(document, ("daemon",), daemon, *PLACES)
-    for where, inbox in read:
-        if profiles and inbox.profile not in profiles:
-            hint = meant(inbox.profile, profiles) or ";"
-            what = f"there is no profile {inbox.profile!r}{hint} known profiles: "
-            what += ", ".join(profiles)
-            document.problem((*where, "profile"), what)
-    if api is not None and api.group:
+    if profiles:
+        _check_profiles(document, profiles)
+    if api.group:
         _check_group(document, ("api", "group"), api.group)
-    if document.problems or daemon is None or api is None or retry is None or retention is None:
-        raise ConfigError(document.problems)
-    return Config(
-        file=file,
-        daemon=_placed(daemon, file.parent, environment),
+    places = _with_places(document, ("daemon",), daemon, *PLACES)
+    all_inboxes, lost_inboxes = _in_place(document, "inbox", found, NO_INBOX)
+    all_workers, lost_workers = _in_place(document, "worker", workers, NO_WORKER)
+    config = Config(
+        file=document.file,
+        daemon=_placed(places, document.file.parent, environment),
         api=api,
-        inboxes=tuple(inbox for _, inbox in read),
-        profiles={name: profile for name, profile in profiles.items() if profile is not None},
-        workers=tuple(worker for _, worker in workers) or (Worker(name="default"),),
-        retry=retry,
-        retention=retention,
+        inboxes=all_inboxes,
+        profiles=profiles,
+        workers=all_workers or (NO_WORKER,),
+        retry=_table(document, Retry, "retry"),
+        retention=_table(document, Retention, "retention"),
         keys=_set(document, daemon),
         lines={
-            inbox.name: document.lines((*where, "ignore"), inbox.ignore) for where, inbox in read
+            inbox.name: document.lines((*where, "ignore"), inbox.ignore) for where, inbox in found
         },
     )
+    return Read(config, [Doubt(*told) for told in document.told], lost_inboxes | lost_workers)
 
 
-def _profiles(document: Document) -> dict[str, Settings | None]:
-    """All profiles by name; None for a profile that has problems."""
+def _table(document: Document, kind: type[T], key: str) -> T:
+    """A table that needs nothing: its defaults, if it is none."""
+    return document.table(kind, document.root.get(key, {}), (key,)) or kind()
+
+
+def _in_place(
+    document: Document, key: str, found: Sequence[tuple[Where, T]], stand_in: T
+) -> tuple[tuple[T, ...], set[str]]:
+    """All tables of a list where the file has them, and which are lost, with others for those."""
+    tables = document.root.get(key, [])
+    read = dict(found)
+    wanted = [(key, n) for n in range(len(tables))] if isinstance(tables, list) else []
+    lost = {spell(where) for where in wanted if where not in read}
+    return tuple(read.get(where, stand_in) for where in wanted), lost
+
+
+def _profiles(document: Document) -> dict[str, Settings]:
+    """All profiles by name; {} if they are none."""
     tables = document.root.get("profile", {})
     if not isinstance(tables, dict) or not all(isinstance(one, dict) for one in tables.values()):
         document.problem(("profile",), "not a table of tables; write [profile.NAME]")
         return {}
-    profiles: dict[str, Settings | None] = {"default": Settings()}
+    profiles = {"default": Settings()}
     for name, table in tables.items():
         where = ("profile", name)
-        settings = document.table(Settings, table, where)
-        if settings is not None:
-            for key, what in conflicts(settings):
-                document.problem((*where, key), what)
-            if _check_places(document, where, settings, *MODELS):
-                for key in MODELS:
-                    settings = _absolute(settings, key, document.file.parent)
+        settings = document.table(Settings, table, where) or Settings()
+        for key, what in conflicts(settings):
+            document.problem((*where, key), what)
+        settings = _with_places(document, where, settings, *MODELS)
+        for key in MODELS:
+            settings = _absolute(settings, key, document.file.parent)
         profiles[name] = settings
         for key in ("engine", "diarizer"):
             _check_installed(document, where, table, key)
@@ -153,9 +191,8 @@ def _absolute(settings: Settings, key: str, base: Path) -> Settings:
     return replace(settings, **{key: str(base / Path(model).expanduser())})
 
 
-def _check_places(document: Document, where: Where, table: Daemon | Settings, *keys: str) -> bool:
-    """Whether all of these are valid paths."""
-    before = len(document.problems)
+def _with_places(document: Document, where: Where, table: T, *keys: str) -> T:
+    """The same, with the defaults of those keys that are no valid paths."""
     for key in keys:
         text: str = getattr(table, key)
         try:
@@ -164,13 +201,25 @@ def _check_places(document: Document, where: Where, table: Daemon | Settings, *k
             possible = False
         if not possible:
             document.problem((*where, key), f"{text!r} is not a valid path")
-    return len(document.problems) == before
+            table = replace(table, **{key: getattr(type(table)(), key)})
+    return table
+
+
+def _check_profiles(document: Document, profiles: Mapping[str, Settings]) -> None:
+    """Note the inboxes whose profile there is not, also of those that can't be read."""
+    tables = document.root.get("inbox", [])
+    for number, table in enumerate(tables if isinstance(tables, list) else []):
+        name = table.get("profile") if isinstance(table, dict) else None
+        if isinstance(name, str) and name not in profiles:
+            hint = meant(name, profiles) or ";"
+            what = f"there is no profile {name!r}{hint} known profiles: {', '.join(profiles)}"
+            document.problem(("inbox", number, "profile"), what)
 
 
 def _check_group(document: Document, where: Where, group: str) -> None:
     try:
         grp.getgrnam(group)
-    except KeyError:
+    except (KeyError, ValueError):
         document.problem(where, f"there is no group {group!r}")
 
 

@@ -23,7 +23,7 @@ from scriberrd.work.process import PRIVATE
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from scriberrd.config import Config
+    from scriberrd.config import Config, Read
 
 PATIENCE = 60.0  # seconds for the libraries to be imported
 LONGEST = 107  # bytes that the kernel leaves for the name of a socket
@@ -63,6 +63,16 @@ def look(
         found += (Finding("problem", key, what) for key, what in _gpus(config, surveyed.gpus))
     found += (Finding("warning", key, what) for key, what in _diarizers(config))
     return sorted(found, key=lambda one: config.line(one.key))
+
+
+def check(read: Read, environment: Mapping[str, str]) -> list[Finding]:
+    """The problems of a file and what `look` finds beside them, in the order of the lines."""
+    config = read.config
+    found = look(config, survey(config, libraries=False), environment)
+    told = {problem.key for problem in read.problems} | read.lost
+    beside = [one for one in found if not any(f"{one.key}.".startswith(f"{key}.") for key in told)]
+    problems = [Finding("problem", *problem) for problem in read.problems]
+    return sorted(problems + beside, key=lambda one: config.line(one.key))
 
 
 def survey(config: Config, *, libraries: bool) -> protocol.Surveyed | str:

@@ -82,7 +82,9 @@ def _with_libraries(
 
 def _foresight(engine: str) -> Any:
     """What an engine knows before it is loaded: a module "..._foresight" beside its own, if any."""
-    (entry,) = metadata.entry_points(group="scriberrd.engines", name=engine)
+    entry = next(iter(metadata.entry_points(group="scriberrd.engines", name=engine)), None)
+    if entry is None:
+        return None
     name = f"{entry.module}_foresight"
     try:
         return import_module(name)

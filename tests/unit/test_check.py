@@ -117,6 +117,64 @@ diarization_model = "{MODEL}"
     assert numbers == sorted(numbers)
 
 
+def test_one_look_tells_what_is_wrong_in_the_file_and_what_can_not_work(folder: Path) -> None:
+    text = """
+[daemon]
+state_dir = "state"
+socket = "~nobody_xx/s"
+rescam = 3
+[retry]
+attempts = 0
+[[inbox]]
+name = "no output"
+path = "none"
+profile = "pp"
+[[inbox]]
+name = "b"
+path = "none"
+output = "out"
+settle = "soon"
+[[worker]]
+name = "a b"
+device = "cuda:99"
+[profile.p]
+model = "bas"
+language = "xx"
+beam_size = "many"
+[profile.q]
+model = "~nobody_xx/m"
+language = "xy"
+engine = "foo"
+[profile.r]
+model = 3
+language = "xz"
+"""
+    status, lines = check(folder, text)
+    assert status == 78
+    starts = [
+        "4: daemon.socket: '~nobody_xx/s' is not a valid path",
+        "5: daemon.rescam: unknown key; did you mean 'rescan'?",
+        "7: retry.attempts: 0 is not a whole number",
+        "8: inbox[1].output: missing; set it to a valid path",
+        "9: inbox[1].name: 'no output' is not a name",
+        "11: inbox[1].profile: there is no profile 'pp'",
+        f"14: warning: inbox[2].path: {folder / 'none'} does not exist",
+        "16: inbox[2].settle: 'soon' is not a duration",
+        "18: worker[1].name: 'a b' is not a name",
+        "19: worker[1].device: 'cuda:99' is not available",
+        "21: profile.p.model: no model is called 'bas'",
+        "22: profile.p.language: no language has the code 'xx'",
+        "23: profile.p.beam_size: 'many' is not a whole number",
+        "25: profile.q.model: '~nobody_xx/m' is not a valid path",
+        "27: profile.q.engine: there is no engine 'foo'",
+        "29: profile.r.model: 3 is not a text",
+        "30: profile.r.language: no language has the code 'xz'",
+    ]
+    assert len(lines) == len(starts), lines
+    for line, start in zip(lines, starts, strict=True):
+        assert line.startswith(start)
+
+
 def test_what_a_model_understands_is_read_from_its_files(folder: Path) -> None:
     known = {"<|en|>": 1, "<|yue|>": 2, "<|endoftext|>": 50256}
     tokens = [{"content": token, "id": number} for token, number in known.items()]

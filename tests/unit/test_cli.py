@@ -47,7 +47,7 @@ def test_a_bad_configuration_is_told_and_starts_nothing(tmp_path: Path) -> None:
     file.write_text('[daemon]\nrescan = "soon"\n')
     told = f"{file}:2: daemon.rescan: 'soon' is not a duration"
     done = scriberrd("check", "--config", file)
-    assert (done.returncode, done.stderr.startswith(told)) == (78, True)
+    assert (done.returncode, done.stderr.splitlines()[1].startswith(told)) == (78, True)
     done = scriberrd("run", "--config", file)
     assert (done.returncode, f" ERROR {told}" in done.stderr) == (78, True)
     done = scriberrd("run", "--config", file, "--log-format", "json")

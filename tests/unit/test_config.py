@@ -205,6 +205,7 @@ def inboxes(*tables: str) -> str:
         ("[daemon]\nrescan = 0", "more than 0"),
         ('[daemon]\nmax_upload = "999999999TB"', "is not a size"),
         ('[daemon]\nstate_dir = "a\\u0000b"', "daemon.state_dir: 'a\\x00b' is not a valid path"),
+        ('[api]\ngroup = "a\\u0000b"', "2: api.group: there is no group 'a\\x00b'"),
         *[
             (f'[api]\nmetrics = "{address}"', f"2: api.metrics: '{address}' is not \"HOST:PORT\"")
             for address in ("0", "65536", "99999", "a..b:9000", ".:9000", "a" * 64 + ":9000", "a:")
