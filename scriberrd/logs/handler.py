@@ -158,20 +158,17 @@ def _hide(seen: _Seen, record: logging.LogRecord) -> None:
     seen.latest.exc_info = seen.latest.exc_text = None
 
 
-def start(
-    level: str, form: Literal["text", "json"] = "text", *, address: str | None = None
-) -> None:
+def start(level: str, form: Literal["text", "json"] = "text") -> None:
     """Begin to log, and the warnings of libraries with it.
 
     Args:
         level: from which on lines are written.
         form: text for the reader that is found at stderr, or JSON for a program.
-        address: of the journal's socket, if that is not where it always is.
     """
     journal, style = None, "json" if form == "json" else _style()
     if style == "journal":
         with contextlib.suppress(OSError):  # then stderr leads there, without fields
-            journal = Journal(address)
+            journal = Journal()
     handler = Handler(sys.stderr, style, journal=journal)
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     for chatty in ("aiohttp.access", "asyncio"):

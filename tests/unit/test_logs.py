@@ -353,11 +353,13 @@ def test_the_journal_at_stderr_is_told_by_its_own_protocol(
 ) -> None:
     stat = os.fstat(told)
     monkeypatch.setenv("JOURNAL_STREAM", f"{stat.st_dev}:{stat.st_ino}")
-    with started(monkeypatch, told, address=journald.getsockname()):
+    monkeypatch.setattr(journal, "SOCKET", journald.getsockname())
+    with started(monkeypatch, told):
         logging.getLogger("scriberrd").info("ready", extra={"event": Event.READY})
     assert fields(journald.recv(65536))["MESSAGE_ID"] == Event.READY.value
     assert text(told) == ""
-    with started(monkeypatch, told, address="/nowhere/journal"):
+    monkeypatch.setattr(journal, "SOCKET", "/nowhere/journal")
+    with started(monkeypatch, told):
         logging.getLogger("scriberrd").info("ready")
     assert text(told) == "<6>ready\n"
 
@@ -367,7 +369,8 @@ def test_json_is_written_whoever_reads_it(
 ) -> None:
     stat = os.fstat(told)
     monkeypatch.setenv("JOURNAL_STREAM", f"{stat.st_dev}:{stat.st_ino}")
-    with started(monkeypatch, told, form="json", address=journald.getsockname()):
+    monkeypatch.setattr(journal, "SOCKET", journald.getsockname())
+    with started(monkeypatch, told, form="json"):
         logging.getLogger("scriberrd").info("ready")
     assert json.loads(text(told))["message"] == "ready"
 
