@@ -170,19 +170,27 @@ def _handed_over() -> socket.socket | None:
     return server
 
 
+def unfit(path: Path) -> str:
+    """Why there can't be a socket of this path; "" if that is not known before it is made."""
+    if (length := len(os.fsencode(path))) > LONGEST:
+        return f"{path} has {length} bytes, a socket's path at most {LONGEST}"
+    try:
+        there = path.lstat()
+    except OSError:
+        return ""
+    return "" if stat.S_ISSOCK(there.st_mode) else f"{path} is there already, and is no socket"
+
+
 def _bound(path: Path) -> socket.socket:
-    name = os.fsencode(path)
-    if len(name) > LONGEST:
-        raise ConfigError(
-            [f"daemon.socket: {path} has {len(name)} bytes, a socket's path at most {LONGEST}"]
-        )
+    if what := unfit(path):
+        raise ConfigError([f"daemon.socket: {what}"])
     with contextlib.ExitStack() as failed:
         server = failed.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             _remove_stale(path)
             os.fchmod(server.fileno(), MODE)  # bind creates the file with at most these rights
-            server.bind(name)
+            server.bind(os.fsencode(path))
             path.chmod(MODE)  # less the umask until here
         except OSError as error:
             advice = "set it to a place that the daemon may write"
@@ -198,12 +206,6 @@ def _identity(status: os.stat_result) -> tuple[int, int, int]:
 
 
 def _remove_stale(path: Path) -> None:
-    try:
-        there = path.lstat()
-    except FileNotFoundError:
-        return
-    if not stat.S_ISSOCK(there.st_mode):
-        raise ConfigError([f"daemon.socket: {path} is there already, and is no socket"])
     if _who_listens(path) is not None:
         raise AlreadyRunning(f"another daemon listens at {path}: set daemon.socket")
     path.unlink(missing_ok=True)

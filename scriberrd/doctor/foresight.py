@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import msgspec
 
 from scriberrd import protocol
+from scriberrd.api.socket import unfit
 from scriberrd.config import doubts
 from scriberrd.files.folders import look_at
 from scriberrd.files.models import cache
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from scriberrd.config import Config, Read
 
 PATIENCE = 60.0  # seconds for the libraries to be imported
-LONGEST = 107  # bytes that the kernel leaves for the name of a socket
 MADE = ("STATE_DIRECTORY", "RUNTIME_DIRECTORY", "CACHE_DIRECTORY")
 
 Level = Literal["warning", "problem"]
@@ -124,12 +124,8 @@ def _places(config: Config, environment: Mapping[str, str]) -> Iterator[tuple[st
             continue
         advice = _no_runtime(config, environment) if key == "daemon.socket" else ""
         yield key, advice or str(getattr(what, "strerror", None) or what)
-    if len(name := os.fsencode(socket)) > LONGEST:
-        yield "daemon.socket", f"{socket} has {len(name)} bytes, a socket's path at most {LONGEST}"
-    elif isinstance(there := look_at([socket], os.lstat)[socket], os.stat_result) and not (
-        stat.S_ISSOCK(there.st_mode)
-    ):
-        yield "daemon.socket", f"{socket} is there already, and is no socket"
+    if isinstance(what := look_at([socket], unfit)[socket], str) and what:
+        yield "daemon.socket", what
 
 
 def _made_by_systemd(place: Path, environment: Mapping[str, str]) -> bool:
