@@ -50,7 +50,7 @@ async def test_a_fault_while_the_configuration_changes_ends_nothing() -> None:
     orders.stop()
     outcomes: list[list[str] | Exception] = [FileNotFoundError("gone"), ["a warning"]]
 
-    async def reload() -> list[str]:
+    async def reload(_: object) -> list[str]:
         outcome = outcomes.pop(0)
         if isinstance(outcome, Exception):
             raise outcome
