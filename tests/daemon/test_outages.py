@@ -245,7 +245,7 @@ def test_workers_that_die_before_they_work_pause_their_pool(
     daemon.start(PYTHONPATH=str(packages))
     daemon.drop(SENTENCE, "one.wav")
     waits(daemon, "pool", "cpu", "no_worker", others=False)
-    wait_for(lambda: daemon.said("worker cpu ended") >= 4, "more deaths than a recording may cost")
+    wait_for(lambda: daemon.said("worker cpu died") >= 4, "more deaths than a recording may cost")
     broken.unlink()
     goes_on(daemon)
 
