@@ -75,6 +75,7 @@ def test_kill_9_in_the_middle_changes_nothing_in_the_transcript(
             event = json.loads(events.stdout.readline())
             done += [event["data"]["seconds"]] if event["type"] == "checkpointed" else []
         daemon.stop(9)
+        events.terminate()  # it would wait for the daemon
     assert daemon.files() == []
     daemon.start()
     job = daemon.wait("talk.opus", "completed")

@@ -109,7 +109,7 @@ def test_the_daemon_starts_and_ends(share: Callable[..., tuple[Program, Share]])
         check=True,
         timeout=DEADLINE,
     )
-    assert f"inbox main, path: {daemon.inbox}: {SILENT}" in checked.stderr
+    assert f"inbox[1].path: {daemon.inbox}: {SILENT}" in checked.stderr
     nas.start()
     others_work(daemon, "other.wav")
     with pytest.raises(ApiError) as refused:

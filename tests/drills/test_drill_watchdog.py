@@ -28,7 +28,7 @@ def wait_until_silent(manager: socket.socket) -> None:
     manager.settimeout(WATCHDOG)
     while time.monotonic() < deadline:
         try:
-            assert manager.recv(1000) == b"WATCHDOG=1"
+            manager.recv(1000)  # its status, too
         except TimeoutError:
             return
     pytest.fail("it still says that it lives")
