@@ -97,10 +97,11 @@ async def find(rooms: Rooms) -> Models:
     """All models in the cache, then those of profiles in other folders, and those that may come."""
     folder = _cache(rooms)
     found = await rooms.folders.run(folder, models.cached, folder)
-    used = {models.repository(name) for name in _of_profiles(rooms)}
+    wanted = {settings.model for settings in rooms.live.config.profiles.values()}
+    used = {models.repository(name) for name in wanted}
     names = {repository: name for name, repository in models.NAMES.items()}
     there = {one.name for one in found}
-    folders = [Path(one) for one in sorted(filter(os.path.isabs, _of_profiles(rooms)))]
+    folders = [Path(one) for one in sorted(filter(os.path.isabs, wanted))]
     # All at once: of those that do not answer, nobody waits for one after the other.
     theirs = await asyncio.gather(*(_in_folder(rooms, one) for one in folders))
     return Models(
@@ -235,10 +236,6 @@ def _repository(name: str) -> str:
         known = ", ".join(models.NAMES)
         raise ModelUnknown(f"there is no model {name!r}; known are {known}, and ids of the hub")
     return found
-
-
-def _of_profiles(rooms: Rooms) -> set[str]:
-    return {settings.model for settings in rooms.live.config.profiles.values()}
 
 
 def _cache(rooms: Rooms) -> Path:
